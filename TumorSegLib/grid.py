@@ -1,0 +1,105 @@
+"""The voxel grid of a volume in patient space, and the anatomically axial view of its array.
+
+All coordinates are LPS (x to the patient's left, y to posterior, z to superior), in millimetres,
+as in DICOM and ITK. 3D Slicer's own RAS is met only where Slicer is met.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = tuple[float, float, float]
+Matrix = tuple[Vector, Vector, Vector]
+
+IDENTITY: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A regular grid of voxels.
+
+    Attributes:
+        shape: voxels along (z, y, x), the axes of the array.
+        spacing: mm between voxel centres along the array's (x, y, z), in ITK's order.
+        origin: LPS position in mm of the centre of voxel [0, 0, 0].
+        direction: orthonormal 3x3 matrix, row by row; its columns are the LPS directions in which
+            the array's x, y and z run.
+    """
+
+    shape: tuple[int, int, int]
+    spacing: Vector
+    origin: Vector = (0.0, 0.0, 0.0)
+    direction: Matrix = IDENTITY
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in millilitres."""
+        return self.spacing[0] * self.spacing[1] * self.spacing[2] / 1000
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """4x4 matrix from voxel indices (x, y, z) to LPS mm."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = np.array(self.direction) * np.array(self.spacing)
+        matrix[:3, 3] = self.origin
+        return matrix
+
+    def same_as(self, other: Grid, tolerance_mm: float = 0.01) -> bool:
+        """Tell whether both grids place every voxel at the same position."""
+        if self.shape != other.shape:
+            return False
+        corner = np.array([*self.shape[::-1], 1.0])
+        apart = np.abs((self.affine - other.affine) * corner).sum(axis=1)
+        return bool(apart.max() <= tolerance_mm)
+
+
+@dataclass(frozen=True)
+class AxialView:
+    """How to look at an array so that it runs inferior-superior, anterior-posterior, right-left.
+
+    The view takes those voxel axes that lie closest to the patient's, so nothing is interpolated:
+    volumes stored permuted, flipped or acquired sagittally give the very same slices.
+
+    Attributes:
+        axes: for `numpy.transpose`, the array axes that become (z, y, x) of the view.
+        flips: which axes of the transposed array run backwards.
+        spacing_zyx: mm along the axes of the view.
+        tilt_degrees: angle between the view's slice axis and the patient's inferior-superior axis.
+    """
+
+    axes: tuple[int, int, int]
+    flips: tuple[bool, bool, bool]
+    spacing_zyx: Vector
+    tilt_degrees: float
+
+    @classmethod
+    def of(cls, grid: Grid) -> AxialView:
+        """Return the axial view of arrays that lie on `grid`."""
+        direction = np.array(grid.direction)  # rows: L, P, S; columns: array x, y, z
+        order = max(
+            permutations(range(3)),
+            key=lambda columns: sum(abs(direction[row, columns[row]]) for row in range(3)),
+        )
+        cosines = [float(direction[row, order[row]]) for row in range(3)]
+        axes = (2 - order[2], 2 - order[1], 2 - order[0])
+        return cls(
+            axes=axes,
+            flips=(cosines[2] < 0, cosines[1] < 0, cosines[0] < 0),
+            spacing_zyx=(grid.spacing[order[2]], grid.spacing[order[1]], grid.spacing[order[0]]),
+            tilt_degrees=float(np.degrees(np.arccos(min(1.0, abs(cosines[2]))))),
+        )
+
+    def apply(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return a view, not a copy, of `array` (z, y, x) in axial order."""
+        turned = array.transpose(self.axes)
+        return turned[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
+
+    def undo(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return a view of an axially ordered array in the order of the grid."""
+        turned = array[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
+        return turned.transpose(np.argsort(self.axes))

@@ -1,0 +1,89 @@
+"""Intensity normalisation: from scanner units to the network's [0, 1].
+
+Every method reduces to one gain and one offset a volume and channel, so that slabs, cached
+training slices and whole volumes are treated alike: `clip(gain * x + offset, 0, 1)`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+STATISTICS_VOXELS = 2_000_000
+"""Percentiles are taken from an evenly strided sample of about this many voxels."""
+
+
+@dataclass(frozen=True)
+class IntensityMap:
+    """The affine part of a normalisation: `clip(gain * x + offset, 0, 1)`."""
+
+    gain: float
+    offset: float
+
+    def apply(self, voxels: NDArray[Any]) -> NDArray[np.float32]:
+        """Return `voxels` normalised, as float32 in [0, 1]."""
+        scaled = voxels.astype(np.float32)
+        scaled *= np.float32(self.gain)
+        scaled += np.float32(self.offset)
+        return np.clip(scaled, 0, 1, out=scaled)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A fixed window of intensities, for CT in Hounsfield units: `low` becomes 0, `high` 1."""
+
+    kind: ClassVar[str] = "window"
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
+
+    def fit(self, voxels: NDArray[Any]) -> IntensityMap:
+        """Return the same map for every volume."""
+        gain = 1 / (self.high - self.low)
+        return IntensityMap(gain, -self.low * gain)
+
+
+@dataclass(frozen=True)
+class Foreground:
+    """A robust z-score over what is not air, for MRI, whose units are arbitrary.
+
+    Foreground is what exceeds the volume's mean. Its median becomes 0 and the distance between its
+    5th and 95th percentile 3.29, as it would for a normal distribution; z-scores from `low` to
+    `high` then fill [0, 1].
+    """
+
+    kind: ClassVar[str] = "foreground"
+    low: float = -3.0
+    high: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.low >= self.high:
+            raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
+
+    def fit(self, voxels: NDArray[Any]) -> IntensityMap:
+        """Return the map for the volume `voxels`; a constant volume becomes zero everywhere."""
+        sample = strided_sample(voxels)
+        foreground = sample[sample > sample.mean()]
+        if foreground.size == 0:
+            return IntensityMap(0.0, 0.0)
+        p5, median, p95 = np.percentile(foreground, (5, 50, 95))
+        spread = max((p95 - p5) / 3.29, 1e-6 * max(abs(median), 1e-6))
+        gain = 1 / (spread * (self.high - self.low))
+        return IntensityMap(
+            float(gain), float((-median / spread - self.low) / (self.high - self.low))
+        )
+
+
+Normalisation = Window | Foreground
+
+
+def strided_sample(voxels: NDArray[Any]) -> NDArray[np.float32]:
+    """Return an evenly strided flat sample of at most about `STATISTICS_VOXELS` voxels."""
+    step = max(1, round((voxels.size / STATISTICS_VOXELS) ** (1 / voxels.ndim)))
+    return voxels[(slice(step // 2, None, step),) * voxels.ndim].astype(np.float32).ravel()

@@ -1,0 +1,140 @@
+"""Frozen dataclasses from JSON or TOML and back, strictly.
+
+Unknown keys, missing keys and values of the wrong type are errors that name the key. Dataclasses
+that are alternatives to each other (`Window | Foreground`) tell themselves apart by `kind`, a class
+variable that stands as a key `kind` in the file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from TumorSegLib.errors import TumorSegError
+
+Record = TypeVar("Record")
+
+
+class RecordError(TumorSegError):
+    """A key of a JSON or TOML file cannot be used."""
+
+
+def build(cls: type[Record], data: object, where: str = "") -> Record:
+    """Build the dataclass `cls` from the mapping `data`.
+
+    Args:
+        cls: a dataclass whose annotations say what each key holds.
+        data: the mapping, as JSON or TOML parsers give it.
+        where: path of keys down to `data`, for messages.
+
+    Raises:
+        RecordError: a key is unknown, missing, or holds an impossible value.
+    """
+    mapping = _mapping(data, where)
+    hints = get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cast("Any", cls)) if field.init}
+    kind = getattr(cls, "kind", None)
+    known = {*fields, "kind"} if kind else set(fields)
+    if unknown := sorted(set(mapping) - known):
+        raise RecordError(
+            f"{_join(where, unknown[0])}: unknown key; expected one of {', '.join(sorted(known))}"
+        )
+    values = {}
+    for name, field in fields.items():
+        if name in mapping:
+            values[name] = _value(hints[name], mapping[name], _join(where, name))
+        elif field.default is field.default_factory is dataclasses.MISSING:
+            raise RecordError(f"{_join(where, name)}: missing")
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise RecordError(f"{where or cls.__name__}: {error}") from None
+
+
+def plain(value: object) -> Any:
+    """Return a dataclass as nested dicts, lists and scalars; `None` fields are left out."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        kind = getattr(value, "kind", None)
+        named = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return ({"kind": kind} if kind else {}) | {
+            name: plain(item) for name, item in named.items() if item is not None
+        }
+    if isinstance(value, Mapping):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def _value(hint: Any, value: object, where: str) -> Any:
+    """Return `value` as the annotation `hint` wants it."""
+    origin = get_origin(hint)
+    if hint is Any:
+        return value
+    if origin in (types.UnionType, Union):
+        return _alternative(get_args(hint), value, where)
+    if origin is Literal:
+        if value not in get_args(hint):
+            expected = ", ".join(str(choice) for choice in get_args(hint))
+            raise RecordError(f"{where}: found {value!r}, expected one of {expected}")
+        return value
+    if origin is tuple:
+        return _tuple(get_args(hint), value, where)
+    if origin in (dict, Mapping) or origin is cast("Any", Mapping):
+        inner = get_args(hint)[1]
+        return {k: _value(inner, v, _join(where, k)) for k, v in _mapping(value, where).items()}
+    if dataclasses.is_dataclass(hint):
+        return build(cast("type[Any]", hint), value, where)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise RecordError(f"{where}: found {value!r}, expected {_called(hint)}")
+    return value
+
+
+def _alternative(choices: tuple[Any, ...], value: object, where: str) -> Any:
+    if value is None and type(None) in choices:
+        return None
+    choices = tuple(choice for choice in choices if choice is not type(None))
+    records = {choice.kind: choice for choice in choices if hasattr(choice, "kind")}
+    if records:
+        kind = _mapping(value, where).get("kind")
+        if kind not in records:
+            expected = ", ".join(records)
+            raise RecordError(f"{_join(where, 'kind')}: found {kind!r}, expected one of {expected}")
+        return build(records[kind], value, where)
+    for choice in choices:
+        try:
+            return _value(choice, value, where)
+        except RecordError:
+            if choice is choices[-1]:
+                raise
+    raise AssertionError(choices)
+
+
+def _tuple(hints: tuple[Any, ...], value: object, where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise RecordError(f"{where}: found {value!r}, expected a list")
+    if len(hints) == 2 and hints[1] is Ellipsis:
+        hints = (hints[0],) * len(value)
+    if len(hints) != len(value):
+        raise RecordError(f"{where}: found {len(value)} items, expected {len(hints)}")
+    pairs = enumerate(zip(hints, value, strict=True))
+    return tuple(_value(hint, item, f"{where}[{index}]") for index, (hint, item) in pairs)
+
+
+def _mapping(value: object, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise RecordError(f"{where or 'file'}: found {value!r}, expected keys and values")
+    return value
+
+
+def _join(where: str, key: str) -> str:
+    return f"{where}.{key}" if where else key
+
+
+def _called(hint: Any) -> str:
+    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+    return names.get(hint, str(hint))

@@ -1,0 +1,77 @@
+"""What a run yields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from TumorSegLib.specification import ModelSpecification
+from TumorSegLib.volume import Volume
+
+
+@dataclass(frozen=True)
+class SliceFigure:
+    """Figures of one axial slice.
+
+    Attributes:
+        index: of the slice in the axial view of the volume, 0 is the most inferior.
+        area_mm2: of all labels together on this slice.
+        uncertainty: 0 to 1; see `TumorSegLib.uncertainty`.
+    """
+
+    index: int
+    area_mm2: float
+    uncertainty: float
+
+
+@dataclass(frozen=True)
+class SegmentationResult:
+    """A segmentation on the exact grid of `volume`.
+
+    Attributes:
+        volume: what was segmented.
+        specification: of the model that did it.
+        labelmap: uint8 (z, y, x), values from the model's labels, 0 elsewhere.
+        probabilities: uint8 (label, z, y, x), 0 to 255 for 0 to 1, in the order of the labels.
+        slices: figures of every axial slice.
+        device: where the network ran ("cpu", "cuda:0").
+        precision: of the network's arithmetic ("fp32", "bf16").
+        seconds: by stage of the run.
+        warnings: lines for the user.
+    """
+
+    volume: Volume
+    specification: ModelSpecification
+    labelmap: NDArray[np.uint8]
+    probabilities: NDArray[np.uint8]
+    slices: tuple[SliceFigure, ...]
+    device: str
+    precision: str
+    seconds: Mapping[str, float]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DetectionResult:
+    """Probability of a finding, slice by slice.
+
+    Attributes:
+        volume: what was looked at.
+        specification: of the model that did it.
+        probabilities: one number a slice of the axial view, the most inferior first.
+        device: where the network ran.
+        precision: of the network's arithmetic.
+        seconds: by stage of the run.
+        warnings: lines for the user.
+    """
+
+    volume: Volume
+    specification: ModelSpecification
+    probabilities: tuple[float, ...]
+    device: str
+    precision: str
+    seconds: Mapping[str, float]
+    warnings: tuple[str, ...] = ()

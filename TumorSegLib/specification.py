@@ -1,0 +1,207 @@
+"""What `model.json` says: everything that inference needs to know about a model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from TumorSegLib.in_plane import FieldOfView, PixelSpacing
+from TumorSegLib.normalisation import Foreground, Window
+
+FORMAT = 1
+"""Version of the file's layout; a reader refuses a newer one."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """A coded concept, DICOM PS3.3 section 8: scheme ("SCT" is SNOMED CT), value, meaning."""
+
+    scheme: str
+    value: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Label:
+    """One structure that the model segments.
+
+    Attributes:
+        value: of its voxels in label maps, 1 to 255.
+        name: of its segment.
+        colour: red, green, blue, 0 to 255.
+        category: SNOMED CT code of the segmented property's category.
+        type: SNOMED CT code of the segmented property itself.
+        region: SNOMED CT code of the anatomic region, where the type does not imply it.
+        includes: values of labels that are parts of this structure (a liver's tumours): the
+            network learns, and its probability means, the structure with its parts.
+        threshold: probability from which on a voxel carries this label; where several labels
+            reach theirs, the one listed last wins.
+    """
+
+    value: int
+    name: str
+    colour: tuple[int, int, int]
+    category: Code
+    type: Code
+    region: Code | None = None
+    includes: tuple[int, ...] = ()
+    threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.value <= 255:
+            raise ValueError(f"value {self.value} is not within 1 and 255")
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"threshold {self.threshold:g} is not between 0 and 1")
+        if not all(0 <= part <= 255 for part in self.colour):
+            raise ValueError(f"colour {self.colour} is not within 0 and 255")
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One sequence that the network sees.
+
+    Attributes:
+        name: on the command line and in data sets ("flair"). The first is the volume itself.
+        title: for people ("T1 after contrast").
+        replaced_by: the channel that stands in for a missing one; none: it must be given.
+    """
+
+    name: str
+    title: str
+    replaced_by: str | None = None
+
+
+@dataclass(frozen=True)
+class Input:
+    """How slices are prepared for the network.
+
+    Attributes:
+        channels: sequences, in the order of the network's input channels.
+        in_plane: the grid on which the network sees a slice.
+        normalisation: from scanner units to [0, 1], each channel by itself.
+        context: neighbouring slices on each side that are further channels; the network's inputs
+            are then (below..., slice, above...) for the first sequence, then for the second, ...
+        body_box: run the network on the body's bounding box only, and not on slices of air.
+    """
+
+    channels: tuple[Channel, ...]
+    in_plane: FieldOfView | PixelSpacing
+    normalisation: Window | Foreground
+    context: int = 0
+    body_box: bool = False
+
+    def __post_init__(self) -> None:
+        names = [channel.name for channel in self.channels]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"channels {names} are not one or more different names")
+        if self.channels[0].replaced_by:
+            raise ValueError("the first channel is the volume itself and cannot be replaced")
+        for channel in self.channels[1:]:
+            if channel.replaced_by is not None and channel.replaced_by not in names:
+                raise ValueError(f"channel {channel.name} is replaced by {channel.replaced_by!r}")
+        if not 0 <= self.context <= 8:
+            raise ValueError(f"context {self.context} is not within 0 and 8 slices")
+
+    @property
+    def network_channels(self) -> int:
+        """Input channels that the network must have."""
+        return len(self.channels) * (2 * self.context + 1)
+
+
+@dataclass(frozen=True)
+class KeepLargest:
+    """Keep only the largest 3-D component of a label."""
+
+    kind: ClassVar[str] = "keep_largest"
+    label: int
+
+
+@dataclass(frozen=True)
+class RemoveSmall:
+    """Remove 3-D components of a label that are smaller than `millilitres`."""
+
+    kind: ClassVar[str] = "remove_small"
+    label: int
+    millilitres: float
+
+
+@dataclass(frozen=True)
+class FillHoles:
+    """Give background that a label encloses within an axial slice to the label."""
+
+    kind: ClassVar[str] = "fill_holes"
+    label: int
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of `TumorSegLib.networks` and the arguments to build it with."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weights' file: SHA-256 of its bytes, how its tensors are stored, parameters in all."""
+
+    sha256: str
+    dtype: Literal["float32", "float16", "bfloat16"]
+    parameters: int
+
+
+@dataclass(frozen=True)
+class ModelSpecification:
+    """The content of `model.json`.
+
+    A model has either a `network` with `weights`, or `members`: ids of models whose probabilities
+    are averaged. `training` and `metrics` are for people; inference does not read them.
+    """
+
+    id: str
+    title: str
+    version: str
+    description: str
+    modality: Literal["MR", "CT"]
+    input: Input
+    labels: tuple[Label, ...]
+    task: Literal["segmentation", "detection"] = "segmentation"
+    anatomy: str = ""
+    activation: Literal["sigmoid", "softmax"] = "sigmoid"
+    network: Network | None = None
+    weights: Weights | None = None
+    members: tuple[str, ...] = ()
+    gate: str | None = None
+    flips: bool = False
+    postprocessing: tuple[KeepLargest | RemoveSmall | FillHoles, ...] = ()
+    default: bool = False
+    licence: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        if self.format > FORMAT:
+            raise ValueError(f"format {self.format} is newer than {FORMAT}; update TumorSeg")
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", self.id):
+            raise ValueError(f"id {self.id!r} is not lower-case letters, digits, '.', '_' and '-'")
+        if bool(self.members) == bool(self.network and self.weights):
+            raise ValueError("expected either network and weights, or members")
+        values = [label.value for label in self.labels]
+        if not values or len(set(values)) != len(values):
+            raise ValueError(f"label values {values} are not one or more different numbers")
+        for label in self.labels:
+            if not set(label.includes) <= set(values) - {label.value}:
+                raise ValueError(
+                    f"label {label.name} includes {label.includes}, labels are {values}"
+                )
+        for step in self.postprocessing:
+            if step.label not in values:
+                raise ValueError(f"postprocessing names label {step.label}, labels are {values}")
+
+    @property
+    def output_channels(self) -> int:
+        """Channels that the network's logits must have; softmax has one more for background."""
+        return len(self.labels) + (self.activation == "softmax")

@@ -1,0 +1,72 @@
+"""A scalar image in patient space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.grid import Grid
+
+MAXIMUM_VOXELS = 2**31
+"""A volume with more voxels than this is refused as absurd (a whole-body CT has a fifth of it)."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A scalar volume; see `Grid` for axis order, units and coordinate system.
+
+    Attributes:
+        voxels: array (z, y, x) of integers or floats; Hounsfield units for CT.
+        grid: where the voxels lie.
+        modality: DICOM's word ("CT", "MR"), where known.
+        name: what to call the volume in messages and results.
+        warnings: what a reader had to assume or change, one line each.
+
+    Raises:
+        InputError: the array is not a usable scalar volume.
+    """
+
+    voxels: NDArray[Any]
+    grid: Grid
+    modality: str | None = None
+    name: str = "volume"
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_voxels(self.voxels, self.name)
+        if self.voxels.shape != self.grid.shape:
+            raise InputError(
+                f"{self.name}: the array has shape {self.voxels.shape}, its grid {self.grid.shape}"
+            )
+        if not all(np.isfinite(mm) and mm > 0 for mm in self.grid.spacing):
+            raise InputError(
+                f"{self.name}: found spacing {self.grid.spacing} mm, expected three positive"
+                " numbers; correct the header or convert the series again"
+            )
+
+
+def check_voxels(voxels: NDArray[Any], name: str) -> None:
+    """Refuse arrays that no network can segment.
+
+    Raises:
+        InputError: not three axes, no voxels or too many, not numbers, NaN or infinite, constant.
+    """
+    if voxels.ndim != 3:
+        raise InputError(f"{name}: found {voxels.ndim} axes, expected a 3-D scalar volume")
+    if voxels.size == 0:
+        raise InputError(f"{name}: found no voxels (shape {voxels.shape})")
+    if voxels.size > MAXIMUM_VOXELS:
+        raise InputError(f"{name}: found {voxels.size} voxels, expected at most {MAXIMUM_VOXELS}")
+    if voxels.dtype.kind not in "iuf":
+        raise InputError(f"{name}: found voxels of type {voxels.dtype}, expected real numbers")
+    smallest, largest = float(voxels.min()), float(voxels.max())
+    if not np.isfinite([smallest, largest]).all():
+        raise InputError(
+            f"{name}: holds NaN or infinite voxels, expected finite intensities; replace them first"
+        )
+    if smallest == largest:
+        raise InputError(f"{name}: every voxel is {smallest:g}, there is nothing to segment")

@@ -1,0 +1,1 @@
+"""Builds the models: data sets, augmentation, the training loop, evaluation, publication."""

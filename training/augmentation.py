@@ -1,0 +1,96 @@
+"""Random changes of training slices, image and mask together, by MONAI."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+from monai.data import set_track_meta
+from monai.transforms import (
+    Compose,
+    MapTransform,
+    RandAdjustContrastd,
+    RandAffined,
+    RandBiasFieldd,
+    RandFlipd,
+    RandGaussianNoised,
+    RandGaussianSmoothd,
+    Randomizable,
+    RandScaleIntensityd,
+    RandShiftIntensityd,
+)
+
+from training.config import Augmentation
+from TumorSegLib.specification import Input
+
+BOTH = ("image", "mask")
+
+
+def augmentation(config: Augmentation, specification: Input, rows: int) -> Compose:
+    """Return a transform of {"image": (C, H, W) in [0, 1], "mask": (1, H, W)}."""
+    set_track_meta(False)  # slices carry no geometry here; tracking it doubles the time a slice
+    steps: list[Any] = []
+    if config.drop_channels:
+        steps.append(DropChannels(specification, config.drop_channels))
+    if config.flip:
+        steps.append(RandFlipd(BOTH, prob=0.5, spatial_axis=1))
+    if config.rotate or config.scale or config.shear or config.shift:
+        steps.append(
+            RandAffined(
+                BOTH,
+                prob=0.8,
+                rotate_range=float(np.radians(config.rotate)),
+                scale_range=(config.scale, config.scale),
+                shear_range=(config.shear, config.shear),
+                translate_range=config.shift * rows,
+                mode=("bilinear", "nearest"),
+                padding_mode="zeros",
+            )
+        )
+    if config.gain:
+        steps.append(RandScaleIntensityd("image", config.gain, prob=0.5, channel_wise=True))
+    if config.bias:
+        steps.append(RandShiftIntensityd("image", config.bias, prob=0.5, channel_wise=True))
+    if config.gamma:
+        gamma = (1 - config.gamma, 1 + config.gamma)
+        steps.append(RandAdjustContrastd("image", prob=0.3, gamma=gamma))
+    if config.bias_field:
+        steps.append(RandBiasFieldd("image", prob=0.2, coeff_range=(0, config.bias_field)))
+    if config.blur:
+        sigma = (0.25, config.blur)
+        steps.append(RandGaussianSmoothd("image", prob=0.15, sigma_x=sigma, sigma_y=sigma))
+    if config.noise:
+        steps.append(RandGaussianNoised("image", prob=0.15, std=config.noise))
+    return Compose(steps)
+
+
+class DropChannels(MapTransform, Randomizable):
+    """Replace each replaceable sequence, as inference does where it is missing.
+
+    With probability `prob` all replaceable sequences go together, with the same probability each
+    by itself.
+    """
+
+    def __init__(self, specification: Input, prob: float) -> None:
+        super().__init__("image")
+        names = [channel.name for channel in specification.channels]
+        self.depth = 2 * specification.context + 1
+        self.replaced_by = {
+            index: names.index(channel.replaced_by)
+            for index, channel in enumerate(specification.channels)
+            if channel.replaced_by is not None
+        }
+        self.prob = prob
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return `data` with "image" changed."""
+        result = dict(data)
+        everything = self.R.random() < self.prob
+        gone = [index for index in self.replaced_by if everything or self.R.random() < self.prob]
+        if gone:
+            image = result["image"].clone().unflatten(0, (-1, self.depth))
+            for index in gone:
+                image[index] = image[self.replaced_by[index]]
+            result["image"] = image.flatten(0, 1)
+        return result
