@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from types import EllipsisType
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from TumorSegLib.errors import InputError
@@ -40,13 +43,8 @@ class PreparedVolume:
         chosen = self._choose(volumes)
         grid = chosen[0].grid
         self.view = AxialView.of(grid)
-        self._channels = [
-            (
-                self.view.apply(volume.voxels),
-                specification.normalisation.fit(self.view.apply(volume.voxels)),
-            )
-            for volume in chosen
-        ]
+        views = [self.view.apply(volume.voxels) for volume in chosen]
+        self._channels = [(view, specification.normalisation.fit(view)) for view in views]
         self.count, *shape = self._channels[0][0].shape
         self.shape = (shape[0], shape[1])
         spacing = self.view.spacing_zyx
@@ -91,6 +89,16 @@ class PreparedVolume:
             slab[:, index] = part.mul_(intensity.gain).add_(intensity.offset).clamp_(0, 1)
         return resize(slab, self.network_shape)
 
+    def occupied(self) -> NDArray[np.bool_]:
+        """Return (h, w): where any slice of any channel exceeds air on the volume's own grid."""
+        occupied = np.zeros(self.shape, np.bool_)
+        for voxels, intensity in self._channels:
+            if intensity.gain > 0:
+                air = -intensity.offset / intensity.gain
+                for start in range(0, self.count, 16):
+                    occupied |= (voxels[start : start + 16] > air).any(axis=0)
+        return occupied
+
     def slab(self, start: int, stop: int) -> Tensor:
         """Return the network's input for slices start..stop, (n, network channels, H, W)."""
         context = self.specification.context
@@ -110,3 +118,45 @@ def stack_context(channels: Tensor, indices: Tensor, context: int) -> Tensor:
     offsets = torch.arange(-context, context + 1)
     neighbours = (indices[:, None] + offsets).clamp(0, len(channels) - 1)
     return channels[neighbours].transpose(1, 2).flatten(1, 2)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of pixels, rows and columns half-open."""
+
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+
+    @property
+    def index(self) -> tuple[EllipsisType, slice, slice]:
+        """Index that cuts the box out of (..., H, W)."""
+        return (..., slice(*self.rows), slice(*self.columns))
+
+
+def whole_slice(prepared: PreparedVolume) -> Box:
+    """Return the box that cuts nothing off."""
+    return Box((0, prepared.network_shape[0]), (0, prepared.network_shape[1]))
+
+
+def body_box(prepared: PreparedVolume, *, margin: int = 32, multiple: int = 32) -> Box:
+    """Return the box on the network's grid outside which every slice is air.
+
+    Air is what normalisation turns into 0, the value with which networks pad, so that a crop
+    differs from the whole slice only by what the network makes of the distance to the border:
+    hence `margin` pixels around, and sides that are multiples of `multiple` (the deepest stride).
+    """
+    occupied = prepared.occupied()
+    spans = []
+    for axis, (source, target) in enumerate(
+        zip(prepared.shape, prepared.network_shape, strict=True)
+    ):
+        hit = np.flatnonzero(occupied.any(axis=1 - axis))
+        if hit.size == 0:
+            return Box((0, 0), (0, 0))
+        scale = target / source
+        start = max(0, int(hit[0] * scale) - margin)
+        stop = min(target, int(np.ceil((hit[-1] + 1) * scale)) + margin)
+        size = min(target, -(-(stop - start) // multiple) * multiple)
+        start = min(start, target - size)
+        spans.append((start, start + size))
+    return Box(spans[0], spans[1])

@@ -173,7 +173,6 @@ class ModelSpecification:
     network: Network | None = None
     weights: Weights | None = None
     members: tuple[str, ...] = ()
-    gate: str | None = None
     flips: bool = False
     postprocessing: tuple[KeepLargest | RemoveSmall | FillHoles, ...] = ()
     default: bool = False
@@ -187,8 +186,8 @@ class ModelSpecification:
             raise ValueError(f"format {self.format} is newer than {FORMAT}; update TumorSeg")
         if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", self.id):
             raise ValueError(f"id {self.id!r} is not lower-case letters, digits, '.', '_' and '-'")
-        if bool(self.members) == bool(self.network and self.weights):
-            raise ValueError("expected either network and weights, or members")
+        if bool(self.members) == bool(self.network):
+            raise ValueError("expected either a network or members")
         values = [label.value for label in self.labels]
         if not values or len(set(values)) != len(values):
             raise ValueError(f"label values {values} are not one or more different numbers")

@@ -1,0 +1,182 @@
+"""A model on disk: a folder with `model.json`, `weights.safetensors` and a model card.
+
+Nothing here imports torch before weights are asked for, so that models can be listed quickly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import struct
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from TumorSegLib.errors import ModelError, OutputError
+from TumorSegLib.records import RecordError, build, plain
+from TumorSegLib.specification import ModelSpecification, Weights
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SPECIFICATION_FILE = "model.json"
+WEIGHTS_FILE = "weights.safetensors"
+CARD_FILE = "README.md"
+
+MAXIMUM_SPECIFICATION_BYTES = 1 << 20
+MAXIMUM_WEIGHTS_BYTES = 2 << 30
+STORED_AS = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model bundle whose `model.json` has been read and understood."""
+
+    folder: Path
+    specification: ModelSpecification
+
+    @property
+    def id(self) -> str:
+        """The model's id."""
+        return self.specification.id
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read the specification of the model in `folder`; the weights are not touched.
+
+    Raises:
+        ModelError: there is no usable `model.json`.
+    """
+    path = folder / SPECIFICATION_FILE
+    try:
+        if path.stat().st_size > MAXIMUM_SPECIFICATION_BYTES:
+            raise ModelError(
+                f"{path}: larger than {MAXIMUM_SPECIFICATION_BYTES} bytes, not a model"
+            )
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; expected a folder with a model") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ModelError(f"{path}: not JSON: {error}") from None
+    try:
+        return Bundle(folder, build(ModelSpecification, content))
+    except RecordError as error:
+        raise ModelError(f"{path}: {error}") from None
+
+
+def load_network(bundle: Bundle) -> nn.Module:
+    """Build the bundle's network in fp32 and fill it with its weights, for evaluation.
+
+    Only safetensors files are read, never pickles: loading a model cannot run code.
+
+    Raises:
+        ModelError: the weights are missing, not those that `model.json` was written for, or do not
+            fit the network.
+    """
+    from safetensors.torch import load
+
+    from TumorSegLib.networks import build_network
+
+    specification = bundle.specification
+    if specification.network is None or specification.weights is None:
+        raise ModelError(f"model {bundle.id}: has members instead of weights of its own")
+    path = bundle.folder / WEIGHTS_FILE
+    content = _read_weights(path, specification.weights.sha256)
+    _check_header(content, path, STORED_AS[specification.weights.dtype])
+    network = build_network(specification.network.name, specification.network.arguments)
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    tensors = load(content)
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    for name, shape in expected.items():
+        if name not in found:
+            raise ModelError(f"{path}: tensor {name} is missing")
+        if found[name] != shape:
+            raise ModelError(f"{path}: tensor {name} has shape {found[name]}, expected {shape}")
+    if surplus := sorted(found.keys() - expected.keys()):
+        raise ModelError(
+            f"{path}: tensor {surplus[0]} does not belong to {specification.network.name}"
+        )
+    network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    return network.eval()
+
+
+def write_bundle(
+    folder: Path,
+    specification: ModelSpecification,
+    network: nn.Module,
+    *,
+    dtype: Literal["float32", "float16", "bfloat16"] = "float16",
+    card: str,
+) -> Bundle:
+    """Write a bundle to `folder`, whole or not at all, replacing what is there.
+
+    Args:
+        folder: of the bundle.
+        specification: without `weights`, which are filled in.
+        network: whose weights are stored.
+        dtype: in which floating-point tensors are stored.
+        card: the model card, Markdown.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    import torch
+    from safetensors.torch import save
+
+    stored = getattr(torch, dtype)
+    tensors = {
+        name: (tensor.to(stored) if tensor.is_floating_point() else tensor).contiguous().cpu()
+        for name, tensor in network.state_dict().items()
+    }
+    content = save(tensors)
+    weights = Weights(
+        sha256=hashlib.sha256(content).hexdigest(),
+        dtype=dtype,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+    )
+    specification = replace(specification, weights=weights)
+    text = json.dumps(plain(specification), indent=2, ensure_ascii=False) + "\n"
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    try:
+        partial.mkdir(parents=True)
+        (partial / WEIGHTS_FILE).write_bytes(content)
+        (partial / SPECIFICATION_FILE).write_text(text, encoding="utf-8")
+        (partial / CARD_FILE).write_text(card, encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    except OSError as error:
+        raise OutputError(f"{folder}: {error.strerror}; the model was not written") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Bundle(folder, specification)
+
+
+def _read_weights(path: Path, sha256: str) -> bytes:
+    try:
+        if path.stat().st_size > MAXIMUM_WEIGHTS_BYTES:
+            raise ModelError(f"{path}: larger than {MAXIMUM_WEIGHTS_BYTES} bytes, not a model")
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; install the model again") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise ModelError(
+            f"{path}: SHA-256 is {found[:12]}..., model.json says {sha256[:12]}...;"
+            " the file is damaged or not this model's, install it again"
+        )
+    return content
+
+
+def _check_header(content: bytes, path: Path, stored_as: str) -> None:
+    """Refuse files that are not safetensors, and tensors that are not stored as promised."""
+    try:
+        (length,) = struct.unpack_from("<Q", content)
+        header: dict[str, Any] = json.loads(content[8 : 8 + length])
+    except (struct.error, ValueError, OverflowError):
+        raise ModelError(f"{path}: not a safetensors file") from None
+    for name, entry in header.items():
+        if name != "__metadata__" and entry.get("dtype") not in (stored_as, "I64"):
+            raise ModelError(f"{path}: tensor {name} is {entry.get('dtype')}, expected {stored_as}")

@@ -1,0 +1,107 @@
+"""Where models are found: shipped with the extension, the user's own folder, an explicit path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from TumorSegLib.bundle import SPECIFICATION_FILE, Bundle, read_bundle
+from TumorSegLib.errors import ModelError
+
+SHIPPED = Path(__file__).resolve().parent.parent / "Resources" / "Models"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The models in some folders, by id; an earlier folder hides a later one's equal ids.
+
+    Attributes:
+        bundles: usable models, in the order of their ids.
+        broken: one line for each folder whose model cannot be used.
+    """
+
+    bundles: tuple[Bundle, ...]
+    broken: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, folders: Iterable[Path]) -> Catalogue:
+        """Read every `<folder>/<model>/model.json`."""
+        bundles: dict[str, Bundle] = {}
+        broken = []
+        for folder in folders:
+            for path in sorted(folder.glob(f"*/{SPECIFICATION_FILE}")):
+                try:
+                    bundle = read_bundle(path.parent)
+                except ModelError as error:
+                    broken.append(str(error))
+                    continue
+                bundles.setdefault(bundle.id, bundle)
+        return cls(tuple(sorted(bundles.values(), key=lambda bundle: bundle.id)), tuple(broken))
+
+    def find(self, name: str) -> Bundle:
+        """Return the model with the id `name`, or in the folder `name`.
+
+        Raises:
+            ModelError: there is none.
+        """
+        for bundle in self.bundles:
+            if bundle.id == name:
+                return bundle
+        if (Path(name) / SPECIFICATION_FILE).is_file():
+            return read_bundle(Path(name))
+        known = ", ".join(bundle.id for bundle in self.bundles) or "none"
+        raise ModelError(f"model {name}: not found; models here are: {known}")
+
+    def default_for(self, modality: str, task: str = "segmentation") -> Bundle:
+        """Return the model to use for a modality where the user names none.
+
+        Raises:
+            ModelError: there is no model for this modality and task.
+        """
+        fitting = [
+            bundle
+            for bundle in self.bundles
+            if bundle.specification.modality == modality and bundle.specification.task == task
+        ]
+        if not fitting:
+            known = ", ".join(bundle.id for bundle in self.bundles) or "none"
+            raise ModelError(f"no model for {task} on {modality}; models here are: {known}")
+        return next((bundle for bundle in fitting if bundle.specification.default), fitting[0])
+
+    def members(self, bundle: Bundle) -> list[Bundle]:
+        """Return the models whose probabilities are averaged: its members, or the model itself.
+
+        Raises:
+            ModelError: a member is missing, is an ensemble itself, or does not fit.
+        """
+        specification = bundle.specification
+        if not specification.members:
+            return [bundle]
+        members = [self.find(member) for member in specification.members]
+        for member in members:
+            if member.specification.members:
+                raise ModelError(f"model {bundle.id}: its member {member.id} is an ensemble itself")
+            for aspect in ("input", "task"):
+                if getattr(member.specification, aspect) != getattr(specification, aspect):
+                    raise ModelError(
+                        f"model {bundle.id}: its member {member.id} differs in {aspect}"
+                    )
+            values = [label.value for label in specification.labels]
+            if [label.value for label in member.specification.labels] != values:
+                raise ModelError(f"model {bundle.id}: its member {member.id} has other labels")
+        return members
+
+
+def user_folder() -> Path:
+    """Return the user's own model folder: $TUMORSEG_MODELS, or models in the data folder."""
+    if chosen := os.environ.get("TUMORSEG_MODELS"):
+        return Path(chosen).expanduser()
+    data = os.environ.get("XDG_DATA_HOME") or os.environ.get("LOCALAPPDATA") or "~/.local/share"
+    return Path(data).expanduser() / "TumorSeg" / "Models"
+
+
+def default_catalogue() -> Catalogue:
+    """Return the user's models and the shipped ones."""
+    return Catalogue.of([user_folder(), SHIPPED])

@@ -1,0 +1,110 @@
+"""The network stage: batches of prepared slices to probabilities, as fast as the device allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from TumorSegLib.folding import fold_batch_norms
+
+CPU_BATCH_PIXELS = 4 * 256 * 256
+"""Slices a batch on a CPU: four at 256x256, one at 512x512; more only adds cache misses."""
+
+GPU_BATCH_PIXELS = 32 * 256 * 256
+
+
+class Engine:
+    """Networks on a device whose probabilities are averaged.
+
+    BatchNorms are folded, weights and activations are channels-last and in `dtype`.
+
+    Attributes:
+        device: where the networks are now.
+        whole_slice: whether probabilities are one a slice (n, K), not one a pixel (n, K, H, W).
+        dtype: float32 or bfloat16.
+        warnings: one line for each time the engine had to retreat for want of memory.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[nn.Module],
+        activation: Callable[[Tensor], Tensor],
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        flips: bool = False,
+        whole_slice: bool = False,
+    ) -> None:
+        """Take over `networks`, in evaluation mode and fp32; they are changed in place.
+
+        Args:
+            networks: each maps slices (B, C, H, W) to logits (B, K, H, W) or (B, K).
+            activation: logits to probabilities.
+            device: where to run.
+            dtype: of weights and activations.
+            flips: average with the left-right mirrored slices.
+            whole_slice: the networks classify slices instead of pixels.
+        """
+        self.networks = [fold_batch_norms(network) for network in networks]
+        self.activation = activation
+        self.dtype = dtype
+        self.whole_slice = whole_slice
+        self._flips = flips
+        self.warnings: list[str] = []
+        self._batch_limit: int | None = None
+        self._move(device)
+
+    def batch_size(self, shape: tuple[int, int]) -> int:
+        """Return how many slices of `shape` to hand over at once."""
+        pixels = CPU_BATCH_PIXELS if self.device.type == "cpu" else GPU_BATCH_PIXELS
+        size = max(1, pixels // (shape[0] * shape[1]))
+        return size if self._batch_limit is None else min(size, self._batch_limit)
+
+    def probabilities(self, slices: Tensor) -> Tensor:
+        """Return probabilities (n, K, H, W) or (n, K), float32 on the CPU, for slices (n, C, H, W).
+
+        Out of GPU memory, the batch is halved, and halved again; where a single slice does not
+        fit, everything moves to the CPU.
+        """
+        limit = self.batch_size((slices.shape[-2], slices.shape[-1]))
+        try:
+            with torch.inference_mode():
+                return torch.cat([self._run(batch) for batch in torch.split(slices, limit)])
+        except torch.OutOfMemoryError:
+            if self.device.type == "cpu":
+                raise
+        self._retreat(min(limit, len(slices)))
+        return self.probabilities(slices)
+
+    def _run(self, batch: Tensor) -> Tensor:
+        batch = batch.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
+        total = self._average(batch)
+        if self._flips:
+            mirrored = self._average(batch.flip(-1).contiguous(memory_format=torch.channels_last))
+            total = (total + (mirrored if self.whole_slice else mirrored.flip(-1))) / 2
+        return total.cpu()
+
+    def _average(self, batch: Tensor) -> Tensor:
+        total = self.activation(self.networks[0](batch).float())
+        for network in self.networks[1:]:
+            total += self.activation(network(batch).float())
+        return total / len(self.networks)
+
+    def _retreat(self, size: int) -> None:
+        torch.cuda.empty_cache()
+        if size > 1:
+            self._batch_limit = size // 2
+            self.warnings.append(f"out of GPU memory: going on with batches of {size // 2} slices")
+        else:
+            self._batch_limit = None
+            self._move(torch.device("cpu"))
+            self.dtype = torch.float32
+            self.warnings.append("out of GPU memory with a single slice: going on on the CPU")
+
+    def _move(self, device: torch.device) -> None:
+        self.device = device
+        for network in self.networks:
+            network.to(device, self.dtype)
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

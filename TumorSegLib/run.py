@@ -1,0 +1,135 @@
+"""One pass of a model over a volume, batch by batch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from TumorSegLib.alignment import aligned
+from TumorSegLib.engine import Engine
+from TumorSegLib.errors import Cancelled, InputError
+from TumorSegLib.preparation import PreparedVolume, body_box, whole_slice
+from TumorSegLib.specification import ModelSpecification
+from TumorSegLib.volume import Volume
+
+TILT_WARNING_DEGREES = 30.0
+
+ProgressCallback = Callable[[int, int], None]
+"""Called with the slices done and of how many."""
+
+CancelCallback = Callable[[], bool]
+"""Asked between batches whether to stop."""
+
+
+class Run:
+    """A volume on its way through an engine.
+
+    Attributes:
+        volume: what is segmented.
+        prepared: its axial slices as the network sees them.
+        seconds: time spent, by stage.
+        warnings: lines for the user.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        specification: ModelSpecification,
+        volumes: Mapping[str, Volume],
+        *,
+        slices: range | None = None,
+        crop: bool = False,
+    ) -> None:
+        """Check and prepare; nothing large is computed yet.
+
+        Args:
+            engine: runs the networks.
+            specification: of the model.
+            volumes: by channel name; sequences on another grid are resampled.
+            slices: consecutive axial slices to run on; all if not given.
+            crop: run on the body's bounding box only.
+
+        Raises:
+            InputError: the volumes cannot be used with this model.
+        """
+        first = specification.input.channels[0].name
+        if first not in volumes:
+            raise InputError(f"channel {first}: missing, it is the volume to segment")
+        self.volume = volumes[first]
+        self.seconds: dict[str, float] = {}
+        self._engine = engine
+        self._outputs = len(specification.labels)
+        ordered = {first: self.volume, **volumes}
+        with self.timed("preparation"):
+            placed, resampled = aligned(ordered)
+            self.prepared = PreparedVolume(placed, specification.input)
+            self._box = body_box(self.prepared) if crop else whole_slice(self.prepared)
+        self.slices = self._checked(slices)
+        self.warnings = [line for volume in ordered.values() for line in volume.warnings]
+        self.warnings += resampled
+        self.warnings += [
+            f"channel {name}: not given, replaced by {source}"
+            for name, source in self.prepared.replaced.items()
+        ]
+        if (tilt := self.prepared.view.tilt_degrees) > TILT_WARNING_DEGREES:
+            self.warnings.append(
+                f"{self.volume.name}: its slices are tilted by {tilt:.0f} degrees from axial;"
+                " models are trained on axial slices"
+            )
+
+    def batches(
+        self, progress: ProgressCallback | None, cancelled: CancelCallback | None
+    ) -> Iterator[tuple[int, int, Tensor]]:
+        """Yield start, stop and probabilities (n, K, ...) of consecutive slices.
+
+        Raises:
+            Cancelled: the caller asked to stop.
+        """
+        size = self._engine.batch_size(self.prepared.network_shape)
+        for start in range(self.slices.start, self.slices.stop, size):
+            stop = min(start + size, self.slices.stop)
+            if cancelled is not None and cancelled():
+                raise Cancelled
+            with self.timed("preparation"):
+                slab = self.prepared.slab(start, stop)
+            with self.timed("network"):
+                found = self._probabilities(slab)
+            yield start, stop, found
+            if progress is not None:
+                progress(stop - self.slices.start, len(self.slices))
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the time spent within to `seconds[stage]`."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - started
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
+
+    def _probabilities(self, slab: Tensor) -> Tensor:
+        """Run the network where there is anything to see; elsewhere nothing is found."""
+        cut = slab[self._box.index]
+        occupied = cut.flatten(1).any(dim=1)
+        size = () if self._engine.whole_slice else slab.shape[-2:]
+        result = torch.zeros(len(slab), self._outputs, *size)
+        if occupied.any():
+            target = result if self._engine.whole_slice else result[self._box.index]
+            target[occupied] = self._engine.probabilities(cut[occupied])
+        return result
+
+    def _checked(self, slices: range | None) -> range:
+        count = self.prepared.count
+        if slices is None:
+            return range(count)
+        if slices.step != 1 or not 0 <= slices.start < slices.stop <= count:
+            raise InputError(
+                f"slices {slices.start} to {slices.stop}: {self.volume.name} has axial slices 0 to"
+                f" {count}"
+            )
+        return slices

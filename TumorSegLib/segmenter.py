@@ -1,0 +1,239 @@
+"""A loaded model that segments volumes: normalise, slices, network, labels, post-processing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from TumorSegLib.bundle import Bundle, load_network
+from TumorSegLib.catalogue import Catalogue, default_catalogue
+from TumorSegLib.device import choose_device, choose_precision
+from TumorSegLib.engine import Engine
+from TumorSegLib.errors import ModelError
+from TumorSegLib.in_plane import resize
+from TumorSegLib.postprocessing import postprocess
+from TumorSegLib.result import DetectionResult, SegmentationResult, SliceFigure
+from TumorSegLib.run import CancelCallback, ProgressCallback, Run
+from TumorSegLib.specification import ModelSpecification
+from TumorSegLib.uncertainty import slice_uncertainty
+from TumorSegLib.volume import Volume
+
+SlicesCallback = Callable[[int, int], None]
+"""Called after the slices start..stop of the axial view have been written to the label map."""
+
+
+class Segmenter:
+    """A model on a device, ready for one volume after the other.
+
+    Attributes:
+        specification: of the model.
+        device_note: why the network runs where it does.
+        loading_seconds: time that loading the model took.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        catalogue: Catalogue | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        flips: bool | None = None,
+        body_box: bool | None = None,
+    ) -> None:
+        """Load the weights of `bundle`, or of its members.
+
+        Args:
+            bundle: the model.
+            catalogue: where an ensemble's members are found; the default one if not given.
+            device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+            precision: "auto", "fp32" or "bf16".
+            flips: average with mirrored slices; as the model says if not given.
+            body_box: run on the body's bounding box only; as the model says if not given.
+
+        Raises:
+            ModelError: the model cannot be used.
+            InputError: the device or the precision cannot be used.
+        """
+        started = time.perf_counter()
+        chosen, self.device_note = choose_device(device)
+        dtype = choose_precision(precision, chosen)
+        self.specification = bundle.specification
+        self._crop = bundle.specification.input.body_box if body_box is None else body_box
+        members = [bundle]
+        if bundle.specification.members:
+            members = (catalogue or default_catalogue()).members(bundle)
+        networks = [load_network(member) for member in members]
+        self._engine = Engine(
+            networks,
+            activation_of(bundle.specification),
+            device=chosen,
+            dtype=dtype,
+            flips=bundle.specification.flips if flips is None else flips,
+            whole_slice=bundle.specification.task == "detection",
+        )
+        self.loading_seconds = time.perf_counter() - started
+
+    def segment(
+        self,
+        volumes: Mapping[str, Volume],
+        *,
+        slices: range | None = None,
+        labelmap: NDArray[np.uint8] | None = None,
+        probabilities: NDArray[np.uint8] | None = None,
+        progress: ProgressCallback | None = None,
+        cancelled: CancelCallback | None = None,
+        on_slices: SlicesCallback | None = None,
+    ) -> SegmentationResult:
+        """Segment the first of `volumes`, whose others are further sequences by channel name.
+
+        Args:
+            volumes: by channel name; sequences on another grid are resampled.
+            slices: consecutive axial slices to segment, the most inferior is 0; all if not given.
+                Other slices keep what they hold, and the post-processing, which looks at whole
+                structures, is left out.
+            labelmap: array to write to, uint8 in the shape of the volume; new if not given.
+            probabilities: array to write to, uint8 (labels, *shape of the volume).
+            progress: called with slices done and slices in all.
+            cancelled: asked before every batch.
+            on_slices: called as slices appear in the label map; post-processing may still change
+                them.
+
+        Raises:
+            InputError: the volumes cannot be used with this model.
+            ModelError: the model does not segment.
+            Cancelled: the caller asked to stop.
+        """
+        if self.specification.task != "segmentation":
+            raise ModelError(f"model {self.specification.id}: detects, it does not segment")
+        run = self._run(volumes, slices)
+        labels = self.specification.labels
+        volume = run.volume
+        labelmap = _output(labelmap, volume.grid.shape, "labelmap")
+        probabilities = _output(probabilities, (len(labels), *volume.grid.shape), "probabilities")
+        view = run.prepared.view
+        label_view = view.apply(labelmap)
+        probability_views = [view.apply(part) for part in probabilities]
+        thresholds = torch.tensor([label.threshold for label in labels])
+        pixel_mm2 = view.spacing_zyx[1] * view.spacing_zyx[2]
+        figures: list[SliceFigure] = []
+
+        for start, stop, found in run.batches(progress, cancelled):
+            with run.timed("labels"):
+                uncertainties = slice_uncertainty(found, thresholds)
+                quantised = quantise(resize(found, run.prepared.shape))
+                label_view[start:stop] = 0
+                for index, label in enumerate(labels):
+                    probability_views[index][start:stop] = quantised[:, index]
+                    reached = quantised[:, index] >= quantised_threshold(label.threshold)
+                    label_view[start:stop][reached] = label.value
+                areas = np.count_nonzero(label_view[start:stop], axis=(1, 2)) * pixel_mm2
+                figures += [
+                    SliceFigure(start + offset, float(area), float(uncertainty))
+                    for offset, (area, uncertainty) in enumerate(
+                        zip(areas, uncertainties, strict=True)
+                    )
+                ]
+            if on_slices is not None:
+                on_slices(start, stop)
+
+        if slices is None and self.specification.postprocessing:
+            with run.timed("postprocessing"):
+                steps = self.specification.postprocessing
+                postprocess(label_view, steps, voxel_ml=volume.grid.voxel_ml)
+                areas = np.count_nonzero(label_view, axis=(1, 2)) * pixel_mm2
+                figures = [
+                    replace(figure, area_mm2=float(areas[figure.index])) for figure in figures
+                ]
+        return SegmentationResult(
+            volume=volume,
+            specification=self.specification,
+            labelmap=labelmap,
+            probabilities=probabilities,
+            slices=tuple(figures),
+            device=str(self._engine.device),
+            precision=self.precision,
+            seconds={"loading": self.loading_seconds} | run.seconds,
+            warnings=(*run.warnings, *self._engine.warnings),
+        )
+
+    def detect(
+        self,
+        volumes: Mapping[str, Volume],
+        *,
+        progress: ProgressCallback | None = None,
+        cancelled: CancelCallback | None = None,
+    ) -> DetectionResult:
+        """Return for every axial slice the probability that it holds what the model looks for.
+
+        A segmentation model answers, too: with its highest probability on the slice.
+
+        Raises:
+            InputError: the volumes cannot be used with this model.
+            Cancelled: the caller asked to stop.
+        """
+        run = self._run(volumes, None)
+        figures: list[float] = []
+        for _, _, found in run.batches(progress, cancelled):
+            figures += found.flatten(1).amax(dim=1).tolist()
+        return DetectionResult(
+            volume=run.volume,
+            specification=self.specification,
+            probabilities=tuple(figures),
+            device=str(self._engine.device),
+            precision=self.precision,
+            seconds={"loading": self.loading_seconds} | run.seconds,
+            warnings=(*run.warnings, *self._engine.warnings),
+        )
+
+    @property
+    def precision(self) -> str:
+        """Precision of the network's arithmetic, "fp32" or "bf16"."""
+        return "bf16" if self._engine.dtype == torch.bfloat16 else "fp32"
+
+    def _run(self, volumes: Mapping[str, Volume], slices: range | None) -> Run:
+        self._engine.warnings.clear()
+        return Run(self._engine, self.specification, volumes, slices=slices, crop=self._crop)
+
+
+def activation_of(specification: ModelSpecification) -> Callable[[Tensor], Tensor]:
+    """Return what turns logits (B, channels, ...) into the labels' probabilities (B, K, ...)."""
+    if specification.activation == "sigmoid":
+        return torch.sigmoid
+    values = [label.value for label in specification.labels]
+    parts = [
+        [values.index(value) for value in (label.value, *label.includes)]
+        for label in specification.labels
+    ]
+
+    def softmax(logits: Tensor) -> Tensor:
+        foreground = logits.softmax(dim=1)[:, 1:]
+        return torch.stack([foreground[:, part].sum(dim=1) for part in parts], dim=1)
+
+    return softmax
+
+
+def quantise(probabilities: Tensor) -> NDArray[np.uint8]:
+    """Return probabilities as uint8, 0 to 255 for 0 to 1."""
+    return probabilities.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8).numpy()
+
+
+def quantised_threshold(threshold: float) -> int:
+    """Return the smallest quantised probability that reaches `threshold`."""
+    return max(1, int(np.ceil(threshold * 255)))
+
+
+def _output(
+    array: NDArray[np.uint8] | None, shape: tuple[int, ...], name: str
+) -> NDArray[np.uint8]:
+    if array is None:
+        return np.zeros(shape, np.uint8)
+    if array.shape != shape or array.dtype != np.uint8:
+        raise ValueError(f"{name} is {array.dtype} {array.shape}, expected uint8 {shape}")
+    return array
