@@ -1,0 +1,68 @@
+"""The command `tumorseg`.
+
+Exit status: 0 done; 2 the input, an option or a model is unusable (one line on stderr); 1 our
+fault; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from TumorSegLib import __version__
+from TumorSegLib.errors import TumorSegError
+
+COMMANDS = {
+    "segment": ("TumorSegLib.commands.segment", "segment a volume"),
+    "detect": ("TumorSegLib.commands.detect", "probability of a finding, slice by slice"),
+    "models": ("TumorSegLib.commands.models", "list the models"),
+    "train": ("training.commands.train", "train a model"),
+    "evaluate": ("training.commands.evaluate", "measure models on annotated cases"),
+    "demo": ("TumorSegLib.commands.demo", "segment a sample volume"),
+}
+
+UNUSABLE = 2
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    parser = argparse.ArgumentParser(
+        prog="tumorseg", description="Tumours and organs in CT and MRI as editable segments."
+    )
+    parser.add_argument("--version", action="version", version=f"tumorseg {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    chosen = next((word for word in argv if word in COMMANDS), None)
+    for name, (_, summary) in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=summary, description=summary.capitalize())
+        if name == chosen:  # the others need not be imported
+            try:
+                _module(name).add_arguments(subparser)
+            except TumorSegError as error:
+                return _unusable(error)
+    arguments = parser.parse_args(argv)
+    try:
+        status: int = _module(arguments.command).run(arguments)
+    except TumorSegError as error:
+        return _unusable(error)
+    except KeyboardInterrupt:
+        print("tumorseg: interrupted", file=sys.stderr)  # noqa: T201
+        return INTERRUPTED
+    return status
+
+
+def _module(name: str) -> object:
+    return import_module(COMMANDS[name][0])
+
+
+def _unusable(error: TumorSegError) -> int:
+    line = " ".join(str(error).split())
+    print(f"tumorseg: {line}", file=sys.stderr)  # noqa: T201
+    return UNUSABLE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

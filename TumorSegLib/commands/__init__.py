@@ -1,0 +1,1 @@
+"""The sub-commands of `tumorseg`, one a file: its arguments, and what it does."""

@@ -1,0 +1,92 @@
+"""What several sub-commands share: the volume's arguments, reading, progress."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from TumorSegLib.bundle import Bundle
+from TumorSegLib.catalogue import Catalogue
+from TumorSegLib.errors import InputError
+from TumorSegLib.modality import modality_of
+from TumorSegLib.run import ProgressCallback
+from TumorSegLib.volume import Volume
+
+
+def add_volume_arguments(parser: ArgumentParser) -> None:
+    """Add VOLUME, --channel, --series, --model, --device, --precision, --json and --quiet."""
+    parser.add_argument(
+        "volume",
+        metavar="VOLUME",
+        type=Path,
+        help=".nii, .nii.gz, .nrrd, .mha, .mhd, or a folder of DICOM files (one series)",
+    )
+    parser.add_argument(
+        "--channel",
+        metavar="NAME=PATH",
+        action="append",
+        default=[],
+        help="a further sequence, such as t1=t1.nii.gz; repeat for more",
+    )
+    parser.add_argument("--series", metavar="UID", help="which DICOM series of a folder")
+    parser.add_argument("--model", metavar="ID", help="model id, or a folder with a model bundle")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
+    parser.add_argument(
+        "--precision", default="auto", help="auto (default), fp32 (reproducible) or bf16"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def read_channels(arguments: Namespace, bundle: Bundle, volume: Volume) -> dict[str, Volume]:
+    """Return VOLUME and the further sequences by channel name.
+
+    Raises:
+        InputError: a --channel is malformed, unknown to the model, given twice or unreadable.
+    """
+    from TumorSegLib.reading import read_volume
+
+    names = [channel.name for channel in bundle.specification.input.channels]
+    volumes = {names[0]: volume}
+    for entry in arguments.channel:
+        name, separator, path = entry.partition("=")
+        if not separator or not path:
+            raise InputError(f"--channel {entry}: expected NAME=PATH, such as t1=t1.nii.gz")
+        if name not in names[1:]:
+            known = ", ".join(names[1:]) or "none"
+            raise InputError(f"--channel {name}: {bundle.id} takes these further channels: {known}")
+        if name in volumes:
+            raise InputError(f"--channel {name}: given twice")
+        volumes[name] = read_volume(Path(path))
+    return volumes
+
+
+def choose_bundle(catalogue: Catalogue, name: str | None, volume: Volume, task: str) -> Bundle:
+    """Return the named model, or the default one for the volume's modality."""
+    if name is not None:
+        return catalogue.find(name)
+    return catalogue.default_for(modality_of(volume), task)
+
+
+@contextmanager
+def progress_bar(description: str, *, shown: bool) -> Iterator[ProgressCallback]:
+    """Show a bar with slices and the time left on the terminal; yield what moves it."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("slice"),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
+        task = bar.add_task(description, total=None)
+
+        def update(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield update

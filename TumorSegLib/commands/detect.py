@@ -1,0 +1,90 @@
+"""`tumorseg detect`: the probability of a finding, slice by slice."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+
+from rich.console import Console
+
+from TumorSegLib.bundle import Bundle
+from TumorSegLib.catalogue import Catalogue, default_catalogue
+from TumorSegLib.commands.common import (
+    add_volume_arguments,
+    choose_bundle,
+    progress_bar,
+    read_channels,
+)
+from TumorSegLib.errors import ModelError
+from TumorSegLib.result import DetectionResult
+from TumorSegLib.volume import Volume
+
+BAR_WIDTH = 30
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of `tumorseg detect`."""
+    add_volume_arguments(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """Detect and print."""
+    from TumorSegLib.allocator import keep_large_blocks
+    from TumorSegLib.reading import read_volume
+
+    volume = read_volume(arguments.volume, series=arguments.series)
+    catalogue = default_catalogue()
+    bundle = _bundle(catalogue, arguments.model, volume)
+    volumes = read_channels(arguments, bundle, volume)
+
+    from TumorSegLib.segmenter import Segmenter
+
+    keep_large_blocks()
+    segmenter = Segmenter(
+        bundle, catalogue=catalogue, device=arguments.device, precision=arguments.precision
+    )
+    shown = not (arguments.quiet or arguments.json)
+    with progress_bar(bundle.specification.title, shown=shown) as progress:
+        result = segmenter.detect(volumes, progress=progress)
+    if arguments.json:
+        print(json.dumps(_summary(result), indent=2))  # noqa: T201
+    else:
+        _show(result)
+    return 0
+
+
+def _bundle(catalogue: Catalogue, name: str | None, volume: Volume) -> Bundle:
+    """Return the named model, a detector, or else the modality's segmentation model."""
+    try:
+        return choose_bundle(catalogue, name, volume, "detection")
+    except ModelError:
+        if name is not None:
+            raise
+        return choose_bundle(catalogue, name, volume, "segmentation")
+
+
+def _summary(result: DetectionResult) -> dict[str, object]:
+    return {
+        "volume": result.volume.name,
+        "model": result.specification.id,
+        "model_version": result.specification.version,
+        "device": result.device,
+        "precision": result.precision,
+        "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
+        "slices": [
+            {"index": index, "probability": round(probability, 4)}
+            for index, probability in enumerate(result.probabilities)
+        ],
+        "warnings": list(result.warnings),
+    }
+
+
+def _show(result: DetectionResult) -> None:
+    errors = Console(stderr=True, highlight=False)
+    for warning in result.warnings:
+        errors.print(f"[yellow]warning:[/] {warning}", soft_wrap=True)
+    console = Console(highlight=False)
+    console.print("slice  probability (slice 0 is the most inferior)")
+    for index, probability in enumerate(result.probabilities):
+        bar = "█" * round(probability * BAR_WIDTH)
+        console.print(f"{index:5d}  {probability:5.3f} {bar}")

@@ -1,0 +1,107 @@
+"""`tumorseg segment`: from a volume to a segmentation on disk."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from TumorSegLib.catalogue import default_catalogue
+from TumorSegLib.commands.common import (
+    add_volume_arguments,
+    choose_bundle,
+    progress_bar,
+    read_channels,
+)
+from TumorSegLib.measurement import Measurement, measure
+from TumorSegLib.result import SegmentationResult
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of `tumorseg segment`."""
+    add_volume_arguments(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        type=Path,
+        help="*.seg.nrrd, *.nii.gz, *.nrrd or *.mrb (default: NAME.seg.nrrd in this folder)",
+    )
+    parser.add_argument("--report", metavar="DIR", type=Path, help="write pictures to this folder")
+
+
+def run(arguments: Namespace) -> int:
+    """Segment, write, report."""
+    from TumorSegLib.allocator import keep_large_blocks
+    from TumorSegLib.reading import read_volume
+    from TumorSegLib.report import write_report
+    from TumorSegLib.writing import check_output, write_segmentation
+
+    volume = read_volume(arguments.volume, series=arguments.series)
+    output = arguments.output or Path(f"{volume.name}.seg.nrrd")
+    check_output(output)
+    catalogue = default_catalogue()
+    bundle = choose_bundle(catalogue, arguments.model, volume, "segmentation")
+    volumes = read_channels(arguments, bundle, volume)
+
+    from TumorSegLib.segmenter import Segmenter
+
+    keep_large_blocks()
+    segmenter = Segmenter(
+        bundle, catalogue=catalogue, device=arguments.device, precision=arguments.precision
+    )
+    shown = not (arguments.quiet or arguments.json)
+    with progress_bar(bundle.specification.title, shown=shown) as progress:
+        result = segmenter.segment(volumes, progress=progress)
+    write_segmentation(result, output)
+    pictures = write_report(result, arguments.report) if arguments.report else []
+    measurements = measure(result)
+    if arguments.json:
+        print(json.dumps(summary(result, measurements, output, pictures), indent=2))  # noqa: T201
+    elif not arguments.quiet:
+        show(result, measurements, [output, *pictures])
+    return 0
+
+
+def summary(
+    result: SegmentationResult, measurements: list[Measurement], output: Path, pictures: list[Path]
+) -> dict[str, Any]:
+    """Return what --json prints."""
+    return {
+        "volume": result.volume.name,
+        "model": result.specification.id,
+        "model_version": result.specification.version,
+        "device": result.device,
+        "precision": result.precision,
+        "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
+        "segments": [asdict(measurement) for measurement in measurements],
+        "slices": [asdict(figure) for figure in result.slices],
+        "warnings": list(result.warnings),
+        "output": str(output),
+        "report": [str(picture) for picture in pictures],
+    }
+
+
+def show(result: SegmentationResult, measurements: list[Measurement], written: list[Path]) -> None:
+    """Print warnings, a table of segments and what was written to the terminal."""
+    console = Console(stderr=True, highlight=False)
+    for warning in result.warnings:
+        console.print(f"[yellow]warning:[/] {warning}", soft_wrap=True)
+    table = Table("Segment", "Volume", "Components", "Longest axial diameter", box=None)
+    for row in measurements:
+        table.add_row(
+            row.name,
+            f"{row.volume_ml:.1f} ml",
+            str(row.components),
+            f"{row.longest_axial_diameter_mm:.0f} mm",
+        )
+    console.print(table)
+    seconds = sum(result.seconds.values())
+    console.print(f"{seconds:.1f} s on {result.device}, {result.precision}")
+    for path in written:
+        console.print(f"wrote {path}", soft_wrap=True)

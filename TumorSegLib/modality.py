@@ -1,0 +1,28 @@
+"""Is this CT or MRI?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from TumorSegLib.normalisation import strided_sample
+from TumorSegLib.volume import Volume
+
+AIR_HU = -500
+"""In Hounsfield units air lies near -1000 and no tissue but lung below this."""
+
+
+def modality_of(volume: Volume) -> str:
+    """Return "CT" or "MR": what the volume says of itself, else what its intensities suggest.
+
+    A CT has air, far below 0; MRI magnitudes have no negative values to speak of. Any other
+    modality that the volume states is returned as it is.
+    """
+    if volume.modality is not None:
+        return volume.modality
+    return "CT" if looks_like_ct(volume) else "MR"
+
+
+def looks_like_ct(volume: Volume) -> bool:
+    """Tell whether intensities are plausible Hounsfield units of a body in air."""
+    sample = strided_sample(volume.voxels)
+    return bool(np.percentile(sample, 2) < AIR_HU and sample.max() > 0)
