@@ -75,6 +75,7 @@ def load_network(bundle: Bundle) -> nn.Module:
         ModelError: the weights are missing, not those that `model.json` was written for, or do not
             fit the network.
     """
+    import torch
     from safetensors.torch import load
 
     from TumorSegLib.networks import build_network
@@ -85,7 +86,8 @@ def load_network(bundle: Bundle) -> nn.Module:
     path = bundle.folder / WEIGHTS_FILE
     content = _read_weights(path, specification.weights.sha256)
     _check_header(content, path, STORED_AS[specification.weights.dtype])
-    network = build_network(specification.network.name, specification.network.arguments)
+    with torch.device("meta"):  # shapes alone: an absurd network must not cost memory
+        network = build_network(specification.network.name, specification.network.arguments)
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     tensors = load(content)
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
@@ -98,7 +100,11 @@ def load_network(bundle: Bundle) -> nn.Module:
         raise ModelError(
             f"{path}: tensor {surplus[0]} does not belong to {specification.network.name}"
         )
-    network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    values = {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in tensors.items()
+    }
+    network.load_state_dict(values, assign=True)
     return network.eval()
 
 

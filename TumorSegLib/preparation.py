@@ -85,7 +85,7 @@ class PreparedVolume:
         """Return slices start..stop as float32 (n, channels, H, W) in [0, 1]; context is not in."""
         slab = torch.empty(stop - start, len(self._channels), *self.shape)
         for index, (voxels, intensity) in enumerate(self._channels):
-            part = torch.from_numpy(np.ascontiguousarray(voxels[start:stop], dtype=np.float32))
+            part = torch.from_numpy(np.array(voxels[start:stop], np.float32, order="C"))
             slab[:, index] = part.mul_(intensity.gain).add_(intensity.offset).clamp_(0, 1)
         return resize(slab, self.network_shape)
 

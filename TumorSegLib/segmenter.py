@@ -193,6 +193,11 @@ class Segmenter:
         )
 
     @property
+    def device(self) -> str:
+        """Where the network runs, "cpu" or "cuda:0"."""
+        return str(self._engine.device)
+
+    @property
     def precision(self) -> str:
         """Precision of the network's arithmetic, "fp32" or "bf16"."""
         return "bf16" if self._engine.dtype == torch.bfloat16 else "fp32"

@@ -188,6 +188,9 @@ class ModelSpecification:
             raise ValueError(f"id {self.id!r} is not lower-case letters, digits, '.', '_' and '-'")
         if bool(self.members) == bool(self.network):
             raise ValueError("expected either a network or members")
+        if self.network:
+            _check_channels(self.network, "in_channels", self.input.network_channels)
+            _check_channels(self.network, "out_channels", self.output_channels)
         values = [label.value for label in self.labels]
         if not values or len(set(values)) != len(values):
             raise ValueError(f"label values {values} are not one or more different numbers")
@@ -204,3 +207,11 @@ class ModelSpecification:
     def output_channels(self) -> int:
         """Channels that the network's logits must have; softmax has one more for background."""
         return len(self.labels) + (self.activation == "softmax")
+
+
+def _check_channels(network: Network, argument: str, expected: int) -> None:
+    found = network.arguments.get(argument)
+    if found != expected:
+        raise ValueError(
+            f"network.arguments.{argument} is {found}, input and labels ask for {expected}"
+        )

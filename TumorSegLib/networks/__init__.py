@@ -22,6 +22,9 @@ NETWORKS: dict[str, type[nn.Module]] = {
     "ResNet-50": ResNet50Classifier,
 }
 
+MAXIMUM_ARGUMENT = 8192
+"""No network has more channels, layers or classes than this."""
+
 
 def build_network(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     """Build the network called `name`.
@@ -31,9 +34,14 @@ def build_network(name: str, arguments: Mapping[str, Any]) -> nn.Module:
     """
     if name not in NETWORKS:
         raise ModelError(f"network: found {name!r}, expected one of {', '.join(NETWORKS)}")
+    for argument, value in arguments.items():
+        if isinstance(value, int) and not 0 <= value <= MAXIMUM_ARGUMENT:
+            raise ModelError(
+                f"network {name}: {argument} is {value}, expected at most {MAXIMUM_ARGUMENT}"
+            )
     try:
         return NETWORKS[name](**arguments)
-    except TypeError as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise ModelError(
             f"network {name}: arguments {dict(arguments)} do not fit: {error}"
         ) from None

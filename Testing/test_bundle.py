@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+
+import pytest
+import torch
+from safetensors.torch import save
+from tiny_models import brain_specification, write_tiny_bundle
+
+from TumorSegLib.bundle import load_network, read_bundle
+from TumorSegLib.catalogue import Catalogue
+from TumorSegLib.errors import ModelError
+from TumorSegLib.networks import build_network
+from TumorSegLib.specification import Network
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    return write_tiny_bundle(tmp_path, brain_specification())
+
+
+def edit(bundle, **changes):
+    path = bundle.folder / "model.json"
+    content = json.loads(path.read_text())
+    for keys, value in changes.items():
+        inner = content
+        *sections, last = keys.split("__")
+        for section in sections:
+            inner = inner[section]
+        inner[last] = value
+    path.write_text(json.dumps(content))
+    return read_bundle(bundle.folder)
+
+
+def replace_weights(bundle, content):
+    (bundle.folder / "weights.safetensors").write_bytes(content)
+    return edit(bundle, weights__sha256=hashlib.sha256(content).hexdigest())
+
+
+def tensors_of(bundle):
+    network = bundle.specification.network
+    return build_network(network.name, network.arguments).state_dict()
+
+
+def test_round_trip(bundle):
+    assert read_bundle(bundle.folder) == bundle
+    assert bundle.specification.weights.parameters == sum(
+        parameter.numel() for parameter in load_network(bundle).parameters()
+    )
+    assert sorted(path.name for path in bundle.folder.iterdir()) == [
+        "README.md",
+        "model.json",
+        "weights.safetensors",
+    ]
+
+
+def test_damaged_weights(bundle):
+    path = bundle.folder / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="SHA-256 is .*; the file is damaged"):
+        load_network(bundle)
+
+
+def test_missing_weights(bundle):
+    (bundle.folder / "weights.safetensors").unlink()
+    with pytest.raises(ModelError, match="weights.safetensors: No such file"):
+        load_network(bundle)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (pytest.fail, ("a pickle was run",))
+
+
+def test_pickles_are_not_read(bundle):
+    for content in (pickle.dumps(Bomb()), b"", b"\xff" * 64):
+        with pytest.raises(ModelError, match="not a safetensors file"):
+            load_network(replace_weights(bundle, content))
+
+
+def test_missing_surplus_and_misshaped_tensors(bundle):
+    tensors = tensors_of(bundle)
+    name = "head.weight"
+    without = {key: value for key, value in tensors.items() if key != name}
+    with pytest.raises(ModelError, match="tensor head.weight is missing"):
+        load_network(replace_weights(bundle, save(without)))
+    with pytest.raises(ModelError, match=r"head.weight has shape \(2, 4, 1, 1\), expected \(1, 4"):
+        load_network(replace_weights(bundle, save({**tensors, name: torch.zeros(2, 4, 1, 1)})))
+    with pytest.raises(ModelError, match="tensor tail does not belong to U-Net"):
+        load_network(replace_weights(bundle, save({**tensors, "tail": torch.zeros(1)})))
+    with pytest.raises(ModelError, match="head.weight is F64, expected F32"):
+        load_network(replace_weights(bundle, save({**tensors, name: tensors[name].double()})))
+
+
+def test_absurd_network_is_refused_before_it_is_built(bundle):
+    changed = edit(bundle, network__arguments={"in_channels": 3, "out_channels": 1, "width": 10**6})
+    with pytest.raises(ModelError, match="width is 1000000, expected at most 8192"):
+        load_network(changed)
+    changed = edit(bundle, network__arguments={"in_channels": 3, "out_channels": 1, "width": 8192})
+    with pytest.raises(ModelError, match="has shape .*, expected"):
+        load_network(changed)
+    changed = edit(bundle, network__arguments={"in_channels": 3, "out_channels": 1, "depth": 8000})
+    with pytest.raises(ModelError, match="do not fit"):
+        load_network(changed)
+
+
+def test_unknown_network_and_mismatched_channels(bundle):
+    with pytest.raises(ModelError, match="found 'Transformer', expected one of"):
+        load_network(edit(bundle, network__name="Transformer"))
+    with pytest.raises(ModelError, match="in_channels"):
+        edit(bundle, network={"name": "U-Net", "arguments": {"in_channels": 5, "out_channels": 1}})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("no json", "not JSON"),
+        ("[]", "expected keys and values"),
+        ("{}", "id: missing"),
+        ("\x00" * (2 << 20), "larger than"),
+    ],
+)
+def test_unusable_specification(tmp_path, content, message):
+    (tmp_path / "model.json").write_text(content)
+    with pytest.raises(ModelError, match=message):
+        read_bundle(tmp_path)
+
+
+def test_newer_format(bundle):
+    with pytest.raises(ModelError, match="format 99 is newer than 1; update TumorSeg"):
+        edit(bundle, format=99)
+
+
+def test_catalogue(tmp_path):
+    theirs, ours = tmp_path / "shipped", tmp_path / "own"
+    write_tiny_bundle(theirs, brain_specification(default=True))
+    write_tiny_bundle(theirs, brain_specification(id="another"))
+    own = write_tiny_bundle(ours, brain_specification(version="2"))
+    (theirs / "broken").mkdir()
+    (theirs / "broken" / "model.json").write_text("{")
+    catalogue = Catalogue.of([ours, theirs, tmp_path / "absent"])
+    assert [bundle.id for bundle in catalogue.bundles] == ["another", "tiny-brain"]
+    assert catalogue.find("tiny-brain") == own
+    assert catalogue.find(str(own.folder)) == own
+    assert len(catalogue.broken) == 1
+    assert catalogue.default_for("MR").id == "another"  # the own one hides the shipped default
+    with pytest.raises(
+        ModelError, match="model nothing: not found; models here are: another, tiny"
+    ):
+        catalogue.find("nothing")
+    with pytest.raises(ModelError, match="no model for segmentation on CT"):
+        catalogue.default_for("CT")
+
+
+def test_ensemble_members_must_fit(tmp_path):
+    write_tiny_bundle(tmp_path, brain_specification(id="first"))
+    write_tiny_bundle(tmp_path, brain_specification(id="second"))
+    other_input = brain_specification().input
+    other = brain_specification(
+        id="third",
+        input=type(other_input)(
+            other_input.channels[:1], other_input.in_plane, other_input.normalisation
+        ),
+        network=Network("U-Net", {"in_channels": 1, "out_channels": 1, "width": 4, "depth": 2}),
+    )
+    write_tiny_bundle(tmp_path, other)
+    for members in (["first", "second"], ["first", "third"], ["first", "absent"]):
+        folder = tmp_path / f"ensemble-{members[1]}"
+        folder.mkdir()
+        content = json.loads((tmp_path / "first" / "model.json").read_text())
+        del content["network"], content["weights"]
+        (folder / "model.json").write_text(
+            json.dumps({**content, "id": folder.name, "members": members})
+        )
+    catalogue = Catalogue.of([tmp_path])
+    assert [m.id for m in catalogue.members(catalogue.find("ensemble-second"))] == [
+        "first",
+        "second",
+    ]
+    with pytest.raises(ModelError, match="member third differs in input"):
+        catalogue.members(catalogue.find("ensemble-third"))
+    with pytest.raises(ModelError, match="model absent: not found"):
+        catalogue.members(catalogue.find("ensemble-absent"))

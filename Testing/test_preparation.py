@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import BRAIN_INPUT, CT_INPUT
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.grid import Grid
+from TumorSegLib.in_plane import FieldOfView, PixelSpacing, resize
+from TumorSegLib.normalisation import Foreground, Window
+from TumorSegLib.preparation import PreparedVolume, body_box, stack_context
+from TumorSegLib.volume import Volume
+
+
+def volume_of(voxels, spacing=(1.0, 1.0, 5.0)):
+    return Volume(voxels, Grid(voxels.shape, spacing))
+
+
+def test_window():
+    normalised = (
+        Window(-40, 160).fit(np.zeros((1, 1, 1))).apply(np.array([-1000, -40, 60, 160, 900]))
+    )
+    np.testing.assert_allclose(normalised, [0, 0, 0.5, 1, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(1, 0), (16, 0), (0.01, 0), (3, 100)])
+def test_foreground_ignores_the_scanners_units(gain, offset):
+    generator = np.random.default_rng(0)
+    head = np.where(generator.random((8, 40, 40)) < 0.4, generator.normal(100, 15, (8, 40, 40)), 2)
+    reference = Foreground().fit(head).apply(head)
+    changed = head * gain + offset
+    np.testing.assert_allclose(Foreground().fit(changed).apply(changed), reference, atol=1e-3)
+    assert np.median(reference[head > 50]) == pytest.approx(3 / 8, abs=0.01)
+
+
+def test_foreground_of_flat_volume_is_finite():
+    flat = np.full((2, 4, 4), 7.0)
+    assert np.isfinite(Foreground().fit(flat).apply(flat)).all()
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [((20, 30), (10, 60)), ((33, 17), (32, 32)), ((5, 5), (5, 5))]
+)
+def test_resize_keeps_ramps_and_constants(source, target):
+    rows, columns = np.mgrid[: source[0], : source[1]]
+    ramp = torch.from_numpy(
+        ((rows + 0.5) / source[0] + (columns + 0.5) / source[1]).astype(np.float32)
+    )
+    rows, columns = np.mgrid[: target[0], : target[1]]
+    expected = (rows + 0.5) / target[0] + (columns + 0.5) / target[1]
+    inner = (slice(2, -2), slice(2, -2))
+    np.testing.assert_allclose(resize(ramp, target).numpy()[inner], expected[inner], atol=1e-3)
+    torch.testing.assert_close(resize(torch.ones(2, *source), target), torch.ones(2, *target))
+
+
+def test_in_plane_grids():
+    assert FieldOfView(256).grid((512, 512), (0.45, 0.45)) == (256, 256)
+    assert FieldOfView(256).grid((100, 200), (1.0, 1.0)) == (128, 256)
+    assert FieldOfView(100).grid((100, 100), (2.0, 1.0)) == (100, 50)
+    assert PixelSpacing(1.5).grid((512, 512), (0.75, 0.75)) == (256, 256)
+
+
+def test_missing_channels_are_replaced_and_named():
+    voxels = np.random.default_rng(0).integers(0, 255, (3, 64, 64)).astype(np.uint8)
+    prepared = PreparedVolume({"flair": volume_of(voxels)}, BRAIN_INPUT)
+    slab = prepared.slab(0, 3)
+    assert slab.shape == (3, 3, 64, 64)
+    torch.testing.assert_close(slab[:, 0], slab[:, 2])
+    assert prepared.replaced == {"t1": "flair", "t1c": "flair"}
+
+
+def test_a_channel_that_nothing_replaces_is_asked_for():
+    voxels = np.zeros((1, 64, 64))
+    voxels[0, 0] = 1
+    with pytest.raises(InputError, match="channel flair: missing"):
+        PreparedVolume({"t1": volume_of(voxels)}, BRAIN_INPUT)
+    with pytest.raises(InputError, match="channel t2: the model takes flair, t1, t1c"):
+        PreparedVolume({"flair": volume_of(voxels), "t2": volume_of(voxels)}, BRAIN_INPUT)
+
+
+def test_absurd_spacing_is_refused():
+    voxels = np.arange(8000.0).reshape(2, 40, 100)
+    with pytest.raises(InputError, match="correct the spacing"):
+        PreparedVolume({"ct": volume_of(voxels, (100.0, 100.0, 5.0))}, CT_INPUT)
+
+
+def test_context_clamps_at_the_ends():
+    channels = torch.arange(4.0)[:, None, None, None].expand(4, 2, 1, 1).clone()
+    channels[:, 1] += 10
+    stacked = stack_context(channels, torch.arange(4), 1)[:, :, 0, 0]
+    assert stacked[0].tolist() == [0, 0, 1, 10, 10, 11]
+    assert stacked[3].tolist() == [2, 3, 3, 12, 13, 13]
+
+
+def test_slabs_with_context_do_not_depend_on_where_they_begin():
+    voxels = np.random.default_rng(0).normal(50, 20, (7, 32, 32))
+    prepared = PreparedVolume(
+        {"ct": volume_of(voxels, (3.0, 3.0, 5.0))}, replace(CT_INPUT, context=2)
+    )
+    whole = prepared.slab(0, 7)
+    assert whole.shape == (7, 5, 32, 32)
+    for start in range(6):
+        torch.testing.assert_close(prepared.slab(start, start + 2), whole[start : start + 2])
+
+
+def test_body_box_holds_everything_but_air():
+    voxels = np.full((4, 200, 200), -1000, np.int16)
+    voxels[1:3, 80:110, 90:140] = 50
+    prepared = PreparedVolume({"ct": volume_of(voxels, (3.0, 3.0, 5.0))}, CT_INPUT)
+    box = body_box(prepared, margin=8, multiple=16)
+    assert box.rows[0] <= 72
+    assert box.rows[1] >= 118
+    assert (box.rows[1] - box.rows[0]) % 16 == 0
+    assert box.columns[1] - box.columns[0] < 100
+    outside = prepared.slab(0, 4)
+    outside[box.index] = 0
+    assert not outside.any()

@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from test_grid import ORIENTATIONS, rotation_about, stored_as
+from tiny_models import CT_INPUT, brain_specification, ct_specification, write_tiny_bundle
+
+from TumorSegLib.bundle import load_network, read_bundle
+from TumorSegLib.catalogue import Catalogue
+from TumorSegLib.errors import Cancelled, InputError, ModelError
+from TumorSegLib.grid import Grid
+from TumorSegLib.segmenter import Segmenter, activation_of
+from TumorSegLib.specification import Network, RemoveSmall
+from TumorSegLib.uncertainty import slice_uncertainty
+from TumorSegLib.volume import Volume
+
+
+def dice(first, second):
+    return (
+        2
+        * np.count_nonzero((first > 0) & (second > 0))
+        / max(1, np.count_nonzero(first) + np.count_nonzero(second))
+    )
+
+
+@pytest.fixture(scope="module")
+def head():
+    """Smooth structures that are different in every direction."""
+    z, y, x = np.mgrid[:11, :64, :48]
+    voxels = 200 * np.exp(-(((y - 20) / 14) ** 2) - ((x - 30) / 9) ** 2 - ((z - 4) / 4) ** 2)
+    voxels += np.random.default_rng(0).normal(100, 4, voxels.shape) * (
+        np.hypot(y - 32, x - 24) < 22
+    )
+    return voxels.astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def brain(tmp_path_factory):
+    return write_tiny_bundle(tmp_path_factory.mktemp("models"), brain_specification())
+
+
+@pytest.fixture(scope="module")
+def segmenter(brain):
+    return Segmenter(brain, device="cpu", precision="fp32")
+
+
+def flair(voxels, direction=((1, 0, 0), (0, 1, 0), (0, 0, 1)), spacing=(1.0, 1.0, 4.0)):
+    return {
+        "flair": Volume(voxels, Grid(voxels.shape, spacing, (7, -8, 9), direction), "MR", "case")
+    }
+
+
+def test_same_as_the_network_on_every_slice(segmenter, brain, head):
+    """The streamed pipeline is the obvious computation, no more."""
+    result = segmenter.segment(flair(head))
+    network = load_network(brain)
+    intensity = brain.specification.input.normalisation.fit(head)
+    slices = torch.from_numpy(intensity.apply(head))[:, None].expand(-1, 3, -1, -1)
+    with torch.inference_mode():
+        expected = torch.cat([network(part[None]).sigmoid() for part in slices])[:, 0].numpy()
+    np.testing.assert_allclose(result.probabilities[0] / 255, expected, atol=0.6 / 255)
+    assert 0 < np.count_nonzero(result.labelmap) < result.labelmap.size
+    np.testing.assert_array_equal(result.labelmap > 0, result.probabilities[0] >= 128)
+    assert result.volume.grid.shape == result.labelmap.shape
+    assert [figure.index for figure in result.slices] == list(range(11))
+
+
+def test_all_48_orientations_give_the_same_segmentation(segmenter, head):
+    reference = segmenter.segment(flair(head)).labelmap
+    rotation = rotation_about(0, 15) @ rotation_about(2, 20)
+    for axes, signs in ORIENTATIONS:
+        voxels, direction = stored_as(head, axes, signs, rotation)
+        spacing = tuple(np.array([4.0, 1.0, 1.0])[list(axes)][::-1].tolist())
+        result = segmenter.segment(flair(np.ascontiguousarray(voxels), direction, spacing))
+        stored_reference, _ = stored_as(reference, axes, signs)
+        assert dice(result.labelmap, stored_reference) >= 0.99, (axes, signs)
+
+
+def test_other_in_plane_size_is_brought_back(segmenter, head):
+    large = head.repeat(2, axis=1).repeat(2, axis=2)
+    reference = segmenter.segment(flair(head)).labelmap
+    result = segmenter.segment(flair(large, spacing=(0.5, 0.5, 4.0)))
+    assert result.labelmap.shape == large.shape
+    assert dice(result.labelmap[:, ::2, ::2], reference) > 0.9
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.uint8, np.float64, np.dtype(">i2")])
+def test_voxel_types(segmenter, head, dtype):
+    voxels = np.clip(head, 0, 250).astype(dtype)
+    reference = segmenter.segment(flair(voxels.astype(np.float32))).labelmap
+    np.testing.assert_array_equal(segmenter.segment(flair(voxels)).labelmap, reference)
+
+
+def test_progress_and_slices_appear_in_order(segmenter, head):
+    labelmap = np.zeros(head.shape, np.uint8)
+    seen, progress = [], []
+
+    def on_slices(start, stop):
+        seen.append((start, stop, np.count_nonzero(labelmap[start:stop])))
+
+    segmenter.segment(
+        flair(head),
+        labelmap=labelmap,
+        on_slices=on_slices,
+        progress=lambda done, total: progress.append((done, total)),
+    )
+    assert [start for start, _, _ in seen] == [0, *(stop for _, stop, _ in seen[:-1])]
+    assert sum(count for *_, count in seen) == np.count_nonzero(labelmap) > 0
+    assert progress[-1] == (11, 11)
+
+
+def test_cancellation_within_one_batch(segmenter, head):
+    done = []
+    with pytest.raises(Cancelled):
+        segmenter.segment(
+            flair(np.concatenate([head] * 20)),
+            progress=lambda slices, _: done.append(slices),
+            cancelled=lambda: bool(done),
+        )
+    assert len(done) == 1
+
+
+def test_some_slices_only(segmenter, head):
+    whole = segmenter.segment(flair(head))
+    labelmap = np.full(head.shape, 9, np.uint8)
+    part = segmenter.segment(flair(head), slices=range(4, 6), labelmap=labelmap)
+    np.testing.assert_array_equal(part.labelmap[4:6], whole.labelmap[4:6])
+    assert (part.labelmap[[0, 3, 6, 10]] == 9).all()
+    assert [figure.index for figure in part.slices] == [4, 5]
+    with pytest.raises(InputError, match="has axial slices 0 to 11"):
+        segmenter.segment(flair(head), slices=range(9, 12))
+
+
+def test_sequences_on_another_grid_are_resampled(segmenter, head):
+    volumes = flair(head)
+    fine = head.repeat(2, axis=2)
+    grid = Grid(fine.shape, (0.5, 1.0, 4.0), (6.75, -8, 9))
+    result = segmenter.segment({**volumes, "t1": Volume(fine, grid, name="other")})
+    same = segmenter.segment({**volumes, "t1": volumes["flair"]})
+    assert dice(result.labelmap, same.labelmap) > 0.95
+    assert "channel t1: resampled onto the grid of case" in result.warnings
+    assert "channel t1c: not given, replaced by flair" in result.warnings
+    elsewhere = Volume(head, Grid(head.shape, (1, 1, 4), (500, 0, 0)), name="other")
+    with pytest.raises(InputError, match="covers 0% of case"):
+        segmenter.segment({**volumes, "t1": elsewhere})
+
+
+def test_tilted_slices_are_mentioned(segmenter, head):
+    rotation = tuple(tuple(row) for row in rotation_about(0, 40).tolist())
+    warnings = segmenter.segment(flair(head, rotation)).warnings
+    assert any("tilted by 40 degrees" in line for line in warnings)
+
+
+def test_flips_average_with_the_mirror_image(brain, segmenter, head):
+    mirrored = np.ascontiguousarray(head[:, :, ::-1])
+    plain = segmenter.segment(flair(head)).probabilities[0].astype(float)
+    other = segmenter.segment(flair(mirrored)).probabilities[0][:, :, ::-1].astype(float)
+    both = Segmenter(brain, device="cpu", precision="fp32", flips=True).segment(flair(head))
+    np.testing.assert_allclose(both.probabilities[0], (plain + other) / 2, atol=1.5)
+
+
+def test_bf16_stays_close(brain, segmenter, head):
+    try:
+        quick = Segmenter(brain, device="cpu", precision="bf16")
+    except InputError as error:
+        pytest.skip(str(error))
+    assert quick.precision == "bf16"
+    reference = segmenter.segment(flair(head))
+    found = quick.segment(flair(head))
+    apart = np.abs(found.probabilities[0].astype(int) - reference.probabilities[0]).mean()
+    assert apart < 4
+
+
+def ct(voxels):
+    return {"ct": Volume(voxels, Grid(voxels.shape, (3.0, 3.0, 5.0)), "CT", "abdomen")}
+
+
+@pytest.fixture(scope="module")
+def body():
+    voxels = np.full((9, 300, 320), -1000, np.int16)
+    _, y, x = np.mgrid[:9, :300, :320]
+    inside = np.hypot((y - 90) / 60, (x - 100) / 70) < 1
+    voxels[inside] = 60 + (40 * np.sin(x / 9) * np.cos(y / 7))[inside]
+    voxels[[0, 8]] = -1000
+    return voxels
+
+
+def test_body_box_changes_little_and_air_needs_no_network(tmp_path, body, monkeypatch):
+    bundle = write_tiny_bundle(tmp_path, ct_specification())
+    whole = Segmenter(bundle, device="cpu", precision="fp32", body_box=False).segment(ct(body))
+    cropping = Segmenter(bundle, device="cpu", precision="fp32", body_box=True)
+    sizes = []
+    engine = cropping._engine
+    run = engine.probabilities
+    monkeypatch.setattr(
+        engine, "probabilities", lambda x: (sizes.append(tuple(x.shape)), run(x))[1]
+    )
+    cropped = cropping.segment(ct(body))
+    assert sum(size[0] for size in sizes) == 7
+    assert max(size[2] * size[3] for size in sizes) < 200 * 230
+    inside = body > -500
+    assert (cropped.labelmap == whole.labelmap)[inside].mean() > 0.99
+    assert not whole.labelmap[[0, 8]].any()
+
+
+def test_softmax_counts_parts_as_the_whole():
+    specification = ct_specification()
+    logits = torch.tensor([0.0, 1.0, 2.0])[None, :, None, None]
+    background, liver, tumour = logits.softmax(dim=1)[0, :, 0, 0].tolist()
+    found = activation_of(specification)(logits)[0, :, 0, 0].tolist()
+    assert found == pytest.approx([liver + tumour, tumour])
+    assert background == pytest.approx(1 - found[0])
+
+
+def test_postprocessing_is_applied(tmp_path, head):
+    plain = write_tiny_bundle(tmp_path / "plain", brain_specification())
+    strict = write_tiny_bundle(
+        tmp_path / "strict", brain_specification(postprocessing=(RemoveSmall(1, 1e6),))
+    )
+    assert Segmenter(plain, device="cpu").segment(flair(head)).labelmap.any()
+    result = Segmenter(strict, device="cpu").segment(flair(head))
+    assert not result.labelmap.any()
+    assert all(figure.area_mm2 == 0 for figure in result.slices)
+
+
+def test_ensemble_averages_probabilities(tmp_path, head):
+    parts = [
+        write_tiny_bundle(tmp_path, brain_specification(id=name), seed=seed)
+        for seed, name in enumerate(("first", "second"))
+    ]
+    content = json.loads((parts[0].folder / "model.json").read_text())
+    del content["network"], content["weights"]
+    folder = tmp_path / "both"
+    folder.mkdir()
+    (folder / "model.json").write_text(
+        json.dumps({**content, "id": "both", "members": ["first", "second"]})
+    )
+    catalogue = Catalogue.of([tmp_path])
+    options = {"device": "cpu", "precision": "fp32"}
+    single = [
+        Segmenter(part, **options).segment(flair(head)).probabilities[0].astype(float)
+        for part in parts
+    ]
+    both = Segmenter(read_bundle(folder), catalogue=catalogue, **options).segment(flair(head))
+    np.testing.assert_allclose(both.probabilities[0], sum(single) / 2, atol=1)
+
+
+def test_context_slices_reach_the_network(tmp_path, head):
+    specification = ct_specification(
+        input=replace(CT_INPUT, context=1),
+        network=Network("U-Net", {"in_channels": 3, "out_channels": 3, "width": 4, "depth": 2}),
+    )
+    segmenter = Segmenter(
+        write_tiny_bundle(tmp_path, specification), device="cpu", precision="fp32"
+    )
+    voxels = (head - 100).astype(np.int16)
+    before = segmenter.segment(ct(voxels)).probabilities
+    voxels[5] += 60
+    after = segmenter.segment(ct(voxels)).probabilities
+    changed = [z for z in range(11) if (before[:, z] != after[:, z]).any()]
+    assert changed == [4, 5, 6]
+
+
+def test_detector(tmp_path, head):
+    specification = brain_specification(
+        id="tiny-detector",
+        task="detection",
+        network=Network("ResNet-50", {"in_channels": 3, "out_channels": 1, "width": 4}),
+    )
+    segmenter = Segmenter(write_tiny_bundle(tmp_path, specification), device="cpu", flips=True)
+    result = segmenter.detect(flair(head))
+    assert len(result.probabilities) == 11
+    assert all(0 <= probability <= 1 for probability in result.probabilities)
+    with pytest.raises(ModelError, match="it does not segment"):
+        segmenter.segment(flair(head))
+
+
+def test_segmentation_model_detects_by_its_highest_probability(segmenter, head):
+    detected = segmenter.detect(flair(head))
+    highest = segmenter.segment(flair(head)).probabilities[0].max(axis=(1, 2))
+    np.testing.assert_allclose(np.array(detected.probabilities) * 255, highest, atol=1)
+
+
+def test_uncertainty_is_high_where_the_network_doubts():
+    probabilities = torch.zeros(4, 1, 50, 50)
+    probabilities[1, :, 10:30, 10:30] = 1.0
+    probabilities[2, :, 10:30, 10:30] = 0.6
+    probabilities[3, :, 0, :3] = 0.4
+    empty, sure, doubtful, speck = slice_uncertainty(probabilities, torch.tensor([0.5])).tolist()
+    assert empty == sure == 0
+    assert doubtful == pytest.approx(160 / (160 + 400 + 30))
+    assert speck < 0.05

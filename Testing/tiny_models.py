@@ -1,0 +1,82 @@
+"""Small bundles with random weights, for tests that care about everything but accuracy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from TumorSegLib.bundle import Bundle, write_bundle
+from TumorSegLib.in_plane import FieldOfView, PixelSpacing
+from TumorSegLib.networks import build_network
+from TumorSegLib.normalisation import Foreground, Window
+from TumorSegLib.specification import Channel, Code, Input, Label, ModelSpecification, Network
+
+ALTERED = Code("SCT", "49755003", "Morphologically Altered Structure")
+MASS = Code("SCT", "4147007", "Mass")
+ORGAN = Code("SCT", "123037004", "Anatomical Structure")
+LIVER = Code("SCT", "10200004", "Liver")
+
+TUMOUR = Label(1, "Tumour", (255, 196, 0), ALTERED, MASS)
+
+BRAIN_INPUT = Input(
+    channels=(
+        Channel("flair", "FLAIR"),
+        Channel("t1", "T1", "flair"),
+        Channel("t1c", "T1 after contrast", "flair"),
+    ),
+    in_plane=FieldOfView(64),
+    normalisation=Foreground(),
+)
+CT_INPUT = Input(
+    channels=(Channel("ct", "CT"),), in_plane=PixelSpacing(3.0), normalisation=Window(-40, 160)
+)
+
+
+def brain_specification(**changes: object) -> ModelSpecification:
+    """A U-Net of width 4 for FLAIR, T1 and T1c."""
+    base = ModelSpecification(
+        id="tiny-brain",
+        title="Tiny brain model",
+        version="1",
+        description="for tests",
+        modality="MR",
+        input=BRAIN_INPUT,
+        labels=(TUMOUR,),
+        network=Network("U-Net", {"in_channels": 3, "out_channels": 1, "width": 4, "depth": 2}),
+    )
+    return replace(base, **changes)
+
+
+def ct_specification(**changes: object) -> ModelSpecification:
+    """A U-Net of width 4 for liver and its tumours, with softmax."""
+    base = ModelSpecification(
+        id="tiny-ct",
+        title="Tiny CT model",
+        version="1",
+        description="for tests",
+        modality="CT",
+        input=CT_INPUT,
+        labels=(
+            Label(1, "Liver", (221, 130, 101), ORGAN, LIVER, includes=(2,)),
+            Label(2, "Liver tumour", (144, 238, 144), ALTERED, MASS, LIVER),
+        ),
+        activation="softmax",
+        network=Network("U-Net", {"in_channels": 1, "out_channels": 3, "width": 4, "depth": 2}),
+    )
+    return replace(base, **changes)
+
+
+def write_tiny_bundle(folder: Path, specification: ModelSpecification, *, seed: int = 0) -> Bundle:
+    """Write a bundle with random weights whose answers are neither empty nor full."""
+    torch.manual_seed(seed)
+    assert specification.network is not None
+    network = build_network(specification.network.name, specification.network.arguments)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    return write_bundle(
+        folder / specification.id, specification, network, dtype="float32", card="# Tiny\n"
+    )
