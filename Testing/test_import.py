@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def run(code):
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
+
+
+def test_importing_the_library_loads_nothing_heavy():
+    milliseconds, *loaded = run(
+        "import sys, time; started = time.perf_counter(); import TumorSegLib;"
+        "print((time.perf_counter() - started) * 1000,"
+        "*{'torch', 'SimpleITK', 'numpy', 'skimage', 'scipy'} & set(sys.modules))"
+    )
+    assert loaded == []
+    assert float(milliseconds) < 50
+
+
+@pytest.mark.parametrize(
+    "module", ["catalogue", "grid", "specification", "volume", "result", "cli"]
+)
+def test_what_slicers_process_imports_loads_no_torch(module):
+    loaded = run(
+        f"import sys, TumorSegLib.{module};"
+        "print(*{'torch', 'SimpleITK', 'monai'} & set(sys.modules))"
+    )
+    assert loaded == []
+
+
+def test_nothing_imports_upward():
+    for package, forbidden in (
+        ("TumorSegLib", ("slicer", "vtk", "qt", "ctk", "TumorSeg")),
+        ("training", ("slicer", "vtk", "qt", "ctk", "TumorSeg")),
+    ):
+        for path in (ROOT / package).rglob("*.py"):
+            if path.name == "scene.py":  # writes Slicer scenes with slicer-core
+                continue
+            for line in path.read_text(encoding="utf-8").splitlines():
+                words = line.split()
+                if words[:1] in (["import"], ["from"]):
+                    assert words[1].split(".")[0] not in forbidden, f"{path}: {line}"
+
+
+def test_public_names_resolve():
+    import TumorSegLib
+
+    for name in TumorSegLib.__all__:
+        assert getattr(TumorSegLib, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        TumorSegLib.nothing  # noqa: B018

@@ -1,0 +1,64 @@
+"""`tumorseg demo`: the main job on a sample volume, for a first look."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from rich.console import Console
+
+from TumorSegLib import cli
+
+DOWNLOAD_SECONDS = 20.0
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of `tumorseg demo`."""
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", type=Path, default=Path("demo"), help="default: demo"
+    )
+    parser.add_argument(
+        "--offline", action="store_true", help="use the phantom, do not try the network"
+    )
+
+
+def run(arguments: Namespace) -> int:
+    """Get a volume, segment it with the command that users type, say where everything is."""
+    console = Console(stderr=True, highlight=False)
+    folder: Path = arguments.output
+    folder.mkdir(parents=True, exist_ok=True)
+    volume, channels = _sample(folder, console, offline=arguments.offline)
+    words = ["segment", str(volume), *channels, "-o", str(folder / "segmentation.seg.nrrd")]
+    words += ["--report", str(folder / "report")]
+    console.print("tumorseg " + " ".join(words), style="bold", soft_wrap=True)
+    return cli.main(words)
+
+
+def _sample(folder: Path, console: Console, *, offline: bool) -> tuple[Path, list[str]]:
+    """Return a volume on disk and the options for its further sequences."""
+    from TumorSegLib.sample import SAMPLE_NAME, fetch_sample
+
+    if not offline:
+        path = fetch_sample(folder, timeout=DOWNLOAD_SECONDS)
+        if path is not None:
+            console.print(f"sample: {SAMPLE_NAME}, downloaded, checksum verified")
+            return path, []
+        console.print("no network or no sample there: using a phantom instead")
+    return _phantom(folder, console)
+
+
+def _phantom(folder: Path, console: Console) -> tuple[Path, list[str]]:
+    """Write the brain phantom's sequences as NIfTI files."""
+    import SimpleITK as sitk
+
+    from TumorSegLib.itk import image_of
+    from TumorSegLib.phantom import brain_phantom
+
+    volumes, _ = brain_phantom()
+    paths = {}
+    for name, volume in volumes.items():
+        paths[name] = folder / f"phantom-{name}.nii.gz"
+        sitk.WriteImage(image_of(volume.voxels, volume.grid), str(paths[name]))
+    console.print(f"phantom: a made-up head with a made-up tumour, in {folder}", soft_wrap=True)
+    further = [f"--channel={name}={path}" for name, path in paths.items() if name != "flair"]
+    return paths["flair"], further
