@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from monai.data import set_track_meta
 from monai.transforms import (
-    Compose,
     MapTransform,
+    Rand2DElasticd,
     RandAdjustContrastd,
     RandAffined,
     RandBiasFieldd,
@@ -20,19 +20,54 @@ from monai.transforms import (
     RandScaleIntensityd,
     RandShiftIntensityd,
 )
+from torch import Tensor
 
 from training.config import Augmentation
 from TumorSegLib.specification import Input
 
 BOTH = ("image", "mask")
+MODES = ("bilinear", "nearest")
 
 
-def augmentation(config: Augmentation, specification: Input, rows: int) -> Compose:
-    """Return a transform of {"image": (C, H, W) in [0, 1], "mask": (1, H, W)}."""
+class RandomChanges:
+    """Transforms applied one after the other, all drawing from one seeded source."""
+
+    def __init__(self, steps: list[Any]) -> None:
+        self.steps = steps
+        self.random = np.random.RandomState()
+        for step in steps:
+            _share(step, self.random)
+
+    def seed(self, seed: int) -> None:
+        """Choose what the next call does. MONAI's own way, a source a transform, takes 2 ms."""
+        self.random.seed(seed)
+
+    def __call__(self, data: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the changed slice."""
+        for step in self.steps:
+            data = step(data)
+        return data
+
+
+def _share(transform: Any, random: np.random.RandomState) -> None:
+    """Let a transform and those within it draw from `random`."""
+    transform.R = random
+    for part in vars(transform).values():
+        if isinstance(part, Randomizable):
+            _share(part, random)
+
+
+def augmentation(config: Augmentation, specification: Input, rows: int) -> RandomChanges:
+    """Return the changes of {"image": (C, H, W) in [0, 1], "mask": (1, H, W)}."""
     set_track_meta(False)  # slices carry no geometry here; tracking it doubles the time a slice
-    steps: list[Any] = []
+    steps = [*_geometric(config, rows), *_intensity(config)]
     if config.drop_channels:
-        steps.append(DropChannels(specification, config.drop_channels))
+        steps.insert(0, DropChannels(specification, config.drop_channels))
+    return RandomChanges(steps)
+
+
+def _geometric(config: Augmentation, rows: int) -> list[Any]:
+    steps: list[Any] = []
     if config.flip:
         steps.append(RandFlipd(BOTH, prob=0.5, spatial_axis=1))
     if config.rotate or config.scale or config.shear or config.shift:
@@ -44,10 +79,27 @@ def augmentation(config: Augmentation, specification: Input, rows: int) -> Compo
                 scale_range=(config.scale, config.scale),
                 shear_range=(config.shear, config.shear),
                 translate_range=config.shift * rows,
-                mode=("bilinear", "nearest"),
+                mode=MODES,
                 padding_mode="zeros",
             )
         )
+    if config.elastic:
+        grid = rows / 8
+        steps.append(
+            Rand2DElasticd(
+                BOTH,
+                spacing=(grid, grid),
+                magnitude_range=(0, config.elastic * rows),
+                prob=0.2,
+                mode=MODES,
+                padding_mode="zeros",
+            )
+        )
+    return steps
+
+
+def _intensity(config: Augmentation) -> list[Any]:
+    steps: list[Any] = []
     if config.gain:
         steps.append(RandScaleIntensityd("image", config.gain, prob=0.5, channel_wise=True))
     if config.bias:
@@ -62,7 +114,7 @@ def augmentation(config: Augmentation, specification: Input, rows: int) -> Compo
         steps.append(RandGaussianSmoothd("image", prob=0.15, sigma_x=sigma, sigma_y=sigma))
     if config.noise:
         steps.append(RandGaussianNoised("image", prob=0.15, std=config.noise))
-    return Compose(steps)
+    return steps
 
 
 class DropChannels(MapTransform, Randomizable):

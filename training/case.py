@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from TumorSegLib.grid import Vector
+from TumorSegLib.specification import Channel
 from TumorSegLib.volume import Volume
 
 
@@ -18,11 +20,11 @@ class Annotated:
 
     Attributes:
         volumes: by channel name, all on one grid.
-        labelmap: uint8 array (z, y, x) on that grid, with the data set's label values.
+        labelmap: uint8 array (z, y, x) on that grid, with the model's label values.
     """
 
     volumes: Mapping[str, Volume]
-    labelmap: NDArray[Any]
+    labelmap: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,16 @@ class Case:
         name: unique within the data set.
         patient: whom the case shows; a patient's cases never part in a split.
         files: what the case is read from; their sizes and times tell whether a cache is stale.
-        decode: reads the files.
+        decode: reads the files; raises `InputError`, or what SimpleITK and Pillow raise, where
+            they cannot be read.
+        recipe: what else than the files the decoded content depends on.
     """
 
     name: str
     patient: str
     files: tuple[Path, ...]
     decode: Callable[[], Annotated]
+    recipe: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,4 +60,29 @@ class CaseList:
     """What a reader found in a folder."""
 
     cases: tuple[Case, ...]
-    unusable: tuple[Unusable, ...]
+    unusable: tuple[Unusable, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a reader must know beyond the folder.
+
+    Attributes:
+        channels: of the model; a data set's sequences are given their names.
+        values: label values that the model knows.
+        labels: from the data set's structures, by name, name pattern or number, to the model's
+            label values (0: background); empty: the values are the model's already.
+        modality: "MR" or "CT".
+        spacing: mm along (x, y, z), for files that do not say.
+        window: intensities that the darkest and the brightest storable value stand for, for 8- and
+            16-bit pictures of CT slices.
+        mask_suffix: what the name of a slice's mask has after the slice's name.
+    """
+
+    channels: tuple[Channel, ...]
+    values: tuple[int, ...]
+    labels: Mapping[str, int] = field(default_factory=dict)
+    modality: str | None = None
+    spacing: Vector | None = None
+    window: tuple[float, float] | None = None
+    mask_suffix: str = "_mask"

@@ -2,7 +2,8 @@
 
 Decoding and resampling a data set takes minutes; mapping the cached arrays into memory takes none.
 A case is a folder with `images.npy` (slices, channels, H, W) and `masks.npy` (slices, H, W), both
-uint8; [0, 1] becomes 0..255, finer than any scanner's noise after normalisation.
+uint8; [0, 1] becomes 0..255, finer than any scanner's noise after normalisation. `case.json` holds
+the spacing and which slices show a structure.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,41 +22,76 @@ import torch
 from numpy.typing import NDArray
 from rich.progress import track
 
-from training.case import Case
+from training.case import Case, CaseList, Unusable
+from training.labelling import LabelError
+from TumorSegLib.errors import InputError, OutputError
+from TumorSegLib.grid import Vector
 from TumorSegLib.in_plane import resize
 from TumorSegLib.preparation import PreparedVolume
 from TumorSegLib.records import plain
 from TumorSegLib.specification import Input
 
+ABANDONED_SECONDS = 24 * 3600
+"""Unfinished folders older than this are remains of killed runs."""
+
 
 @dataclass(frozen=True)
 class CachedCase:
-    """A case's slices, memory-mapped."""
+    """A case's slices, memory-mapped.
+
+    Attributes:
+        name: of the case.
+        patient: whom it shows.
+        images: (slices, channels, H, W), 0 to 255 for 0 to 1.
+        masks: (slices, H, W), the model's label values.
+        spacing_zyx: mm between slices, rows and columns.
+        foreground: which slices show any structure.
+    """
 
     name: str
     patient: str
     images: NDArray[np.uint8]
     masks: NDArray[np.uint8]
-
-    @property
-    def foreground(self) -> NDArray[np.bool_]:
-        """Which slices hold any structure."""
-        return np.asarray(self.masks.any(axis=(1, 2)))
+    spacing_zyx: Vector
+    foreground: NDArray[np.bool_]
 
 
-def cached_cases(cases: Iterable[Case], specification: Input, folder: Path) -> list[CachedCase]:
-    """Return every case from the cache, decoding those that are not in it yet."""
+def fill_cache(cases: Iterable[Case], specification: Input, folder: Path) -> CaseList:
+    """Decode the cases that are not in the cache yet; return those that are in it now.
+
+    A case that cannot be decoded is listed as unusable, and the others go on.
+
+    Raises:
+        LabelError: a case has label values that the config does not account for.
+        OutputError: the cache cannot be written; finished cases stay.
+    """
     cases = list(cases)
     missing = [case for case in cases if not _location(case, specification, folder).is_dir()]
+    unusable: dict[str, Unusable] = {}
+    if missing:
+        _remove_abandoned(folder)
     for case in track(missing, description="Decoding cases", disable=not missing):
-        _store(case, specification, _location(case, specification, folder))
-    return [_open(case, _location(case, specification, folder)) for case in cases]
+        try:
+            _store(case, specification, _location(case, specification, folder))
+        except (LabelError, OutputError):
+            raise
+        except (InputError, RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            unusable[case.name] = Unusable(case.name, reason.removeprefix(f"{case.name}: "))
+    usable = tuple(case for case in cases if case.name not in unusable)
+    return CaseList(usable, tuple(unusable.values()))
+
+
+def open_cache(cases: Iterable[Case], specification: Input, folder: Path) -> list[CachedCase]:
+    """Return the cases that are in the cache."""
+    locations = ((case, _location(case, specification, folder)) for case in cases)
+    return [_open(case, location) for case, location in locations if location.is_dir()]
 
 
 def _location(case: Case, specification: Input, folder: Path) -> Path:
     """Return a folder whose name changes with the files and with the preparation."""
     files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in case.files]
-    content = json.dumps([plain(specification), files], sort_keys=True)
+    content = json.dumps([plain(specification), files, case.recipe], sort_keys=True)
     return folder / f"{case.name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
@@ -64,20 +101,43 @@ def _store(case: Case, specification: Input, location: Path) -> None:
     labelmap = prepared.view.apply(annotated.labelmap)
     images = prepared.channels(0, prepared.count).mul_(255).round_().to(torch.uint8).numpy()
     masks = resize_labels(labelmap, prepared.network_shape)
+    millimetres = prepared.view.spacing_zyx
+    scales = np.divide(prepared.shape, prepared.network_shape)
+    spacing = (millimetres[0], millimetres[1] * scales[0], millimetres[2] * scales[1])
+    content = {"spacing_zyx": spacing, "foreground": masks.any(axis=(1, 2)).tolist()}
     partial = location.with_name(f"{location.name}.{os.getpid()}.partial")
-    partial.mkdir(parents=True)
     try:
+        partial.mkdir(parents=True)
         np.save(partial / "images.npy", images)
         np.save(partial / "masks.npy", masks)
+        (partial / "case.json").write_text(json.dumps(content), encoding="utf-8")
         partial.rename(location)
+    except OSError as error:
+        if not location.is_dir():  # another process of the same run may have been quicker
+            raise OutputError(
+                f"{location.parent}: {error.strerror} while caching {case.name}; what is cached is"
+                " kept: free space, or choose another folder by data.cache, and start again"
+            ) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def _remove_abandoned(folder: Path) -> None:
+    for path in folder.glob("*.partial"):
+        if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def _open(case: Case, location: Path) -> CachedCase:
-    images = np.load(location / "images.npy", mmap_mode="r")
-    masks = np.load(location / "masks.npy", mmap_mode="r")
-    return CachedCase(case.name, case.patient, images, masks)
+    content = json.loads((location / "case.json").read_text(encoding="utf-8"))
+    return CachedCase(
+        case.name,
+        case.patient,
+        np.load(location / "images.npy", mmap_mode="r"),
+        np.load(location / "masks.npy", mmap_mode="r"),
+        tuple(content["spacing_zyx"]),
+        np.array(content["foreground"], np.bool_),
+    )
 
 
 def resize_labels(labelmap: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
@@ -92,4 +152,4 @@ def resize_labels(labelmap: NDArray[np.uint8], shape: tuple[int, int]) -> NDArra
 
 
 def _values(labelmap: NDArray[np.uint8]) -> Sequence[int]:
-    return [int(value) for value in np.unique(labelmap) if value]
+    return [int(value) for value in np.flatnonzero(np.bincount(labelmap.ravel())) if value]

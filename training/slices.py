@@ -1,87 +1,118 @@
-"""Cached slices as a PyTorch data set, drawn with a chosen share of foreground."""
+"""Cached slices as a PyTorch data set."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, WeightedRandomSampler
+from torch.utils.data import Dataset
 
+from training.oblique import oblique_slice
+from training.sampling import Draw
 from training.slice_cache import CachedCase
 from TumorSegLib.preparation import stack_context
-from TumorSegLib.specification import Label
+from TumorSegLib.specification import ModelSpecification
 
-Transform = Callable[[dict[str, Tensor]], dict[str, Tensor]]
+
+class Transform(Protocol):
+    """Random changes of {"image": (C, H, W), "mask": (1, H, W)} that a seed repeats."""
+
+    def __call__(self, data: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the changed slice."""
+
+    def seed(self, seed: int) -> None:
+        """Choose what the next call does."""
 
 
 class Slices(Dataset[tuple[Tensor, Tensor]]):
-    """Every slice of every case: the network's input (C, H, W) and its targets (K, H, W)."""
+    """Every slice of every case: the network's input (C, H, W) and its targets.
+
+    Indices are plain for the slices as they are, and `Draw`s for randomly changed ones.
+    """
 
     def __init__(
         self,
         cases: Sequence[CachedCase],
-        labels: Sequence[Label],
+        model: ModelSpecification,
         *,
-        context: int = 0,
         transform: Transform | None = None,
+        oblique_degrees: float = 0.0,
+        oblique_share: float = 0.0,
     ) -> None:
         self.cases = cases
-        self.labels = labels
-        self.context = context
+        self.model = model
+        self.context = model.input.context
         self.transform = transform
+        self.oblique_radians = float(np.radians(oblique_degrees))
+        self.oblique_share = oblique_share
         self.index = [(case, z) for case in cases for z in range(len(case.masks))]
         self.foreground = np.concatenate([case.foreground for case in cases])
 
     def __len__(self) -> int:
         return len(self.index)
 
-    def __getitem__(self, item: int) -> tuple[Tensor, Tensor]:
-        case, z = self.index[item]
+    def __getitem__(self, item: int | Draw) -> tuple[Tensor, Tensor]:
+        image, mask = self.slice(item)
+        return image, targets(mask[0], self.model)
+
+    def slice(self, item: int | Draw) -> tuple[Tensor, Tensor]:
+        """Return the network's input (C, H, W) and the label values (1, H, W)."""
+        if isinstance(item, int):
+            return self._axial(*self.index[item])
+        case, z = self.index[item.place]
+        generator = np.random.default_rng(item.seed)
+        if generator.random() < self.oblique_share:
+            limit = self.oblique_radians
+            tilt = (generator.uniform(-limit, limit), generator.uniform(-limit, limit))
+            image, mask = oblique_slice(case, z, tilt, self.context)
+        else:
+            image, mask = self._axial(case, z)
+        if self.transform is not None:
+            self.transform.seed(item.seed)
+            data = self.transform({"image": image, "mask": mask})
+            image, mask = torch.as_tensor(data["image"]), torch.as_tensor(data["mask"])
+        return image.clamp(0, 1), mask
+
+    def _axial(self, case: CachedCase, z: int) -> tuple[Tensor, Tensor]:
         first, last = max(0, z - self.context), min(len(case.masks), z + self.context + 1)
         channels = torch.from_numpy(case.images[first:last].astype(np.float32) / 255)
         image = stack_context(channels, torch.tensor([z - first]), self.context)[0]
-        data = {"image": image, "mask": torch.from_numpy(case.masks[z][None].astype(np.float32))}
-        if self.transform is not None:
-            data = self.transform(data)
-        image = torch.as_tensor(data["image"]).clamp(0, 1)
-        return image, targets(torch.as_tensor(data["mask"])[0], self.labels)
-
-    def sampler(self, foreground_share: float, count: int, seed: int) -> WeightedRandomSampler:
-        """Draw `count` slices an epoch, `foreground_share` of them with a structure on them."""
-        positive = max(1, int(self.foreground.sum()))
-        negative = max(1, len(self) - positive)
-        weights = np.where(
-            self.foreground, foreground_share / positive, (1 - foreground_share) / negative
-        )
-        generator = torch.Generator().manual_seed(seed)
-        return WeightedRandomSampler(weights.tolist(), count, generator=generator)
+        return image, torch.from_numpy(case.masks[z][None].astype(np.float32))
 
 
-class Patients(Dataset[tuple[Tensor, Tensor]]):
-    """Every case whole: the network's inputs (n, C, H, W) and targets (n, K, H, W)."""
+class Patients(Dataset[tuple[int, Tensor, Tensor]]):
+    """Every case whole: its index, the network's inputs (n, C, H, W) and its targets (n, ...)."""
 
-    def __init__(
-        self, cases: Sequence[CachedCase], labels: Sequence[Label], *, context: int = 0
-    ) -> None:
-        self.parts = [Slices([case], labels, context=context) for case in cases]
+    def __init__(self, cases: Sequence[CachedCase], model: ModelSpecification) -> None:
+        self.parts = [Slices([case], model) for case in cases]
 
     def __len__(self) -> int:
         return len(self.parts)
 
-    def __getitem__(self, item: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, item: int) -> tuple[int, Tensor, Tensor]:
         part = self.parts[item]
         slices, maps = zip(*(part[z] for z in range(len(part))), strict=True)
-        return torch.stack(slices), torch.stack(maps)
+        return item, torch.stack(slices), torch.stack(maps)
 
 
-def targets(mask: Tensor, labels: Sequence[Label]) -> Tensor:
-    """Return one float map a label: (H, W) label values to (K, H, W); parts count as the whole."""
+def targets(mask: Tensor, model: ModelSpecification) -> Tensor:
+    """Return what the network should answer for label values (H, W).
+
+    Sigmoid: one float map a label (K, H, W), 1 on the structure and on the parts it includes.
+    Softmax: one map a class (K + 1, H, W), background first; every pixel belongs to one.
+    Detection: (K,), 1 where the slice shows the structure or a part of it.
+    """
+    if model.activation == "softmax" and model.task == "segmentation":
+        values = torch.tensor([0, *(label.value for label in model.labels)])
+        return (mask == values[:, None, None]).float()
     maps = []
-    for label in labels:
+    for label in model.labels:
         whole = mask == label.value
         for part in label.includes:
             whole |= mask == part
         maps.append(whole)
-    return torch.stack(maps).float()
+    stacked = torch.stack(maps)
+    return (stacked.any(dim=(1, 2)) if model.task == "detection" else stacked).float()

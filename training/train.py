@@ -1,95 +1,179 @@
-"""One training run, from a config to weights."""
+"""One training run, from a config to a checkpoint."""
 
 from __future__ import annotations
 
-import json
+import logging
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import lightning
-import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger
-from torch.utils.data import DataLoader
+from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
 
-from training.augmentation import augmentation
-from training.case import Case
-from training.config import Data, TrainingConfig
+from training.checkpoints import WholeCheckpoints
+from training.config import TrainingConfig
+from training.data_module import DataModule, Report
+from training.datasets import select_cases
+from training.history import History
 from training.module import SegmentationModule
-from training.readers import READERS
-from training.slice_cache import CachedCase, cached_cases
-from training.slices import Patients, Slices
+from TumorSegLib.device import choose_device, has_native_bf16
 from TumorSegLib.errors import InputError
 
+LAST = "last.ckpt"
+BEST = "best.ckpt"
 
-def train(config: TrainingConfig, folder: Path, *, resume: bool = False) -> Path:
-    """Train as `config` says, with logs and checkpoints in `folder`; return the last checkpoint."""
-    lightning.seed_everything(config.optimisation.seed, workers=True)
-    training, validation = load_cases(config)
-    model, settings = config.model, config.optimisation
-    transform = augmentation(config.augmentation, model.input, training[0].masks.shape[1])
-    slices = Slices(training, model.labels, context=model.input.context, transform=transform)
-    count = settings.slices_per_epoch or len(slices)
-    share = config.data.foreground_share
-    sampler = slices.sampler(
-        float(slices.foreground.mean()) if share is None else share, count, settings.seed
-    )
-    loader = DataLoader(
-        slices,
-        settings.batch_size,
-        sampler=sampler,
-        drop_last=True,
-        num_workers=settings.workers,
-        persistent_workers=settings.workers > 0,
-    )
-    patients = Patients(validation, model.labels, context=model.input.context)
-    module = SegmentationModule(config, steps=len(loader) * settings.epochs)
-    if settings.start_from is not None:
-        checkpoint = torch.load(settings.start_from, weights_only=True)
-        module.load_state_dict(checkpoint["state_dict"])
-    module.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    checkpoints = ModelCheckpoint(
-        folder, filename="best", monitor="dice", mode="max", save_last=True
-    )
+
+@dataclass(frozen=True)
+class Devices:
+    """What a run computes on: devices a machine, and how many machines."""
+
+    count: int = 1
+    nodes: int = 1
+    accelerator: str = "auto"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run leaves.
+
+    Attributes:
+        checkpoint: the best by validation; without validation the last.
+        split: patients by what they were used for.
+        left_out: cases that could not be used, and why.
+        history: figures of every epoch.
+        main: whether this process is the one that reports and publishes.
+    """
+
+    checkpoint: Path
+    split: dict[str, list[str]]
+    left_out: tuple[str, ...]
+    history: list[dict[str, float]]
+    main: bool
+
+
+def train(
+    config: TrainingConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    devices: Devices | None = None,
+    report: Report = print,
+    progress: bool = True,
+) -> Trained:
+    """Train as `config` says, with logs and checkpoints in `folder`.
+
+    Args:
+        config: of the run.
+        folder: of the run's files.
+        resume: go on from the last checkpoint in `folder`, if there is one.
+        devices: what to compute on.
+        report: takes lines for the user.
+        progress: show a bar.
+
+    Raises:
+        InputError: data, starting weights or checkpoints do not fit the config.
+        OutputError: the disk is full or not writable; the last checkpoint is kept.
+    """
+    devices = devices or Devices()
+    settings = config.optimisation
+    last = folder / LAST
+    if last.exists() and not resume:
+        raise InputError(
+            f"{folder}: holds a run already; go on with --resume, or choose another folder by -o"
+        )
+    quieten()
+    lightning.seed_everything(settings.seed, workers=True, verbose=False)
+    left_out: list[str] = []
+
+    def noted(line: str) -> None:
+        left_out.append(line)
+        report(line)
+
+    data = DataModule(config, select_cases(config), noted)
+    module = SegmentationModule(config)
+    if module.transferred is not None:
+        report(f"started from {settings.start_from}: {module.transferred}")
+    history = History(folder, report)
+    validated = bool(data.selection.validation)
     trainer = lightning.Trainer(
-        accelerator="auto",
-        devices=1,
+        accelerator=devices.accelerator,
+        devices=devices.count,
+        num_nodes=devices.nodes,
+        strategy="ddp" if devices.count * devices.nodes > 1 else "auto",
+        use_distributed_sampler=False,
         max_epochs=settings.epochs,
-        precision=settings.precision,
-        gradient_clip_val=settings.gradient_clip,
-        callbacks=[checkpoints, EMAWeightAveraging(decay=settings.average_decay)],
-        logger=CSVLogger(folder, name="", version=""),
+        precision=precision(settings.precision),
+        gradient_clip_val=settings.gradient_clip or None,
+        callbacks=[history, *callbacks(config, folder, module.score, validated=validated)],
+        plugins=[WholeCheckpoints()],
+        logger=TensorBoardLogger(folder, name="", version="tensorboard"),
         num_sanity_val_steps=0,
-        check_val_every_n_epoch=2,
+        limit_val_batches=1.0 if validated else 0,
+        check_val_every_n_epoch=settings.validate_every,
         log_every_n_steps=20,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
     )
-    last = folder / "last.ckpt"
     interrupted = last if resume and last.exists() else None
-    trainer.fit(module, loader, DataLoader(patients, batch_size=None), ckpt_path=interrupted)
-    return last
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=interrupted)
+    except SystemExit:  # how Lightning ends after Ctrl-C
+        raise KeyboardInterrupt from None
+    best = folder / BEST
+    return Trained(
+        checkpoint=best if validated and best.exists() else last,
+        split=data.selection.split,
+        left_out=tuple(left_out),
+        history=history.rows,
+        main=trainer.is_global_zero,
+    )
 
 
-def load_cases(config: TrainingConfig) -> tuple[list[CachedCase], list[CachedCase]]:
-    """Return the cases to train and to validate on, patients apart."""
-    data = config.data
-    found = READERS[data.layout](Path(data.folder).expanduser())
-    kept_aside = validation_patients(data)
-    cache = Path(data.cache).expanduser()
+def callbacks(
+    config: TrainingConfig, folder: Path, score: str, *, validated: bool
+) -> list[Callback]:
+    """Return what happens beside the steps: averaging, checkpoints, early stopping."""
+    settings = config.optimisation
+    found: list[Callback] = []
+    if settings.average_decay:
+        found.append(EMAWeightAveraging(decay=settings.average_decay))
+    if validated:
+        best = ModelCheckpoint(
+            folder,
+            "best",
+            score,
+            mode="max",
+            enable_version_counter=False,
+            auto_insert_metric_name=False,
+        )
+        found.append(best)
+        if settings.patience is not None:
+            rounds = -(-settings.patience // settings.validate_every)
+            found.append(EarlyStopping(score, mode="max", patience=rounds))
+    found.append(
+        ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+    )
+    return found
 
-    def cached(cases: list[Case]) -> list[CachedCase]:
-        return cached_cases(cases, config.model.input, cache)
 
-    training = [case for case in found.cases if case.patient not in kept_aside]
-    validation = [case for case in found.cases if case.patient in kept_aside]
-    if not training:
-        raise InputError(f"{data.folder}: no cases to train on in layout {data.layout}")
-    return cached(training), cached(validation)
+def precision(wish: str) -> Any:
+    """Return Lightning's word for the arithmetic; "auto" is bf16 where it is native."""
+    if wish != "auto":
+        return wish
+    device, _ = choose_device("auto")
+    return "bf16-mixed" if has_native_bf16(device) else "32-true"
 
 
-def validation_patients(data: Data) -> set[str]:
-    """Return the patients of the fold that is kept for validation."""
-    if data.folds is None or data.validate is None:
-        return set()
-    folds = json.loads(Path(data.folds).expanduser().read_text(encoding="utf-8"))
-    if data.validate not in folds:
-        raise InputError(f"data.validate: found {data.validate!r}, folds are {', '.join(folds)}")
-    return set(folds[data.validate])
+def quieten() -> None:
+    """Hide what Lightning says about things that are as intended here."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*number of training batches .* is smaller than the logging interval.*",
+        ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
+        ".*tensorboardX.*",
+    ):
+        warnings.filterwarnings("ignore", message)

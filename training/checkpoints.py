@@ -1,0 +1,68 @@
+"""Checkpoints that are whole or absent, and the averaged weights in them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from torch import Tensor
+
+from TumorSegLib.errors import InputError, OutputError
+
+PREFIX = "network."
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes beside the old checkpoint and renames, so that a full disk or a kill costs nothing."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            OutputError: it cannot be written; the one before is untouched.
+        """
+        target = Path(path)
+        partial = target.with_name(f"{target.name}.partial")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(checkpoint, partial)
+            partial.replace(target)
+        except (OSError, RuntimeError) as error:  # torch's writer reports a full disk as the latter
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            reason = getattr(error, "strerror", None) or "the disk is full or not writable"
+            raise OutputError(
+                f"{target}: {reason}; the checkpoint before is kept: free space and go on with"
+                " --resume"
+            ) from None
+
+
+def read_checkpoint(path: Path) -> Mapping[str, Any]:
+    """Read a checkpoint of a training run, without running code that it may hold.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        content: Mapping[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or 'cannot be read'}") from None
+    except Exception:
+        raise InputError(f"{path}: not a checkpoint, or damaged") from None
+    return content
+
+
+def network_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the network's weights in a checkpoint; averaged ones where the run kept an average."""
+    weights = checkpoint.get("state_dict", {})
+    return {
+        name.removeprefix(PREFIX): tensor
+        for name, tensor in weights.items()
+        if name.startswith(PREFIX)
+    }

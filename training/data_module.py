@@ -1,0 +1,130 @@
+"""The run's slices as Lightning wants them: cached once, opened and drawn by every process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+from torch.utils.data import DataLoader
+
+from training.augmentation import augmentation
+from training.case import Case, Unusable
+from training.config import TrainingConfig
+from training.datasets import Selection
+from training.sampling import EpochSampler, draw_weights
+from training.slice_cache import CachedCase, fill_cache, open_cache
+from training.slices import Patients, Slices
+from TumorSegLib.errors import InputError
+
+Report = Callable[[str], None]
+
+
+class DataModule(lightning.LightningDataModule):
+    """Slices of the cases to train on, and whole patients to validate on."""
+
+    def __init__(self, config: TrainingConfig, selection: Selection, report: Report) -> None:
+        """Say by `report` which cases are left out."""
+        super().__init__()
+        self.config = config
+        self.selection = selection
+        self.report = report
+        self.cache = Path(config.data.cache).expanduser()
+        self.training: list[CachedCase] = []
+        self.synthetic: list[CachedCase] = []
+        self.validation: list[CachedCase] = []
+
+    def prepare_data(self) -> None:
+        """Decode what is not cached yet; one process a machine does."""
+        for item in self.selection.unusable:
+            self.report(left_out(item))
+        chosen = self.selection
+        cases = (*chosen.training, *chosen.synthetic, *chosen.validation)
+        filled = fill_cache(cases, self.config.model.input, self.cache)
+        for item in filled.unusable:
+            self.report(left_out(item))
+        empty = [case.name for case in self._open(chosen.training) if not case.foreground.any()]
+        if empty:
+            self.report(f"without any structure, kept as background: {', '.join(empty)}")
+
+    def setup(self, stage: str) -> None:
+        """Open the cached cases."""
+        self.training = self._open(self.selection.training)
+        self.synthetic = self._open(self.selection.synthetic)
+        self.validation = self._open(self.selection.validation)
+        if not self.training:
+            raise InputError(f"{self.config.data.folder}: no case could be decoded")
+        if self.selection.validation and not self.validation:
+            raise InputError(f"{self.config.data.folder}: no case to validate on could be decoded")
+
+    def _open(self, cases: Sequence[Case]) -> list[CachedCase]:
+        return open_cache(cases, self.config.model.input, self.cache)
+
+    @property
+    def slices(self) -> Slices:
+        """The slices to train on, randomly changed."""
+        config = self.config
+        rows = self.training[0].masks.shape[1]
+        changes = config.augmentation
+        return Slices(
+            [*self.training, *self.synthetic],
+            config.model,
+            transform=augmentation(changes, config.model.input, rows),
+            oblique_degrees=changes.oblique,
+            oblique_share=changes.oblique_share if changes.oblique else 0.0,
+        )
+
+    def sampler(self, slices: Slices, *, rank: int = 0, processes: int = 1) -> EpochSampler:
+        """Return what decides which slices an epoch shows."""
+        settings = self.config.optimisation
+        real = sum(len(case.masks) for case in self.training)
+        synthesis = self.config.synthesis
+        weights = draw_weights(
+            slices.foreground,
+            self.config.data.foreground_share,
+            np.arange(len(slices)) >= real,
+            synthesis.share if synthesis is not None else 0.0,
+        )
+        count = settings.slices_per_epoch or real
+        return EpochSampler(
+            weights, len(slices), count, seed=settings.seed, rank=rank, processes=processes
+        )
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Return the loader of this process's share of the slices."""
+        assert self.trainer is not None
+        settings = self.config.optimisation
+        slices = self.slices
+        sampler = self.sampler(
+            slices, rank=self.trainer.global_rank, processes=self.trainer.world_size
+        )
+        if len(sampler) < settings.batch_size:
+            raise InputError(
+                f"optimisation.batch_size: {settings.batch_size} is more than the {len(sampler)}"
+                " slices an epoch of each process"
+            )
+        return DataLoader(
+            slices,
+            settings.batch_size,
+            sampler=sampler,
+            drop_last=True,
+            num_workers=settings.workers,
+            persistent_workers=settings.workers > 0,
+            pin_memory=self.trainer.strategy.root_device.type == "cuda",
+        )
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Return the loader of this process's share of the patients, as many in each process."""
+        assert self.trainer is not None
+        patients = Patients(self.validation, self.config.model)
+        rank, processes = self.trainer.global_rank, self.trainer.world_size
+        rounds = -(-len(patients) // processes)
+        order = [(rank + turn * processes) % len(patients) for turn in range(rounds)]
+        return DataLoader(patients, batch_size=None, sampler=order)
+
+
+def left_out(item: Unusable) -> str:
+    """Return the line that says which case is not used, and why."""
+    return f"left out: {item.name}: {item.reason}"

@@ -1,0 +1,97 @@
+"""The cases of a run: which are trained on and which are kept aside, patients apart."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from training.case import Case, Unusable
+from training.config import Data, TrainingConfig
+from training.readers import read_cases
+from training.splits import folds_of
+from training.synthesis import synthetic_cases
+from TumorSegLib.errors import InputError
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The cases of a run.
+
+    Attributes:
+        training: real cases to learn from.
+        synthetic: made from label volumes.
+        validation: real cases of patients that are in neither.
+        unusable: what is left out, and why.
+    """
+
+    training: tuple[Case, ...]
+    synthetic: tuple[Case, ...]
+    validation: tuple[Case, ...]
+    unusable: tuple[Unusable, ...]
+
+    @property
+    def split(self) -> dict[str, list[str]]:
+        """Patients by what they are used for."""
+        return {
+            "training": sorted({case.patient for case in self.training}),
+            "validation": sorted({case.patient for case in self.validation}),
+        }
+
+
+def select_cases(config: TrainingConfig) -> Selection:
+    """Find the cases that `config` describes; nothing is decoded yet.
+
+    Raises:
+        InputError: a folder, file or fold is not as the config says, or nobody is left to train
+            on.
+    """
+    data = config.data
+    found = read_cases(Path(data.folder).expanduser(), data.layout, config.reading)
+    cases = with_patients(found.cases, data)
+    folds = {}
+    if data.folds is not None:
+        patients = (case.patient for case in cases)
+        folds = folds_of(data.folds, patients, config.optimisation.seed)
+    if data.validate is not None and data.validate not in folds:
+        raise InputError(f"data.validate: found {data.validate!r}, folds are {', '.join(folds)}")
+    aside = folds[data.validate] if data.validate is not None else frozenset()
+    training = tuple(case for case in cases if case.patient not in aside)
+    if not training:
+        reasons = "; ".join(f"{item.name}: {item.reason}" for item in found.unusable[:3])
+        raise InputError(
+            f"{data.folder}: no cases to train on in layout {data.layout}"
+            + (f" ({reasons})" if reasons else "")
+        )
+    synthetic: tuple[Case, ...] = ()
+    if config.synthesis is not None:
+        made = synthetic_cases(config.synthesis, config.reading, seed=config.optimisation.seed)
+        synthetic = tuple(case for case in made if case.patient not in aside)
+    validation = tuple(case for case in cases if case.patient in aside)
+    return Selection(training, synthetic, validation, found.unusable)
+
+
+def with_patients(cases: tuple[Case, ...], data: Data) -> tuple[Case, ...]:
+    """Return the cases with the patients that `data.patients` gives them."""
+    if data.patients is None:
+        return cases
+    known = read_patients(Path(data.patients).expanduser())
+    return tuple(replace(case, patient=known.get(case.name, case.patient)) for case in cases)
+
+
+def read_patients(path: Path) -> Mapping[str, str]:
+    """Read a JSON file {case: patient}.
+
+    Raises:
+        InputError: it is not such a file.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"data.patients: {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"data.patients: {path}: not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"data.patients: {path}: expected {{case: patient}}")
+    return {str(case): str(patient) for case, patient in content.items()}

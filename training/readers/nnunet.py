@@ -1,0 +1,117 @@
+"""The raw layout of nnU-Net v2 (`nnunet`), to which most public segmentation sets convert.
+
+`imagesTr/<case>_<channel, four digits><ending>`, `labelsTr/<case><ending>` and `dataset.json` with
+`channel_names`, `labels` and `file_ending`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from training.case import Case, CaseList, Reading, Unusable
+from training.readers.images import decode_files, grid_of_file, mismatch
+from TumorSegLib.errors import InputError
+
+
+def read_nnunet(folder: Path, reading: Reading) -> CaseList:
+    """List the cases of the data set in `folder`."""
+    content = _dataset(folder / "dataset.json")
+    ending = content["file_ending"]
+    structures = _structures(content["labels"], folder)
+    channels = _channels(content["channel_names"], reading, folder)
+    pattern = re.compile(rf"(.+)_(\d{{4}}){re.escape(ending)}")
+    images: dict[str, dict[int, Path]] = {}
+    for path in sorted((folder / "imagesTr").iterdir()):
+        if match := pattern.fullmatch(path.name):
+            images.setdefault(match[1], {})[int(match[2])] = path
+    labels = {
+        path.name.removesuffix(ending): path
+        for path in (folder / "labelsTr").iterdir()
+        if path.name.endswith(ending)
+    }
+    cases: list[Case] = []
+    unusable: list[Unusable] = []
+    for name in sorted(images.keys() | labels.keys()):
+        reason = _why_not(images.get(name, {}), labels.get(name), channels)
+        if reason is not None:
+            unusable.append(Unusable(name, reason))
+            continue
+        volumes = {channel: images[name][number] for number, channel in channels.items()}
+        files = (*volumes.values(), labels[name])
+        decode = partial(decode_files, name, volumes, labels[name], reading, structures)
+        recipe = f"{channels} {dict(reading.labels)} {structures}"
+        cases.append(Case(name, name, files, decode, recipe))
+    return CaseList(tuple(cases), tuple(unusable))
+
+
+def _dataset(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; the nnU-Net layout needs it") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON: {error}") from None
+    missing = [
+        key
+        for key in ("channel_names", "labels", "file_ending")
+        if not isinstance(content, dict) or key not in content
+    ]
+    if missing:
+        raise InputError(f"{path}: {missing[0]} is missing; expected nnU-Net's version 2 format")
+    for needed in ("imagesTr", "labelsTr"):
+        if not (path.parent / needed).is_dir():
+            raise InputError(f"{path.parent}: folder {needed} is missing")
+    return dict(content)
+
+
+def _structures(labels: Mapping[str, Any], folder: Path) -> dict[int, str]:
+    """Return names by label value; regions, which are lists of values, name their union only."""
+    try:
+        return {int(value): name for name, value in labels.items() if not isinstance(value, list)}
+    except (AttributeError, TypeError, ValueError):
+        raise InputError(f"{folder / 'dataset.json'}: labels are not names with values") from None
+
+
+def _channels(names: Mapping[str, str], reading: Reading, folder: Path) -> dict[int, str]:
+    """Return the model's channel for each of the data set's that it takes."""
+    wanted = {channel.name.lower(): channel.name for channel in reading.channels}
+    wanted |= {channel.title.lower(): channel.name for channel in reading.channels}
+    by_name = {
+        int(number): wanted[name.lower()]
+        for number, name in names.items()
+        if name.lower() in wanted
+    }
+    if by_name:
+        return by_name
+    if len(names) > len(reading.channels):
+        raise InputError(
+            f"{folder / 'dataset.json'}: channels {', '.join(names.values())}: none has a name of"
+            f" the model's ({', '.join(c.name for c in reading.channels)})"
+        )
+    ordered = sorted(int(number) for number in names)
+    return {
+        number: channel.name for number, channel in zip(ordered, reading.channels, strict=False)
+    }
+
+
+def _why_not(
+    images: Mapping[int, Path], label: Path | None, channels: Mapping[int, str]
+) -> str | None:
+    if label is None:
+        return "no label map in labelsTr"
+    if missing := sorted(set(channels) - set(images)):
+        return f"no image of channel {missing[0]:04d} in imagesTr"
+    try:
+        expected = grid_of_file(label).shape
+        for number in channels:
+            shape = grid_of_file(images[number]).shape
+            if shape != expected:
+                return mismatch(images[number], shape, label, expected)
+    except InputError as error:
+        return str(error)
+    return None
