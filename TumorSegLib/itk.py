@@ -54,6 +54,14 @@ def grid_of_image(image: sitk.Image | sitk.ImageFileReader, name: str = "image")
     )
 
 
+def unoriented(name: str) -> str:
+    """Return the warning for a file that does not say how the patient lies."""
+    return (
+        f"{name}: the header gives no orientation; columns were taken to run to the patient's left,"
+        " rows to the back, slices to the head"
+    )
+
+
 def _vector(numbers: tuple[float, ...]) -> Vector:
     x, y, z = numbers
     return (float(x), float(y), float(z))

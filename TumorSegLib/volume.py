@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,11 +43,21 @@ class Volume:
             raise InputError(
                 f"{self.name}: the array has shape {self.voxels.shape}, its grid {self.grid.shape}"
             )
-        if not all(np.isfinite(mm) and mm > 0 for mm in self.grid.spacing):
-            raise InputError(
-                f"{self.name}: found spacing {self.grid.spacing} mm, expected three positive"
-                " numbers; correct the header or convert the series again"
-            )
+        check_spacing(self.grid.spacing, self.name)
+
+
+def check_spacing(spacing: Sequence[float], name: str) -> None:
+    """Refuse distances between voxels that cannot be.
+
+    Raises:
+        InputError: zero, negative, NaN or infinite.
+    """
+    if not all(0 < mm < np.inf for mm in spacing):
+        found = ", ".join(f"{mm:g}" for mm in spacing)
+        raise InputError(
+            f"{name}: found spacing ({found}) mm, expected positive numbers; correct the header or"
+            " convert the series again"
+        )
 
 
 def check_voxels(voxels: NDArray[Any], name: str) -> None:

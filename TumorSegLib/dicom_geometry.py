@@ -1,0 +1,62 @@
+"""Where DICOM's attributes say that a slice lies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.slice_stack import SliceGeometry
+
+SAME_DIRECTION = 1e-3
+"""Direction cosines that differ by less than this are the same."""
+
+
+def slice_geometry(
+    path: Path,
+    shape: tuple[int, int],
+    position: Sequence[float] | None,
+    orientation: Sequence[float] | None,
+    pixel_spacing: Sequence[float] | None,
+    thickness: float | None,
+) -> SliceGeometry:
+    """Return the geometry of a slice from DICOM's attributes, checked.
+
+    Args:
+        path: of the file, for messages.
+        shape: rows and columns.
+        position: ImagePositionPatient, LPS mm.
+        orientation: ImageOrientationPatient, the row's direction, then the column's.
+        pixel_spacing: PixelSpacing, mm between rows, then between columns.
+        thickness: SliceThickness, mm.
+
+    Raises:
+        InputError: an attribute is missing or impossible.
+    """
+    if position is None or not np.isfinite(position).all():
+        raise InputError(
+            f"{path}: found ImagePositionPatient {position}, expected the position of a slice;"
+            " choose another series"
+        )
+    if pixel_spacing is None or not all(0 < mm < np.inf for mm in pixel_spacing):
+        raise InputError(
+            f"{path}: found PixelSpacing {pixel_spacing}, expected two positive numbers; export"
+            " the series again"
+        )
+    row, column = np.zeros((2, 3)) if orientation is None else np.reshape(orientation, (2, 3))
+    products = np.array([row @ row, column @ column, row @ column])
+    if not np.abs(products - (1, 1, 0)).max() <= SAME_DIRECTION:
+        raise InputError(
+            f"{path}: found ImageOrientationPatient {orientation}, expected two perpendicular"
+            " directions; export the series again"
+        )
+    return SliceGeometry(
+        position=(float(position[0]), float(position[1]), float(position[2])),
+        row=(float(row[0]), float(row[1]), float(row[2])),
+        column=(float(column[0]), float(column[1]), float(column[2])),
+        spacing=(float(pixel_spacing[1]), float(pixel_spacing[0])),
+        shape=shape,
+        thickness=thickness,
+    )

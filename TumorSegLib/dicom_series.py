@@ -1,0 +1,227 @@
+"""One DICOM series from a folder, as a volume.
+
+Where slices lie is taken from ImagePositionPatient and ImageOrientationPatient, never from
+SliceThickness or the files' order. SimpleITK (GDCM) decodes the pixels, JPEG-LS and JPEG-2000 too,
+and applies RescaleSlope and RescaleIntercept, so that CT is in Hounsfield units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from TumorSegLib.dicom_files import DicomFile, list_dicom
+from TumorSegLib.dicom_geometry import SAME_DIRECTION, slice_geometry
+from TumorSegLib.errors import InputError
+from TumorSegLib.slice_stack import SliceGeometry, slice_axes, stack_slices
+from TumorSegLib.volume import Volume
+
+SAME_POSITION_MM = 0.01
+"""Slices nearer to each other than this are at one position."""
+
+
+@dataclass(frozen=True)
+class DicomSlice:
+    """One image of a series: a whole file, or one frame of a file."""
+
+    path: Path
+    frame: int
+    geometry: SliceGeometry
+
+
+def read_series(folder: Path, *, series: str | None = None) -> Volume:
+    """Read the series in `folder`; if there are several, the one with SeriesInstanceUID `series`.
+
+    The volume's first slice is the one lowest along row x column. Its type is that of the stored
+    values after rescaling, int16 for CT.
+
+    Raises:
+        InputError: no series, several, or one that is no stack of grey slices.
+    """
+    name = folder.resolve().name
+    files, warnings = _images(choose_series(list_dicom(folder), folder, series), name)
+    slices = [part for file in files for part in _slices(file)]
+    read = PixelReader()
+    slices, copies = _sorted(slices, read, name)
+    if copies:
+        warnings.append(f"{name}: {copies} slices are there twice; the copies were left out")
+    stack = stack_slices([part.geometry for part in slices], name)
+    voxels = stack.assemble(lambda index: read(slices[index]))
+    return Volume(
+        voxels,
+        stack.grid,
+        modality=files[0].modality or None,
+        name=name,
+        warnings=(*warnings, *stack.warnings),
+    )
+
+
+def choose_series(files: Sequence[DicomFile], folder: Path, series: str | None) -> list[DicomFile]:
+    """Return the files of one series.
+
+    Raises:
+        InputError: there is none, not this one, or several to choose from.
+    """
+    by_series: dict[str, list[DicomFile]] = {}
+    for file in files:
+        by_series.setdefault(file.series, []).append(file)
+    if not by_series:
+        raise InputError(
+            f"{folder}: found no DICOM images, expected the slices of a series; sub-folders are"
+            " not searched"
+        )
+    listed = "; ".join(_listed(part) for part in by_series.values())
+    if series is not None:
+        if series not in by_series:
+            raise InputError(f"{folder}: found no series {series}; there is {listed}")
+        return by_series[series]
+    if len(by_series) > 1:
+        raise InputError(
+            f"{folder}: found {len(by_series)} series, expected one; choose with --series UID:"
+            f" {listed}"
+        )
+    return next(iter(by_series.values()))
+
+
+def _listed(files: Sequence[DicomFile]) -> str:
+    first = files[0]
+    count = sum(file.frames for file in files)
+    description = " ".join(first.description.split()) or "no description"
+    slices = "slice" if count == 1 else "slices"
+    return f"{first.series} ({description}, {first.modality or 'no modality'}, {count} {slices})"
+
+
+def _images(files: Sequence[DicomFile], name: str) -> tuple[list[DicomFile], list[str]]:
+    """Return the files that are grey slices of one volume, and warnings about others.
+
+    Raises:
+        InputError: none is.
+    """
+    kept = [file for file in files if "LOCALIZER" not in file.image_type]
+    if not kept:
+        raise InputError(
+            f"{name}: the series is a localizer, expected a stack of slices; choose another series"
+        )
+    for file in kept:
+        if file.components != 1 or file.photometric != "MONOCHROME2":
+            raise InputError(
+                f"{file.path}: found {file.photometric or 'unknown'} pixels, expected grey ones"
+                " (MONOCHROME2); choose the original series"
+            )
+    if len(kept) == len(files):
+        return kept, []
+    return kept, [f"{name}: {len(files) - len(kept)} localizer images were left out"]
+
+
+def _slices(file: DicomFile) -> list[DicomSlice]:
+    """Return the slices of a file.
+
+    Raises:
+        InputError: the header does not say where they lie.
+    """
+    if file.frames > 1:
+        from TumorSegLib.multi_frame import frame_geometries
+
+        geometries = frame_geometries(file)
+    else:
+        geometries = [
+            slice_geometry(
+                file.path,
+                file.shape,
+                file.position,
+                file.orientation,
+                file.pixel_spacing,
+                file.thickness,
+            )
+        ]
+    return [DicomSlice(file.path, frame, part) for frame, part in enumerate(geometries)]
+
+
+def _sorted(
+    slices: Sequence[DicomSlice], read: PixelReader, name: str
+) -> tuple[list[DicomSlice], int]:
+    """Return the slices sorted along their normal without copies, and the number of copies.
+
+    Raises:
+        InputError: slices differ in shape, spacing or orientation, several images lie at one
+            position, or only one position is there.
+    """
+    first = slices[0].geometry
+    axes = slice_axes(first)
+    for part in slices:
+        other = part.geometry
+        turned = np.abs(slice_axes(other) - axes).max() > SAME_DIRECTION
+        if turned or other.shape != first.shape or not np.allclose(other.spacing, first.spacing):
+            raise InputError(
+                f"{name}: slices differ in size, pixel spacing or orientation"
+                f" ({slices[0].path.name} and {part.path.name}), expected one stack; export its"
+                " slices to a folder of their own"
+            )
+    positions = np.array([part.geometry.position for part in slices]) @ axes.T
+    order = np.argsort(positions[:, 2], kind="stable").tolist()
+    kept = order[:1]
+    for index in order[1:]:
+        below, part = slices[kept[-1]], slices[index]
+        apart = np.abs(positions[index] - positions[kept[-1]])
+        if apart[2] >= SAME_POSITION_MM:
+            kept.append(index)
+        elif apart.max() >= SAME_POSITION_MM or not np.array_equal(read(below), read(part)):
+            raise InputError(
+                f"{name}: different images lie at one position ({below.path.name} and"
+                f" {part.path.name}), expected one phase, echo or reconstruction; export it to a"
+                " folder of its own"
+            )
+    if len(kept) == 1:
+        raise InputError(
+            f"{name}: found one slice, expected at least two of a volume; choose another series"
+        )
+    return [slices[index] for index in kept], len(slices) - len(kept)
+
+
+class PixelReader:
+    """Decodes slices; keeps the last file decoded, for its next frame."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._frames: NDArray[Any] = np.empty((0, 0, 0))
+
+    def __call__(self, part: DicomSlice) -> NDArray[Any]:
+        """Return the rescaled pixels (rows, columns) of a slice in the smallest type that fits.
+
+        GDCM gives 32 bits for Hounsfield units that were stored unsigned, and 64 for rescaling by
+        a fraction.
+
+        Raises:
+            InputError: the pixels cannot be decoded.
+        """
+        if part.path != self._path:
+            self._frames, self._path = _decode(part.path), part.path
+        pixels: NDArray[Any] = self._frames[part.frame]
+        if pixels.dtype.kind == "f":
+            return pixels.astype(np.float32, copy=False)
+        limits = np.iinfo(np.int16)
+        fits = limits.min <= pixels.min() and pixels.max() <= limits.max
+        return pixels.astype(np.int16) if pixels.dtype.itemsize > 2 and fits else pixels
+
+
+def _decode(path: Path) -> NDArray[Any]:
+    """Return all frames (frame, rows, columns) of a file.
+
+    Raises:
+        InputError: the pixels cannot be decoded.
+    """
+    try:
+        image = sitk.ReadImage(str(path), imageIO="GDCMImageIO")
+    except RuntimeError:
+        raise InputError(
+            f"{path}: its pixels cannot be decoded, damaged or truncated; copy or export the"
+            " series again"
+        ) from None
+    array: NDArray[Any] = sitk.GetArrayFromImage(image)
+    return array.reshape(-1, *array.shape[-2:])

@@ -1,0 +1,35 @@
+"""Volumes from files and DICOM folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from TumorSegLib.dicom_series import read_series
+from TumorSegLib.errors import InputError
+from TumorSegLib.file_path import readable
+from TumorSegLib.image_file import read_image_file
+from TumorSegLib.quiet import quiet_stderr
+from TumorSegLib.volume import Volume
+
+
+def read_volume(path: Path, *, series: str | None = None) -> Volume:
+    """Read a volume.
+
+    Args:
+        path: a NIfTI, NRRD or MetaImage file, or a folder with DICOM files.
+        series: SeriesInstanceUID, where a folder holds several series.
+
+    Returns:
+        The volume, named after the file or folder, its voxels in the type in which they are stored;
+        its `warnings` say what the reader had to assume or change.
+
+    Raises:
+        InputError: missing, unreadable, damaged, or not one scalar volume.
+    """
+    readable(path)
+    with quiet_stderr():
+        if path.is_dir():
+            return read_series(path, series=series)
+        if series is not None:
+            raise InputError(f"{path}: a series can be chosen from a DICOM folder only")
+        return read_image_file(path)
