@@ -235,6 +235,21 @@ class Optimisation:
 
 
 @dataclass(frozen=True)
+class Card:
+    """What the model card says beside what is measured.
+
+    Attributes:
+        intended_use: for what and by whom; none: a sentence from the labels.
+        data: where the data come from.
+        known_failures: one sentence each.
+    """
+
+    intended_use: str = ""
+    data: str = ""
+    known_failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class TrainingConfig:
     """The whole file."""
 
@@ -243,6 +258,7 @@ class TrainingConfig:
     optimisation: Optimisation
     augmentation: Augmentation = field(default_factory=Augmentation)
     synthesis: Synthesis | None = None
+    card: Card = field(default_factory=Card)
 
     def __post_init__(self) -> None:
         model, settings = self.model, self.optimisation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,13 +110,15 @@ def _surfaces(found: Mask, reference: Mask, spacing: Vector) -> tuple[float, flo
         for mask in (found, reference)
     )
     millimetres = list(spacing)
-    hd95 = compute_hausdorff_distance(
-        one, other, include_background=True, percentile=95, spacing=millimetres
-    )
     tolerance = [SURFACE_TOLERANCE_MM]
-    surface = compute_surface_dice(
-        one, other, tolerance, include_background=True, spacing=millimetres
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # MONAI 1.6 warns of its own calls
+        hd95 = compute_hausdorff_distance(
+            one, other, include_background=True, percentile=95, spacing=millimetres
+        )
+        surface = compute_surface_dice(
+            one, other, tolerance, include_background=True, spacing=millimetres
+        )
     return float(hd95), float(surface)
 
 

@@ -1,0 +1,163 @@
+"""`tumorseg evaluate`: models measured on annotated cases, and compared."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from training.commands.extra import require_train_extra
+from TumorSegLib.errors import InputError
+
+if TYPE_CHECKING:
+    from training.case import Case
+    from TumorSegLib.bundle import Bundle
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of `tumorseg evaluate`."""
+    parser.add_argument("dataset", metavar="DATASET", type=Path, help="folder of annotated cases")
+    parser.add_argument(
+        "--layout",
+        required=True,
+        help="of the folder: kaggle_3m, 3Dircadb1, nnunet, lits or png_pairs",
+    )
+    parser.add_argument(
+        "--model",
+        dest="models",
+        metavar="ID",
+        action="append",
+        required=True,
+        help="a model's id or folder; several are compared",
+    )
+    parser.add_argument(
+        "--patients",
+        metavar="FILE",
+        type=Path,
+        help="measure on these only: one a line, or a JSON list, or a JSON file of folds",
+    )
+    parser.add_argument("--fold", metavar="NAME", help="fold to take from --patients")
+    parser.add_argument(
+        "--label",
+        dest="labels",
+        metavar="STRUCTURE=VALUE",
+        action="append",
+        type=mapped,
+        default=[],
+        help="what a structure of the data set is for the model",
+    )
+    parser.add_argument(
+        "--spacing", metavar="MM", nargs=3, type=float, help="x y z, for pictures, which have none"
+    )
+    parser.add_argument(
+        "--window", metavar="HU", nargs=2, type=float, help="what black and white stand for in CT"
+    )
+    parser.add_argument("--mask-suffix", default="_mask", help="of pictures' masks")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        type=Path,
+        default=Path("results.json"),
+        help="figures; a page with pictures is written beside it",
+    )
+
+
+def run(arguments: Namespace) -> int:
+    """Evaluate every model and write the figures."""
+    require_train_extra("evaluate")
+    from training.evaluation import evaluate
+    from training.publishing import write_results
+    from TumorSegLib.allocator import keep_large_blocks
+    from TumorSegLib.catalogue import default_catalogue
+
+    catalogue = default_catalogue()
+    bundles = [catalogue.find(name) for name in arguments.models]
+    chosen = [cases_for(bundle, arguments) for bundle in bundles]
+    keep_large_blocks()
+    evaluations = []
+    for bundle, cases in zip(bundles, chosen, strict=True):
+        say(f"{bundle.id}: {len(cases)} cases")
+        evaluations.append(
+            evaluate(
+                bundle,
+                cases,
+                device=arguments.device,
+                precision=arguments.precision,
+                report=say,
+            )
+        )
+    title = f"{', '.join(bundle.id for bundle in bundles)} on {arguments.dataset.name}"
+    for path in write_results(evaluations, arguments.output, title):
+        say(f"wrote {path}")
+    return 0
+
+
+def cases_for(bundle: Bundle, arguments: Namespace) -> list[Case]:
+    """Return the cases to measure a model on.
+
+    Raises:
+        InputError: there are none, or the folder is not in that layout.
+    """
+    from training.evaluation import reading_for
+    from training.readers import read_cases
+
+    reading = reading_for(
+        bundle.specification,
+        labels=dict(arguments.labels),
+        spacing=tuple(arguments.spacing) if arguments.spacing else None,
+        window=tuple(arguments.window) if arguments.window else None,
+        mask_suffix=arguments.mask_suffix,
+    )
+    found = read_cases(arguments.dataset, arguments.layout, reading)
+    for item in found.unusable:
+        say(f"left out: {item.name}: {item.reason}")
+    cases = list(found.cases)
+    if arguments.patients is not None:
+        wanted = read_patients(arguments.patients, arguments.fold)
+        cases = [case for case in cases if case.patient in wanted]
+        if absent := wanted - {case.patient for case in cases}:
+            say(f"not in the data set: {', '.join(sorted(absent))}")
+    if not cases:
+        raise InputError(f"{arguments.dataset}: no cases to measure on")
+    return cases
+
+
+def read_patients(path: Path, fold: str | None) -> set[str]:
+    """Read which patients to measure on.
+
+    Raises:
+        InputError: the file does not say.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = [line.strip() for line in text.splitlines() if line.strip()]
+    if isinstance(content, dict):
+        if fold not in content:
+            raise InputError(f"{path}: holds folds, choose by --fold: {', '.join(content)}")
+        content = content[fold]
+    if not isinstance(content, list):
+        raise InputError(f"{path}: expected a list of patients")
+    return {str(patient) for patient in content}
+
+
+def mapped(text: str) -> tuple[str, int]:
+    """Return a structure and its value from STRUCTURE=VALUE."""
+    structure, separator, value = text.rpartition("=")
+    if not separator or not value.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is not STRUCTURE=VALUE")
+    return structure, int(value)
+
+
+def say(line: str) -> None:
+    """Print a line for the user."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201

@@ -1,0 +1,23 @@
+"""What to say where the packages for training are not installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from TumorSegLib.errors import InputError
+
+NEEDED = ("lightning", "monai", "matplotlib", "tensorboard", "scipy", "PIL")
+
+
+def require_train_extra(command: str) -> None:
+    """Check that the packages are there; nothing is imported.
+
+    Raises:
+        InputError: one is missing.
+    """
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"tumorseg {command} needs {', '.join(missing)}, which are not installed; install them"
+            ' with: pip install "tumorseg[train]"'
+        )

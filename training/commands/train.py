@@ -1,0 +1,121 @@
+"""`tumorseg train`: from a config to a model bundle."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from training.commands.extra import require_train_extra
+
+if TYPE_CHECKING:
+    from training.config import TrainingConfig
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of `tumorseg train`."""
+    parser.add_argument("config", metavar="CONFIG.toml", type=Path, help="what to train, on what")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="KEY=VALUE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="change keys of the config, such as data.validate=fold0",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FOLDER",
+        type=Path,
+        help="of the run's files (default: runs/MODEL ID)",
+    )
+    parser.add_argument(
+        "--devices", metavar="N", type=int, default=1, help="processes or GPUs a machine"
+    )
+    parser.add_argument("--nodes", metavar="N", type=int, default=1, help="machines")
+    parser.add_argument(
+        "--accelerator",
+        choices=["auto", "cpu", "cuda", "mps"],
+        default="auto",
+        help="kind of device",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the last checkpoint, if there is one"
+    )
+    parser.add_argument(
+        "--cross-validate",
+        action="store_true",
+        help="keep every fold aside once, and measure over all patients",
+    )
+    parser.add_argument(
+        "--preview",
+        action="store_true",
+        help="only write a picture of slices as the network will see them",
+    )
+
+
+def run(arguments: Namespace) -> int:
+    """Train and publish, or what the options ask for instead."""
+    require_train_extra("train")
+    from training.config import read_config
+    from TumorSegLib.allocator import keep_large_blocks
+
+    config = read_config(arguments.config, arguments.overrides)
+    folder = arguments.output or Path("runs") / config.model.id
+    keep_large_blocks()
+    if arguments.preview:
+        from training.preview import write_preview
+
+        say(f"wrote {write_preview(config, folder / 'preview.png', say)}")
+    elif arguments.cross_validate:
+        cross_validated(config, folder, arguments)
+    else:
+        trained(config, folder, arguments)
+    return 0
+
+
+def trained(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
+    """Train once and publish."""
+    from training.publishing import publish
+    from training.train import Devices, train
+
+    devices = Devices(arguments.devices, arguments.nodes, arguments.accelerator)
+    found = train(
+        config,
+        folder,
+        resume=arguments.resume,
+        devices=devices,
+        report=say,
+        progress=sys.stderr.isatty(),
+    )
+    if found.main:
+        bundle = publish(config, found, folder, say).bundle
+        say(f"wrote {bundle.folder}")
+
+
+def cross_validated(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
+    """Train once a fold and measure over all patients."""
+    from training.cross_validation import cross_validate
+    from training.train import Devices
+
+    written = cross_validate(
+        config,
+        folder,
+        resume=arguments.resume,
+        devices=Devices(arguments.devices, arguments.nodes, arguments.accelerator),
+        report=say,
+        progress=sys.stderr.isatty(),
+    )
+    for path in written or ():
+        say(f"wrote {path}")
+
+
+def say(line: str) -> None:
+    """Print a line for the user, from the main process only."""
+    from lightning.pytorch.utilities import rank_zero_only
+
+    if getattr(rank_zero_only, "rank", 0) == 0:
+        print(line, file=sys.stderr, flush=True)  # noqa: T201

@@ -1,0 +1,410 @@
+"""A model measured on annotated cases, by the pipeline that users run, on the original grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.case import Annotated, Case, Reading, Unusable
+from training.labelling import LabelError
+from training.metrics import Agreement, agreement, roc_auc
+from training.statistics import compare, estimate
+from TumorSegLib.bundle import Bundle
+from TumorSegLib.errors import InputError
+from TumorSegLib.grid import AxialView
+from TumorSegLib.segmenter import Segmenter
+from TumorSegLib.specification import Label, ModelSpecification
+
+Report = Callable[[str], None]
+
+MEASURES = (
+    "dice",
+    "iou",
+    "sensitivity",
+    "precision",
+    "hd95_mm",
+    "surface_dice",
+    "volume_error_ml",
+    "volume_error",
+)
+LEVELS = 256
+CALIBRATION_BINS = 10
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The axial slice on which finding and reference differ most.
+
+    Attributes:
+        index: of the slice, 0 is the most inferior.
+        image: uint8 (h, w), the first channel as the network's normalisation shows it.
+        found: uint8 (h, w), label values.
+        reference: uint8 (h, w), label values.
+        aspect: height of a pixel over its width.
+    """
+
+    index: int
+    image: NDArray[np.uint8]
+    found: NDArray[np.uint8]
+    reference: NDArray[np.uint8]
+    aspect: float
+
+
+@dataclass(frozen=True)
+class CaseFigures:
+    """A model's figures on one case.
+
+    Attributes:
+        case: its name.
+        patient: whom it shows.
+        structures: agreement by label name; empty for detectors.
+        pixel_accuracy: part of all voxels with the right label; says little, see Dice.
+        slice_scores: highest probability on each axial slice.
+        slice_calls: whether the model marks anything on the slice.
+        slice_truth: whether the reference does.
+        histogram: (2, 256): voxels, and voxels of the structure, by quantised probability.
+        seconds: of the run.
+        snapshot: to look at; none for detectors.
+    """
+
+    case: str
+    patient: str
+    structures: Mapping[str, Agreement]
+    pixel_accuracy: float
+    slice_scores: NDArray[np.float64]
+    slice_calls: NDArray[np.bool_]
+    slice_truth: NDArray[np.bool_]
+    histogram: NDArray[np.int64]
+    seconds: float
+    snapshot: Snapshot | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A model's figures on a data set.
+
+    Attributes:
+        model: its specification.
+        cases: in the order of the data set.
+        failed: cases that could not be measured, and why.
+    """
+
+    model: ModelSpecification
+    cases: tuple[CaseFigures, ...]
+    failed: tuple[Unusable, ...] = ()
+
+    def by_patient(self, label: str, measure: str) -> dict[str, float]:
+        """Return a figure of each patient, the mean over the patient's cases."""
+        values: dict[str, list[float]] = {}
+        for case in self.cases:
+            value = float(getattr(case.structures[label], measure))
+            values.setdefault(case.patient, []).append(value)
+        return {patient: _mean(found) for patient, found in values.items()}
+
+
+def reading_for(model: ModelSpecification, **options: Any) -> Reading:
+    """Return how to read a data set for a model that is there already."""
+    values = tuple(label.value for label in model.labels)
+    return Reading(model.input.channels, values, modality=model.modality, **options)
+
+
+def evaluate(
+    bundle: Bundle,
+    cases: Iterable[Case],
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    report: Report | None = None,
+) -> Evaluation:
+    """Run a model on every case and compare; cases that cannot be measured are listed.
+
+    Raises:
+        ModelError: the model cannot be used.
+        LabelError: a case has label values that the model does not know.
+        InputError: no case could be measured.
+    """
+    segmenter = Segmenter(bundle, device=device, precision=precision)
+    measured = detected if bundle.specification.task == "detection" else segmented
+    figures: list[CaseFigures] = []
+    failed: list[Unusable] = []
+    for case in cases:
+        try:
+            found = measured(segmenter, case, case.decode())
+        except LabelError:
+            raise
+        except (InputError, RuntimeError, ValueError) as error:
+            failed.append(Unusable(case.name, " ".join(str(error).split())))
+            if report is not None:
+                report(f"left out: {case.name}: {failed[-1].reason}")
+            continue
+        figures.append(found)
+        if report is not None:
+            report(_line(found))
+    if not figures:
+        reason = f"; {failed[0].name}: {failed[0].reason}" if failed else ""
+        raise InputError(f"model {bundle.id}: no case could be measured{reason}")
+    return Evaluation(bundle.specification, tuple(figures), tuple(failed))
+
+
+def segmented(segmenter: Segmenter, case: Case, content: Annotated) -> CaseFigures:
+    """Segment a case and compare it with its reference."""
+    result = segmenter.segment(content.volumes)
+    model = segmenter.specification
+    view = AxialView.of(result.volume.grid)
+    found, truth = view.apply(result.labelmap), view.apply(content.labelmap)
+    probabilities = [view.apply(part) for part in result.probabilities]
+    structures = {}
+    histogram = np.zeros((2, LEVELS), np.int64)
+    for label, probability in zip(model.labels, probabilities, strict=True):
+        reference = whole(truth, label)
+        structures[label.name] = agreement(whole(found, label), reference, view.spacing_zyx)
+        histogram[0] += np.bincount(probability.ravel(), minlength=LEVELS)
+        histogram[1] += np.bincount(probability[reference], minlength=LEVELS)
+    highest = np.max([part.max(axis=(1, 2)) for part in probabilities], axis=0)
+    return CaseFigures(
+        case=case.name,
+        patient=case.patient,
+        structures=structures,
+        pixel_accuracy=float((found == truth).mean()),
+        slice_scores=highest / (LEVELS - 1),
+        slice_calls=_occupied(found),
+        slice_truth=_occupied(truth),
+        histogram=histogram,
+        seconds=sum(result.seconds.values()) - result.seconds.get("loading", 0.0),
+        snapshot=_snapshot(model, view, view.apply(result.volume.voxels), found, truth),
+    )
+
+
+def detected(segmenter: Segmenter, case: Case, content: Annotated) -> CaseFigures:
+    """Ask a detector about a case's slices and compare the answers with the reference."""
+    result = segmenter.detect(content.volumes)
+    truth = _occupied(AxialView.of(result.volume.grid).apply(content.labelmap))
+    scores = np.array(result.probabilities)
+    levels = np.round(scores * (LEVELS - 1)).astype(np.int64)
+    histogram = np.stack(
+        [np.bincount(levels, minlength=LEVELS), np.bincount(levels[truth], minlength=LEVELS)]
+    )
+    return CaseFigures(
+        case=case.name,
+        patient=case.patient,
+        structures={},
+        pixel_accuracy=math.nan,
+        slice_scores=scores,
+        slice_calls=scores >= segmenter.specification.labels[0].threshold,
+        slice_truth=truth,
+        histogram=histogram,
+        seconds=sum(result.seconds.values()) - result.seconds.get("loading", 0.0),
+        snapshot=None,
+    )
+
+
+def whole(labelmap: NDArray[np.uint8], label: Label) -> NDArray[np.bool_]:
+    """Return where a structure or one of its parts is."""
+    return np.isin(labelmap, (label.value, *label.includes))
+
+
+def summary(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the figures over all patients, with intervals; `nan` becomes null."""
+    labels = [label.name for label in evaluation.model.labels]
+    result: dict[str, Any] = {
+        "model": evaluation.model.id,
+        "version": evaluation.model.version,
+        "cases": len(evaluation.cases),
+        "patients": len({case.patient for case in evaluation.cases}),
+        "structures": {},
+    }
+    if evaluation.model.task == "segmentation":
+        for label in labels:
+            measures = {
+                measure: asdict(estimate(list(evaluation.by_patient(label, measure).values())))
+                for measure in MEASURES
+            }
+            result["structures"][label] = measures | {"lesions": _lesions(evaluation, label)}
+        accuracy = estimate([case.pixel_accuracy for case in evaluation.cases])
+        result["pixel_accuracy"] = asdict(accuracy)
+    result["slices"] = slice_figures(evaluation.cases)
+    result["calibration"] = calibration(evaluation.cases)
+    result["seconds_per_case"] = asdict(estimate([case.seconds for case in evaluation.cases]))
+    return _without_nan(result)  # type: ignore[no-any-return]
+
+
+def details(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Return every case's figures."""
+    rows = []
+    for case in evaluation.cases:
+        structures = {
+            name: asdict(found)
+            | {"volume_error_ml": found.volume_error_ml, "volume_error": found.volume_error}
+            for name, found in case.structures.items()
+        }
+        rows.append(
+            {
+                "case": case.case,
+                "patient": case.patient,
+                "structures": structures,
+                "pixel_accuracy": case.pixel_accuracy,
+                "seconds": case.seconds,
+            }
+        )
+    return _without_nan(rows)  # type: ignore[no-any-return]
+
+
+def slice_figures(cases: Sequence[CaseFigures]) -> dict[str, Any]:
+    """Return how well slices with a structure are told from those without, with intervals.
+
+    Intervals come from drawing patients, not slices: slices of one patient are alike.
+    """
+
+    def pooled(measure: Callable[[Sequence[CaseFigures]], float]) -> dict[str, float]:
+        groups: dict[str, list[CaseFigures]] = {}
+        for case in cases:
+            groups.setdefault(case.patient, []).append(case)
+        patients = list(groups.values())
+        random = np.random.default_rng(0)
+        drawn = []
+        for _ in range(500):
+            picked = random.integers(0, len(patients), len(patients))
+            drawn.append(measure([case for index in picked for case in patients[index]]))
+        known = [value for value in drawn if np.isfinite(value)] or [math.nan]
+        low, high = np.percentile(known, (2.5, 97.5))
+        return {"value": measure(cases), "low": float(low), "high": float(high)}
+
+    return {
+        "slices": int(sum(len(case.slice_truth) for case in cases)),
+        "with_structure": int(sum(case.slice_truth.sum() for case in cases)),
+        "accuracy": pooled(_slice_accuracy),
+        "roc_auc": pooled(_slice_auc),
+        "sensitivity": pooled(partial(_slice_rate, present=True)),
+        "specificity": pooled(partial(_slice_rate, present=False)),
+    }
+
+
+def calibration(cases: Sequence[CaseFigures]) -> dict[str, Any]:
+    """Return how often the structure is there, by the probability that the model gave.
+
+    Voxels whose probability rounds to 0 are left out: they are almost all, and would make any
+    model look calibrated.
+    """
+    voxels, true = np.sum([case.histogram for case in cases], axis=0)
+    probability = np.arange(LEVELS) / (LEVELS - 1)
+    bins = np.minimum((probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    rows = []
+    for number in range(CALIBRATION_BINS):
+        here = (bins == number) & (np.arange(LEVELS) > 0)
+        count = int(voxels[here].sum())
+        rows.append(
+            {
+                "voxels": count,
+                "probability": float((voxels * probability)[here].sum() / max(1, count)),
+                "frequency": float(true[here].sum() / max(1, count)),
+            }
+        )
+    everything = max(1, sum(row["voxels"] for row in rows))
+    error = sum(row["voxels"] * abs(row["probability"] - row["frequency"]) for row in rows)
+    return {"expected_calibration_error": error / everything, "bins": rows}
+
+
+def comparisons(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
+    """Compare each pair of models by the patients' Dice, structure by structure."""
+    rows = []
+    for place, first in enumerate(evaluations):
+        for second in evaluations[place + 1 :]:
+            shared = {label.name for label in second.model.labels}
+            for label in first.model.labels:
+                if label.name not in shared or "detection" in (first.model.task, second.model.task):
+                    continue
+                one, two = (item.by_patient(label.name, "dice") for item in (first, second))
+                patients = sorted(one.keys() & two.keys())
+                found = compare([one[p] for p in patients], [two[p] for p in patients])
+                rows.append(
+                    {"structure": label.name, "first": first.model.id, "second": second.model.id}
+                    | asdict(found)
+                )
+    return _without_nan(rows)  # type: ignore[no-any-return]
+
+
+def worst_cases(evaluation: Evaluation, count: int = 5) -> list[CaseFigures]:
+    """Return the cases with the lowest mean Dice, the worst first."""
+    return sorted(evaluation.cases, key=mean_dice)[:count]
+
+
+def mean_dice(case: CaseFigures) -> float:
+    """Return a case's mean Dice over structures."""
+    return _mean([found.dice for found in case.structures.values()])
+
+
+def _occupied(labelmap: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which slices hold anything."""
+    return np.asarray(labelmap.any(axis=(1, 2)))
+
+
+def _lesions(evaluation: Evaluation, label: str) -> dict[str, Any]:
+    found = [case.structures[label] for case in evaluation.cases]
+    lesions = sum(item.lesions for item in found)
+    return {
+        "reference": lesions,
+        "found": sum(item.lesions_found for item in found),
+        "detection_rate": sum(item.lesions_found for item in found) / lesions if lesions else None,
+        "false_per_case": sum(item.false_lesions for item in found) / len(found),
+    }
+
+
+def _slice_accuracy(cases: Sequence[CaseFigures]) -> float:
+    right = np.concatenate([case.slice_calls == case.slice_truth for case in cases])
+    return float(right.mean())
+
+
+def _slice_auc(cases: Sequence[CaseFigures]) -> float:
+    scores = np.concatenate([case.slice_scores for case in cases])
+    return roc_auc(scores, np.concatenate([case.slice_truth for case in cases]))
+
+
+def _slice_rate(cases: Sequence[CaseFigures], *, present: bool) -> float:
+    calls = np.concatenate([case.slice_calls[case.slice_truth == present] for case in cases])
+    return float((calls == present).mean()) if calls.size else math.nan
+
+
+def _snapshot(
+    model: ModelSpecification,
+    view: AxialView,
+    voxels: NDArray[Any],
+    found: NDArray[np.uint8],
+    truth: NDArray[np.uint8],
+) -> Snapshot:
+    index = int(np.argmax((found != truth).sum(axis=(1, 2))))
+    shown = model.input.normalisation.fit(voxels).apply(voxels[index])
+    return Snapshot(
+        index,
+        (shown * 255).astype(np.uint8),
+        found[index].copy(),
+        truth[index].copy(),
+        view.spacing_zyx[1] / view.spacing_zyx[2],
+    )
+
+
+def _line(case: CaseFigures) -> str:
+    shown = [f"{name} Dice {found.dice:.3f}" for name, found in case.structures.items()]
+    if not shown:
+        shown = [f"slices right {(case.slice_calls == case.slice_truth).mean():.0%}"]
+    return f"{case.case}: {', '.join(shown)}; {case.seconds:.1f} s"
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if np.isfinite(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {name: _without_nan(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return value

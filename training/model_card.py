@@ -1,0 +1,139 @@
+"""A model card in plain words, from what `model.json` holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from training.config import Card
+from TumorSegLib.specification import ModelSpecification
+
+NOT_A_DEVICE = (
+    "This model is for research and teaching. It is not a medical device, it has not been approved"
+    " by any authority, and no diagnosis or treatment may rest on it. Look at every result before"
+    " you use it."
+)
+
+
+def model_card(model: ModelSpecification, card: Card) -> str:
+    """Return the card, Markdown."""
+    structures = ", ".join(label.name for label in model.labels)
+    verb = "Detects slices with" if model.task == "detection" else "Segments"
+    intended = card.intended_use or (
+        f"{verb} {structures.lower()} on {_modality(model)}, as a first result for a person to"
+        " check and correct."
+    )
+    parts = [
+        f"# {model.title}",
+        model.description,
+        f"**{NOT_A_DEVICE}**",
+        f"## Intended use\n\n{intended}",
+        f"## Input and output\n\n{_input(model)}",
+        f"## Data\n\n{_data(model, card)}",
+        f"## Measured performance\n\n{_performance(model)}",
+        f"## Known failures\n\n{_failures(model, card)}",
+        f"## Weights\n\n{_weights(model)}",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _modality(model: ModelSpecification) -> str:
+    return {"MR": "MRI", "CT": "CT"}[model.modality] + (
+        f" of the {model.anatomy}" if model.anatomy else ""
+    )
+
+
+def _input(model: ModelSpecification) -> str:
+    lines = []
+    for channel in model.input.channels:
+        titles = {other.name: other.title for other in model.input.channels}
+        missing = ""
+        if channel.replaced_by is not None:
+            missing = f"; where it is missing, {titles[channel.replaced_by]} stands in for it"
+        lines.append(f"- {channel.title} (`{channel.name}`){missing}")
+    labels = ", ".join(f"{label.name} ({label.value})" for label in model.labels)
+    return "\n".join([*lines, f"- Labels: {labels}"])
+
+
+def _data(model: ModelSpecification, card: Card) -> str:
+    training = model.training
+    data = training.get("config", {}).get("data", {})
+    split = training.get("split", {})
+    lines = [card.data] if card.data else []
+    lines.append(
+        f"Trained on {len(split.get('training', []))} patients of `{data.get('folder', '?')}`"
+        f" (layout `{data.get('layout', '?')}`); {len(split.get('validation', []))} patients were"
+        " kept aside. No patient is on both sides."
+    )
+    if "synthesis" in training.get("config", {}):
+        share = training["config"]["synthesis"]["share"]
+        lines.append(f"{share:.0%} of the training slices were synthesised from label volumes.")
+    if data.get("licence"):
+        lines.append(f"Licence of the data: {data['licence']}.")
+    return "\n\n".join(lines)
+
+
+def _performance(model: ModelSpecification) -> str:
+    metrics = model.metrics
+    if not metrics:
+        return "Not measured: every patient was trained on."
+    lines = [
+        f"Measured on: {metrics['measured_on']}. {metrics['patients']} patients, on the original"
+        " voxel grid. Means over patients with 95 % intervals."
+    ]
+    rows = []
+    for name, found in metrics.get("structures", {}).items():
+        lesions = found["lesions"]
+        cells = [_interval(found[key]) for key in ("dice", "sensitivity", "precision", "hd95_mm")]
+        cells.append(f"{lesions['found']} of {lesions['reference']}")
+        median = found["dice"]["median"]
+        cells.insert(1, "n/a" if median is None else f"{median:.3f}")
+        rows.append(f"| {name} | " + " | ".join(cells) + " |")
+    if rows:
+        head = (
+            "| Structure | Dice | median | Sensitivity | Precision | HD95, mm | Components found |"
+        )
+        lines.append("\n".join([head, "|---" * 7 + "|", *rows]))
+    slices = metrics["slices"]
+    lines.append(
+        f"Slices told apart: accuracy {_interval(slices['accuracy'], 'value')}, ROC AUC"
+        f" {_interval(slices['roc_auc'], 'value')}. Expected calibration error"
+        f" {metrics['calibration']['expected_calibration_error']:.3f}."
+    )
+    return "\n\n".join(lines)
+
+
+def _failures(model: ModelSpecification, card: Card) -> str:
+    lines = [f"- {failure}" for failure in card.known_failures]
+    for name, found in model.metrics.get("structures", {}).items():
+        precision, sensitivity = found["precision"]["mean"], found["sensitivity"]["mean"]
+        lesions = found["lesions"]
+        if lesions["detection_rate"] is not None and lesions["detection_rate"] < 1:
+            missed = lesions["reference"] - lesions["found"]
+            lines.append(
+                f"- {name}: {missed} of {lesions['reference']} separate components were missed, and"
+                f" {lesions['false_per_case']:.1f} false ones a case were marked."
+            )
+        if precision is not None and sensitivity is not None and abs(precision - sensitivity) > 0.1:
+            tendency = "too much" if sensitivity > precision else "too little"
+            lines.append(f"- {name}: tends to mark {tendency}.")
+    lines.append("- Other scanners, sequences, patients and diseases than those in the data.")
+    return "\n".join(lines)
+
+
+def _weights(model: ModelSpecification) -> str:
+    training: Mapping[str, Any] = model.training
+    average = ", averaged over the steps" if training.get("averaged") else ""
+    network = model.network.name if model.network is not None else "none"
+    return (
+        f"{network}, {training.get('epochs', '?')} epochs{average}; made on"
+        f" {training.get('date', '?')} by version {training.get('code_version', '?')}."
+        f" Licence of the weights: {model.licence or 'not stated'}. `model.json` has everything"
+        " else: configuration, patients of the split, figures, checksum."
+    )
+
+
+def _interval(found: Mapping[str, Any], key: str = "mean") -> str:
+    if found[key] is None:
+        return "n/a"
+    return f"{found[key]:.3f} ({found['low']:.3f} to {found['high']:.3f})"
