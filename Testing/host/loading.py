@@ -1,0 +1,61 @@
+"""`.ui` files and scripted modules, loaded as the application does."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import application
+import ctk
+import mrml_widgets
+import python_layer
+import qt
+import slicer
+
+
+def load_ui(path):
+    """Return the widget of a `.ui` file; its connections are those of the MRML scene only."""
+    tree = ElementTree.parse(path)
+    for connections in tree.getroot().findall("connections"):
+        tree.getroot().remove(connections)
+    buffer = qt.QBuffer()
+    buffer.setData(ElementTree.tostring(tree.getroot()))
+    buffer.open(qt.QIODevice.ReadOnly)
+    loader = qt.QUiLoader()
+    for widget in (*mrml_widgets.WIDGETS, ctk.ctkCollapsibleButton, ctk.ctkSliderWidget):
+        loader.registerCustomWidget(widget)
+    return loader.load(buffer)
+
+
+def child_widget_variables(widget):
+    """Return the named widgets below `widget` as attributes."""
+    children = [widget, *widget.findChildren(qt.QObject)]
+    named = {child.objectName: child for child in children if child.objectName}
+    return SimpleNamespace(**{n: c for n, c in named.items() if not n.startswith("qt_")})
+
+
+def load_module(folder: Path):
+    """Return the Python module of the scripted module in `folder`, registered as at start-up."""
+    name = folder.name
+    sys.path.insert(0, str(folder))
+    python = importlib.import_module(name)
+    parent = SimpleNamespace(path=str(folder / f"{name}.py"))
+    module = application.Module(name, path=str(folder))
+    setattr(slicer.modules, name.lower(), module)
+    module.instance = getattr(python, name)(parent)
+    slicer.app.startupCompleted.emit()
+    return python
+
+
+def start():
+    """Boot the stand-in once and return `slicer`."""
+    if getattr(slicer, "app", None) is None:
+        application.boot()
+        mrml_widgets.install()
+        python_layer.install()
+        slicer.util.loadUI = load_ui
+        slicer.util.childWidgetVariables = child_widget_variables
+    return slicer

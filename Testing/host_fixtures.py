@@ -1,0 +1,156 @@
+"""The stand-in application, and panels on it, for tests."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HOST = Path(__file__).resolve().parent / "host"
+PATIENCE = 120
+
+
+@pytest.fixture(scope="session")
+def host():
+    """`slicer` of the stand-in, with the module TumorSeg loaded."""
+    pytest.importorskip("slicer")
+    pytest.importorskip("PySide6")
+    sys.path.insert(0, str(HOST))
+    import loading
+
+    slicer = loading.start()
+    if not hasattr(slicer.modules, "tumorseg"):
+        loading.load_module(ROOT / "TumorSeg")
+    return slicer
+
+
+@pytest.fixture
+def bench(host, tmp_path):
+    """A new panel in an empty scene, with models of its own."""
+    bench = Bench(host, tmp_path)
+    yield bench
+    bench.close()
+    host.mrmlScene.Clear()
+
+
+class Bench:
+    """A panel and what a test does with it.
+
+    Attributes:
+        panel: the panel.
+        answers: what the user answers when asked about edited segments, in order.
+        asked: what the user was asked about.
+        unseen: exceptions that escaped into the event loop.
+    """
+
+    def __init__(self, slicer, folder):
+        import qt
+        from TumorSegModule.panel import Panel
+        from TumorSegModule.worker_client import WorkerClient
+
+        self.slicer, self.qt, self.folder = slicer, qt, folder
+        self.models = folder / "models"
+        self.models.mkdir()
+        self.answers, self.asked, self.unseen = [], [], []
+        sys.excepthook = lambda *error: self.unseen.append(error)
+        self._panel_class = Panel
+        self.client = WorkerClient([sys.executable])
+        self.widget = None
+        self.panel = None
+
+    def open(self):
+        """Make the panel with the models that are in `models` now, and return it."""
+        import TumorSeg
+
+        from TumorSegLib.catalogue import Catalogue
+
+        root = self.slicer.qMRMLWidget()
+        root.setLayout(self.qt.QVBoxLayout())
+        widget = TumorSeg.TumorSegWidget(root)
+        widget.makePanel = lambda ui: self._panel_class(
+            ui, client=self.client, catalogue=Catalogue.of([self.models]), ask=self._ask
+        )
+        widget.setup()
+        root.setMRMLScene(self.slicer.mrmlScene)
+        widget.enter()
+        self.root, self.widget, self.panel = root, widget, widget.panel
+        return self.panel
+
+    def _ask(self, names):
+        self.asked.append(names)
+        return self.answers.pop(0)
+
+    @property
+    def parameters(self):
+        return self.panel.parameters
+
+    def click(self):
+        """Click the big button."""
+        self.panel.ui.segmentButton.click()
+        self.turn()
+
+    def turn(self, milliseconds=0):
+        """Let Qt handle events."""
+        deadline = time.monotonic() + milliseconds / 1000
+        while True:
+            self.qt.QApplication.processEvents()
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(0.001)
+        if self.unseen:
+            raise AssertionError("exception in the event loop") from self.unseen[0][1]
+
+    def until(self, condition, seconds=PATIENCE):
+        """Let Qt handle events until `condition` holds."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, (
+                f"waited in vain; {self.panel.session.status} {list(self.client.log)[-5:]}"
+            )
+            self.turn(2)
+
+    def run(self):
+        """Click and wait for the end of the run; return its status."""
+        self.click()
+        self.until(lambda: not self.panel.session.busy)
+        return self.panel.session.status
+
+    def close(self):
+        """End panel and worker."""
+        if self.widget is not None:
+            self.widget.exit()
+            self.widget.cleanup()
+            self.root.deleteLater()
+        self.client.stop()
+        sys.excepthook = sys.__excepthook__
+
+
+def alive(pid):
+    """Tell whether a process runs and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def shared_blocks():
+    """Return the names of shared blocks that exist."""
+    return [path.name for path in Path("/dev/shm").glob("tumorseg-*")]
+
+
+def descendants():
+    """Return the living processes that this one has started, worker processes included."""
+    mine = str(os.getpid())
+    children = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[1] == mine and fields[0] != "Z":
+            children.append(int(stat.parent.name))
+    return children

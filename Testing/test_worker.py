@@ -1,0 +1,299 @@
+"""The worker process by itself: protocol, results, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bright_models import write_model
+
+from TumorSegLib.shared_block import PREFIX, SharedBlock
+from TumorSegLib.worker_protocol import (
+    Cancel,
+    Done,
+    Failed,
+    Progress,
+    Segment,
+    Share,
+    SharedVolume,
+    Started,
+    Stopped,
+    Threshold,
+    Thresholded,
+    from_line,
+    to_line,
+)
+
+SHAPE = (12, 64, 64)
+PATIENCE = 60
+
+
+class Peer:
+    """The other end of a worker's pipes."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "TumorSegLib.worker", "--own-group"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            cwd=Path(__file__).resolve().parent.parent,
+        )
+
+    def send(self, *commands):
+        for command in commands:
+            self.process.stdin.write(to_line(command))
+        self.process.stdin.flush()
+
+    def until(self, *kinds):
+        events = []
+        while True:
+            line = self.process.stdout.readline()
+            assert line, self.process.stderr.read().decode()
+            events.append(from_line(line))
+            if isinstance(events[-1], kinds):
+                return events
+
+    def close(self):
+        self.process.stdin.close()
+        return self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def peer():
+    peer = Peer()
+    yield peer
+    if peer.process.poll() is None:
+        os.killpg(peer.process.pid, signal.SIGKILL)
+    peer.process.wait()
+    for stream in (peer.process.stdin, peer.process.stdout, peer.process.stderr):
+        stream.close()
+
+
+@pytest.fixture
+def voxels():
+    voxels = np.zeros(SHAPE, np.int16)
+    voxels[:, 8:56, 8:56] = 60
+    voxels[4:8, 20:30, 20:30] = 200
+    voxels[5, 24, 24] = 210
+    return voxels
+
+
+def shared(array, peer):
+    block = SharedBlock.create(array.nbytes)
+    block.array(array.shape, array.dtype)[:] = array
+    peer.send(Share(block.name, array.nbytes))
+    return block
+
+
+def segment(peer, model, voxels, job=1, **changes):
+    """Send a job and return its label map and probabilities."""
+    volume = shared(voxels, peer)
+    labelmap = shared(np.zeros(voxels.shape, np.uint8), peer)
+    probabilities = shared(np.zeros((1, *voxels.shape), np.uint8), peer)
+    flat = tuple(float(part) for part in np.eye(3).ravel())
+    described = SharedVolume(
+        volume.name, voxels.dtype.name, voxels.shape, (1.0, 1.0, 5.0), (0.0, 0.0, 0.0), flat, "head"
+    )
+    peer.send(
+        Segment(job, str(model), {"flair": described}, labelmap.name, probabilities.name, **changes)
+    )
+    return labelmap.array(voxels.shape, np.uint8), probabilities.array((1, *voxels.shape), np.uint8)
+
+
+def leftovers():
+    return [path.name for path in Path("/dev/shm").glob(f"{PREFIX}*")]
+
+
+def wait_until(condition, seconds=PATIENCE):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def test_every_message_survives_its_line():
+    volume = SharedVolume(
+        "b", "int16", (1, 2, 3), (1.0,) * 3, (0.0,) * 3, (0.5,) * 9, "Müller T1 \N{BRAIN}"
+    )
+    messages = [
+        Share("b", 3),
+        Segment(1, "/a b/ü", {"flair": volume}, "l", "p", flips=True, slices=(1, 2)),
+        Threshold(1, 0.5),
+        Cancel(1),
+        Started(1, "cpu", "no GPU", 0.25),
+        Progress(1, 2, 3, 0, 2),
+        Done(1, (0, 1, 0, 1, 0, 1), "cpu", "fp32", {"network": 0.1}, ("a",), ((0, 1.0, 0.5),)),
+        Failed(1, "line", "details"),
+    ]
+    for message in messages:
+        line = to_line(message)
+        assert line.count(b"\n") == 1
+        assert from_line(line) == message
+
+
+def test_segments_what_is_bright_slice_by_slice(peer, tmp_path, voxels):
+    labelmap, probabilities = segment(peer, write_model(tmp_path, "tiny"), voxels)
+    events = peer.until(Done, Failed)
+    done = events[-1]
+    assert isinstance(done, Done), done
+    assert isinstance(events[0], Started)
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert [event.done for event in progress] == sorted({event.done for event in progress})
+    assert progress[-1].done == progress[-1].total == SHAPE[0]
+    assert done.box[0:2] == (4, 8)
+    z0, z1, y0, y1, x0, x1 = done.box
+    assert labelmap[z0:z1, y0:y1, x0:x1].any()
+    assert labelmap.sum() == labelmap[z0:z1, y0:y1, x0:x1].sum() > 300
+    assert (probabilities[0][labelmap > 0] >= 127).all()
+    assert len(done.slices) == SHAPE[0]
+
+
+def test_geometry_of_a_flipped_volume(peer, tmp_path, voxels):
+    labelmap, _ = segment(peer, write_model(tmp_path, "tiny"), np.ascontiguousarray(voxels[::-1]))
+    assert isinstance(peer.until(Done, Failed)[-1], Done)
+    assert labelmap[4:8].any()
+    assert not labelmap[8:].any()
+
+
+def test_threshold_changes_the_label_map_without_another_run(peer, tmp_path, voxels):
+    labelmap, _ = segment(peer, write_model(tmp_path, "tiny"), voxels)
+    peer.until(Done)
+    sizes = {}
+    for sensitivity in (0.0, 1.0, -1.0):
+        peer.send(Threshold(1, sensitivity))
+        events = peer.until(Thresholded, Failed)
+        assert [type(event) for event in events] == [Thresholded]
+        sizes[sensitivity] = int(labelmap.sum())
+    assert sizes[-1.0] <= sizes[0.0] <= sizes[1.0]
+    assert sizes[-1.0] < sizes[1.0]
+
+
+def test_a_slice_alone(peer, tmp_path, voxels):
+    labelmap, _ = segment(peer, write_model(tmp_path, "tiny"), voxels, slices=(6, 7))
+    assert isinstance(peer.until(Done, Failed)[-1], Done)
+    assert labelmap[6].any()
+    assert not labelmap[5].any()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda v: np.zeros_like(v), "nothing to segment"),
+        (lambda v: np.where(v > 0, np.nan, 0.0), "NaN"),
+    ],
+)
+def test_unusable_voxels_give_one_line_and_the_worker_lives(peer, tmp_path, voxels, change, words):
+    model = write_model(tmp_path, "tiny")
+    segment(peer, model, change(voxels))
+    failed = peer.until(Failed, Done)[-1]
+    assert isinstance(failed, Failed)
+    assert words in failed.message
+    assert "\n" not in failed.message
+    segment(peer, model, voxels, job=2)
+    assert isinstance(peer.until(Done, Failed)[-1], Done)
+
+
+def test_a_missing_model_gives_one_line(peer, tmp_path, voxels):
+    segment(peer, tmp_path / "nothing", voxels)
+    failed = peer.until(Failed, Done)[-1]
+    assert "nothing" in failed.message
+    assert failed.details == ""
+
+
+def test_cancel_before_the_start_and_in_the_middle(peer, tmp_path, voxels):
+    model = write_model(tmp_path, "tiny", width=16, depth=3)
+    segment(peer, model, voxels, job=1)
+    peer.send(Cancel(1))
+    assert isinstance(peer.until(Stopped, Done)[-1], Stopped)
+    many = np.tile(voxels, (20, 1, 1))
+    segment(peer, model, many, job=2)
+    peer.until(Progress)
+    peer.send(Cancel(2))
+    assert isinstance(peer.until(Stopped, Done)[-1], Stopped)
+    segment(peer, model, voxels, job=3)
+    assert isinstance(peer.until(Done, Failed)[-1], Done)
+
+
+def test_blocks_have_no_names_once_attached(peer, voxels):
+    shared(voxels, peer)
+    wait_until(lambda: not leftovers())
+
+
+def test_ends_with_its_standard_input_though_busy(peer, tmp_path, voxels):
+    model = write_model(tmp_path, "tiny", width=16, depth=3)
+    segment(peer, model, np.tile(voxels, (40, 1, 1)))
+    peer.until(Progress)
+    started = time.monotonic()
+    peer.close()
+    assert time.monotonic() - started < 2
+    assert not leftovers()
+
+
+def test_descendants_end_with_it(tmp_path):
+    program = (
+        "import subprocess, sys, TumorSegLib.worker as w;"
+        "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']).pid,"
+        " file=sys.stderr, flush=True); sys.argv.append(w.OWN_GROUP); w.main()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        cwd=Path(__file__).resolve().parent.parent,
+    )
+    grandchild = int(process.stderr.readline())
+    process.stdin.close()
+    process.wait(PATIENCE)
+    wait_until(lambda: not _alive(grandchild), 5)
+    process.stderr.close()
+
+
+def test_a_killed_parent_takes_the_worker_along(tmp_path):
+    """The stand-in for Slicer shares a block, starts a worker and is killed with SIGKILL."""
+    program = """
+import os, signal, sys, time
+sys.path.insert(0, sys.argv[1])
+from TumorSegModule.worker_client import WorkerClient, new_block
+client = WorkerClient([sys.executable])
+client.start()
+client.share(new_block(1 << 20))
+print(client.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    root = Path(__file__).resolve().parent.parent
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program, str(root / "TumorSeg")],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        cwd=tmp_path,
+    )
+    worker = int(parent.stdout.readline())
+    parent.wait(PATIENCE)
+    parent.stdout.close()
+    wait_until(lambda: not _alive(worker), 10)
+    assert not leftovers()
+
+
+def test_the_worker_listens_before_it_loads_torch():
+    program = (
+        "import sys, TumorSegLib.worker_protocol, TumorSegLib.worker;"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def _alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False

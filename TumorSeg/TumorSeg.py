@@ -1,0 +1,127 @@
+"""The scripted module TumorSeg: what 3D Slicer calls, wired to the package TumorSegModule."""
+
+import sys
+from pathlib import Path
+
+import slicer
+from slicer.i18n import tr as _
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+FOLDER = Path(__file__).resolve().parent
+for _place in (FOLDER, FOLDER.parent):  # a plain checkout has TumorSegLib beside the module
+    if str(_place) not in sys.path:
+        sys.path.append(str(_place))
+
+
+class TumorSeg(ScriptedLoadableModule):
+    """What the module is."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = "TumorSeg"
+        parent.categories = [_("Segmentation")]
+        parent.dependencies = ["Segmentations", "SegmentEditor", "Terminologies"]
+        parent.contributors = ["The TumorSeg authors"]
+        parent.helpText = _(
+            "Segments tumours and organs in CT and MRI with neural networks, slice by slice, as"
+            " segments that the Segment Editor corrects. Choose a volume and click Segment."
+            " Not a medical device: check every slice before you rely on it."
+        )
+        parent.helpText += self.getDefaultModuleDocumentationLink()
+        parent.acknowledgementText = _(
+            "The networks follow Ronneberger et al. 2015 (U-Net), Chaurasia and Culurciello 2017"
+            " (LinkNet), Seo et al. 2020 (mU-Net) and Long et al. 2015 (FCN). Each model's card"
+            " names the data that it was trained on."
+        )
+        slicer.app.startupCompleted.connect(self._register)
+
+    def _register(self):
+        from TumorSegModule.registration import register_sample_data, register_terminology
+
+        register_sample_data()
+        register_terminology()
+
+
+class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel; see `TumorSegModule.panel`."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.panel = None
+
+    def setup(self):
+        """Make the widgets."""
+        ScriptedLoadableModuleWidget.setup(self)
+        widget = slicer.util.loadUI(self.resourcePath("UI/TumorSeg.ui"))
+        self.layout.addWidget(widget)
+        widget.setMRMLScene(slicer.mrmlScene)
+        self.logic = TumorSegLogic()
+        self.panel = self.makePanel(slicer.util.childWidgetVariables(widget))
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneChanged)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneChanged)
+        self.panel.connect(self.logic.getParameterNode())
+
+    def makePanel(self, ui):
+        """Return what drives the widgets."""
+        from TumorSegModule.panel import Panel
+
+        return Panel(ui)
+
+    def enter(self):
+        """The panel is shown."""
+        self.panel.connect(self.logic.getParameterNode())
+        self.panel.enter()
+
+    def exit(self):
+        """Another module is shown."""
+        self.panel.exit()
+
+    def cleanup(self):
+        """Slicer ends, or the module is reloaded."""
+        self.removeObservers()
+        if self.panel is not None:
+            self.panel.connect(None)
+            self.panel.close()
+
+    def onSceneStartClose(self, caller, event):
+        """Nothing of the scene may be used from here on."""
+        self.panel.connect(None)
+        self.panel.close()
+
+    def onSceneChanged(self, caller, event):
+        """The scene was closed or another was loaded: take its settings."""
+        self.panel.connect(self.logic.getParameterNode())
+
+
+class TumorSegLogic(ScriptedLoadableModuleLogic):
+    """The settings; the work is done in `TumorSegModule.session`."""
+
+    def getParameterNode(self):
+        """Return the scene's settings."""
+        from TumorSegModule.parameters import Parameters
+
+        return Parameters(super().getParameterNode())
+
+
+class TumorSegTest(ScriptedLoadableModuleTest):
+    """Self test in the application: a volume that the module makes is segmented by a real model."""
+
+    def runTest(self):
+        """Run it."""
+        self.setUp()
+        self.test_segment_phantom()
+
+    def test_segment_phantom(self):
+        """A phantom of a brain has segments after a click."""
+        from TumorSegModule.self_test import segment_phantom
+
+        segment_phantom(self)

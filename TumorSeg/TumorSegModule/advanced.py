@@ -1,0 +1,92 @@
+"""The section Advanced: device, precision, flips, ensemble, memory, log."""
+
+from slicer.i18n import tr as _
+
+DEVICES = (
+    (_("Automatic"), "auto"),
+    (_("Processor (CPU)"), "cpu"),
+    (_("NVIDIA graphics card (CUDA)"), "cuda"),
+    (_("Apple graphics (MPS)"), "mps"),
+)
+PRECISIONS = (
+    (_("Automatic"), "auto"),
+    (_("Single (reproducible)"), "fp32"),
+    (_("bfloat16 (faster where the hardware has it)"), "bf16"),
+)
+FLIPS = (
+    (_("As the model says"), "auto"),
+    (_("On (twice the time)"), "on"),
+    (_("Off"), "off"),
+)
+
+
+class AdvancedSection:
+    """Drives the section's widgets."""
+
+    def __init__(self, ui, client):
+        """Drive the widgets in `ui`; the log is that of the worker's `client`."""
+        self._ui = ui
+        self._client = client
+        self._parameters = None
+        self._combos = (
+            (ui.deviceSelector, "device", DEVICES),
+            (ui.precisionSelector, "precision", PRECISIONS),
+            (ui.flipsSelector, "flips", FLIPS),
+        )
+        for combo, name, choices in self._combos:
+            for text, value in choices:
+                combo.addItem(text, value)
+            combo.currentIndexChanged.connect(self._setter(combo, name))
+        ui.deviceNote.text = _("Which device is used, and why, is told after the first run.")
+
+    def connect(self, parameters):
+        """Keep the settings in `parameters`."""
+        self._parameters = parameters
+
+    def update(self, bundle, catalogue):
+        """Show the settings; the ensemble can be chosen where `bundle` belongs to one."""
+        for combo, name, _choices in self._combos:
+            combo.currentIndex = combo.findData(getattr(self._parameters, name))
+        ensemble = bundle is not None and ensemble_of(bundle, catalogue) is not None
+        self._ui.ensembleBox.enabled = ensemble
+        self._ui.ensembleBox.toolTip = (
+            _("Averages the models of this task: slower, a little more accurate.")
+            if ensemble
+            else _("The chosen model belongs to no ensemble.")
+        )
+
+    def show(self, status):
+        """Show where the last run took place, and the log."""
+        if status.device:
+            self._ui.deviceNote.text = _("Last run on {device}").format(device=status.device)
+        log = "\n".join(self._client.log)
+        if self._ui.logText.plainText != log:
+            self._ui.logText.plainText = log
+
+    def effective(self, bundle, catalogue):
+        """Return `bundle`, or its ensemble if that is wanted."""
+        ensemble = ensemble_of(bundle, catalogue)
+        return ensemble if self._parameters.ensemble and ensemble is not None else bundle
+
+    def options(self):
+        """Return the settings as arguments of `Options`."""
+        parameters = self._parameters
+        return {
+            "device": parameters.device,
+            "precision": parameters.precision,
+            "flips": {"on": True, "off": False}.get(parameters.flips),
+            "keep_model": parameters.keepModel,
+        }
+
+    def _setter(self, combo, name):
+        def changed(index):
+            value = combo.itemData(index)
+            if self._parameters is not None and value and getattr(self._parameters, name) != value:
+                setattr(self._parameters, name, value)
+
+        return changed
+
+
+def ensemble_of(bundle, catalogue):
+    """Return the ensemble in `catalogue` that `bundle` is a member of, None if there is none."""
+    return next((b for b in catalogue.bundles if bundle.id in b.specification.members), None)

@@ -1,0 +1,31 @@
+"""The one question that a run may ask."""
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from TumorSegModule.segments import ADD, NEW, REPLACE
+
+
+def ask_about_edits(names):
+    """Ask what becomes of segments that were edited by hand; None: nothing, do not run."""
+    box = qt.QMessageBox(slicer.util.mainWindow())
+    box.setWindowTitle("TumorSeg")
+    box.setText(_("Edited by hand since the model ran: {names}.").format(names=", ".join(names)))
+    box.setInformativeText(
+        _(
+            "Replace: the new result takes the place of the edited segments; Undo brings them"
+            " back.\nAdd: what the model finds is added to them.\nNew segmentation: they stay as"
+            " they are."
+        )
+    )
+    buttons = {
+        REPLACE: box.addButton(_("Replace"), qt.QMessageBox.DestructiveRole),
+        ADD: box.addButton(_("Add"), qt.QMessageBox.AcceptRole),
+        NEW: box.addButton(_("New segmentation"), qt.QMessageBox.AcceptRole),
+    }
+    box.addButton(qt.QMessageBox.Cancel)
+    box.setDefaultButton(buttons[NEW])
+    box.exec_()
+    clicked = box.clickedButton()
+    return next((mode for mode, button in buttons.items() if button is clicked), None)

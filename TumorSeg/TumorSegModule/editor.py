@@ -1,0 +1,61 @@
+"""The embedded Segment Editor: opens on the result, and makes writing segments one undo step."""
+
+import slicer
+
+
+class Editor:
+    """A qMRMLSegmentEditorWidget and the node that holds its settings.
+
+    Attributes:
+        widget: to put into a layout.
+    """
+
+    def __init__(self):
+        """Make the widget; it shows nothing before `edit`."""
+        self.widget = slicer.qMRMLSegmentEditorWidget()
+        self.widget.setSegmentationNodeSelectorVisible(False)
+        self.widget.setSourceVolumeNodeSelectorVisible(False)
+        self._connect_node()
+        self.widget.setMRMLScene(slicer.mrmlScene)
+
+    def edit(self, segmentation, volume):
+        """Open on `segmentation` with `volume` as the source; None closes."""
+        self._connect_node()
+        self.widget.setSegmentationNode(segmentation)
+        self.widget.setSourceVolumeNode(volume)
+
+    def save_for_undo(self):
+        """Keep the segmentation's present state for Undo."""
+        self.widget.saveStateForUndo()
+
+    def select(self, segment_id):
+        """Make a segment the one that is edited."""
+        self.widget.setCurrentSegmentID(segment_id)
+
+    def enter(self):
+        """Let mouse and keyboard events in the views reach the effects."""
+        self._connect_node()
+        self.widget.setupViewObservations()
+
+    def exit(self):
+        """Stop that; another module is shown."""
+        self.widget.setActiveEffect(None)
+        self.widget.removeViewObservations()
+
+    def close(self):
+        """Let go of the nodes, as before the scene is closed."""
+        self.widget.setActiveEffect(None)
+        self.widget.setSegmentationNode(None)
+        self.widget.setSourceVolumeNode(None)
+
+    def _connect_node(self):
+        """Give the widget its parameter node, anew after the scene was closed."""
+        tag = "TumorSegEditor"
+        node = slicer.mrmlScene.GetSingletonNode(tag, "vtkMRMLSegmentEditorNode")
+        if node is None:
+            node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
+            node.UnRegister(None)
+            node.SetSingletonTag(tag)
+            node = slicer.mrmlScene.AddNode(node)
+        if self.widget.mrmlSegmentEditorNode() is not node:
+            self.widget.setMRMLSegmentEditorNode(node)

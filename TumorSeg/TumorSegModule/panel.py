@@ -1,0 +1,339 @@
+"""The panel: what the user chooses becomes a run, and a run's status is shown."""
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from TumorSegLib.catalogue import default_catalogue
+from TumorSegLib.errors import InputError, ModelError
+from TumorSegModule.advanced import AdvancedSection
+from TumorSegModule.dialogs import ask_about_edits
+from TumorSegModule.editor import Editor
+from TumorSegModule.geometry import placement_of
+from TumorSegModule.installation import ensure_installed, python_command
+from TumorSegModule.limits import box_of_region, box_of_shown_slice
+from TumorSegModule.model_picker import ModelPicker, in_words
+from TumorSegModule.parameters import REGION, THIS_SLICE, WHOLE_VOLUME
+from TumorSegModule.queue_section import QueueSection
+from TumorSegModule.segments import REPLACE, edited_segments
+from TumorSegModule.sequences_section import SequencesSection
+from TumorSegModule.session import Options, Session
+from TumorSegModule.volumes import check_usable, modality_of_node
+from TumorSegModule.worker_client import WorkerClient
+
+POLL_MILLISECONDS = 25
+BUSY_STYLE = "QPushButton { font-size: 15px; font-weight: bold; }"
+PRIMARY_STYLE = (
+    "QPushButton { font-size: 15px; font-weight: bold; border-radius: 6px; border: none;"
+    " color: white; background: #2f6fb3; }"
+    "QPushButton:hover { background: #3b7fc6; }"
+    "QPushButton:disabled { background: #b9c3cd; color: #f2f4f6; }"
+)
+
+
+class Panel:
+    """Drives the widgets of `TumorSeg.ui`.
+
+    Attributes:
+        session: that runs models.
+        catalogue: of the models.
+    """
+
+    def __init__(self, ui, *, client=None, catalogue=None, ask=ask_about_edits):
+        """Drive `ui`, with another worker, other models or ready answers in tests."""
+        self.ui = ui
+        self.catalogue = catalogue or default_catalogue()
+        self.editor = Editor()
+        self.session = Session(client or WorkerClient(python_command()), self.editor, self)
+        self._ask = ask
+        self.parameters = None
+        self._gui_tag = None
+        self._observer = None
+        self._shown_volume = None
+        self._updating = False
+        ui.resultSection.layout().addWidget(self.editor.widget)
+        self._picker = ModelPicker(ui, self._seconds_per_slice, self._model_picked)
+        self._sequences = SequencesSection(ui, self.update)
+        self._advanced = AdvancedSection(ui, self.session.runner.client)
+        self._queue = QueueSection(ui, self._volume, self._run_queued, self._cancel)
+        self._timer = qt.QTimer()
+        self._timer.setInterval(POLL_MILLISECONDS)
+        self._timer.timeout.connect(self._poll)
+        for text, extent in (
+            (_("The whole volume"), WHOLE_VOLUME),
+            (_("Only the slice in the red view"), THIS_SLICE),
+            (_("Only a region of interest"), REGION),
+        ):
+            ui.extentSelector.addItem(text, extent)
+        ui.extentSelector.currentIndexChanged.connect(self._extent_changed)
+        ui.segmentButton.clicked.connect(self._segment_or_cancel)
+        ui.sensitivitySlider.valueChanged.connect(self._sensitivity_changed)
+        self._picker.show_bundles(self._segmenting_bundles())
+        self.status_changed()
+
+    def connect(self, parameters):
+        """Show and keep the settings in `parameters`; None lets go of them."""
+        if self.parameters is not None:
+            self.parameters.disconnectGui(self._gui_tag)
+            self.parameters.RemoveObserver(self._observer)
+        self.parameters = parameters
+        self._advanced.connect(parameters)
+        self._sequences.connect(parameters)
+        if parameters is not None:
+            self._gui_tag = parameters.connectGui(self.ui)
+            self._observer = parameters.AddObserver("ModifiedEvent", self._parameters_changed)
+            self.update()
+
+    def enter(self):
+        """The panel is shown."""
+        self.editor.enter()
+
+    def exit(self):
+        """Another module is shown; a run goes on."""
+        self.editor.exit()
+
+    def close(self):
+        """The scene or the panel goes away: end the run, the worker, and let go of the nodes."""
+        self._queue.clear()
+        self.session.close()
+        self._timer.stop()
+        self.editor.close()
+        self._shown_volume = None
+
+    def update(self):
+        """Show what the settings and the scene say."""
+        parameters = self.parameters
+        if parameters is None or self._updating:
+            return
+        self._updating = True
+        try:
+            volume = parameters.volume
+            note = self._problem(volume)
+            bundle = None if note else self._bundle()
+            if volume is not None and not note and bundle is None:
+                note = self._no_model(volume)
+            self._picker.choose(bundle or self._picked(), 0 if note else _slices_of(volume))
+            note = note or self._sequences.update(volume, bundle)
+            self.ui.inputNote.text = note
+            self.ui.inputNote.visible = bool(note)
+            self.ui.extentSelector.currentIndex = self.ui.extentSelector.findData(parameters.extent)
+            self.ui.regionSelector.visible = parameters.extent == REGION
+            self._advanced.update(bundle, self.catalogue)
+            self.ui.show3DButton.setSegmentationNode(parameters.target)
+            if not self.session.busy:
+                self.editor.edit(parameters.target, volume if bundle else None)
+            self.status_changed()
+        finally:
+            self._updating = False
+
+    def segment(self):
+        """Start what the panel shows; problems are shown, not raised."""
+        try:
+            options = self._options()
+        except (InputError, ModelError) as error:
+            self.session.fail(str(error))
+            return
+        if options is None or not ensure_installed():
+            return
+        self.start(options)
+
+    def start(self, options):
+        """Start a run; problems are shown, not raised. Return whether it runs."""
+        try:
+            self.session.start(options)
+        except (InputError, MemoryError) as error:
+            self.session.fail(str(error))
+            return False
+        self._timer.setInterval(0)
+        self._timer.start()
+        return True
+
+    def _poll(self):
+        self.session.poll()
+        self._timer.setInterval(0 if self.session.runner.copying else POLL_MILLISECONDS)
+        if not self.session.pending:
+            self._timer.stop()
+
+    def _segment_or_cancel(self):
+        if self.session.busy:
+            self._cancel()
+        else:
+            self.segment()
+
+    def _cancel(self):
+        self._queue.stop()
+        self.session.cancel()
+
+    def _volume(self):
+        return self.parameters.volume if self.parameters else None
+
+    def _options(self):
+        """Return what the settings ask for, None if the user was asked and does not want it."""
+        parameters = self.parameters
+        volume, target, bundle = parameters.volume, parameters.target, self._bundle()
+        check_usable(volume)
+        if bundle is None:
+            raise ModelError(self._no_model(volume))
+        mode = REPLACE
+        if target is not None:
+            edited = edited_segments(target, bundle.specification)
+            mode = self._ask(edited) if edited else REPLACE
+            if mode is None:
+                return None
+        placement = placement_of(volume)
+        within = None
+        if parameters.extent == THIS_SLICE:
+            within = box_of_shown_slice(placement)
+        elif parameters.extent == REGION:
+            within = box_of_region(placement, parameters.region)
+        return Options(
+            volume,
+            self._advanced.effective(bundle, self.catalogue),
+            sequences=self._sequences.chosen(bundle),
+            target=target,
+            mode=mode,
+            within=within,
+            **self._advanced.options(),
+        )
+
+    def _run_queued(self, volume):
+        """Start the next volume of the queue with the model for it; return whether it runs."""
+        try:
+            bundle = self._picked()
+            modality = modality_of_node(volume)
+            if bundle is None or bundle.specification.modality != modality:
+                bundle = self.catalogue.default_for(modality)
+            options = Options(
+                volume,
+                self._advanced.effective(bundle, self.catalogue),
+                sequences=self._sequences.suggested(volume, bundle),
+                **self._advanced.options(),
+            )
+        except (InputError, ModelError) as error:
+            self.session.fail(str(error))
+            return False
+        if not ensure_installed():
+            self._cancel()
+            return False
+        return self.start(options)
+
+    def _segmenting_bundles(self):
+        return [b for b in self.catalogue.bundles if b.specification.task == "segmentation"]
+
+    def _picked(self):
+        """Return the model that the user picked, None if the default is wanted."""
+        name = self.parameters.model if self.parameters else ""
+        return next((b for b in self._segmenting_bundles() if b.id == name), None)
+
+    def _bundle(self):
+        """Return the model to use: the one picked, or the default for the volume's modality."""
+        picked = self._picked()
+        if picked is not None or self.parameters.volume is None:
+            return picked
+        try:
+            return self.catalogue.default_for(modality_of_node(self.parameters.volume))
+        except (InputError, ModelError):
+            return None
+
+    def _problem(self, volume):
+        """Return why a volume cannot be segmented, "" if it can or none is chosen."""
+        if volume is None:
+            return ""
+        try:
+            check_usable(volume)
+            placement_of(volume)
+        except InputError as error:
+            return str(error)
+        return ""
+
+    def _no_model(self, volume):
+        return _(
+            "There is no model for {modality} volumes here; choose another with Change."
+        ).format(modality=modality_of_node(volume))
+
+    def _model_picked(self, bundle):
+        self.parameters.model = bundle.id
+
+    def _extent_changed(self, index):
+        if self.parameters is not None and not self._updating:
+            self.parameters.extent = self.ui.extentSelector.itemData(index)
+
+    def _parameters_changed(self, *_event):
+        self.update()
+
+    def _sensitivity_changed(self, value):
+        if not self._updating and not self.session.busy:
+            self.session.adjust(value)
+            self._timer.start()
+
+    def status_changed(self):
+        """See `TumorSegModule.session.View`."""
+        ui, status, session = self.ui, self.session.status, self.session
+        busy = session.busy
+        ready = self.parameters is not None and self.parameters.volume is not None
+        ui.segmentButton.text = _("Cancel") if busy else _("Segment")
+        ui.segmentButton.styleSheet = BUSY_STYLE if busy else PRIMARY_STYLE
+        ui.segmentButton.enabled = busy or (
+            ready and not self._problem(self.parameters.volume) and self._bundle() is not None
+        )
+        ui.progressBar.visible = busy
+        ui.progressBar.setRange(0, status.total)
+        ui.progressBar.value = status.done
+        ui.progressBar.format = _progress(status)
+        line = status.line or ("" if ready or busy else _("Load a CT or MRI volume to begin."))
+        ui.statusLabel.text = line
+        ui.statusLabel.visible = bool(line)
+        ui.statusLabel.styleSheet = "color: #b3372f;" if status.failed else ""
+        ui.sensitivitySlider.enabled = session.can_adjust
+        ui.sensitivityNote.visible = not session.can_adjust
+        ui.sensitivityNote.text = _(
+            "Segment to adjust the sensitivity; it works on the last result as long as that is"
+            " not edited."
+        )
+        self._advanced.show(status)
+
+    def result_written(self, target, options, done):
+        """See `TumorSegModule.session.View`."""
+        seconds = sum(
+            done.seconds.get(stage, 0.0) for stage in ("preparation", "network", "labels")
+        )
+        if done.slices:
+            slicer.app.userSettings().setValue(
+                _timing_key(options.bundle), seconds / len(done.slices)
+            )
+        self._updating = True
+        self.ui.sensitivitySlider.value = 0
+        self._updating = False
+        if not self._queue.running:
+            self.parameters.target = target
+
+    def run_ended(self, failure):
+        """See `TumorSegModule.session.View`."""
+        self._queue.run_ended(failure)
+        self.update()
+
+    def _seconds_per_slice(self, bundle):
+        stored = slicer.app.userSettings().value(_timing_key(bundle))
+        return float(stored) if stored else None
+
+
+def _slices_of(volume):
+    """Return the number of axial slices of a usable volume node."""
+    if volume is None:
+        return 0
+    placement = placement_of(volume)
+    return placement.grid.shape[placement.view.axes[0]]
+
+
+def _timing_key(bundle):
+    return f"TumorSeg/SecondsPerSlice/{bundle.id}"
+
+
+def _progress(status):
+    if status.stage == "starting":
+        return _("Starting…")
+    if status.seconds_left is None or status.done == 0:
+        return _("slice {done} of {total}").format(done=status.done, total=status.total)
+    return _("slice {done} of {total}, {time} left").format(
+        done=status.done, total=status.total, time=in_words(status.seconds_left)
+    )

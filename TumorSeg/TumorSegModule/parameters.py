@@ -1,0 +1,50 @@
+"""The panel's settings, which live in the scene and are saved with it."""
+
+import slicer
+from slicer.parameterNodeWrapper import parameterNodeWrapper
+
+WHOLE_VOLUME, THIS_SLICE, REGION = "whole volume", "this slice", "region"
+
+
+@parameterNodeWrapper
+class Parameters:
+    """What the user chose.
+
+    Attributes:
+        volume: to segment.
+        target: segmentation to write to; a new one if none.
+        region: to which a run may be limited.
+        model: id of the bundle; empty: the default for the volume's modality.
+        extent: whole volume, this slice or region.
+        sensitivity: of the last result, -100 to 100.
+        device: "auto", "cpu", "cuda", ...
+        precision: "auto", "fp32" or "bf16".
+        ensemble: use the ensemble that the model belongs to.
+        flips: average with mirrored slices: "auto" (as the model says), "on" or "off".
+        keepModel: keep the model in memory between runs.
+    """
+
+    volume: slicer.vtkMRMLScalarVolumeNode
+    target: slicer.vtkMRMLSegmentationNode
+    region: slicer.vtkMRMLMarkupsROINode
+    model: str = ""
+    extent: str = WHOLE_VOLUME
+    sensitivity: float = 0.0
+    device: str = "auto"
+    precision: str = "auto"
+    ensemble: bool = False
+    flips: str = "auto"
+    keepModel: bool = True
+
+
+def channel_node(parameters, name):
+    """Return the node chosen for a further sequence ("t1"), None if none is.
+
+    Node references, unlike ids in a text, stay right when a scene is loaded into another.
+    """
+    return parameters.parameterNode.GetNodeReference(f"channel.{name}")
+
+
+def set_channel_node(parameters, name, node):
+    """Choose the node for a further sequence."""
+    parameters.parameterNode.SetNodeReferenceID(f"channel.{name}", node.GetID() if node else None)

@@ -1,0 +1,235 @@
+"""A model's labels as segments: stable ids, names, colours, terminology, and whether edited.
+
+All labels of a model lie in one shared label map, cropped to what it holds, which is handed to
+MRML as it is: no import filter runs, so a result enters the scene in milliseconds.
+"""
+
+import re
+import zlib
+
+import numpy as np
+import slicer
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.terminology import terminology_entry
+from TumorSegModule.geometry import image_array, new_image
+
+MODEL_TAG = "TumorSeg.Model"
+VOXELS_TAG = "TumorSeg.Voxels"
+"""Fingerprint of a segment's voxels as the model left them; it is saved with the segmentation."""
+
+REPLACE, ADD, NEW = "replace", "add", "new segmentation"
+"""What to do with segments that have been edited by hand when the model runs again."""
+
+NOTHING = (0, 1, 0, 1, 0, 1)
+"""A box for label maps in which nothing was found."""
+
+
+def segment_id(specification, label):
+    """Return the id of a label's segment, the same in every run and for models of one anatomy."""
+    words = f"{specification.anatomy or specification.id} {label.name}"
+    return "TumorSeg_" + re.sub(r"\W+", "_", words).strip("_")
+
+
+def is_usable_target(segmentation_node):
+    """Tell whether voxels can be written to a segmentation: it is empty or made of label maps."""
+    segmentation = segmentation_node.GetSegmentation()
+    return (
+        segmentation.GetNumberOfSegments() == 0
+        or segmentation.GetSourceRepresentationName() == _binary()
+    )
+
+
+def edited_segments(segmentation_node, specification):
+    """Return the names of the model's segments whose voxels are not as a model left them."""
+    segmentation = segmentation_node.GetSegmentation()
+    edited = []
+    for label in specification.labels:
+        segment = segmentation.GetSegment(segment_id(specification, label))
+        if segment is not None and _tag(segment, VOXELS_TAG) != fingerprint(segment):
+            edited.append(segment.GetName())
+    return edited
+
+
+def write_segments(segmentation_node, specification, labels, box, ijk_to_ras, *, within=None, mode):
+    """Write a label map to a segmentation's segments.
+
+    Args:
+        segmentation_node: usable target.
+        specification: of the model.
+        labels: uint8 (z, y, x) of the whole volume.
+        box: start and stop along (z, y, x) that hold all of `labels`, () if there are none.
+        ijk_to_ras: from indices of `labels` to the coordinates that the segmentation stores.
+        within: box to which the run was limited; the segments' other voxels stay. The whole
+            volume if not given.
+        mode: REPLACE the segments' voxels, or ADD to them.
+
+    Raises:
+        InputError: the segmentation holds surfaces instead of label maps.
+    """
+    if not is_usable_target(segmentation_node):
+        raise InputError(
+            f"{segmentation_node.GetName()}: its segments are surfaces, not label maps; choose"
+            " another segmentation or a new one"
+        )
+    segmentation = segmentation_node.GetSegmentation()
+    if segmentation.GetNumberOfSegments() == 0:
+        segmentation.SetSourceRepresentationName(_binary())
+    existing = {
+        label.value: segmentation.GetSegment(segment_id(specification, label))
+        for label in specification.labels
+    }
+    kept = []
+    if within is not None or mode == ADD:
+        for value, segment in existing.items():
+            mask, place = _mask_in(segment, ijk_to_ras)
+            kept.append((value, mask, place))
+    part = _intersection(box, within) if within else box
+    image = new_image(_union([part, *(place for _, _, place in kept)]) or NOTHING, ijk_to_ras)
+    array, frame = image_array(image)
+    for value, mask, place in kept:
+        if place:
+            array[_inside(place, frame)][mask] = value
+    if within is not None and mode == REPLACE:
+        overlap = _intersection(within, frame)
+        if overlap:
+            array[_inside(overlap, frame)] = 0
+    if part:
+        source = labels[_inside(part, (0, 0, 0, 0, 0, 0))]
+        target = array[_inside(part, frame)]
+        if kept:
+            np.copyto(target, source, where=(source > 0) & (target == 0))
+        else:
+            np.copyto(target, source)
+    _detach(segmentation, [segment for segment in existing.values() if segment is not None])
+    for label in specification.labels:
+        segment = existing[label.value] or _new_segment(label)
+        segment.SetLabelValue(label.value)
+        segment.SetTag(MODEL_TAG, f"{specification.id} {specification.version}")
+        segment.AddRepresentation(_binary(), image)
+        segment.SetTag(VOXELS_TAG, fingerprint(segment))
+        if existing[label.value] is None:
+            segmentation.AddSegment(segment, segment_id(specification, label))
+    image.Modified()
+
+
+def fingerprint(segment):
+    """Return a short text that is equal for equal voxels, whatever label map they are kept in."""
+    image = segment.GetRepresentation(_binary())
+    if image is None:
+        return "none"
+    array, box = image_array(image)
+    checksum, count = 0, 0
+    for z, plane in enumerate(array == segment.GetLabelValue()):
+        if plane.any():
+            rows, columns = np.nonzero(plane)
+            positions = np.stack([rows + box[2], columns + box[4]]).astype(np.int32)
+            checksum = zlib.crc32(positions.tobytes(), zlib.crc32(b"%d" % (z + box[0]), checksum))
+            count += len(rows)
+    return f"{count}-{checksum:08x}"
+
+
+def voxels_stamp(segment):
+    """Return what differs as soon as anybody writes to a segment's label map in this session."""
+    image = segment.GetRepresentation(_binary())
+    return (image.GetMTime(), segment.GetLabelValue()) if image is not None else None
+
+
+def _new_segment(label):
+    segment = slicer.vtkSegment()
+    segment.SetName(label.name)
+    segment.SetColor(*(part / 255 for part in label.colour))
+    segment.SetTag(segment.GetTerminologyEntryTagName(), terminology_entry(label))
+    return segment
+
+
+def _tag(segment, name):
+    import vtk
+
+    value = vtk.reference("")
+    return str(value) if segment.GetTag(name, value) else ""
+
+
+def _binary():
+    return slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+
+
+def _detach(segmentation, segments):
+    """Clear segments that share a label map with foreign ones, whose voxels must stay as they are.
+
+    Without it the old voxels would remain in the shared label map under a value that it may give
+    to another segment later.
+    """
+    ours = {segmentation.GetSegmentIdBySegment(segment) for segment in segments}
+    for name in ours:
+        if _sharing(segmentation, name) - ours:
+            segmentation.ClearSegment(name)
+
+
+def _sharing(segmentation, name):
+    """Return the ids of the segments that are kept in the same label map."""
+    image = segmentation.GetSegment(name).GetRepresentation(_binary())
+    ids = (segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments()))
+    return {n for n in ids if segmentation.GetSegment(n).GetRepresentation(_binary()) is image}
+
+
+def _mask_in(segment, ijk_to_ras):
+    """Return a segment's mask on the lattice of `ijk_to_ras` and its box there; (None, ()) if none.
+
+    After a change of the segmentation's geometry the label map is resampled to the nearest voxel.
+    """
+    image = segment.GetRepresentation(_binary()) if segment is not None else None
+    if image is None:
+        return None, ()
+    import vtk
+
+    own = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(own)
+    own = slicer.util.arrayFromVTKMatrix(own)
+    array, box = image_array(image)
+    if 0 in array.shape:
+        return None, ()
+    if not np.allclose(own, ijk_to_ras, atol=1e-4):
+        image, array, box = _resampled(image, box, own, ijk_to_ras)
+    return array == segment.GetLabelValue(), box
+
+
+def _resampled(image, box, own, ijk_to_ras):
+    corners = np.array([(x, y, z, 1) for x in box[4:] for y in box[2:4] for z in box[:2]]).T
+    found = (np.linalg.inv(ijk_to_ras) @ own @ corners)[:3]
+    low, high = np.floor(found.min(axis=1)).astype(int), np.ceil(found.max(axis=1)).astype(int) + 1
+    frame = tuple(int(edge) for axis in (2, 1, 0) for edge in (low[axis], high[axis]))
+    reference, result = new_image(frame, ijk_to_ras), slicer.vtkOrientedImageData()
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
+        image, reference, result, False, False
+    )
+    array, place = image_array(result)
+    return result, array, place
+
+
+def _inside(box, frame):
+    """Return the slices of an array on `frame` that `box` takes; both along (z, y, x)."""
+    return tuple(
+        slice(box[2 * axis] - frame[2 * axis], box[2 * axis + 1] - frame[2 * axis])
+        for axis in range(3)
+    )
+
+
+def _intersection(box, other):
+    if not box or not other:
+        return ()
+    result = []
+    for axis in (0, 2, 4):
+        start, stop = max(box[axis], other[axis]), min(box[axis + 1], other[axis + 1])
+        if start >= stop:
+            return ()
+        result += [start, stop]
+    return tuple(result)
+
+
+def _union(boxes):
+    boxes = [box for box in boxes if box]
+    if not boxes:
+        return ()
+    edges = zip(*boxes, strict=True)
+    return tuple(min(edge) if n % 2 == 0 else max(edge) for n, edge in enumerate(edges))

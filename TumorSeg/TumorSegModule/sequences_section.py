@@ -1,0 +1,119 @@
+"""Further sequences (T1, T1 after contrast): one selector for each that the model takes."""
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from TumorSegLib.errors import InputError
+from TumorSegModule.parameters import channel_node, set_channel_node
+from TumorSegModule.volumes import check_usable, on_another_grid, suggest_sequences
+
+
+class SequencesSection:
+    """Drives the rows of selectors below the volume."""
+
+    def __init__(self, ui, changed):
+        """Put rows into `ui.sequences`; `changed` is called when the user chose."""
+        self._ui = ui
+        self._changed = changed
+        self._parameters = None
+        self._selectors = {}
+        self._suggested_for = None
+
+    def connect(self, parameters):
+        """Keep the choice in `parameters`."""
+        self._parameters = parameters
+        self._suggested_for = None
+
+    def update(self, volume, bundle):
+        """Show a row for each further sequence of the model; return a note for the user."""
+        channels = bundle.specification.input.channels[1:] if volume and bundle else ()
+        if [channel.name for channel in channels] != list(self._selectors):
+            self._build(channels)
+        self._ui.sequences.visible = bool(channels)
+        if not channels:
+            return ""
+        self._suggest(volume, channels)
+        for channel in channels:
+            self._selectors[channel.name].setCurrentNode(
+                channel_node(self._parameters, channel.name)
+            )
+        return self._note(volume, channels)
+
+    def chosen(self, bundle):
+        """Return the chosen nodes by channel name.
+
+        Raises:
+            InputError: one of them is no scalar image.
+        """
+        names = [channel.name for channel in bundle.specification.input.channels[1:]]
+        nodes = {name: channel_node(self._parameters, name) for name in names}
+        nodes = {name: node for name, node in nodes.items() if node is not None}
+        for node in nodes.values():
+            check_usable(node)
+        return nodes
+
+    def suggested(self, volume, bundle):
+        """Return the obvious nodes by channel name for a volume of the queue."""
+        names = [channel.name for channel in bundle.specification.input.channels[1:]]
+        return suggest_sequences(volume, names, _volumes())
+
+    def _build(self, channels):
+        layout = self._ui.sequences.layout()
+        while layout.rowCount():
+            layout.removeRow(0)
+        self._selectors = {}
+        for channel in channels:
+            selector = slicer.qMRMLNodeComboBox()
+            selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+            selector.noneEnabled = True
+            selector.noneDisplay = (
+                _("Not given; replaced by {name}").format(name=channel.replaced_by.upper())
+                if channel.replaced_by
+                else _("Needed by this model")
+            )
+            selector.addEnabled = selector.removeEnabled = False
+            selector.setMRMLScene(slicer.mrmlScene)
+            selector.currentNodeChanged.connect(self._setter(channel.name))
+            layout.addRow(qt.QLabel(channel.title), selector)
+            self._selectors[channel.name] = selector
+
+    def _setter(self, name):
+        def changed(node):
+            if self._parameters is not None and node is not channel_node(self._parameters, name):
+                set_channel_node(self._parameters, name, node)
+                self._changed()
+
+        return changed
+
+    def _suggest(self, volume, channels):
+        """Fill in what is obvious, once a volume, and nothing over the user's choice."""
+        key = (volume.GetID(), tuple(channel.name for channel in channels))
+        if key == self._suggested_for:
+            return
+        changed_volume = self._suggested_for is not None and self._suggested_for[0] != key[0]
+        self._suggested_for = key
+        names = [channel.name for channel in channels]
+        found = suggest_sequences(volume, names, _volumes())
+        for name in names:
+            if changed_volume or channel_node(self._parameters, name) is None:
+                set_channel_node(self._parameters, name, found.get(name))
+
+    def _note(self, volume, channels):
+        nodes = [channel_node(self._parameters, channel.name) for channel in channels]
+        nodes = [node for node in nodes if node is not None]
+        try:
+            for node in nodes:
+                check_usable(node)
+        except InputError as error:
+            return str(error)
+        elsewhere = on_another_grid(volume, nodes)
+        if not elsewhere:
+            return ""
+        return _("On another grid than the volume, will be resampled onto it: {names}.").format(
+            names=", ".join(elsewhere)
+        )
+
+
+def _volumes():
+    return slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")

@@ -1,0 +1,138 @@
+"""What the scene's volume nodes are: usable or not and why, CT or MRI, which sequence."""
+
+import re
+
+import slicer
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.modality import modality_of
+from TumorSegLib.volume import Volume
+from TumorSegModule.geometry import placement_of
+from TumorSegModule.runner import Channel
+
+MODALITY_ATTRIBUTE = "DICOM.Modality"
+SEQUENCE_WORDS = (
+    ("t1c", r"t1[ _-]?(w[ _-]?)?(c|ce|gd|gad|km|post|contrast)|post[ _-]?contrast|mprage[ _-]?gd"),
+    ("flair", r"flair|dark[ _-]?fluid"),
+    ("t2", r"t2"),
+    ("t1", r"t1|mprage|pre[ _-]?contrast"),
+)
+"""Words in names of volumes that tell a sequence; the first that fits wins."""
+
+
+def check_usable(volume):
+    """Refuse nodes that are no scalar image.
+
+    Raises:
+        InputError: with the reason and what to choose instead.
+    """
+    name = volume.GetName()
+    if volume.IsA("vtkMRMLLabelMapVolumeNode"):
+        raise InputError(f"{name}: is a label map; choose the image that it was drawn on")
+    image = volume.GetImageData()
+    if image is None or 0 in image.GetDimensions():
+        raise InputError(f"{name}: holds no voxels; load the volume again")
+    components = image.GetNumberOfScalarComponents()
+    if components != 1 or not volume.IsA("vtkMRMLScalarVolumeNode"):
+        raise InputError(
+            f"{name}: holds {components} values a voxel (a colour or vector volume); convert it"
+            " with the module Vector to Scalar Volume, then segment"
+        )
+
+
+def is_usable(volume):
+    """Tell whether a node is a scalar image."""
+    try:
+        check_usable(volume)
+    except InputError:
+        return False
+    return True
+
+
+def channel_of(volume):
+    """Return a volume node's voxels and where they lie, for the runner.
+
+    Raises:
+        InputError: the node cannot be segmented.
+    """
+    check_usable(volume)
+    image = volume.GetImageData()
+    return Channel(
+        slicer.util.arrayFromVolume(volume),
+        placement_of(volume).grid,
+        volume.GetName(),
+        (volume.GetID(), image.GetMTime(), image.GetPointData().GetScalars().GetMTime()),
+    )
+
+
+def modality_of_node(volume):
+    """Return "CT" or "MR" (or another word of DICOM's): what DICOM says, else the intensities.
+
+    Raises:
+        InputError: the node cannot be segmented.
+    """
+    stated = _stated_modality(volume)
+    if stated:
+        return stated
+    channel = channel_of(volume)
+    step = tuple(slice(None, None, max(1, count // 64)) for count in channel.voxels.shape)
+    sample = channel.voxels[step]
+    grid = placement_of(volume).grid
+    coarse = type(grid)(sample.shape, grid.spacing, grid.origin, grid.direction)
+    return modality_of(Volume(sample, coarse, name=volume.GetName()))
+
+
+def _stated_modality(volume):
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.GetItemByDataNode(volume) if hierarchy else 0
+    stated = hierarchy.GetItemAttribute(item, MODALITY_ATTRIBUTE) if item else ""
+    return stated or volume.GetAttribute(MODALITY_ATTRIBUTE) or ""
+
+
+def sequence_of(name):
+    """Return the channel name ("flair", "t1", "t1c", "t2") that a volume's name suggests, or None."""
+    for sequence, words in SEQUENCE_WORDS:
+        if re.search(rf"(?<![a-z0-9])({words})(?![a-z0-9]*[a-z]{{4}})", name.lower()):
+            return sequence
+    return None
+
+
+def suggest_sequences(volume, channels, candidates):
+    """Return which of `candidates` are obviously the further sequences of `volume`.
+
+    Args:
+        volume: node to segment.
+        channels: names of the model's further channels.
+        candidates: volume nodes.
+
+    Returns:
+        Nodes by channel name. A name must tell the sequence; of several, one on the volume's own
+        grid is preferred, and no suggestion is made if two are equally good.
+    """
+    grid = placement_of(volume).grid
+    found = {}
+    for name in channels:
+        fitting = [
+            node
+            for node in candidates
+            if node is not volume and is_usable(node) and sequence_of(node.GetName()) == name
+        ]
+        aligned = [node for node in fitting if _grid_or_none(node, grid)]
+        choice = aligned or fitting
+        if len(choice) == 1:
+            found[name] = choice[0]
+    return found
+
+
+def on_another_grid(volume, others):
+    """Return the names of the volume nodes `others` that do not lie on `volume`'s grid."""
+    grid = placement_of(volume).grid
+    return [node.GetName() for node in others if not _grid_or_none(node, grid)]
+
+
+def _grid_or_none(node, grid):
+    try:
+        own = placement_of(node).grid
+    except InputError:
+        return None
+    return own if own.same_as(grid) else None

@@ -1,0 +1,64 @@
+"""Several volumes one after the other. No Qt, no MRML: volumes are known by id and name."""
+
+from dataclasses import dataclass, replace
+
+WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A volume in the queue; `line` says why it failed."""
+
+    volume: str
+    name: str
+    state: str = WAITING
+    line: str = ""
+
+
+class WorkQueue:
+    """Volumes to segment in the order of their arrival.
+
+    Attributes:
+        entries: all of them, finished ones too.
+        running: whether the queue is being worked off.
+    """
+
+    def __init__(self):
+        """Start empty."""
+        self.entries = []
+        self.running = False
+
+    def add(self, volume, name):
+        """Add a volume, unless it is waiting already."""
+        if not any(entry.volume == volume and entry.state == WAITING for entry in self.entries):
+            self.entries.append(Entry(volume, name))
+
+    def remove(self, row):
+        """Take out an entry that is not running."""
+        if 0 <= row < len(self.entries) and self.entries[row].state != RUNNING:
+            del self.entries[row]
+
+    def next(self):
+        """Mark the next waiting entry as running and return it; None ends the queue."""
+        for row, entry in enumerate(self.entries):
+            if entry.state == WAITING:
+                self.entries[row] = replace(entry, state=RUNNING)
+                self.running = True
+                return self.entries[row]
+        self.running = False
+        return None
+
+    def finish(self, failure=""):
+        """Mark the running entry as done, or as failed for a reason."""
+        for row, entry in enumerate(self.entries):
+            if entry.state == RUNNING:
+                state = FAILED if failure else DONE
+                self.entries[row] = replace(entry, state=state, line=failure)
+
+    def stop(self):
+        """Stop; what was running waits again."""
+        self.running = False
+        self.entries = [
+            replace(entry, state=WAITING) if entry.state == RUNNING else entry
+            for entry in self.entries
+        ]

@@ -1,0 +1,171 @@
+"""The panel's end of the worker process: starts it, talks to it, ends it. No Qt, no threads.
+
+Slicer's main thread holds Python's interpreter lock while Qt waits for events, so a reading
+thread would starve. Pipes are therefore read without blocking whenever `poll` is called.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+import TumorSegLib
+from TumorSegLib.shared_block import SharedBlock
+from TumorSegLib.worker_protocol import Forget, Share, from_line, to_line
+
+KEPT_LOG_LINES = 200
+
+
+@dataclass(frozen=True)
+class WorkerEnded:
+    """The worker is gone though nobody asked it to; `details` is the end of what it printed."""
+
+    status: int | None
+    details: str
+
+
+class WorkerClient:
+    """One worker process at a time, started when it is first needed.
+
+    Attributes:
+        log: the last lines that worker and libraries printed.
+    """
+
+    def __init__(self, python):
+        """Remember `python`, the list of words that starts an interpreter like this one."""
+        self._python = list(python)
+        self._process = None
+        self._ended = []
+        self._partial = {}
+        self._shared = {}
+        self.log = deque(maxlen=KEPT_LOG_LINES)
+
+    @property
+    def pid(self):
+        """Process id of the worker, None if there is none."""
+        return self._process.pid if self._process else None
+
+    def start(self):
+        """Start the worker if none runs; returns at once.
+
+        Raises:
+            OSError: the interpreter cannot be started.
+        """
+        if self._process is not None and self._process.poll() is not None:
+            self.stop()
+        if self._process is not None:
+            return
+        library = str(Path(TumorSegLib.__file__).parent.parent)
+        environment = dict(os.environ)
+        paths = [library, environment.get("PYTHONPATH", "")]
+        environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+        options = (
+            {"creationflags": subprocess.CREATE_NO_WINDOW}
+            if sys.platform == "win32"
+            else {"start_new_session": True}  # killing PythonSlicer alone kills only a launcher
+        )
+        self._process = subprocess.Popen(
+            [*self._python, "-m", "TumorSegLib.worker", "--own-group"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            bufsize=0,
+            **options,
+        )
+        for stream in (self._process.stdout, self._process.stderr):
+            os.set_blocking(stream.fileno(), False)
+            self._partial[stream] = b""
+
+    def share(self, block):
+        """Have the worker attach to `block`; its name is gone when the worker has, or has died."""
+        self._shared[block.name] = block
+        self.send(Share(block.name, len(block.memory)))
+
+    def has(self, block):
+        """Tell whether the running worker was told of `block`."""
+        return self._process is not None and block.name in self._shared
+
+    def forget(self, block):
+        """Have the worker let go of `block`."""
+        if self.has(block):
+            del self._shared[block.name]
+            self.send(Forget(block.name))
+            block.unlink()
+
+    def send(self, command):
+        """Send a command; that the worker has died shows in `poll`."""
+        with contextlib.suppress(AttributeError, OSError):
+            self._process.stdin.write(to_line(command))
+
+    def poll(self):
+        """Return the events since the last call, `WorkerEnded` last if the worker has died."""
+        self._ended = [process for process in self._ended if process.poll() is None]
+        if self._process is None:
+            return []
+        died = self._process.poll() is not None
+        lines, closed = self._read(self._process.stdout)
+        printed, _ = self._read(self._process.stderr)
+        self.log.extend(line.decode(errors="replace").rstrip() for line in printed)
+        events = [from_line(line) for line in lines]
+        if died or closed:
+            status = self._process.returncode
+            self.stop()
+            events.append(WorkerEnded(status, "\n".join(list(self.log)[-20:])))
+        return events
+
+    def stop(self):
+        """End the worker with all its descendants and free its shared memory; returns at once."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if sys.platform == "win32":
+            subprocess.Popen(
+                ["taskkill", "/F", "/T", "/PID", str(process.pid)],
+                creationflags=subprocess.CREATE_NO_WINDOW,
+            )
+        else:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+        if process.poll() is None:
+            self._ended.append(process)
+        self._partial.clear()
+        for block in self._shared.values():
+            block.unlink()
+        self._shared.clear()
+
+    def _read(self, stream):
+        """Return the whole lines that can be read now, and whether the stream has ended."""
+        content, closed = self._partial[stream], False
+        while True:
+            try:
+                chunk = os.read(stream.fileno(), 1 << 16)
+            except BlockingIOError:
+                break
+            except OSError:
+                closed = True
+                break
+            if not chunk:
+                closed = True
+                break
+            content += chunk
+        *lines, self._partial[stream] = content.split(b"\n")
+        return lines, closed
+
+
+def new_block(size):
+    """Return a shared block of `size` bytes, all zero.
+
+    Raises:
+        MemoryError: there is not enough shared memory, with a line for the user.
+    """
+    try:
+        return SharedBlock.create(size)
+    except OSError as error:
+        raise MemoryError(f"no shared memory of {size >> 20} MiB: {error.strerror}") from None

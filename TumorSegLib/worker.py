@@ -1,0 +1,305 @@
+"""The worker process: keeps models warm and segments volumes in shared memory.
+
+`python -m TumorSegLib.worker` reads commands of `TumorSegLib.worker_protocol` from its standard
+input and ends, with everything it started, when that is closed. Whatever libraries print goes to
+the standard error, so that standard output carries events only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from TumorSegLib.errors import Cancelled, TumorSegError
+from TumorSegLib.shared_block import SharedBlock
+from TumorSegLib.worker_protocol import (
+    Cancel,
+    Command,
+    Done,
+    Event,
+    Failed,
+    Forget,
+    Progress,
+    Segment,
+    Share,
+    Started,
+    Stopped,
+    Threshold,
+    Thresholded,
+    from_line,
+    to_line,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from TumorSegLib.segmenter import Segmenter
+    from TumorSegLib.specification import ModelSpecification
+    from TumorSegLib.volume import Volume
+
+
+OWN_GROUP = "--own-group"
+"""Argument that says that the process group was made for the worker, which may thus end it."""
+
+
+class Blocks:
+    """The shared blocks that the worker has attached to, by name."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[str, SharedBlock] = {}
+
+    def attach(self, share: Share) -> None:
+        """Attach to a block and remove its name, so that no kill can leave it behind."""
+        block = SharedBlock.attach(share.block, share.size)
+        block.unlink()
+        self._blocks[share.block] = block
+
+    def forget(self, name: str) -> None:
+        """Let go of a block."""
+        self._blocks.pop(name, None)
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+        """Return an array on a block."""
+        return self._blocks[name].array(shape, dtype)
+
+
+class Inbox:
+    """Reads commands on a thread of its own.
+
+    Blocks are attached to and jobs are cancelled at once, also while PyTorch is being imported or
+    a volume is being segmented; the other commands wait in a queue.
+    """
+
+    def __init__(self, stream: BinaryIO, blocks: Blocks) -> None:
+        self.blocks = blocks
+        self._stream = stream
+        self._waiting: queue.Queue[Segment | Threshold | Forget] = queue.Queue()
+        self._cancelled: set[int] = set()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def next(self) -> Segment | Threshold | Forget:
+        """Wait for a command."""
+        return self._waiting.get()
+
+    def is_cancelled(self, job: int) -> bool:
+        """Tell whether the panel no longer wants this job."""
+        return job in self._cancelled
+
+    def _read(self) -> None:
+        try:
+            for line in self._stream:
+                self._take(from_line(line))
+        finally:
+            end_process_tree()
+
+    def _take(self, command: Command) -> None:
+        match command:
+            case Share():
+                with contextlib.suppress(FileNotFoundError):  # the panel has given up on it
+                    self.blocks.attach(command)
+            case Cancel():
+                self._cancelled.add(command.job)
+            case _:
+                self._waiting.put(command)
+
+
+class Worker:
+    """Answers commands one after the other."""
+
+    def __init__(self, inbox: Inbox, outbox: BinaryIO) -> None:
+        self._inbox = inbox
+        self._outbox = outbox
+        self._segmenters: dict[tuple[Any, ...], Segmenter] = {}
+        self._last: tuple[Segment, ModelSpecification, Volume] | None = None
+
+    def serve(self) -> None:
+        """Answer commands until the process ends."""
+        while True:
+            command = self._inbox.next()
+            try:
+                self._answer(command)
+            except Cancelled:
+                self._send(Stopped(command.job))  # type: ignore[union-attr]
+            except TumorSegError as error:
+                self._fail(command, str(error))
+            except MemoryError:
+                self._fail(command, "not enough memory for this volume and model; close other data")
+            except Exception as error:
+                line = f"the segmentation failed: {type(error).__name__}: {error}".splitlines()[0]
+                self._fail(command, line, traceback.format_exc())
+
+    def _answer(self, command: Segment | Threshold | Forget) -> None:
+        match command:
+            case Segment():
+                self._segment(command)
+            case Threshold():
+                self._threshold(command)
+            case Forget():
+                self._inbox.blocks.forget(command.block)
+
+    def _segment(self, command: Segment) -> None:
+        received = time.perf_counter()
+        self._last = None
+        segmenter = self._segmenter(command)
+        volumes = {name: self._volume(shared) for name, shared in command.volumes.items()}
+        first = next(iter(volumes.values()))
+        labelmap, probabilities = self._outputs(command, segmenter.specification)
+        written = (0, 0)
+
+        def note(start: int, stop: int) -> None:
+            nonlocal written
+            written = (start, stop)
+
+        def progress(done: int, total: int) -> None:
+            self._send(Progress(command.job, done, total, *written))
+
+        def cancelled() -> bool:
+            return self._inbox.is_cancelled(command.job)
+
+        if cancelled():
+            raise Cancelled
+        self._send(
+            Started(
+                command.job,
+                segmenter.device,
+                segmenter.device_note,
+                time.perf_counter() - received,
+            )
+        )
+        result = segmenter.segment(
+            volumes,
+            slices=range(*command.slices) if command.slices else None,
+            labelmap=labelmap,
+            probabilities=probabilities,
+            progress=progress,
+            cancelled=cancelled,
+            on_slices=note,
+        )
+        self._last = (command, segmenter.specification, first)
+        self._send(
+            Done(
+                command.job,
+                box=_box(labelmap),
+                device=result.device,
+                precision=result.precision,
+                seconds=result.seconds,
+                warnings=result.warnings,
+                slices=tuple(
+                    (figure.index, figure.area_mm2, figure.uncertainty) for figure in result.slices
+                ),
+            )
+        )
+        from TumorSegLib.allocator import release_memory
+
+        release_memory()
+
+    def _threshold(self, command: Threshold) -> None:
+        from TumorSegLib.relabelling import relabel
+
+        if self._last is None or self._last[0].job != command.job:
+            raise TumorSegError("the probabilities of this result are gone; segment again")
+        segment, specification, volume = self._last
+        labelmap, probabilities = self._outputs(segment, specification)
+        relabel(
+            probabilities,
+            labelmap,
+            specification,
+            volume.grid,
+            sensitivity=command.sensitivity,
+            axial_slices=range(*segment.slices) if segment.slices else None,
+        )
+        self._send(Thresholded(command.job, command.sensitivity, _box(labelmap)))
+
+    def _segmenter(self, command: Segment) -> Segmenter:
+        """Return the model, loaded anew only if it is not the one in memory."""
+        from TumorSegLib.allocator import keep_large_blocks
+        from TumorSegLib.bundle import SPECIFICATION_FILE, read_bundle
+        from TumorSegLib.catalogue import SHIPPED, Catalogue, user_folder
+        from TumorSegLib.segmenter import Segmenter
+
+        folder = Path(command.model)
+        try:
+            written = (folder / SPECIFICATION_FILE).stat().st_mtime_ns
+        except OSError:
+            written = 0
+        key = (command.model, written, command.device, command.precision, command.flips)
+        if key not in self._segmenters:
+            keep_large_blocks()
+            self._segmenters.clear()
+            self._segmenters[key] = Segmenter(
+                read_bundle(folder),
+                catalogue=Catalogue.of([folder.parent, user_folder(), SHIPPED]),
+                device=command.device,
+                precision=command.precision,
+                flips=command.flips,
+            )
+        segmenter = self._segmenters[key]
+        if not command.keep_model:
+            self._segmenters.clear()
+        return segmenter
+
+    def _volume(self, shared: Any) -> Volume:
+        from TumorSegLib.grid import Grid
+        from TumorSegLib.volume import Volume
+
+        a, b, c, d, e, f, g, h, i = shared.direction
+        x, y, z = shared.origin
+        return Volume(
+            self._inbox.blocks.array(shared.block, shared.shape, shared.dtype),
+            Grid(shared.shape, tuple(shared.spacing), (x, y, z), ((a, b, c), (d, e, f), (g, h, i))),
+            name=shared.name,
+        )
+
+    def _outputs(
+        self, command: Segment, specification: ModelSpecification
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        shape = next(iter(command.volumes.values())).shape
+        labels = len(specification.labels)
+        blocks = self._inbox.blocks
+        return (
+            blocks.array(command.labelmap, shape, "uint8"),
+            blocks.array(command.probabilities, (labels, *shape), "uint8"),
+        )
+
+    def _fail(self, command: Segment | Threshold | Forget, message: str, details: str = "") -> None:
+        if not isinstance(command, Forget):
+            self._send(Failed(command.job, message, details))
+
+    def _send(self, event: Event) -> None:
+        self._outbox.write(to_line(event))
+        self._outbox.flush()
+
+
+def _box(labelmap: NDArray[np.uint8]) -> tuple[int, ...]:
+    from TumorSegLib.postprocessing import bounding_box
+
+    box = bounding_box(labelmap > 0)
+    return () if box is None else tuple(edge for part in box for edge in (part.start, part.stop))
+
+
+def end_process_tree() -> None:
+    """End this process and those it started, at once and whatever they are doing."""
+    if sys.platform != "win32" and OWN_GROUP in sys.argv:
+        os.killpg(0, signal.SIGKILL)
+    os._exit(0)
+
+
+def main() -> None:
+    """Serve the panel on standard input and output."""
+    outbox = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    inbox = Inbox(sys.stdin.buffer, Blocks())
+    Worker(inbox, outbox).serve()
+
+
+if __name__ == "__main__":
+    main()
