@@ -29,7 +29,18 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
-    argv = sys.argv[1:] if argv is None else list(argv)
+    try:
+        return _run(sys.argv[1:] if argv is None else list(argv))
+    except TumorSegError as error:
+        line = " ".join(str(error).split())
+        print(f"tumorseg: {line}", file=sys.stderr)  # noqa: T201
+        return UNUSABLE
+    except KeyboardInterrupt:
+        print("tumorseg: interrupted", file=sys.stderr)  # noqa: T201
+        return INTERRUPTED
+
+
+def _run(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="tumorseg", description="Tumours and organs in CT and MRI as editable segments."
     )
@@ -39,29 +50,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, (_, summary) in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=summary, description=summary.capitalize())
         if name == chosen:  # the others need not be imported
-            try:
-                _module(name).add_arguments(subparser)
-            except TumorSegError as error:
-                return _unusable(error)
+            import_module(COMMANDS[name][0]).add_arguments(subparser)
     arguments = parser.parse_args(argv)
-    try:
-        status: int = _module(arguments.command).run(arguments)
-    except TumorSegError as error:
-        return _unusable(error)
-    except KeyboardInterrupt:
-        print("tumorseg: interrupted", file=sys.stderr)  # noqa: T201
-        return INTERRUPTED
+    status: int = import_module(COMMANDS[arguments.command][0]).run(arguments)
     return status
-
-
-def _module(name: str) -> object:
-    return import_module(COMMANDS[name][0])
-
-
-def _unusable(error: TumorSegError) -> int:
-    line = " ".join(str(error).split())
-    print(f"tumorseg: {line}", file=sys.stderr)  # noqa: T201
-    return UNUSABLE
 
 
 if __name__ == "__main__":

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from tiny_models import brain_specification, write_tiny_bundle
+
+from TumorSegLib import cli
+from TumorSegLib.grid import Grid
+from TumorSegLib.in_plane import FieldOfView
+from TumorSegLib.itk import grid_of_image, image_of
+
+ROOT = Path(__file__).resolve().parents[1]
+OBLIQUE = ((0.96, -0.28, 0.0), (0.28, 0.96, 0.0), (0.0, 0.0, 1.0))
+GRID = Grid((6, 40, 48), (0.9, 1.1, 5.0), (-20.5, 30.25, 7.125), OBLIQUE)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with a model, a volume of three sequences, and nothing else of this machine."""
+    monkeypatch.setattr("TumorSegLib.catalogue.SHIPPED", tmp_path / "none")
+    monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "models"))
+    monkeypatch.chdir(tmp_path)
+    write_tiny_bundle(tmp_path / "models", brain_specification(default=True))
+    generator = np.random.default_rng(0)
+    for name in ("flair", "t1", "t1c"):
+        voxels = generator.integers(0, 900, GRID.shape).astype(np.int16)
+        sitk.WriteImage(image_of(voxels, GRID), str(tmp_path / f"{name}.nii.gz"))
+    return tmp_path
+
+
+def refused(capsys, words, message):
+    before = sorted(path for path in Path.cwd().rglob("*") if "models" not in path.parts)
+    assert cli.main([str(word) for word in words]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.strip().splitlines()
+    assert len(lines) == 1, captured.err
+    assert lines[0].startswith("tumorseg: ")
+    assert message in lines[0]
+    assert sorted(path for path in Path.cwd().rglob("*") if "models" not in path.parts) == before
+
+
+def test_segment_with_sequences(place, capsys):
+    words = ["segment", "flair.nii.gz", "--channel", "t1=t1.nii.gz", "--channel=t1c=t1c.nii.gz"]
+    words += ["-o", "out.seg.nrrd", "--report", "pictures", "--json", "--precision", "fp32"]
+    assert cli.main(words) == 0
+    captured = capsys.readouterr()
+    report = json.loads(captured.out)
+    assert report["model"] == "tiny-brain"
+    assert (report["device"], report["precision"]) == ("cpu", "fp32")
+    assert {"loading", "preparation", "network", "labels"} <= report["seconds"].keys()
+    assert report["warnings"] == []
+    assert [figure["index"] for figure in report["slices"]] == list(range(6))
+    (segment,) = report["segments"]
+    image = sitk.ReadImage("out.seg.nrrd")
+    labelmap = sitk.GetArrayFromImage(image)
+    assert segment["name"] == "Tumour"
+    assert segment["volume_ml"] == pytest.approx(np.count_nonzero(labelmap) * GRID.voxel_ml)
+    assert grid_of_image(image).same_as(GRID)
+    assert list(Path("pictures").glob("*.png"))
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha"])
+def test_label_maps_lie_on_the_volumes_grid(place, ending):
+    assert cli.main(["segment", "flair.nii.gz", "-o", f"out{ending}", "--quiet"]) == 0
+    image = sitk.ReadImage(f"out{ending}")
+    assert image.GetPixelID() == sitk.sitkUInt8
+    assert grid_of_image(image).same_as(GRID, 1e-4)
+    assert set(np.unique(sitk.GetArrayFromImage(image))) == {0, 1}
+
+
+def test_default_output_and_plain_words(place, capsys):
+    assert cli.main(["segment", "flair.nii.gz"]) == 0
+    captured = capsys.readouterr()
+    assert Path("flair.seg.nrrd").is_file()
+    assert captured.out == ""
+    assert "warning: channel t1: not given, replaced by flair" in captured.err
+    assert "Tumour" in captured.err
+    assert "wrote flair.seg.nrrd" in captured.err
+
+
+def test_quiet_says_nothing(place, capsys):
+    assert cli.main(["segment", "flair.nii.gz", "--quiet"]) == 0
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+def test_detect_and_models(place, capsys):
+    assert cli.main(["detect", "flair.nii.gz", "--json"]) == 0
+    slices = json.loads(capsys.readouterr().out)["slices"]
+    assert [row["index"] for row in slices] == list(range(6))
+    assert all(0 <= row["probability"] <= 1 for row in slices)
+    assert cli.main(["models", "--json"]) == 0
+    (model,) = json.loads(capsys.readouterr().out)["models"]
+    assert model["id"] == "tiny-brain"
+    assert cli.main(["models"]) == 0
+    assert "tiny-brain" in capsys.readouterr().out
+
+
+def test_unicode_and_spaces(place):
+    folder = Path("Ärzte und Kranke — 脳")
+    folder.mkdir()
+    Path("flair.nii.gz").rename(folder / "kopf aufnahme é.nii.gz")
+    out = folder / "ergebnis ü.seg.nrrd"
+    assert (
+        cli.main(["segment", str(folder / "kopf aufnahme é.nii.gz"), "-o", str(out), "--quiet"])
+        == 0
+    )
+    assert out.is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["absent.nii.gz"], "absent.nii.gz"),
+        (["flair.nii.gz", "--model", "nothing"], "model nothing: not found; models here are: tiny"),
+        (["flair.nii.gz", "--device", "cuda:7"], "device cuda:7: not available"),
+        (["flair.nii.gz", "--device", "toaster"], "device: found 'toaster'"),
+        (["flair.nii.gz", "--precision", "fp8"], "precision: found 'fp8'"),
+        (["flair.nii.gz", "--channel", "t2=t1.nii.gz"], "takes these further channels: t1, t1c"),
+        (["flair.nii.gz", "--channel", "t1"], "expected NAME=PATH"),
+        (["flair.nii.gz", "--channel", "t1=absent.nii.gz"], "absent.nii.gz"),
+        (["flair.nii.gz", "-o", "out.jpg"], "out.jpg"),
+        (["flair.nii.gz", "-o", "absent/folder/out.nrrd"], "absent/folder"),
+        (["flair.nii.gz", "-o", "flair.nii.gz/out.nrrd"], "flair.nii.gz"),
+        (["models"], "models"),
+    ],
+)
+def test_unusable_input_is_one_line_and_status_2(place, capsys, words, message):
+    refused(capsys, ["segment", *words], message)
+
+
+def test_no_model_for_the_modality(place, capsys):
+    voxels = np.random.default_rng(0).integers(-1024, 900, GRID.shape).astype(np.int16)
+    voxels[:3] = -1000
+    sitk.WriteImage(image_of(voxels, GRID), "ct.nrrd")
+    refused(
+        capsys, ["segment", "ct.nrrd"], "no model for segmentation on CT; models here are: tiny"
+    )
+
+
+def command(*words, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "TumorSegLib.cli", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        **options,
+    )
+
+
+def test_status_in_a_process_of_its_own(place):
+    process = command("segment", "absent.nii.gz")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, len(err.strip().splitlines())) == (2, "", 1)
+
+
+def test_interruption_leaves_nothing(place):
+    specification = brain_specification(
+        id="slow", input=replace(brain_specification().input, in_plane=FieldOfView(1024))
+    )
+    write_tiny_bundle(place / "models", specification)
+    large = np.random.default_rng(0).integers(0, 900, (600, 64, 64)).astype(np.int16)
+    sitk.WriteImage(image_of(large, Grid(large.shape, (1, 1, 1))), "large.nrrd")
+    process = command("segment", "large.nrrd", "-o", "out.nrrd", "--model", "slow")
+    time.sleep(5)  # minutes of work lie ahead
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip().endswith("tumorseg: interrupted")
+    assert sorted(path.name for path in Path.cwd().iterdir()) == [
+        "flair.nii.gz",
+        "large.nrrd",
+        "models",
+        "t1.nii.gz",
+        "t1c.nii.gz",
+    ]
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as done:
+        cli.main(["--version"])
+    assert done.value.code == 0
+    assert capsys.readouterr().out.startswith("tumorseg ")
