@@ -1,0 +1,80 @@
+"""Writes segmentations; the file's ending chooses the format."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from TumorSegLib.errors import OutputError
+from TumorSegLib.result import SegmentationResult
+from TumorSegLib.whole_file import check_place, whole_file
+
+SEGMENTATION_ENDING = ".seg.nrrd"
+SCENE_ENDING = ".mrb"
+LABELMAP_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
+ENDINGS = (SEGMENTATION_ENDING, *LABELMAP_ENDINGS, SCENE_ENDING)
+
+
+def check_output(path: Path) -> str:
+    """Refuse what cannot be written, before any work is done; return the ending of `path`.
+
+    Raises:
+        OutputError: the ending is unknown, the folder is missing or cannot be written to, or the
+            format needs what is not installed.
+    """
+    ending = next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), None)
+    if ending is None or path.name.lower() == ending:
+        raise OutputError(f"{path}: expected a file name that ends in {', '.join(ENDINGS)}")
+    check_place(path)
+    if ending == SCENE_ENDING and find_spec("slicer_core") is None:
+        raise OutputError(
+            f"{path}: scenes need slicer-core, which is not installed; run"
+            ' pip install "tumorseg[slicer]" or choose .seg.nrrd'
+        )
+    return ending
+
+
+def write_segmentation(result: SegmentationResult, path: Path) -> None:
+    """Write a segmentation on the exact grid of its volume; `path` is whole or absent.
+
+    `.seg.nrrd` opens in 3D Slicer with names, colours and terminology; `.nii.gz`, `.nii`, `.nrrd`
+    and `.mha` are uint8 label maps with the model's label values; `.mrb` is a 3D Slicer scene with
+    the volume and its segmentation. A file that is there is replaced.
+
+    Raises:
+        OutputError: the ending is unknown, or the file cannot be written.
+    """
+    ending = check_output(path)
+    with whole_file(path, ending=ending) as new:
+        if ending == SCENE_ENDING:
+            from TumorSegLib.scene import write_scene
+
+            whole = write_scene(result, new)
+        else:
+            whole = _write_image(result, new, named=ending == SEGMENTATION_ENDING)
+        if not whole:
+            raise OutputError(f"{path}: cannot be written completely; is the disk full?")
+
+
+def _write_image(result: SegmentationResult, path: Path, *, named: bool) -> bool:
+    """Write the label map, with names, colours and codes if `named`; tell whether it is whole.
+
+    It is read back, because SimpleITK does not notice that a NIfTI file was cut short.
+    """
+    import SimpleITK as sitk
+
+    from TumorSegLib.itk import image_of
+    from TumorSegLib.segments import segmentation_header
+
+    image = image_of(result.labelmap, result.volume.grid)
+    if named:
+        for key, value in segmentation_header(result).items():
+            image.SetMetaData(key, value)
+    try:
+        sitk.WriteImage(image, str(path), useCompression=True)
+        written = sitk.ReadImage(str(path))
+    except RuntimeError:
+        return False
+    return np.array_equal(sitk.GetArrayViewFromImage(written), result.labelmap)
