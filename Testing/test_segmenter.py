@@ -149,6 +149,14 @@ def test_sequences_on_another_grid_are_resampled(segmenter, head):
         segmenter.segment({**volumes, "t1": elsewhere})
 
 
+def test_the_wrong_modality_is_mentioned(segmenter, body):
+    grid = Grid(body.shape, (1, 1, 4))
+    for modality in ("CT", None):
+        warnings = segmenter.segment({"flair": Volume(body, grid, modality, "abdomen")}).warnings
+        assert any("abdomen: seems to be CT" in line for line in warnings)
+    assert not any("seems to be" in line for line in segmenter.segment(flair(body + 1000)).warnings)
+
+
 def test_tilted_slices_are_mentioned(segmenter, head):
     rotation = tuple(tuple(row) for row in rotation_about(0, 40).tolist())
     warnings = segmenter.segment(flair(head, rotation)).warnings

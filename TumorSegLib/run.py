@@ -12,6 +12,7 @@ from torch import Tensor
 from TumorSegLib.alignment import aligned
 from TumorSegLib.engine import Engine
 from TumorSegLib.errors import Cancelled, InputError
+from TumorSegLib.modality import modality_of
 from TumorSegLib.preparation import PreparedVolume, body_box, whole_slice
 from TumorSegLib.specification import ModelSpecification
 from TumorSegLib.volume import Volume
@@ -75,6 +76,11 @@ class Run:
             f"channel {name}: not given, replaced by {source}"
             for name, source in self.prepared.replaced.items()
         ]
+        if (modality := modality_of(self.volume)) != specification.modality:
+            self.warnings.append(
+                f"{self.volume.name}: seems to be {modality}, {specification.id} is a model for"
+                f" {specification.modality}; do not rely on the result"
+            )
         if (tilt := self.prepared.view.tilt_degrees) > TILT_WARNING_DEGREES:
             self.warnings.append(
                 f"{self.volume.name}: its slices are tilted by {tilt:.0f} degrees from axial;"
