@@ -17,7 +17,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.itk import grid_of_image
 from TumorSegLib.nifti_header import NiftiHeader
 from TumorSegLib.text_header import TextHeader
-from TumorSegLib.volume import MAXIMUM_VOXELS, Volume, check_spacing
+from TumorSegLib.volume import MAXIMUM_VOXELS, Volume
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,7 @@ def _check_kind(reader: sitk.ImageFileReader, path: Path) -> None:
     """Refuse, before any voxel is read, what is no 3-D scalar volume.
 
     Raises:
-        InputError: a segmentation, colours or vectors, too few, too many or too long axes,
-            complex numbers, or an impossible spacing.
+        InputError: a segmentation, several values a voxel, or too few, too many or too long axes.
     """
     if any(key.startswith("Segment0_") for key in reader.GetMetaDataKeys()):
         raise InputError(
@@ -105,7 +104,6 @@ def _check_kind(reader: sitk.ImageFileReader, path: Path) -> None:
         raise InputError(
             f"{path}: found {'x'.join(map(str, size))} voxels, expected at most {MAXIMUM_VOXELS}"
         )
-    check_spacing(reader.GetSpacing()[:3], str(path))
 
 
 def _unreadable(path: Path, file_format: FileFormat, reason: str) -> InputError:

@@ -74,10 +74,20 @@ def check_voxels(voxels: NDArray[Any], name: str) -> None:
         raise InputError(f"{name}: found {voxels.size} voxels, expected at most {MAXIMUM_VOXELS}")
     if voxels.dtype.kind not in "iuf":
         raise InputError(f"{name}: found voxels of type {voxels.dtype}, expected real numbers")
+    smallest, largest = value_range(voxels, name)
+    if smallest == largest:
+        raise InputError(f"{name}: every voxel is {smallest:g}, there is nothing to segment")
+
+
+def value_range(voxels: NDArray[Any], name: str) -> tuple[float, float]:
+    """Return the smallest and the largest value.
+
+    Raises:
+        InputError: there is a NaN or an infinite one.
+    """
     smallest, largest = float(voxels.min()), float(voxels.max())
     if not np.isfinite([smallest, largest]).all():
         raise InputError(
             f"{name}: holds NaN or infinite voxels, expected finite intensities; replace them first"
         )
-    if smallest == largest:
-        raise InputError(f"{name}: every voxel is {smallest:g}, there is nothing to segment")
+    return smallest, largest

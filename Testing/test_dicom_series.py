@@ -1,0 +1,360 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.reading import read_volume
+from TumorSegLib.volume import Volume
+
+pytest.importorskip("pydicom", reason="the tests write their DICOM files with pydicom")
+
+from dicom_writing import header_of, write_frames, write_slices
+
+ROWS, COLUMNS = 24, 20
+
+
+@pytest.fixture
+def slices() -> NDArray[np.int16]:
+    return np.random.default_rng(0).integers(-1000, 1000, (9, ROWS, COLUMNS)).astype(np.int16)
+
+
+def axial(*heights: float) -> list[tuple[float, float, float]]:
+    return [(-10.0, -20.0, z) for z in heights]
+
+
+def even(count: int, step: float = 2.0) -> list[tuple[float, float, float]]:
+    return axial(*(30 + step * index for index in range(count)))
+
+
+def physical(volume: Volume) -> NDArray[np.float64]:
+    """LPS positions (z, y, x, 3) of all voxels."""
+    indices = np.moveaxis(np.indices(volume.grid.shape)[::-1], 0, -1)
+    return indices @ volume.grid.affine[:3, :3].T + volume.grid.affine[:3, 3]
+
+
+def refusal(folder: Path, **options: str) -> str:
+    with pytest.raises(InputError) as caught:
+        read_volume(folder, **options)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert folder.name in message
+    return message
+
+
+def test_slices_are_ordered_by_position_and_spaced_by_it(tmp_path, slices):
+    order = np.random.default_rng(1).permutation(len(slices))
+    positions = even(len(slices))
+    folder = tmp_path / "Kopf ü 頭"
+    write_slices(
+        folder,
+        slices[order],
+        [positions[i] for i in order],
+        names=[f"IM{n}" for n in range(len(slices))],
+        SliceThickness="3",
+    )
+    (folder / "notes.txt").write_text("not DICOM")
+    (folder / "empty").touch()
+    (folder / "folder").mkdir()
+    volume = read_volume(folder)
+    np.testing.assert_array_equal(volume.voxels, slices)
+    assert volume.voxels.dtype == np.int16
+    assert volume.grid.spacing == pytest.approx((0.7, 0.8, 2.0), abs=1e-12)
+    assert volume.grid.origin == (-10, -20, 30)
+    assert volume.grid.direction == ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+    assert (volume.modality, volume.name, volume.warnings) == ("CT", folder.name, ())
+
+
+def test_sagittal_slices_lie_where_their_header_says(tmp_path, slices):
+    orientation = (0, 1, 0, 0, 0, -1)  # normal: (-1, 0, 0)
+    positions = [(40.0 - 3 * index, -20.0, 60.0) for index in range(len(slices))]
+    write_slices(tmp_path, slices, positions, orientation=orientation)
+    volume = read_volume(tmp_path)
+    np.testing.assert_array_equal(volume.voxels, slices)
+    assert volume.grid.origin == (40, -20, 60)
+    assert volume.grid.spacing == pytest.approx((0.7, 0.8, 3.0))
+    np.testing.assert_allclose(physical(volume)[2, 5, 4], (34, -20 + 4 * 0.7, 60 - 5 * 0.8))
+
+
+def test_rescaling_gives_hounsfield_units_in_the_smallest_type(tmp_path, slices):
+    stored = (slices + 1024).astype(np.uint16)
+    write_slices(tmp_path, stored, even(9), RescaleIntercept=-1024)
+    volume = read_volume(tmp_path)
+    assert volume.voxels.dtype == np.int16
+    np.testing.assert_array_equal(volume.voxels, slices)
+
+
+def test_fractional_rescaling_gives_floats(tmp_path, slices):
+    write_slices(tmp_path, slices, even(9), RescaleSlope="0.5", RescaleIntercept="0.25")
+    volume = read_volume(tmp_path)
+    assert volume.voxels.dtype == np.float32
+    np.testing.assert_array_equal(volume.voxels, slices * 0.5 + 0.25)
+
+
+def test_a_slice_beyond_sixteen_bits_widens_the_volume(tmp_path, slices):
+    stored = slices.astype(np.uint16)
+    stored[:5] = 7
+    write_slices(tmp_path, stored, even(9), RescaleIntercept=-1)
+    volume = read_volume(tmp_path)
+    assert volume.voxels.dtype == np.int32
+    np.testing.assert_array_equal(volume.voxels, stored.astype(np.int32) - 1)
+
+
+def test_rounded_positions_are_even_spacing(tmp_path, slices):
+    heights = [round(0.625 * index, 1) for index in range(9)]
+    write_slices(tmp_path, slices, axial(*heights))
+    volume = read_volume(tmp_path)
+    np.testing.assert_array_equal(volume.voxels, slices)
+    assert volume.grid.spacing[2] == pytest.approx(0.625)
+    assert volume.warnings == ()
+
+
+def test_single_missing_slices_are_interpolated_with_a_warning(tmp_path, slices):
+    kept = [0, 1, 3, 4, 5, 7, 8]
+    positions = even(9)
+    write_slices(tmp_path, slices[kept], [positions[i] for i in kept])
+    volume = read_volume(tmp_path)
+    assert volume.grid.shape == slices.shape
+    assert volume.grid.spacing[2] == pytest.approx(2)
+    np.testing.assert_array_equal(volume.voxels[kept], slices[kept])
+    between = (slices[1].astype(float) + slices[3]) / 2
+    np.testing.assert_allclose(volume.voxels[2], between, atol=0.5)
+    (warning,) = volume.warnings
+    assert "2 of 9 slices are missing (number 3, 7)" in warning
+
+
+@pytest.mark.parametrize("kept", [[0, 1, 4, 5, 6, 7, 8], [0, 1, 2, 3, 8]])
+def test_neighbouring_missing_slices_are_refused(tmp_path, slices, kept):
+    positions = even(9)
+    write_slices(tmp_path, slices[kept], [positions[i] for i in kept])
+    assert "invented" in refusal(tmp_path)
+
+
+def test_thick_slices_are_not_bridged(tmp_path, slices):
+    write_slices(tmp_path, slices[:4], axial(0, 6.5, 13, 26), SliceThickness="5")
+    assert "no slices for 13.0 mm after slice 3 of 4" in refusal(tmp_path)
+
+
+def test_variable_spacing_is_interpolated_with_a_warning(tmp_path):
+    heights = [0, 3, 6, 9, 12, 13, 18.5, 24, 29.5]
+    fine = np.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS)
+    write_slices(tmp_path, [(fine + 20 * z).astype(np.int16) for z in heights], axial(*heights))
+    volume = read_volume(tmp_path)
+    (warning,) = volume.warnings
+    assert "between 1.00 and 5.50 mm apart" in warning
+    steps = np.arange(volume.grid.shape[0]) * volume.grid.spacing[2]
+    assert steps[-1] == pytest.approx(29.5)
+    assert 2.5 < volume.grid.spacing[2] < 3.5
+    np.testing.assert_allclose(volume.voxels, fine + 20 * steps[:, None, None], atol=2)
+
+
+def blob(lps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A smooth off-centre body in air."""
+    distance = np.linalg.norm((lps - (2.0, -4.0, 42.0)) / (6.0, 7.0, 9.0), axis=-1)
+    return 2000 / (1 + np.exp(4 * (distance - 1))) - 1000
+
+
+@pytest.mark.parametrize("degrees", [18.5, -12.0])
+def test_gantry_tilt_is_undone(tmp_path, degrees):
+    """Slices of a tilted gantry: the table moves along z, not along the slices' normal."""
+    angle = np.radians(degrees)
+    row, column = np.array([1, 0, 0]), np.array([0, np.cos(angle), -np.sin(angle)])
+    pixel = 0.5
+    y, x = np.mgrid[:60, :50] * pixel
+    positions = [np.array([-10.0, -18.0, 25.0 + 1.5 * index]) for index in range(24)]
+    images = [
+        np.rint(blob(p + x[..., None] * row + y[..., None] * column)).astype(np.int16)
+        for p in positions
+    ]
+    write_slices(tmp_path, images, positions, orientation=(*row, *column), spacing=(pixel, pixel))
+    volume = read_volume(tmp_path)
+    (warning,) = volume.warnings
+    assert f"gantry tilt of {abs(degrees):.1f} degrees" in warning
+    assert volume.voxels.dtype == np.int16
+    assert volume.grid.spacing == pytest.approx((pixel, pixel, 1.5 * np.cos(angle)))
+    direction = np.array(volume.grid.direction)
+    np.testing.assert_allclose(direction.T @ direction, np.eye(3), atol=1e-9)
+
+    where = physical(volume)
+    table = (where - positions[0]) @ np.cross(row, column) / np.cos(angle)
+    within_slice = (where - positions[0] - table[..., None] * (0, 0, 1)) @ column
+    inside = (within_slice >= 0) & (within_slice <= y.max())
+    assert inside.sum() == pytest.approx(24 * 60 * 50, rel=0.05)
+    error = np.abs(volume.voxels - blob(where))
+    assert error[inside].max() < 40
+    assert error[inside].mean() < 1
+    assert (volume.voxels[~inside] < -900).all()
+
+
+def test_slices_that_run_off_sideways_are_refused(tmp_path, slices):
+    positions = [(-10.0 + 5 * index, -20.0, 2.0 * index) for index in range(9)]
+    write_slices(tmp_path, slices, positions)
+    assert "shift in plane by 40.0 mm" in refusal(tmp_path)
+
+
+def test_copies_are_left_out(tmp_path, slices):
+    write_slices(tmp_path, slices, even(9))
+    write_slices(tmp_path, slices[3:5], even(9)[3:5], names=["copy1", "copy2"])
+    volume = read_volume(tmp_path)
+    np.testing.assert_array_equal(volume.voxels, slices)
+    assert "2 slices are there twice" in volume.warnings[0]
+
+
+def test_several_images_at_one_position_are_refused(tmp_path, slices):
+    write_slices(tmp_path, slices, even(9))
+    write_slices(tmp_path, slices + 1, even(9), names=[f"phase2_{n}" for n in range(9)])
+    message = refusal(tmp_path)
+    assert "000.dcm and phase2_0" in message
+
+
+def test_several_series_are_listed_and_one_can_be_chosen(tmp_path, slices):
+    write_slices(tmp_path, slices, even(9))
+    write_slices(
+        tmp_path,
+        slices[:4] + 5,
+        even(4),
+        series="1.2.4",
+        names=list("abcd"),
+        Modality="MR",
+        SeriesDescription="t2",
+    )
+    message = refusal(tmp_path)
+    assert "found 2 series" in message
+    assert "--series UID" in message
+    assert "1.2.3 (Schädel 2 mm, CT, 9 slices)" in message
+    assert "1.2.4 (t2, MR, 4 slices)" in message
+    chosen = read_volume(tmp_path, series="1.2.4")
+    np.testing.assert_array_equal(chosen.voxels, slices[:4] + 5)
+    assert chosen.modality == "MR"
+    assert "found no series 1.2.5" in refusal(tmp_path, series="1.2.5")
+
+
+def test_localizers_are_left_out(tmp_path, slices):
+    write_slices(tmp_path, slices, even(9))
+    scout = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    write_slices(
+        tmp_path,
+        slices[:1],
+        [(0.0, 0.0, 0.0)],
+        names=["scout"],
+        orientation=(1, 0, 0, 0, 0, -1),
+        ImageType=scout,
+    )
+    volume = read_volume(tmp_path)
+    np.testing.assert_array_equal(volume.voxels, slices)
+    assert "1 localizer" in volume.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "localizer"),
+        ({"ImagePositionPatient": None}, "ImagePositionPatient"),
+        ({"ImageOrientationPatient": None}, "ImageOrientationPatient"),
+        ({"ImageOrientationPatient": [1, 0, 0, 0.5, 1, 0]}, "ImageOrientationPatient"),
+        ({"PixelSpacing": None}, "PixelSpacing"),
+        ({"PixelSpacing": [0, 0.7]}, "PixelSpacing"),
+        ({"PixelSpacing": [-1, 0.7]}, "PixelSpacing"),
+        ({"PhotometricInterpretation": "MONOCHROME1"}, "MONOCHROME1"),
+    ],
+)
+def test_unusable_headers_are_refused(tmp_path, slices, attributes, expected):
+    write_slices(tmp_path, slices, even(9), **attributes)
+    assert expected in refusal(tmp_path)
+
+
+def test_a_constant_series_is_refused(tmp_path, slices):
+    write_slices(tmp_path, np.full_like(slices, 7), even(9))
+    assert "every voxel is 7" in refusal(tmp_path)
+
+
+def test_colour_is_refused(tmp_path):
+    for index in range(3):
+        header = header_of(np.zeros((8, 8), np.uint8), "1.2.840.10008.5.1.4.1.1.7", "1.2.3")
+        header.SamplesPerPixel, header.PhotometricInterpretation = 3, "RGB"
+        header.PlanarConfiguration = 0
+        header.PixelData = bytes(8 * 8 * 3)
+        header.save_as(tmp_path / f"{index}.dcm", enforce_file_format=True)
+    assert "found RGB pixels" in refusal(tmp_path)
+
+
+def test_one_slice_is_refused(tmp_path, slices):
+    write_slices(tmp_path, slices[:1], even(1))
+    assert "found one slice" in refusal(tmp_path)
+
+
+def test_differing_slices_are_refused(tmp_path, slices):
+    write_slices(tmp_path, slices, even(9))
+    write_slices(tmp_path, slices[:1, :10], axial(48), names=["other"])
+    assert "000.dcm and other" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("part", [0.2, 0.6, 0.99])
+def test_a_truncated_slice_is_refused(tmp_path, slices, part, capfd):
+    paths = write_slices(tmp_path, slices, even(9))
+    content = paths[4].read_bytes()
+    paths[4].write_bytes(content[: int(len(content) * part)])
+    message = refusal(tmp_path)
+    assert paths[4].name in message
+    assert "truncated" in message
+    assert capfd.readouterr() == ("", "")
+
+
+def test_folders_without_dicom_are_refused(tmp_path):
+    assert "found no DICOM images" in refusal(tmp_path)
+    (tmp_path / "notes.txt").write_text("hello\n" * 1000)
+    (tmp_path / "noise").write_bytes(np.random.default_rng(0).bytes(5000))
+    assert "found no DICOM images" in refusal(tmp_path)
+
+
+def test_frames_of_one_file_are_sorted(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 2000, (6, ROWS, COLUMNS)).astype(np.int16)
+    order = [3, 0, 5, 1, 2, 4]
+    positions = even(6)
+    write_frames(tmp_path / "enhanced.dcm", frames[order], [positions[i] for i in order])
+    volume = read_volume(tmp_path)
+    np.testing.assert_array_equal(volume.voxels, frames - 1024)
+    assert volume.grid.spacing == pytest.approx((0.7, 0.8, 2))
+    assert volume.grid.origin == (-10, -20, 30)
+
+
+def test_frames_of_one_file_need_pydicom(tmp_path, monkeypatch):
+    frames = np.arange(3 * ROWS * COLUMNS, dtype=np.int16).reshape(3, ROWS, COLUMNS)
+    write_frames(tmp_path / "enhanced.dcm", frames, even(3))
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    assert "needs pydicom" in refusal(tmp_path)
+
+
+def test_jpeg_2000_is_decoded_and_spaced_by_position(shared):
+    volume = read_volume(shared / "data" / "volumes" / "jpeg2000_ct")
+    assert volume.grid.shape == (20, 512, 512)
+    assert volume.grid.spacing == pytest.approx((0.9765625, 0.9765625, 2.0))
+    assert volume.voxels.dtype == np.int16
+    assert volume.warnings == ()
+    labels = read_volume(shared / "data" / "volumes" / "jpeg2000_ct_labels.nii.gz")
+    assert volume.voxels.min() == -1024
+    for place in (np.min, np.max):
+        ends = [place(physical(each), axis=(0, 1, 2)) for each in (volume, labels)]
+        np.testing.assert_allclose(*ends, atol=1e-3)
+
+
+def test_a_real_gantry_tilt_is_undone(shared):
+    volume = read_volume(shared / "data" / "volumes" / "gantry_tilt_ct")
+    assert any("gantry tilt of 18.5 degrees" in warning for warning in volume.warnings)
+    assert any("between 1.08 and 7.00 mm" in warning for warning in volume.warnings)
+    assert volume.grid.shape[2] == 512
+    assert volume.voxels.dtype == np.int16
+
+
+@pytest.mark.parametrize(("patient", "count", "pixel"), [("1", 129, 0.57), ("17", 119, 0.743)])
+def test_jpeg_ls_series_are_read(shared, patient, count, pixel):
+    folder = shared / "data" / "ircad" / f"3Dircadb1.{patient}" / "PATIENT_DICOM"
+    volume = read_volume(folder)
+    assert volume.grid.shape == (count, 512, 512)
+    assert volume.grid.spacing == pytest.approx((pixel, pixel, 1.6), abs=1e-4)
+    assert (volume.voxels.min(), volume.voxels.max()) == (-1024, 1023)
+    assert volume.voxels.dtype == np.int16
