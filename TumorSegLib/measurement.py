@@ -13,7 +13,7 @@ from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.distance import pdist
 
 from TumorSegLib.grid import AxialView
-from TumorSegLib.postprocessing import FULL_CONNECTIVITY, bounding_box
+from TumorSegLib.postprocessing import FULL_CONNECTIVITY
 from TumorSegLib.result import SegmentationResult
 
 
@@ -29,8 +29,8 @@ class Measurement:
         components: 3-D components; voxels that touch by a face, an edge or a corner belong
             together (26-connectivity).
         largest_component_ml: volume of the largest of them.
-        longest_axial_diameter_mm: the largest distance between two points of the structure on one
-            axial slice, from pixel edge to pixel edge; 0 if there is none.
+        longest_axial_diameter_mm: the largest distance between two points of one connected part
+            of the structure on one axial slice, from pixel edge to pixel edge; 0 if there is none.
     """
 
     name: str
@@ -85,14 +85,12 @@ def _longest_diameter(mask: NDArray[np.bool_], spacing: tuple[float, float]) -> 
     """Return the longest distance in mm within a slice of (z, y, x), `spacing` mm along (y, x)."""
     longest = 0.0
     for plane in mask:
-        box = bounding_box(plane)
-        if box is None:
-            continue
-        height, width = (
-            (part.stop - part.start) * mm for part, mm in zip(box, spacing, strict=True)
-        )
-        if np.hypot(height, width) > longest:
-            longest = max(longest, _diameter(_corners(plane[box]) * spacing))
+        parts, _ = ndimage.label(plane, FULL_CONNECTIVITY[1])
+        for number, box in enumerate(ndimage.find_objects(parts), start=1):
+            sides = [(side.stop - side.start) * mm for side, mm in zip(box, spacing, strict=True)]
+            if np.hypot(*sides) > longest:
+                corners = _corners(parts[box] == number) * spacing
+                longest = max(longest, _diameter(corners))
     return longest
 
 
