@@ -152,6 +152,32 @@ def test_variable_spacing_is_interpolated_with_a_warning(tmp_path):
     np.testing.assert_allclose(volume.voxels, fine + 20 * steps[:, None, None], atol=2)
 
 
+def test_slices_of_growing_thickness_leave_no_gap(tmp_path, slices):
+    """Thin slices of the skull's base, thick ones above it, as many scanners were set."""
+    heights, thickness = [0, 2.5, 5, 7.5, 10, 16.25, 26.25, 36.25, 46.25], [2.5] * 5 + [10] * 4
+    for index, z in enumerate(heights):
+        write_slices(
+            tmp_path,
+            slices[index : index + 1],
+            axial(z),
+            names=[f"{index}"],
+            SliceThickness=str(thickness[index]),
+        )
+    assert "between 2.50 and 10.00 mm apart" in read_volume(tmp_path).warnings[0]
+
+
+def test_thick_slices_do_not_hide_a_gap(tmp_path, slices):
+    heights = [0, 1, 2, 3, 4, 12, 13, 14, 15]
+    write_slices(tmp_path, slices, axial(*heights), SliceThickness="5")
+    assert "no slices for 8.0 mm after slice 5 of 9" in refusal(tmp_path)
+
+
+def test_slices_in_no_order_are_refused(tmp_path, slices):
+    heights = [0, 0.1, 0.2, 0.3, 5, 5.1, 5.2, 9, 13]
+    write_slices(tmp_path, slices, axial(*heights), SliceThickness="5")
+    assert "in no order" in refusal(tmp_path)
+
+
 def blob(lps: NDArray[np.float64]) -> NDArray[np.float64]:
     """A smooth off-centre body in air."""
     distance = np.linalg.norm((lps - (2.0, -4.0, 42.0)) / (6.0, 7.0, 9.0), axis=-1)

@@ -33,7 +33,7 @@ MAXIMUM_BRIDGE = 2.5
 """Gap, in slices, that may be interpolated: one missing slice leaves a gap of two."""
 
 MAXIMUM_BRIDGE_MM = 10.0
-"""No gap wider than this is interpolated, unless the slices are that thick themselves."""
+"""No gap wider than this is interpolated, unless the slices are so thick that they fill it."""
 
 MAXIMUM_PLANES = 4
 """Planes of the grid for every slice; more means slices bunched without any order."""
@@ -222,17 +222,17 @@ def _check_gaps(
     Raises:
         InputError: a gap is too wide.
     """
-    for index, gap in enumerate(np.diff(distances)):
-        pair = (slices[index].thickness, slices[index + 1].thickness)
-        pitch = max(typical, min(thickness or 0.0 for thickness in pair))
-        if gap > max(1.1 * pitch, min(MAXIMUM_BRIDGE * pitch, MAXIMUM_BRIDGE_MM + 0.1)):
+    gaps = np.diff(distances)
+    bridged = min(MAXIMUM_BRIDGE * typical, MAXIMUM_BRIDGE_MM)
+    for index, gap in enumerate(gaps):
+        thickness = sum(part.thickness or 0.0 for part in slices[index : index + 2]) / 2
+        if gap > 1.01 * max(typical, thickness, bridged):
             raise InputError(
                 f"{name}: no slices for {gap:.1f} mm after slice {index + 1} of {len(slices)},"
                 f" expected one every {typical:.2f} mm; tissue would have to be invented; export"
                 " the whole series again"
             )
     if distances[-1] > MAXIMUM_PLANES * len(distances) * typical:
-        gaps = np.diff(distances)
         raise InputError(
             f"{name}: slices lie between {gaps.min():.2f} and {gaps.max():.2f} mm apart in no"
             " order, expected even spacing; export one reconstruction only"
