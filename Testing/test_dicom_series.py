@@ -11,7 +11,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.reading import read_volume
 from TumorSegLib.volume import Volume
 
-pytest.importorskip("pydicom", reason="the tests write their DICOM files with pydicom")
+pydicom = pytest.importorskip("pydicom", reason="the tests write their DICOM files with pydicom")
 
 from dicom_writing import header_of, write_frames, write_slices
 
@@ -346,6 +346,18 @@ def test_frames_of_one_file_are_sorted(tmp_path):
     np.testing.assert_array_equal(volume.voxels, frames - 1024)
     assert volume.grid.spacing == pytest.approx((0.7, 0.8, 2))
     assert volume.grid.origin == (-10, -20, 30)
+
+
+def test_frames_with_different_rescaling_are_refused(tmp_path):
+    path = tmp_path / "enhanced.dcm"
+    write_frames(path, np.zeros((3, ROWS, COLUMNS), np.int16), even(3))
+    header = pydicom.dcmread(path)
+    rescaling = pydicom.Dataset()
+    rescaling.RescaleSlope, rescaling.RescaleIntercept = 2, 0
+    frame = header.PerFrameFunctionalGroupsSequence[1]
+    frame.PixelValueTransformationSequence = [rescaling]
+    header.save_as(path)
+    assert "different rescaling" in refusal(tmp_path)
 
 
 def test_frames_of_one_file_need_pydicom(tmp_path, monkeypatch):

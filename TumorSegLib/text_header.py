@@ -113,7 +113,7 @@ class TextHeader:
     def _compressed_here(self) -> bool:
         return (
             self.fields.get("encoding") in ("gzip", "gz")
-            and not self.fields.keys() & {"data file", "datafile"}
+            and not self.fields.keys() & {"data file", "datafile", "line skip", "lineskip"}
         ) or (
             self.fields.get("compresseddata") == "true"
             and self.fields.get("elementdatafile") == "local"
