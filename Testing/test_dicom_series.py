@@ -11,8 +11,9 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.reading import read_volume
 from TumorSegLib.volume import Volume
 
-pydicom = pytest.importorskip("pydicom", reason="the tests write their DICOM files with pydicom")
+pytest.importorskip("pydicom", reason="the tests write their DICOM files with pydicom")
 
+import pydicom
 from dicom_writing import header_of, write_frames, write_slices
 
 ROWS, COLUMNS = 24, 20
