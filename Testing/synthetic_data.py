@@ -93,7 +93,8 @@ def write_png(folder: Path, count: int) -> Path:
             Image.fromarray(grey[z]).save(case / f"{2 * z}.png")
             Image.fromarray(label[z]).save(case / f"{2 * z}_mask.png")
         groups[str(index)] = {"group": "0-1" if index < 2 else str(index), "fold": index % 2}
-    groups["1"]["fold"] = 0
+    if count > 1:
+        groups["1"]["fold"] = 0
     (folder / "volumes.json").write_text(json.dumps(groups))
     return folder
 

@@ -264,17 +264,6 @@ class TrainingConfig:
         model, settings = self.model, self.optimisation
         if model.network is None:
             raise ValueError("model.network is missing; only single networks are trained")
-        needed = {
-            "in_channels": model.input.network_channels,
-            "out_channels": model.output_channels,
-        }
-        for name, expected in needed.items():
-            found = model.network.arguments.get(name)
-            if found != expected:
-                raise ValueError(
-                    f"model.network.arguments.{name} is {found}, channels and labels ask for"
-                    f" {expected}"
-                )
         fitting = losses_for(model)
         if settings.loss not in fitting:
             raise ValueError(

@@ -59,7 +59,7 @@ def evaluation_page(evaluations: Sequence[Evaluation], title: str) -> str:
 NOTE = (
     '<p class="note">Figures are means over patients on the original voxel grid, with 95 %'
     " intervals from a bootstrap over patients. Distances are undefined, and left out, where one"
-    f" side has nothing. A lesion counts as found when {DETECTED_SHARE:.0%} of its volume is marked. Pixel"
+    f" side has nothing. A lesion counts as found when {DETECTED_SHARE:.0%} of it is marked. Pixel"
     " accuracy says little: an answer without any structure comes close to 1.</p>"
 )
 

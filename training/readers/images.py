@@ -1,8 +1,9 @@
-"""Volumes and label maps as SimpleITK reads them, for the readers of data sets."""
+"""Volumes and label maps as files, for the readers of data sets."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from training.labelling import model_values
 from TumorSegLib.errors import InputError
 from TumorSegLib.grid import Grid
 from TumorSegLib.itk import grid_of_image
-from TumorSegLib.volume import Volume
+from TumorSegLib.quiet import quiet_stderr
+from TumorSegLib.reading import read_volume
+from TumorSegLib.reading.image_file import FORMATS
 
 
 def grid_of_file(path: Path) -> Grid:
@@ -26,46 +29,50 @@ def grid_of_file(path: Path) -> Grid:
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
-        reader.ReadImageInformation()
+        with quiet_stderr():
+            reader.ReadImageInformation()
     except RuntimeError:
         raise InputError(f"{path.name}: cannot be read as an image") from None
-    if reader.GetDimension() != 3:
-        raise InputError(f"{path.name}: found {reader.GetDimension()} axes, expected 3")
-    return grid_of_image(reader, path.name)
+    return _grid(reader, path.name)
 
 
-def read_image(path: Path) -> tuple[NDArray[Any], Grid]:
-    """Return the array (z, y, x) of an image file and its grid.
+def read_labelmap(path: Path) -> tuple[NDArray[Any], Grid]:
+    """Return the array (z, y, x) of a label map, which may be background alone, and its grid.
 
     Raises:
-        InputError: it cannot be read or is not 3-D.
+        InputError: it cannot be read, is cut off, or is not 3-D.
     """
+    file_format = next((f for end, f in FORMATS.items() if path.name.lower().endswith(end)), None)
+    if file_format is None:
+        raise InputError(f"{path.name}: unknown ending, expected {', '.join(FORMATS)}")
     try:
-        image = sitk.ReadImage(str(path))
+        with quiet_stderr():
+            file_format.header.read(path).check()
+            image = sitk.ReadImage(str(path))
     except RuntimeError:
         raise InputError(f"{path.name}: cannot be read as an image; it may be cut off") from None
-    if image.GetDimension() != 3:
-        raise InputError(f"{path.name}: found {image.GetDimension()} axes, expected 3")
-    return sitk.GetArrayFromImage(image), grid_of_image(image, path.name)
+    return sitk.GetArrayFromImage(image), _grid(image, path.name)
 
 
-def read_series(folder: Path) -> tuple[NDArray[Any], Grid]:
+def read_mask_series(folder: Path) -> tuple[NDArray[Any], Grid]:
     """Return the array (z, y, x) of the one DICOM series in `folder` and its grid.
 
     Raises:
         InputError: there is no or more than one series, or it cannot be read.
     """
-    identifiers = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    if len(identifiers) != 1:
-        raise InputError(f"{folder.name}: found {len(identifiers)} DICOM series, expected one")
-    reader = sitk.ImageSeriesReader()
-    names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), identifiers[0])
-    reader.SetFileNames(names)
-    try:
-        image = reader.Execute()
-    except RuntimeError:
-        raise InputError(f"{folder.name}: its DICOM files cannot be read") from None
-    return sitk.GetArrayFromImage(image), grid_of_image(image, folder.name)
+    with quiet_stderr():
+        identifiers = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+        if len(identifiers) != 1:
+            raise InputError(f"{folder.name}: found {len(identifiers)} DICOM series, expected one")
+        reader = sitk.ImageSeriesReader()
+        reader.SetFileNames(
+            sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), identifiers[0])
+        )
+        try:
+            image = reader.Execute()
+        except RuntimeError:
+            raise InputError(f"{folder.name}: its DICOM files cannot be read") from None
+    return sitk.GetArrayFromImage(image), _grid(image, folder.name)
 
 
 def decode_files(
@@ -80,13 +87,14 @@ def decode_files(
     Raises:
         InputError: a file cannot be read, or its shape is not that of the label map.
     """
-    labelmap = model_values(read_image(annotation)[0], reading, name, structures)
+    labelmap = model_values(read_labelmap(annotation)[0], reading, name, structures)
     decoded = {}
     for channel, path in volumes.items():
-        voxels, grid = read_image(path)
-        if voxels.shape != labelmap.shape:
-            raise InputError(f"{name}: {mismatch(path, voxels.shape, annotation, labelmap.shape)}")
-        decoded[channel] = Volume(voxels, grid, reading.modality, path.name)
+        volume = read_volume(path)
+        if volume.voxels.shape != labelmap.shape:
+            shape = volume.voxels.shape
+            raise InputError(f"{name}: {mismatch(path, shape, annotation, labelmap.shape)}")
+        decoded[channel] = replace(volume, modality=reading.modality)
     return Annotated(decoded, labelmap)
 
 
@@ -97,3 +105,9 @@ def mismatch(path: Path, shape: tuple[int, ...], other: Path, expected: tuple[in
 
 def _by(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape[::-1]))
+
+
+def _grid(image: sitk.Image | sitk.ImageFileReader, name: str) -> Grid:
+    if image.GetDimension() != 3:
+        raise InputError(f"{name}: found {image.GetDimension()} axes, expected 3")
+    return grid_of_image(image, name)

@@ -7,17 +7,17 @@ the liver. They are painted in the order of `data.labels`, so that later ones sh
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from training.case import Annotated, Case, CaseList, Reading, Unusable
 from training.labelling import LabelError, value_of
-from training.readers.images import read_series
+from training.readers.images import read_mask_series
 from TumorSegLib.errors import InputError
-from TumorSegLib.volume import Volume
+from TumorSegLib.reading import read_volume
 
 DEFAULT_LABELS = {"liver": 1, "livertumo*": 2}
 
@@ -71,14 +71,11 @@ def _files(folder: Path) -> tuple[Path, ...]:
 def _decode(
     name: str, scan: Path, structures: tuple[tuple[Path, int], ...], channel: str
 ) -> Annotated:
-    voxels, grid = read_series(scan)
-    labelmap = np.zeros(voxels.shape, np.uint8)
+    volume = replace(read_volume(scan), modality="CT", name=name)
+    labelmap = np.zeros(volume.voxels.shape, np.uint8)
     for folder, value in structures:
-        mask, mask_grid = read_series(folder)
-        if not mask_grid.same_as(grid, tolerance_mm=0.1):
+        mask, mask_grid = read_mask_series(folder)
+        if not mask_grid.same_as(volume.grid, tolerance_mm=0.1):
             raise InputError(f"{name}: {folder.name} lies on another grid than the CT")
         labelmap[mask > 0] = value
-    return Annotated({channel: Volume(voxels, grid, "CT", name)}, labelmap)
-
-
-sitk.ProcessObject.SetGlobalWarningDisplay(False)  # GDCM complains about IRCAD's empty fields
+    return Annotated({channel: volume}, labelmap)

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from synthetic_data import (
+    SHAPE,
+    ball_case,
+    write_ircad,
+    write_kaggle,
+    write_lits,
+    write_nnunet,
+    write_png,
+)
+
+from training.case import Case, CaseList, Reading
+from training.labelling import LabelError, model_values
+from training.readers import read_cases
+from TumorSegLib.errors import InputError
+from TumorSegLib.grid import Grid
+from TumorSegLib.itk import image_of
+from TumorSegLib.specification import Channel
+
+CT = Reading((Channel("ct", "CT"),), (1, 2, 3), modality="CT")
+MR = Reading(
+    (Channel("flair", "FLAIR"), Channel("t1", "T1", "flair"), Channel("t1c", "T1c", "flair")),
+    (1,),
+    modality="MR",
+)
+
+
+def by_name(found: CaseList) -> dict[str, Case]:
+    return {case.name: case for case in found.cases}
+
+
+def reasons(found: CaseList) -> dict[str, str]:
+    return {item.name: item.reason for item in found.unusable}
+
+
+def test_kaggle_gives_three_sequences_and_the_mask(tmp_path: Path) -> None:
+    found = read_cases(write_kaggle(tmp_path, 2), "kaggle_3m", MR)
+    assert [case.patient for case in found.cases] == [
+        "TCGA_XX_0000_19990101",
+        "TCGA_XX_0001_19990101",
+    ]
+    content = found.cases[1].decode()
+    assert set(content.volumes) == {"flair", "t1", "t1c"}
+    np.testing.assert_array_equal(content.labelmap, ball_case(1)[1])
+    flair, t1 = content.volumes["flair"].voxels, content.volumes["t1"].voxels
+    assert (t1 == flair // 2).all()
+
+
+def test_kaggle_lists_what_cannot_be_paired(tmp_path: Path) -> None:
+    folder = write_kaggle(tmp_path, 2)
+    (folder / "TCGA_XX_0000_19990101" / "TCGA_XX_0000_19990101_3_mask.tif").unlink()
+    (folder / "empty").mkdir()
+    found = read_cases(folder, "kaggle_3m", MR)
+    assert reasons(found) == {
+        "TCGA_XX_0000_19990101": "slices without partner: 3",
+        "empty": "no slices",
+    }
+    assert len(found.cases) == 1
+
+
+def test_kaggle_names_the_file_that_is_cut_off(tmp_path: Path) -> None:
+    folder = write_kaggle(tmp_path, 1)
+    path = next(folder.glob("*/*_5.tif"))
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(InputError, match=path.name):
+        read_cases(folder, "kaggle_3m", MR).cases[0].decode()
+
+
+def test_ircad_merges_tumours_and_keeps_cysts_apart(tmp_path: Path) -> None:
+    names = ["liver", "livertumor01", "livertumor02", "liverkyst", "bone"]
+    folder = write_ircad(tmp_path, {"3Dircadb1.1": names})
+    reading = Reading(
+        CT.channels, (1, 2, 3), {"liver": 1, "livertumor*": 2, "liver*yst*": 3}, modality="CT"
+    )
+    labelmap = read_cases(folder, "3Dircadb1", reading).cases[0].decode().labelmap
+    assert np.unique(labelmap).tolist() == [0, 1, 2, 3]
+    one_structure = 2 * 3 * 4
+    assert (labelmap == 2).sum() == 2 * one_structure
+    assert (labelmap == 3).sum() == one_structure
+    assert (labelmap == 1).sum() == 6 * 32 * 32 - 3 * one_structure
+
+
+def test_ircad_leaves_stray_folders_alone_and_lists_short_masks(tmp_path: Path) -> None:
+    folder = write_ircad(tmp_path, {"3Dircadb1.1": ["liver", "check"], "3Dircadb1.2": ["liver"]})
+    stray = sorted((folder / "3Dircadb1.1" / "MASKS_DICOM" / "check").iterdir())
+    for path in stray[1:]:
+        path.unlink()
+    next((folder / "3Dircadb1.2" / "MASKS_DICOM" / "liver").iterdir()).unlink()
+    found = read_cases(folder, "3Dircadb1", CT)
+    assert list(by_name(found)) == ["3Dircadb1.1"]
+    assert found.cases[0].decode().labelmap.any()
+    assert reasons(found) == {"3Dircadb1.2": "the CT has 8 slices, but liver 7"}
+
+
+def test_ircad_as_published(shared: Path) -> None:
+    folder = shared / "data" / "ircad"
+    found = read_cases(folder, "3Dircadb1", CT)
+    if not found.cases:
+        pytest.skip("the masks are packed")
+    assert found.cases[0].decode().labelmap.max() == 2
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nrrd"])
+def test_nnunet_reads_its_file_endings(tmp_path: Path, ending: str) -> None:
+    found = read_cases(write_nnunet(tmp_path, 2, ending=ending), "nnunet", CT)
+    content = found.cases[1].decode()
+    image, label = ball_case(1)
+    np.testing.assert_array_equal(content.labelmap, label)
+    np.testing.assert_array_equal(content.volumes["ct"].voxels, image)
+    assert content.volumes["ct"].grid.spacing == (1.5, 1.5, 3.0)
+
+
+def test_nnunet_finds_channels_by_name_in_any_order(tmp_path: Path) -> None:
+    folder = write_nnunet(tmp_path, 1)
+    grid = Grid(SHAPE, (1.5, 1.5, 3.0), (-10.0, 20.0, 5.0))
+    t1 = np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE)
+    sitk.WriteImage(image_of(t1, grid), str(folder / "imagesTr" / "BALL_000_0001.nii.gz"))
+    content = json.loads((folder / "dataset.json").read_text())
+    content["channel_names"] = {"0": "flair", "1": "T1"}
+    (folder / "dataset.json").write_text(json.dumps(content))
+    volumes = read_cases(folder, "nnunet", MR).cases[0].decode().volumes
+    assert set(volumes) == {"flair", "t1"}
+    np.testing.assert_array_equal(volumes["t1"].voxels, t1)
+
+
+def test_nnunet_lists_unpaired_and_misshaped_cases(tmp_path: Path) -> None:
+    folder = write_nnunet(tmp_path, 4)
+    (folder / "labelsTr" / "BALL_000.nii.gz").unlink()
+    (folder / "imagesTr" / "BALL_001_0000.nii.gz").unlink()
+    small = image_of(np.zeros((4, 48, 48), np.uint8), Grid((4, 48, 48), (1.5, 1.5, 3.0)))
+    sitk.WriteImage(small, str(folder / "labelsTr" / "BALL_002.nii.gz"))
+    (folder / "labelsTr" / "BALL_003.nii.gz").write_text("not an image")
+    found = read_cases(folder, "nnunet", CT)
+    assert not found.cases
+    assert reasons(found) == {
+        "BALL_000": "no label map in labelsTr",
+        "BALL_001": "no image of channel 0000 in imagesTr",
+        "BALL_002": "BALL_002_0000.nii.gz has shape 48x48x8, BALL_002.nii.gz 48x48x4",
+        "BALL_003": "BALL_003.nii.gz: cannot be read as an image",
+    }
+
+
+def test_nnunet_needs_its_dataset_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"dataset\.json"):
+        read_cases(tmp_path, "nnunet", CT)
+
+
+def test_lits_pairs_volumes_and_segmentations(tmp_path: Path) -> None:
+    folder = write_lits(tmp_path, 3)
+    (folder / "batch1" / "segmentation-2.nii").unlink()
+    found = read_cases(folder, "lits", CT)
+    assert list(by_name(found)) == ["volume-0", "volume-1"]
+    np.testing.assert_array_equal(found.cases[0].decode().labelmap, ball_case(0)[1])
+    assert reasons(found) == {"volume-2": "no segmentation"}
+
+
+def test_pictures_become_hounsfield_units_and_groups_patients(tmp_path: Path) -> None:
+    reading = Reading(
+        CT.channels, (1, 2), spacing=(1.1, 1.1, 2.0), window=(-40.0, 160.0), modality="CT"
+    )
+    found = read_cases(write_png(tmp_path, 3), "png_pairs", reading)
+    assert [case.patient for case in found.cases] == ["0-1", "0-1", "2"]
+    image, label = ball_case(0)
+    content = found.cases[0].decode()
+    np.testing.assert_array_equal(content.labelmap, label)
+    np.testing.assert_allclose(
+        content.volumes["ct"].voxels, np.clip(image, -40, 160), atol=200 / 255
+    )
+    assert content.volumes["ct"].grid.spacing == (1.1, 1.1, 2.0)
+
+
+def test_pictures_need_a_spacing(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"data\.spacing"):
+        read_cases(write_png(tmp_path, 1), "png_pairs", CT)
+
+
+def test_unknown_label_values_are_named(tmp_path: Path) -> None:
+    folder = write_nnunet(tmp_path, 1)
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[0, 0, :3] = (1, 7, 9)
+    grid = Grid(SHAPE, (1.5, 1.5, 3.0))
+    sitk.WriteImage(image_of(labels, grid), str(folder / "labelsTr" / "BALL_000.nii.gz"))
+    with pytest.raises(LabelError, match=r"BALL_000: label values 7, 9 .*\(1, 2, 3\)"):
+        read_cases(folder, "nnunet", CT).cases[0].decode()
+
+
+def test_labels_are_mapped_by_number_name_and_pattern() -> None:
+    annotation = np.array([0, 1, 2, 3, 4])
+    names = {1: "liver", 2: "tumor left", 3: "tumor right", 4: "artefact"}
+    reading = Reading(CT.channels, (1, 2), {"liver": 1, "tumor*": 2, "4": 0})
+    assert model_values(annotation, reading, "case", names).tolist() == [0, 1, 2, 2, 0]
+    with pytest.raises(LabelError, match=r"4 \(artefact\)"):
+        model_values(annotation, Reading(CT.channels, (1, 2), {"[123]": 1}), "case", names)
+
+
+def test_fractions_are_no_labels() -> None:
+    with pytest.raises(InputError, match="fractions"):
+        model_values(np.array([0.5]), CT, "case")
+
+
+def test_unknown_layouts_and_folders_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"'brats'.*kaggle_3m"):
+        read_cases(tmp_path, "brats", CT)
+    with pytest.raises(InputError, match="no such folder"):
+        read_cases(tmp_path / "nothing", "nnunet", CT)

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from synthetic_data import write_config, write_nnunet
+
+from training.augmentation import augmentation
+from training.case import Annotated
+from training.config import Augmentation, TrainingConfig, read_config
+from training.datasets import select_cases
+from training.oblique import oblique_slice, plane_positions
+from training.sampling import Draw
+from training.slice_cache import CachedCase, fill_cache, open_cache
+from training.slices import Slices, targets
+from TumorSegLib.specification import Label, Network
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> TrainingConfig:
+    return read_config(write_config(tmp_path, write_nnunet(tmp_path / "data", 4)))
+
+
+def cached(images: NDArray[np.uint8], masks: NDArray[np.uint8], z_mm: float) -> CachedCase:
+    return CachedCase("c", "p", images, masks, (z_mm, 1.0, 1.0), masks.any(axis=(1, 2)))
+
+
+def test_the_second_start_decodes_nothing(config: TrainingConfig, tmp_path: Path) -> None:
+    cases = select_cases(config).training
+    first = fill_cache(cases, config.model.input, tmp_path / "cache")
+    assert len(first.cases) == len(cases)
+
+    def decode() -> Annotated:
+        raise AssertionError("decoded again")
+
+    again = fill_cache(
+        [replace(case, decode=decode) for case in cases], config.model.input, tmp_path / "cache"
+    )
+    assert len(again.cases) == len(cases)
+    opened = open_cache(cases, config.model.input, tmp_path / "cache")
+    assert all(isinstance(case.images, np.memmap) for case in opened)
+    assert opened[0].spacing_zyx == (3.0, 1.5, 1.5)
+
+
+def test_changed_files_and_changed_preparation_are_decoded_again(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    case = select_cases(config).training[0]
+    folder = tmp_path / "cache"
+    fill_cache([case], config.model.input, folder)
+    case.files[0].touch()
+    assert not open_cache([case], config.model.input, folder)
+    fill_cache([case], config.model.input, folder)
+    other = replace(config.model.input, context=1)
+    assert not open_cache([case], other, folder)
+
+
+def test_a_corrupt_case_is_listed_and_the_others_go_on(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    cases = select_cases(config).training
+    path = cases[0].files[0]
+    path.write_bytes(path.read_bytes()[:900])
+    found = fill_cache(cases, config.model.input, tmp_path / "cache")
+    assert len(found.cases) == len(cases) - 1
+    assert found.unusable[0].name == cases[0].name
+    assert path.name in found.unusable[0].reason
+
+
+def test_a_full_disk_while_caching_keeps_what_is_whole(tmp_path: Path) -> None:
+    write_config(tmp_path, write_nnunet(tmp_path / "data", 2))
+    script = f"""
+import resource, sys
+from pathlib import Path
+from training.config import read_config
+from training.datasets import select_cases
+from training.slice_cache import fill_cache
+from TumorSegLib.errors import OutputError
+config = read_config(Path({str(tmp_path / "ball.toml")!r}), ["data.folds=2"])
+case, = select_cases(config).training
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    fill_cache([case], config.model.input, Path({str(tmp_path / "cache")!r}))
+except OutputError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert "while caching BALL_00" in done.stdout
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_an_untilted_plane_is_the_axial_slice() -> None:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (9, 2, 20, 24), np.uint8)
+    masks = random.integers(0, 3, (9, 20, 24), np.uint8)
+    case = cached(images, masks, 5.0)
+    image, mask = oblique_slice(case, 4, (0.0, 0.0), context=1)
+    expected = images[3:6].transpose(1, 0, 2, 3).reshape(6, 20, 24) / 255
+    np.testing.assert_allclose(image, expected, atol=1e-5)
+    np.testing.assert_array_equal(mask[0], masks[4])
+
+
+def test_a_tilted_plane_passes_through_higher_slices() -> None:
+    z = np.arange(21, dtype=np.uint8)[:, None, None, None] * 10
+    images = np.broadcast_to(z, (21, 1, 31, 31)).copy()
+    case = cached(images, np.zeros((21, 31, 31), np.uint8), 2.0)
+    tilt = np.radians(30)
+    image, _ = oblique_slice(case, 10, (tilt, 0.0), context=0)
+    rise_mm = np.sin(tilt) * 10  # ten pixels of 1 mm below the centre
+    assert float(image[0, 25, 15]) * 255 == pytest.approx(100 + rise_mm / 2.0 * 10, abs=0.1)
+    assert float(image[0, 15, 15]) * 255 == pytest.approx(100, abs=0.1)
+
+
+def test_oblique_planes_keep_distances() -> None:
+    positions = plane_positions((30, 40, 40), (3.0, 1.0, 1.0), 15, (0.3, -0.2), 1)
+    millimetres = positions * np.array([3.0, 1.0, 1.0])
+    down = np.linalg.norm(millimetres[:, 1:] - millimetres[:, :-1], axis=-1)
+    across = np.linalg.norm(millimetres[:, :, 1:] - millimetres[:, :, :-1], axis=-1)
+    parallel = np.linalg.norm(millimetres[1:] - millimetres[:-1], axis=-1)
+    np.testing.assert_allclose(down, 1.0)
+    np.testing.assert_allclose(across, 1.0)
+    np.testing.assert_allclose(parallel, 3.0)
+
+
+EVERYTHING = Augmentation(
+    rotate=25, scale=0.2, shear=0.1, shift=0.1, elastic=0.03, flip=True, gain=0.2, bias=0.1,
+    gamma=0.3, noise=0.03, blur=1.0, bias_field=0.3,
+)  # fmt: skip
+
+
+def test_image_and_mask_move_together(config: TrainingConfig) -> None:
+    geometric = replace(
+        EVERYTHING, gain=0.0, bias=0.0, gamma=0.0, noise=0.0, blur=0.0, bias_field=0.0
+    )
+    changes = augmentation(geometric, config.model.input, 64)
+    mask = torch.zeros(1, 64, 64)
+    mask[0, 20:34, 26:44] = 1
+    overlaps = []
+    for seed in range(40):
+        changes.seed(seed)
+        changed = changes({"image": mask.clone(), "mask": mask.clone()})
+        image, moved = changed["image"] > 0.5, changed["mask"] > 0.5
+        overlaps.append(2 * (image & moved).sum() / (image.sum() + moved.sum()))
+        assert set(torch.unique(changed["mask"]).tolist()) <= {0.0, 1.0}
+    assert min(overlaps) > 0.93
+
+
+def test_a_seed_repeats_every_change(config: TrainingConfig) -> None:
+    changes = augmentation(EVERYTHING, config.model.input, 48)
+    image = torch.rand(1, 48, 48)
+
+    def changed(seed: int) -> torch.Tensor:
+        changes.seed(seed)
+        return torch.as_tensor(changes({"image": image.clone(), "mask": image > 0.5})["image"])
+
+    results = [changed(seed) for seed in range(6)]
+    for seed in reversed(range(6)):
+        torch.testing.assert_close(changed(seed), results[seed], rtol=0, atol=0)
+    assert len({float(result.sum()) for result in results}) > 4
+
+
+def test_slices_are_the_same_whatever_was_drawn_before(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    cases = select_cases(config).training
+    fill_cache(cases, config.model.input, tmp_path / "cache")
+    opened = open_cache(cases, config.model.input, tmp_path / "cache")
+
+    def slices() -> Slices:
+        changes = augmentation(EVERYTHING, config.model.input, 48)
+        return Slices(
+            opened, config.model, transform=changes, oblique_degrees=20, oblique_share=0.5
+        )
+
+    one, other = slices(), slices()
+    for place in range(8):
+        other[Draw(place, place)]
+    for place in (5, 2):
+        for left, right in zip(one[Draw(place, 99)], other[Draw(place, 99)], strict=True):
+            torch.testing.assert_close(left, right, rtol=0, atol=0)
+
+
+def test_targets_of_each_kind(config: TrainingConfig) -> None:
+    ball = config.model.labels[0]
+    inner = Label(2, "Core", ball.colour, ball.category, ball.type)
+    outer = replace(ball, includes=(2,))
+    network = Network("U-Net", {"in_channels": 1, "out_channels": 2})
+    model = replace(config.model, labels=(outer, inner), network=network)
+    mask = torch.tensor([[0.0, 1.0, 2.0]])
+    assert targets(mask, model).tolist() == [[[0, 1, 1]], [[0, 0, 1]]]
+    three = Network("U-Net", {"in_channels": 1, "out_channels": 3})
+    softmax = replace(model, activation="softmax", network=three)
+    assert targets(mask, softmax).tolist() == [[[1, 0, 0]], [[0, 1, 0]], [[0, 0, 1]]]
+    detection = replace(model, task="detection")
+    assert targets(mask, detection).tolist() == [1, 1]
+    assert targets(mask.clamp(max=1), detection).tolist() == [1, 0]

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.sampling import EpochSampler, draw_weights
+from training.splits import folds_of
+from TumorSegLib.errors import InputError
+
+
+def test_drawn_folds_share_out_every_patient_once() -> None:
+    patients = [f"p{index}" for index in range(13)]
+    folds = folds_of(5, patients)
+    assert sorted(patient for fold in folds.values() for patient in fold) == sorted(patients)
+    assert {len(fold) for fold in folds.values()} == {2, 3}
+    assert folds_of(5, reversed(patients)) == folds
+
+
+def test_fewer_patients_than_folds_is_an_error() -> None:
+    with pytest.raises(InputError, match="5 folds of 2 patients"):
+        folds_of(5, ["a", "b", "a"])
+
+
+def test_folds_of_groups_keep_a_patients_cases_together(tmp_path: Path) -> None:
+    path = tmp_path / "volumes.json"
+    path.write_text(
+        json.dumps(
+            {
+                "7": {"group": "7-8", "fold": 1},
+                "8": {"group": "7-8", "fold": 1},
+                "9": {"group": "9", "fold": 0},
+            }
+        )
+    )
+    assert folds_of(str(path), ["7-8", "9"]) == {"fold0": {"9"}, "fold1": {"7-8"}}
+
+
+def test_a_patient_in_two_folds_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "folds.json"
+    path.write_text(json.dumps({"fold0": ["a"], "fold1": ["a", "b"]}))
+    with pytest.raises(InputError, match="patient a is in fold0 and in fold1"):
+        folds_of(str(path), ["a", "b"])
+
+
+def test_folds_without_anybody_in_the_data_set_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "folds.json"
+    path.write_text(json.dumps({"fold0": ["a"], "fold1": ["b"]}))
+    with pytest.raises(InputError, match="none for fold1"):
+        folds_of(str(path), ["a"])
+
+
+def test_draws_have_the_wanted_shares() -> None:
+    foreground = np.arange(1000) % 10 == 0
+    synthetic = np.arange(1000) >= 800
+    weights = draw_weights(foreground, 0.6, synthetic, 0.25)
+    places = np.array([draw.place for draw in EpochSampler(weights, 1000, 20000, seed=1)])
+    assert foreground[places].mean() == pytest.approx(0.6, abs=0.02)
+    assert synthetic[places].mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_without_shares_every_slice_is_drawn_once() -> None:
+    nothing = np.zeros(50, np.bool_)
+    assert draw_weights(nothing, None, nothing, 0.0) is None
+    assert sorted(draw.place for draw in EpochSampler(None, 50, 50, seed=1)) == list(range(50))
+
+
+def test_processes_share_one_epoch_and_epochs_differ() -> None:
+    whole = EpochSampler(None, 40, 40, seed=3)
+    parts = [EpochSampler(None, 40, 40, seed=3, rank=rank, processes=2) for rank in range(2)]
+    for sampler in (whole, *parts):
+        sampler.set_epoch(4)
+    draws = list(whole)
+    assert list(parts[0]) == draws[::2]
+    assert list(parts[1]) == draws[1::2]
+    whole.set_epoch(5)
+    assert list(whole) != draws
