@@ -9,7 +9,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.file_path import readable
+from TumorSegLib.reading.file_path import readable
 
 SLICE_CLASSES = frozenset(
     f"1.2.840.10008.5.1.4.1.1.{suffix}"

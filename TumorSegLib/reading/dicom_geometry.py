@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.slice_stack import SliceGeometry
+from TumorSegLib.reading.slice_stack import SliceGeometry
 
 SAME_DIRECTION = 1e-3
 """Direction cosines that differ by less than this are the same."""

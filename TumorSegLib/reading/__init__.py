@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from TumorSegLib.dicom_series import read_series
 from TumorSegLib.errors import InputError
-from TumorSegLib.file_path import readable
-from TumorSegLib.image_file import read_image_file
 from TumorSegLib.quiet import quiet_stderr
+from TumorSegLib.reading.dicom_series import read_series
+from TumorSegLib.reading.file_path import readable
+from TumorSegLib.reading.image_file import read_image_file
 from TumorSegLib.volume import Volume
 
 

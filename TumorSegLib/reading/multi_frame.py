@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from TumorSegLib.dicom_files import DicomFile
-from TumorSegLib.dicom_geometry import slice_geometry
 from TumorSegLib.errors import InputError
-from TumorSegLib.slice_stack import SliceGeometry
+from TumorSegLib.reading.dicom_files import DicomFile
+from TumorSegLib.reading.dicom_geometry import slice_geometry
+from TumorSegLib.reading.slice_stack import SliceGeometry
 
 
 def frame_geometries(file: DicomFile) -> list[SliceGeometry]:

@@ -16,10 +16,10 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from TumorSegLib.dicom_files import DicomFile, list_dicom
-from TumorSegLib.dicom_geometry import SAME_DIRECTION, slice_geometry
 from TumorSegLib.errors import InputError
-from TumorSegLib.slice_stack import SliceGeometry, slice_axes, stack_slices
+from TumorSegLib.reading.dicom_files import DicomFile, list_dicom
+from TumorSegLib.reading.dicom_geometry import SAME_DIRECTION, slice_geometry
+from TumorSegLib.reading.slice_stack import SliceGeometry, slice_axes, stack_slices
 from TumorSegLib.volume import Volume
 
 SAME_POSITION_MM = 0.01
@@ -126,7 +126,7 @@ def _slices(file: DicomFile) -> list[DicomSlice]:
         InputError: the header does not say where they lie.
     """
     if file.frames > 1:
-        from TumorSegLib.multi_frame import frame_geometries
+        from TumorSegLib.reading.multi_frame import frame_geometries
 
         geometries = frame_geometries(file)
     else:

@@ -15,8 +15,8 @@ import SimpleITK as sitk
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.itk import grid_of_image
-from TumorSegLib.nifti_header import NiftiHeader
-from TumorSegLib.text_header import TextHeader
+from TumorSegLib.reading.nifti_header import NiftiHeader
+from TumorSegLib.reading.text_header import TextHeader
 from TumorSegLib.volume import MAXIMUM_VOXELS, Volume
 
 
