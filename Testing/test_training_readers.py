@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -99,12 +100,20 @@ def test_ircad_leaves_stray_folders_alone_and_lists_short_masks(tmp_path: Path) 
     assert reasons(found) == {"3Dircadb1.2": "the CT has 8 slices, but liver 7"}
 
 
-def test_ircad_as_published(shared: Path) -> None:
-    folder = shared / "data" / "ircad"
-    found = read_cases(folder, "3Dircadb1", CT)
-    if not found.cases:
-        pytest.skip("the masks are packed")
-    assert found.cases[0].decode().labelmap.max() == 2
+@pytest.mark.slow
+def test_ircad_as_published(shared: Path, tmp_path: Path) -> None:
+    source = shared / "data" / "ircad" / "3Dircadb1.17"
+    patient = tmp_path / source.name
+    with zipfile.ZipFile(source / "MASKS_DICOM.zip") as masks:
+        masks.extractall(patient)
+    (patient / "PATIENT_DICOM").symlink_to(source / "PATIENT_DICOM")
+    content = read_cases(tmp_path, "3Dircadb1", CT).cases[0].decode()
+    grid = content.volumes["ct"].grid
+    assert grid.shape == (119, 512, 512)
+    liver_ml = (content.labelmap > 0).sum() * grid.voxel_ml
+    assert 1000 < liver_ml < 2500
+    assert content.volumes["ct"].voxels[content.labelmap == 1].mean() > 60
+    assert (content.labelmap == 2).any()
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nrrd"])
