@@ -47,8 +47,8 @@ def fetch_sample(
     try:
         content = _download(url, timeout)
     except (OSError, http.client.HTTPException) as error:
-        reason = error.reason if isinstance(error, URLError) else error
-        explain(f"{url}: cannot be downloaded: {reason}")
+        reason = str(error.reason if isinstance(error, URLError) else error)
+        explain(f"{url}: cannot be downloaded: {' '.join(reason.split())}")
         return None
     found = _checksum(content)
     if found != sha256:

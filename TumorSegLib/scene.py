@@ -41,13 +41,11 @@ def write_scene(result: SegmentationResult, path: Path) -> bool:
     volume = _add_volume(scene, result.volume)
     _add_segmentation(scene, result, volume)
     _add_views(scene, result, volume)
-    folder = path.with_name("segmentation")
+    folder = path.absolute().with_name("segmentation")
     folder.mkdir()
     if not scene.SaveSceneToSlicerDataBundleDirectory(str(folder)):
         return False
-    images = dict.fromkeys(folder.rglob("*.nrrd"), result.volume.voxels)
-    images |= dict.fromkeys(folder.rglob("*.seg.nrrd"), result.labelmap)
-    if len(images) != 2 or not all(_holds(file, voxels) for file, voxels in images.items()):
+    if not _holds(folder, result.volume.voxels) or not _holds(folder, result.labelmap):
         return False
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
         for file in sorted(folder.rglob("*")):
@@ -55,13 +53,16 @@ def write_scene(result: SegmentationResult, path: Path) -> bool:
     return True
 
 
-def _holds(file: Path, voxels: NDArray[Any]) -> bool:
-    """Tell whether an image file holds these voxels."""
-    try:
-        image = sitk.ReadImage(str(file))
-    except RuntimeError:
-        return False
-    return np.array_equal(sitk.GetArrayViewFromImage(image), voxels)
+def _holds(folder: Path, voxels: NDArray[Any]) -> bool:
+    """Tell whether an image file in `folder` holds these voxels."""
+    for file in folder.rglob("*.nrrd"):
+        try:
+            image = sitk.ReadImage(str(file))
+        except RuntimeError:
+            continue
+        if np.array_equal(sitk.GetArrayViewFromImage(image), voxels):
+            return True
+    return False
 
 
 def _add_colours(scene: Any) -> None:
@@ -147,13 +148,23 @@ def _image(voxels: NDArray[Any], *, oriented: bool) -> Any:
     from vtk import vtkImageData
     from vtk.util.numpy_support import numpy_to_vtk
 
-    native = voxels.astype(
-        np.float32 if voxels.dtype == np.float16 else voxels.dtype.newbyteorder("=")
-    )
+    native = voxels.astype(_slicer_type(voxels), copy=False)
     image = vtkOrientedImageData() if oriented else vtkImageData()
     image.SetDimensions(*voxels.shape[::-1])
     image.GetPointData().SetScalars(numpy_to_vtk(native.ravel(), deep=True))
     return image
+
+
+def _slicer_type(voxels: NDArray[Any]) -> np.dtype[Any]:
+    """Return the number type in which Slicer can keep these voxels, in the machine's byte order."""
+    if voxels.dtype == np.float16:
+        return np.dtype(np.float32)
+    if voxels.dtype.kind in "iu" and voxels.dtype.itemsize == 8:
+        smallest = np.result_type(
+            np.min_scalar_type(voxels.min()), np.min_scalar_type(voxels.max())
+        )
+        return smallest if smallest.itemsize < 8 else np.dtype(np.float64)
+    return voxels.dtype.newbyteorder("=")
 
 
 def _ijk_to_ras(grid: Grid) -> Any:

@@ -46,14 +46,17 @@ def write_segmentation(result: SegmentationResult, path: Path) -> None:
     Raises:
         OutputError: the ending is unknown, or the file cannot be written.
     """
+    from TumorSegLib.quiet import quiet_stderr
+
     ending = check_output(path)
     with whole_file(path, ending=ending) as new:
-        if ending == SCENE_ENDING:
-            from TumorSegLib.scene import write_scene
+        with quiet_stderr():
+            if ending == SCENE_ENDING:
+                from TumorSegLib.scene import write_scene
 
-            whole = write_scene(result, new)
-        else:
-            whole = _write_image(result, new, named=ending == SEGMENTATION_ENDING)
+                whole = write_scene(result, new)
+            else:
+                whole = _write_image(result, new, named=ending == SEGMENTATION_ENDING)
         if not whole:
             raise OutputError(f"{path}: cannot be written completely; is the disk full?")
 
