@@ -85,6 +85,7 @@ def boot():
     data_io.SetCacheManager(cache)
     scene.SetCacheManager(cache)
     scene.SetDataIOManager(data_io)
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
     slicer.mrmlScene = scene
     slicer.modules = SimpleNamespace(colors=Module("Colors", colours))
     for name, class_name in LOGICS.items():
@@ -98,6 +99,7 @@ def boot():
     slicer.app = Application(application_logic, folder)
     slicer.app.keep = (cache, data_io)
     scene.AddObserver(scene.NodeAddedEvent, _add_to_hierarchy)
+    scene.AddObserver(scene.NodeAboutToBeRemovedEvent, _remove_from_hierarchy)
     slicer.util.mainWindow = lambda verbose=True: None
 
 
@@ -110,3 +112,12 @@ def _add_to_hierarchy(scene, event, node):
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
         if hierarchy is not None and not hierarchy.GetItemByDataNode(node):
             hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+
+
+@vtk.calldata_type(vtk.VTK_OBJECT)
+def _remove_from_hierarchy(scene, event, node):
+    """Do what Qt plugins do in the application."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    item = hierarchy.GetItemByDataNode(node) if hierarchy is not None else 0
+    if item:
+        hierarchy.RemoveItem(item, False, False)

@@ -5,50 +5,43 @@ from __future__ import annotations
 import qt
 
 
-class ctkCollapsibleButton(qt.QWidget):  # noqa: N801
+class ctkCollapsibleButton(qt.QGroupBox):  # noqa: N801
     contentsCollapsed = qt.Signal(bool)
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        self._button = qt.QToolButton(self)
-        self._button.setToolButtonStyle(qt.Qt.ToolButtonTextBesideIcon)
-        self._button.setAutoRaise(True)
-        self._button.setStyleSheet("QToolButton { font-weight: bold; border: none; }")
-        self._button.clicked.connect(lambda: self._collapse(not self._collapsed))
-        self._collapsed = False
-        self._collapse(False)
+        self._text, self._collapsed = "", False
+        self.setStyleSheet(
+            "ctkCollapsibleButton { font-weight: bold; border: none; margin-top: 20px; }"
+            "ctkCollapsibleButton::title { subcontrol-origin: margin; left: 2px; }"
+        )
 
-    def _title(self):
-        return self._button.text
+    def event(self, event):
+        if event.type() == qt.QEvent.Polish:
+            self._collapse(self._collapsed)
+        return super().event(event)
 
-    def _set_title(self, text):
-        self._button.setText(text)
+    def _get_text(self):
+        return self._text
+
+    def _set_text(self, text):
+        self._text = text
+        self.setTitle(f"{'▸' if self._collapsed else '▾'}  {text}")
 
     def _is_collapsed(self):
         return self._collapsed
 
     def _collapse(self, collapsed):
         self._collapsed = bool(collapsed)
-        self._button.setArrowType(qt.Qt.RightArrow if collapsed else qt.Qt.DownArrow)
+        self._set_text(self._text)
         for child in self.children():
-            if child.isWidgetType() and child is not self._button:
+            if child.isWidgetType():
                 child.setVisible(not self._collapsed)
-        self.setMaximumHeight(28 if self._collapsed else 16777215)
+        self.setMaximumHeight(24 if self._collapsed else 16777215)
         self.contentsCollapsed.emit(self._collapsed)
 
-    text = qt.Property(str, _title, _set_title)
+    text = qt.Property(str, _get_text, _set_text)
     collapsed = qt.Property(bool, _is_collapsed, _collapse)
-
-    def showEvent(self, event):
-        super().showEvent(event)
-        if self.layout() is not None:
-            margins = self.layout().contentsMargins()
-            self.layout().setContentsMargins(margins.left(), 30, margins.right(), margins.bottom())
-        self._collapse(self._collapsed)
-
-    def resizeEvent(self, event):
-        super().resizeEvent(event)
-        self._button.setGeometry(0, 2, self.width, 24)
 
 
 class ctkSliderWidget(qt.QWidget):  # noqa: N801

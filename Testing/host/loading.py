@@ -15,6 +15,9 @@ import python_layer
 import qt
 import slicer
 
+_kept = []
+"""Loaded widgets: PySide forgets the Python side of those that only Qt refers to."""
+
 
 def load_ui(path):
     """Return the widget of a `.ui` file; its connections are those of the MRML scene only."""
@@ -27,7 +30,9 @@ def load_ui(path):
     loader = qt.QUiLoader()
     for widget in (*mrml_widgets.WIDGETS, ctk.ctkCollapsibleButton, ctk.ctkSliderWidget):
         loader.registerCustomWidget(widget)
-    return loader.load(buffer)
+    widget = loader.load(buffer)
+    _kept.append((widget, widget.findChildren(qt.QObject)))
+    return widget
 
 
 def child_widget_variables(widget):

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import ctypes
 import inspect
 import os
+import sys
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+if sys.version_info < (3, 12):
+    # PySide6 counts on None being immortal, as it is since Python 3.12, and takes a reference to
+    # it away whenever a method returns nothing; before, that ends the process sooner or later.
+    ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
+
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
-METHODS = {"layout", "parent", "event", "pos", "singleShot", "rect", "size", "font"}
+METHODS = {"layout", "parent", "pos", "singleShot", "rect", "size", "font"}
 """Names that are properties of Qt, too, but are methods in PythonQt or needed as such here."""
+
+VIRTUAL = {"event", "sizeHint", "minimumSizeHint"}
+"""Properties whose getters Qt calls virtually; PySide would take an attribute for an override."""
 
 for _module in (QtCore, QtGui, QtWidgets):
     for _name in dir(_module):
@@ -46,7 +56,7 @@ def _as_pythonqt(cls) -> None:
     meta = cls.staticMetaObject
     for index in range(meta.propertyOffset(), meta.propertyCount()):
         name = meta.property(index).name()
-        if name not in METHODS:
+        if name not in METHODS | VIRTUAL:
             setattr(cls, name, _attribute(name))
 
 

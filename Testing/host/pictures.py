@@ -1,0 +1,121 @@
+"""Pictures of panels, and of slice and 3-D views drawn by the real displayable managers."""
+
+from __future__ import annotations
+
+import slicer
+import vtk
+
+_views = {}
+
+
+def picture_of_widget(widget, path, width=430):
+    """Save a widget as it looks at `width` pixels and the height that it wants."""
+    widget.setFixedWidth(width)
+    widget.adjustSize()
+    widget.show()
+    slicer.app.processEvents()
+    widget.adjustSize()
+    slicer.app.processEvents()
+    widget.grab().save(str(path))
+    widget.hide()
+
+
+def picture_of_slice(volume, path, *, offset=None, size=(480, 480), name="Red"):
+    """Save an axial slice view of `volume` with the segmentations on it."""
+    view = _slice_view(name, size)
+    view.show(volume, offset)
+    view.save(path)
+
+
+def picture_in_3d(path, *, size=(480, 480)):
+    """Save a 3-D view of what the scene shows in 3-D."""
+    view = _ThreeDView(size)
+    view.save(path)
+
+
+def _slice_view(name, size):
+    if name not in _views:
+        _views[name] = _SliceView(name, size)
+    return _views[name]
+
+
+class _View:
+    """A render window with a group of displayable managers."""
+
+    def __init__(self, size):
+        self.window = vtk.vtkRenderWindow()
+        self.window.SetOffScreenRendering(True)
+        self.window.SetSize(*size)
+        self.renderer = vtk.vtkRenderer()
+        self.window.AddRenderer(self.renderer)
+        self.interactor = vtk.vtkRenderWindowInteractor()
+        self.interactor.SetRenderWindow(self.window)
+
+    def save(self, path):
+        self.window.Render()
+        grab = vtk.vtkWindowToImageFilter()
+        grab.SetInput(self.window)
+        grab.ReadFrontBufferOff()
+        writer = vtk.vtkPNGWriter()
+        writer.SetInputConnection(grab.GetOutputPort())
+        writer.SetFileName(str(path))
+        writer.Write()
+
+
+class _SliceView(_View):
+    def __init__(self, name, size):
+        super().__init__(size)
+        scene = slicer.mrmlScene
+        self.node = slicer.vtkMRMLSliceNode()
+        self.node.SetName(name)
+        self.node.SetLayoutName(name)
+        self.node.SetSingletonTag(name)
+        self.node = scene.AddNode(self.node)
+        self.node.SetOrientationToAxial()
+        self.logic = slicer.vtkMRMLSliceLogic()
+        self.logic.SetMRMLScene(scene)
+        self.logic.SetSliceNode(self.node)
+        self.mapper_image = vtk.vtkImageMapper()
+        self.mapper_image.SetColorWindow(255)
+        self.mapper_image.SetColorLevel(127.5)
+        self.background = vtk.vtkActor2D()
+        self.background.SetMapper(self.mapper_image)
+        self.renderer.AddViewProp(self.background)
+        factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
+        if not factory.IsDisplayableManagerRegistered("vtkMRMLSegmentationsDisplayableManager2D"):
+            factory.RegisterDisplayableManager("vtkMRMLSegmentationsDisplayableManager2D")
+        factory.SetMRMLApplicationLogic(slicer.app.applicationLogic())
+        self.group = factory.InstantiateDisplayableManagers(self.renderer)
+        self.group.SetMRMLDisplayableNode(self.node)
+
+    def show(self, volume, offset):
+        composite = self.logic.GetSliceCompositeNode()
+        composite.SetBackgroundVolumeID(volume.GetID())
+        width, height = self.window.GetSize()
+        self.node.SetDimensions(width, height, 1)
+        self.logic.FitSliceToAll(width, height)
+        if offset is not None:
+            self.logic.SetSliceOffset(offset)
+        self.logic.UpdatePipeline()
+        self.mapper_image.SetInputConnection(self.logic.GetImageDataConnection())
+
+
+class _ThreeDView(_View):
+    def __init__(self, size):
+        super().__init__(size)
+        scene = slicer.mrmlScene
+        self.node = scene.GetFirstNodeByClass("vtkMRMLViewNode") or scene.AddNewNodeByClass(
+            "vtkMRMLViewNode"
+        )
+        self.renderer.SetBackground(0.9, 0.92, 0.95)
+        factory = slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance()
+        if not factory.IsDisplayableManagerRegistered("vtkMRMLSegmentationsDisplayableManager3D"):
+            factory.RegisterDisplayableManager("vtkMRMLSegmentationsDisplayableManager3D")
+        factory.SetMRMLApplicationLogic(slicer.app.applicationLogic())
+        self.group = factory.InstantiateDisplayableManagers(self.renderer)
+        self.group.SetMRMLDisplayableNode(self.node)
+        camera = self.renderer.GetActiveCamera()
+        self.renderer.ResetCamera()
+        camera.SetPosition(camera.GetFocalPoint()[0], camera.GetFocalPoint()[1] + 500, 60)
+        camera.SetViewUp(0, 0, 1)
+        self.renderer.ResetCamera()
