@@ -63,6 +63,19 @@ class DataModule(lightning.LightningDataModule):
         return open_cache(cases, self.config.model.input, self.cache)
 
     @property
+    def slices_per_epoch(self) -> int:
+        """Slices that all processes together draw an epoch."""
+        real = sum(len(case.masks) for case in self.training)
+        return self.config.optimisation.slices_per_epoch or real
+
+    @property
+    def batches(self) -> int:
+        """Steps an epoch; unlike Lightning's estimate, known without starting the loader."""
+        assert self.trainer is not None
+        mine = self.slices_per_epoch // self.trainer.world_size
+        return mine // self.config.optimisation.batch_size
+
+    @property
     def slices(self) -> Slices:
         """The slices to train on, randomly changed."""
         config = self.config
@@ -87,9 +100,13 @@ class DataModule(lightning.LightningDataModule):
             np.arange(len(slices)) >= real,
             synthesis.share if synthesis is not None else 0.0,
         )
-        count = settings.slices_per_epoch or real
         return EpochSampler(
-            weights, len(slices), count, seed=settings.seed, rank=rank, processes=processes
+            weights,
+            len(slices),
+            self.slices_per_epoch,
+            seed=settings.seed,
+            rank=rank,
+            processes=processes,
         )
 
     def train_dataloader(self) -> DataLoader[Any]:
@@ -100,7 +117,10 @@ class DataModule(lightning.LightningDataModule):
         sampler = self.sampler(
             slices, rank=self.trainer.global_rank, processes=self.trainer.world_size
         )
-        if len(sampler) < settings.batch_size:
+        # the loader's processes start to draw before Lightning tells a resumed run its epoch
+        progress: Any = self.trainer.fit_loop.epoch_progress.current
+        sampler.set_epoch(progress.processed)
+        if self.batches == 0:
             raise InputError(
                 f"optimisation.batch_size: {settings.batch_size} is more than the {len(sampler)}"
                 " slices an epoch of each process"

@@ -93,11 +93,16 @@ class Evaluation:
         model: its specification.
         cases: in the order of the data set.
         failed: cases that could not be measured, and why.
+        name: what to call the model beside others.
     """
 
     model: ModelSpecification
     cases: tuple[CaseFigures, ...]
     failed: tuple[Unusable, ...] = ()
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or self.model.id)
 
     def by_patient(self, label: str, measure: str) -> dict[str, float]:
         """Return a figure of each patient, the mean over the patient's cases."""
@@ -213,7 +218,7 @@ def summary(evaluation: Evaluation) -> dict[str, Any]:
     """Return the figures over all patients, with intervals; `nan` becomes null."""
     labels = [label.name for label in evaluation.model.labels]
     result: dict[str, Any] = {
-        "model": evaluation.model.id,
+        "model": evaluation.name,
         "version": evaluation.model.version,
         "cases": len(evaluation.cases),
         "patients": len({case.patient for case in evaluation.cases}),
@@ -323,7 +328,7 @@ def comparisons(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
                 patients = sorted(one.keys() & two.keys())
                 found = compare([one[p] for p in patients], [two[p] for p in patients])
                 rows.append(
-                    {"structure": label.name, "first": first.model.id, "second": second.model.id}
+                    {"structure": label.name, "first": first.name, "second": second.name}
                     | asdict(found)
                 )
     return _without_nan(rows)  # type: ignore[no-any-return]

@@ -68,8 +68,8 @@ def _model(evaluation: Evaluation) -> str:
     figures = summary(evaluation)
     model = evaluation.model
     heading = (
-        f"<h2>{escape(model.title)}</h2><p>{escape(model.id)}, version {escape(model.version)};"
-        f" {figures['patients']} patients, {figures['cases']} cases</p>"
+        f"<h2>{escape(model.title)}</h2><p>{escape(evaluation.name)}, version"
+        f" {escape(model.version)}; {figures['patients']} patients, {figures['cases']} cases</p>"
     )
     parts = [heading]
     if figures["structures"]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributed import all_gather_object, get_world_size
 
 from training.config import TrainingConfig
+from training.data_module import DataModule
 from training.losses import build_loss
 from training.metrics import roc_auc
 from training.optimisers import configured
@@ -135,8 +136,9 @@ class SegmentationModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and its schedule over all steps of the run."""
-        steps = int(self.trainer.estimated_stepping_batches)
-        return configured(self.config.optimisation, self.network, steps)
+        data: DataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        settings = self.config.optimisation
+        return configured(settings, self.network, max(1, data.batches) * settings.epochs)
 
 
 def score_name(model: ModelSpecification) -> str:

@@ -30,7 +30,7 @@ def build_optimiser(settings: Optimisation, parameters: Iterable[Parameter]) -> 
 
 def build_schedule(settings: Optimisation, optimiser: Optimizer, steps: int) -> LRScheduler:
     """Return the schedule that `settings` name, over `steps` optimiser steps in all."""
-    if settings.schedule == "onecycle":  # Smith & Topin 2017, arXiv 1708.07120
+    if settings.schedule == "onecycle" and steps > 2:  # Smith & Topin 2017, arXiv 1708.07120
         warm_up = max(settings.warm_up, 2 / steps)
         return OneCycleLR(optimiser, settings.learning_rate, steps, pct_start=min(warm_up, 1.0))
     warm_up = round(settings.warm_up * steps)

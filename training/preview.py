@@ -42,7 +42,7 @@ def write_preview(config: TrainingConfig, path: Path, report: Report) -> Path:
         image, mask = slices.slice(draw)
         channel = number % len(channels)
         axes = tiles[number]
-        axes.imshow(image[channel * depth + depth // 2], cmap="gray", vmin=0, vmax=1)
+        axes.imshow(image[channel * depth + depth // 2].numpy(), cmap="gray", vmin=0, vmax=1)
         for value, colour in colours.items():
             here = mask[0].numpy() == value
             if here.any():

@@ -175,5 +175,6 @@ def quieten() -> None:
         ".*number of training batches .* is smaller than the logging interval.*",
         ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
         ".*tensorboardX.*",
+        ".*recommended to use `self.log\\(.*sync_dist=True.*",  # scores are gathered by hand
     ):
         warnings.filterwarnings("ignore", message)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,19 +80,16 @@ def run(arguments: Namespace) -> int:
     bundles = [catalogue.find(name) for name in arguments.models]
     chosen = [cases_for(bundle, arguments) for bundle in bundles]
     keep_large_blocks()
+    alike = len({bundle.id for bundle in bundles}) < len(bundles)
+    names = arguments.models if alike else [bundle.id for bundle in bundles]
     evaluations = []
-    for bundle, cases in zip(bundles, chosen, strict=True):
-        say(f"{bundle.id}: {len(cases)} cases")
-        evaluations.append(
-            evaluate(
-                bundle,
-                cases,
-                device=arguments.device,
-                precision=arguments.precision,
-                report=say,
-            )
+    for name, bundle, cases in zip(names, bundles, chosen, strict=True):
+        say(f"{name}: {len(cases)} cases")
+        evaluation = evaluate(
+            bundle, cases, device=arguments.device, precision=arguments.precision, report=say
         )
-    title = f"{', '.join(bundle.id for bundle in bundles)} on {arguments.dataset.name}"
+        evaluations.append(replace(evaluation, name=name))
+    title = f"{', '.join(names)} on {arguments.dataset.name}"
     for path in write_results(evaluations, arguments.output, title):
         say(f"wrote {path}")
     return 0

@@ -1,0 +1,389 @@
+from __future__ import annotations
+
+import csv
+import json
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from synthetic_data import SHAPE, ball_case, write_config, write_nnunet
+
+from training.config import read_config
+from training.cross_validation import cross_validate
+from training.train import Devices, Trained, train
+from TumorSegLib.bundle import read_bundle
+from TumorSegLib.cli import main
+from TumorSegLib.errors import InputError
+from TumorSegLib.grid import Grid
+from TumorSegLib.segmenter import Segmenter
+from TumorSegLib.volume import Volume
+
+ROOT = Path(__file__).resolve().parent.parent
+CPU = Devices(accelerator="cpu")
+
+
+def quiet(_line: str) -> None:
+    pass
+
+
+def run(config: Path, folder: Path, *overrides: str, **more: Any) -> Trained:
+    options = {"devices": CPU, "report": quiet, "progress": False} | more
+    return train(read_config(config, overrides), folder, **options)
+
+
+@pytest.fixture(scope="module")
+def balls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("balls")
+    return write_config(folder, write_nnunet(folder / "data", 12), epochs=20)
+
+
+@pytest.fixture(scope="module")
+def published(balls: Path) -> Path:
+    folder = balls.parent / "run"
+    assert main(["train", str(balls), "-o", str(folder), "--accelerator", "cpu"]) == 0
+    return folder
+
+
+@pytest.mark.slow
+def test_a_short_training_reaches_dice_095_on_patients_it_never_saw(published: Path) -> None:
+    bundle = read_bundle(published / "ball")
+    dice = bundle.specification.metrics["structures"]["Ball"]["dice"]
+    assert dice["patients"] == 3
+    assert dice["mean"] > 0.95
+    assert dice["low"] <= dice["mean"] <= dice["high"]
+
+
+@pytest.mark.slow
+def test_the_bundle_segments_a_new_volume(published: Path) -> None:
+    image, truth = ball_case(1000)
+    volume = Volume(image, Grid(SHAPE, (1.5, 1.5, 3.0)), "CT")
+    result = Segmenter(read_bundle(published / "ball"), device="cpu").segment({"ct": volume})
+    both = ((result.labelmap == 1) & (truth == 1)).sum()
+    assert 2 * both / ((result.labelmap == 1).sum() + truth.sum()) > 0.93
+
+
+@pytest.mark.slow
+def test_the_bundle_holds_the_averaged_weights(published: Path) -> None:
+    from TumorSegLib.bundle import load_network
+
+    checkpoint = torch.load(published / "best.ckpt", weights_only=True)
+    network = load_network(read_bundle(published / "ball")).state_dict()
+    averaged, current = checkpoint["state_dict"], checkpoint["current_model_state"]
+    name = "head.weight"
+    torch.testing.assert_close(
+        network[name], averaged[f"network.{name}"].half().float(), rtol=0, atol=0
+    )
+    assert not torch.equal(averaged[f"network.{name}"], current[f"network.{name}"])
+
+
+@pytest.mark.slow
+def test_provenance_says_what_went_in(published: Path) -> None:
+    training = read_bundle(published / "ball").specification.training
+    assert len(training["split"]["validation"]) == 3
+    assert len(training["split"]["training"]) == 9
+    assert not set(training["split"]["validation"]) & set(training["split"]["training"])
+    assert training["config"]["optimisation"]["loss"] == "bce+dice"
+    assert training["config"]["data"]["folder"] == "data"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", training["date"])
+    card = (published / "ball" / "README.md").read_text()
+    assert "not a medical device" in card
+    assert "| Ball | 0.9" in card
+
+
+@pytest.mark.slow
+def test_logs_lie_beside_the_checkpoints(published: Path) -> None:
+    with (published / "epochs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 20
+    assert float(rows[-1]["dice"]) > float(rows[0]["dice"])
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+    assert (published / "progress.png").read_bytes().startswith(b"\x89PNG")
+    assert list((published / "tensorboard").glob("events.*"))
+    page = (published / "evaluation.html").read_text()
+    assert page.count("data:image/png;base64,") >= 4
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+
+
+@pytest.mark.slow
+def test_a_folder_with_a_run_is_not_overwritten(
+    published: Path, balls: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (published / "last.ckpt").read_bytes()
+    assert main(["train", str(balls), "-o", str(published)]) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert (published / "last.ckpt").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_evaluate_compares_models(published: Path, balls: Path, tmp_path: Path) -> None:
+    patients = tmp_path / "patients.txt"
+    patients.write_text("BALL_000\nBALL_001\nBALL_002\n")
+    model = str(published / "ball")
+    output = tmp_path / "results.json"
+    command = ["evaluate", str(balls.parent / "data"), "--layout", "nnunet", "--device", "cpu"]
+    command += ["--model", model, "--model", model, "--patients", str(patients)]
+    assert main([*command, "-o", str(output)]) == 0
+    results = json.loads(output.read_text())
+    assert [row["patient"] for row in results["models"][0]["cases"]] == [
+        "BALL_000",
+        "BALL_001",
+        "BALL_002",
+    ]
+    summary = results["models"][0]["summary"]
+    found = summary["structures"]["Ball"]
+    assert found["dice"]["mean"] > 0.9
+    assert found["hd95_mm"]["mean"] < 4
+    assert found["lesions"]["found"] == 3
+    assert summary["slices"]["roc_auc"]["value"] > 0.95
+    assert results["comparisons"][0]["p_value"] == 1.0
+    assert output.with_suffix(".html").is_file()
+
+
+DROPOUT = (
+    "model.network.name=FCN-8s",
+    "model.network.arguments={ in_channels = 1, out_channels = 1, width = 2, hidden = 8 }",
+    "optimisation.epochs=4",
+    "optimisation.slices_per_epoch=32",
+    "augmentation.oblique=15",
+    "optimisation.workers=1",
+)
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from training.config import read_config
+from training.module import SegmentationModule
+from training.train import Devices, train
+step = SegmentationModule.training_step
+def killed(self, batch, index):
+    if self.current_epoch == 2 and index == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(self, batch, index)
+SegmentationModule.training_step = killed
+config = read_config(Path(sys.argv[1]), sys.argv[3:])
+train(config, Path(sys.argv[2]), devices=Devices(accelerator="cpu"), progress=False)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
+    balls: Path, tmp_path: Path
+) -> None:
+    run(balls, tmp_path / "whole", *DROPOUT)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(balls), str(tmp_path / "part"), *DROPOUT],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    trained = run(balls, tmp_path / "part", *DROPOUT, resume=True)
+    assert [row["epoch"] for row in trained.history] == [1, 2, 3, 4]
+    whole, part = (
+        torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("whole", "part")
+    )
+    assert whole["global_step"] == part["global_step"]
+    for state in ("state_dict", "current_model_state"):
+        for name, tensor in whole[state].items():
+            torch.testing.assert_close(part[state][name], tensor, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(balls: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "TumorSegLib.cli", "train", str(balls), "-o", str(tmp_path)]
+    command += ["--devices", "2", "--accelerator", "cpu", "--set", "optimisation.epochs=12"]
+    command += ["optimisation.batch_size=4"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "MEMBER: 2/2" in done.stderr
+    with (tmp_path / "epochs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 12
+    assert float(rows[-1]["loss"]) < 0.7 * float(rows[0]["loss"])
+    bundle = read_bundle(tmp_path / "ball")
+    measured = bundle.specification.metrics["structures"]["Ball"]["dice"]
+    assert measured["patients"] == 3  # an odd number: one process validates a patient twice
+    best = max(float(row["dice"]) for row in rows)
+    assert measured["mean"] == pytest.approx(best, abs=0.02)
+
+
+def test_corrupt_cases_are_said_and_left_out(balls: Path, tmp_path: Path) -> None:
+    data = write_nnunet(tmp_path / "data", 9)
+    for name in ("BALL_001", "BALL_004"):
+        path = data / "imagesTr" / f"{name}_0000.nii.gz"
+        path.write_bytes(path.read_bytes()[:5000])
+    (data / "labelsTr" / "BALL_005.nii.gz").unlink()
+    lines: list[str] = []
+    settings = (f"data.folder={data}", "optimisation.epochs=1", "data.folds=2")
+    trained = run(balls, tmp_path / "run", *settings, report=lines.append)
+    said = [line for line in lines if line.startswith("left out: ")]
+    assert sorted(line.split(": ")[1] for line in said) == ["BALL_001", "BALL_004", "BALL_005"]
+    assert trained.left_out == tuple(said)
+
+
+def test_label_values_outside_the_config_stop_the_run_by_name(
+    balls: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_nnunet(tmp_path / "data", 4)
+    path = data / "labelsTr" / "BALL_002.nii.gz"
+    label = sitk.ReadImage(str(path))
+    sitk.WriteImage(label * 5, str(path))
+    settings = ["--set", f"data.folder={data}", "optimisation.epochs=1"]
+    assert main(["train", str(balls), "-o", str(tmp_path / "run"), *settings]) == 2
+    error = capsys.readouterr().err
+    assert "BALL_002: label values 5" in error
+    assert "data.labels" in error
+    assert "Traceback" not in error
+
+
+def test_fewer_patients_than_folds(balls: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="40 folds of 12 patients"):
+        run(balls, tmp_path, "data.folds=40")
+    with pytest.raises(InputError, match=r"data\.validate: found 'fold9'"):
+        run(balls, tmp_path, "data.validate=fold9")
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path) -> None:
+    script = f"""
+import resource, torch
+from pathlib import Path
+from training.checkpoints import WholeCheckpoints
+from TumorSegLib.errors import OutputError
+target, saver = Path({str(tmp_path / "last.ckpt")!r}), WholeCheckpoints()
+saver.save_checkpoint({{"weights": torch.zeros(100)}}, target)
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+try:
+    saver.save_checkpoint({{"weights": torch.ones(100_000)}}, target)
+except OutputError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "the checkpoint before is kept" in done.stdout
+    assert done.stdout.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+    kept = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    assert kept["weights"].shape == (100,)
+
+
+@pytest.mark.slow
+def test_cross_validation_measures_every_patient_once(balls: Path, tmp_path: Path) -> None:
+    config = read_config(balls, ["data.folds=3", "optimisation.epochs=2"])
+    options = {"devices": CPU, "report": quiet, "progress": False}
+    written = cross_validate(config, tmp_path, resume=False, **options)  # type: ignore[arg-type]
+    assert written is not None
+    results = json.loads(written[0].read_text())
+    patients = [row["patient"] for row in results["models"][0]["cases"]]
+    assert sorted(patients) == [f"BALL_{index:03d}" for index in range(12)]
+    for fold in range(3):
+        training = read_bundle(
+            tmp_path / "cross-validation" / f"fold{fold}" / "ball"
+        ).specification.training
+        assert not set(training["split"]["training"]) & set(training["split"]["validation"])
+    weights = [path.stat().st_mtime_ns for path in tmp_path.rglob("weights.safetensors")]
+    cross_validate(config, tmp_path, resume=True, **options)  # type: ignore[arg-type]
+    again = [path.stat().st_mtime_ns for path in tmp_path.rglob("weights.safetensors")]
+    assert weights == again
+
+
+def test_softmax_models_train(balls: Path, tmp_path: Path) -> None:
+    settings = ("model.activation=softmax", "model.network.arguments.out_channels=2")
+    trained = run(balls, tmp_path, *settings, "optimisation.loss=ce+dice", "optimisation.epochs=8")
+    assert max(row["dice"] for row in trained.history) > 0.8
+
+
+def test_detectors_train(balls: Path, tmp_path: Path) -> None:
+    settings = (
+        "model.task=detection",
+        "model.network={ name = 'ResNet-50', arguments = "
+        "{ in_channels = 1, out_channels = 1, width = 8, hidden = [16] } }",
+        "optimisation.loss=bce",
+        "optimisation.epochs=2",
+    )
+    trained = run(balls, tmp_path, *settings)
+    assert all(0 <= row["auc"] <= 1 for row in trained.history)
+    assert trained.checkpoint.name == "best.ckpt"
+
+
+def test_a_frozen_encoder_stays_as_it_is(balls: Path, tmp_path: Path) -> None:
+    settings = ("optimisation.freeze_encoder=1", "optimisation.average_decay=0")
+    run(balls, tmp_path / "start", "optimisation.epochs=1", "optimisation.learning_rate=1e-8")
+    start = f"optimisation.start_from={tmp_path / 'start' / 'last.ckpt'}"
+    before = torch.load(tmp_path / "start" / "last.ckpt", weights_only=True)["state_dict"]
+    run(balls, tmp_path / "a", *settings, start, "optimisation.epochs=1")
+    run(balls, tmp_path / "b", *settings, start, "optimisation.epochs=2")
+    frozen, thawed = (
+        torch.load(tmp_path / name / "last.ckpt", weights_only=True)["state_dict"] for name in "ab"
+    )
+    encoder = [name for name in before if name.startswith("network.contracting")]
+    assert all(torch.equal(frozen[name], before[name]) for name in encoder)
+    assert not torch.equal(frozen["network.head.weight"], before["network.head.weight"])
+    assert not all(torch.equal(thawed[name], before[name]) for name in encoder)
+
+
+def test_training_stops_early(balls: Path, tmp_path: Path) -> None:
+    settings = ("optimisation.patience=2", "optimisation.epochs=30")
+    slow = ("optimisation.learning_rate=1e-9", "optimisation.slices_per_epoch=8")
+    assert len(run(balls, tmp_path, *settings, *slow).history) < 30
+
+
+def test_without_folds_everybody_is_trained_on(balls: Path, tmp_path: Path) -> None:
+    path = tmp_path / "all.toml"
+    text = balls.read_text().replace("folds = 4\n", "").replace('validate = "fold0"\n', "")
+    path.write_text(text.replace("epochs = 20", "epochs = 1"))
+    assert main(["train", str(path), "-o", str(tmp_path / "run"), "--accelerator", "cpu"]) == 0
+    model = read_bundle(tmp_path / "run" / "ball").specification
+    assert len(model.training["split"]["training"]) == 12
+    assert not model.metrics
+    assert "Not measured" in (tmp_path / "run" / "ball" / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_a_public_volume_in_nnunet_layout_trains_with_a_shipped_config(
+    shared: Path, tmp_path: Path
+) -> None:
+    volumes = shared / "data" / "volumes"
+    data = tmp_path / "Dataset001_Brain"
+    for folder in ("imagesTr", "labelsTr"):
+        (data / folder).mkdir(parents=True)
+    label = sitk.ReadImage(str(volumes / "brain1_label.nrrd"))
+    values = np.unique(sitk.GetArrayFromImage(label))
+    image = volumes / "brain1_image.nrrd"
+    (data / "imagesTr" / "brain_0000.nrrd").write_bytes(image.read_bytes())
+    sitk.WriteImage(label, str(data / "labelsTr" / "brain.nrrd"))
+    names = {"background": 0} | {f"tumour {value}": int(value) for value in values if value}
+    content = {"channel_names": {"0": "FLAIR"}, "labels": names, "file_ending": ".nrrd"}
+    (data / "dataset.json").write_text(json.dumps(content))
+    settings = [f"data.folder={data}", "data.layout=nnunet", f"data.cache={tmp_path / 'cache'}"]
+    settings += ["model.network.arguments.width=8", "optimisation.epochs=2"]
+    settings += ["data.labels={ 'tumour*' = 1 }", "optimisation.slices_per_epoch=24"]
+    config = read_config(ROOT / "training" / "configs" / "brain-lgg-linknet.toml", settings)
+    config = replace(config, data=replace(config.data, folds=None))
+    trained = train(config, tmp_path / "run", devices=CPU, report=quiet, progress=False)
+    assert trained.history[1]["loss"] < trained.history[0]["loss"]
+
+
+def test_the_preview_is_a_picture(balls: Path, tmp_path: Path) -> None:
+    assert main(["train", str(balls), "-o", str(tmp_path), "--preview"]) == 0
+    assert (tmp_path / "preview.png").stat().st_size > 20_000
+    assert not (tmp_path / "last.ckpt").exists()
+
+
+def test_missing_packages_are_named_with_the_command_that_installs_them(
+    balls: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("training.commands.extra.NEEDED", ("lightning", "no_such_package"))
+    assert main(["train", str(balls)]) == 2
+    error = capsys.readouterr().err
+    assert "no_such_package" in error
+    assert 'pip install "tumorseg[train]"' in error
