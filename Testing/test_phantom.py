@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from TumorSegLib.catalogue import default_catalogue
+from TumorSegLib.errors import ModelError
 from TumorSegLib.phantom import abdomen_phantom, brain_phantom
+from TumorSegLib.segmenter import Segmenter
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +117,14 @@ def test_abdomen_in_other_sizes():
     assert np.median(coarse.voxels) == pytest.approx(np.median(volume.voxels), abs=30)
     body = [np.mean(each.voxels > -300) for each in (volume, coarse)]
     assert body[0] == pytest.approx(body[1], abs=0.02)
+
+
+def test_a_network_trained_on_patients_finds_the_tumour(brain):
+    try:
+        bundle = default_catalogue().find("brain-lgg-linknet")
+    except ModelError as error:
+        pytest.skip(str(error))
+    volumes, labelmap = brain
+    found = Segmenter(bundle, device="cpu", precision="fp32").segment(volumes).labelmap
+    both = np.count_nonzero((found > 0) & (labelmap > 0))
+    assert 2 * both / (np.count_nonzero(found) + np.count_nonzero(labelmap)) > 0.75

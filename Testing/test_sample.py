@@ -29,6 +29,7 @@ def server():
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     httpd.daemon_threads = True
+    httpd.handle_error = lambda *_: None  # clients that hang up are meant to
     httpd.asked = asked
     httpd.url = f"http://127.0.0.1:{httpd.server_port}/sample.nrrd"
     threading.Thread(target=httpd.serve_forever, args=(0.05,), daemon=True).start()

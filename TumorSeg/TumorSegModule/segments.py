@@ -4,13 +4,13 @@ All labels of a model lie in one shared label map, cropped to what it holds, whi
 MRML as it is: no import filter runs, so a result enters the scene in milliseconds.
 """
 
-import re
 import zlib
 
 import numpy as np
 import slicer
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.segments import segment_id
 from TumorSegLib.terminology import terminology_entry
 from TumorSegModule.geometry import image_array, new_image
 
@@ -23,12 +23,6 @@ REPLACE, ADD, NEW = "replace", "add", "new segmentation"
 
 NOTHING = (0, 1, 0, 1, 0, 1)
 """A box for label maps in which nothing was found."""
-
-
-def segment_id(specification, label):
-    """Return the id of a label's segment, the same in every run and for models of one anatomy."""
-    words = f"{specification.anatomy or specification.id} {label.name}"
-    return "TumorSeg_" + re.sub(r"\W+", "_", words).strip("_")
 
 
 def is_usable_target(segmentation_node):

@@ -39,11 +39,15 @@ def _sample(folder: Path, console: Console, *, offline: bool) -> tuple[Path, lis
     from TumorSegLib.sample import SAMPLE_NAME, fetch_sample
 
     if not offline:
-        path = fetch_sample(folder, timeout=DOWNLOAD_SECONDS)
+        path = fetch_sample(
+            folder,
+            timeout=DOWNLOAD_SECONDS,
+            explain=lambda reason: console.print(reason, soft_wrap=True),
+        )
         if path is not None:
             console.print(f"sample: {SAMPLE_NAME}, downloaded, checksum verified")
             return path, []
-        console.print("no network or no sample there: using a phantom instead")
+        console.print("no sample volume: using a phantom instead")
     return _phantom(folder, console)
 
 
