@@ -55,7 +55,7 @@ def segment(*words, capsys):
 @pytest.mark.slow
 def test_patients_that_the_shipped_model_never_saw(shared, capsys):
     specification = json.loads((SHIPPED / SHIPPED_MODEL / "model.json").read_text(encoding="utf-8"))
-    held_out = specification["training"]["held_out_patients"]
+    held_out = specification["training"]["split"]["validation"]
     fold = json.loads((shared / "data" / "lgg" / "folds.json").read_text(encoding="utf-8"))["fold0"]
     assert sorted(held_out) == sorted(fold)
     scores = {}
