@@ -37,12 +37,12 @@ def lgg_patient(shared, patient):
         slices = {}
         for name in pack.namelist():
             number = int(Path(name).stem.removesuffix("_mask").rsplit("_", 1)[1])
-            pixels = np.asarray(Image.open(io.BytesIO(pack.read(name))))
-            slices.setdefault(number, {})["mask" if "_mask" in name else "image"] = pixels
+            kind, mode = ("mask", "L") if "_mask" in name else ("image", "RGB")
+            picture = Image.open(io.BytesIO(pack.read(name))).convert(mode)
+            slices.setdefault(number, {})[kind] = np.asarray(picture)
     ordered = [slices[number] for number in sorted(slices)]
     images = np.stack([entry["image"] for entry in ordered])
     masks = np.stack([entry["mask"] for entry in ordered])
-    masks = masks[..., 0] if masks.ndim == 4 else masks
     return dict(zip(("t1", "flair", "t1c"), np.moveaxis(images, -1, 0), strict=True)), masks > 127
 
 
