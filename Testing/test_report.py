@@ -12,9 +12,9 @@ from tiny_models import brain_specification, ct_specification
 from TumorSegLib.display_window import display_window
 from TumorSegLib.errors import OutputError
 from TumorSegLib.grid import Grid
-from TumorSegLib.picture_text import plain
 from TumorSegLib.report import most_affected, report_picture, write_report
-from TumorSegLib.slice_picture import (
+from TumorSegLib.report.picture_text import plain
+from TumorSegLib.report.slice_picture import (
     YELLOW,
     count_by_slice,
     outlines,

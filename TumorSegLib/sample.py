@@ -11,7 +11,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from TumorSegLib.errors import OutputError
-from TumorSegLib.whole_file import whole_file
+from TumorSegLib.writing.whole_file import whole_file
 
 SAMPLE_NAME = "brain1_image.nrrd of PyRadiomics (brain MRI with a tumour)"
 SAMPLE_FILE = "brain1_image.nrrd"

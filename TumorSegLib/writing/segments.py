@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from TumorSegLib.grid import Grid
 from TumorSegLib.result import SegmentationResult
 from TumorSegLib.specification import Label, ModelSpecification
-from TumorSegLib.terminology import DICOM_MASTER_LIST, terminology_entry
+from TumorSegLib.writing.terminology import DICOM_MASTER_LIST, terminology_entry
 
 SOURCE = "Binary labelmap"
 """Slicer's name for segments that are kept as label maps."""

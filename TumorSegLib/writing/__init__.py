@@ -9,7 +9,7 @@ import numpy as np
 
 from TumorSegLib.errors import OutputError
 from TumorSegLib.result import SegmentationResult
-from TumorSegLib.whole_file import check_place, whole_file
+from TumorSegLib.writing.whole_file import check_place, whole_file
 
 SEGMENTATION_ENDING = ".seg.nrrd"
 SCENE_ENDING = ".mrb"
@@ -52,7 +52,7 @@ def write_segmentation(result: SegmentationResult, path: Path) -> None:
     with whole_file(path, ending=ending) as new:
         with quiet_stderr():
             if ending == SCENE_ENDING:
-                from TumorSegLib.scene import write_scene
+                from TumorSegLib.writing.scene import write_scene
 
                 whole = write_scene(result, new)
             else:
@@ -69,7 +69,7 @@ def _write_image(result: SegmentationResult, path: Path, *, named: bool) -> bool
     import SimpleITK as sitk
 
     from TumorSegLib.itk import image_of
-    from TumorSegLib.segments import segmentation_header
+    from TumorSegLib.writing.segments import segmentation_header
 
     image = image_of(result.labelmap, result.volume.grid)
     if named:

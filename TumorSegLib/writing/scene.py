@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from TumorSegLib.display_window import display_window
 from TumorSegLib.grid import Grid
 from TumorSegLib.result import SegmentationResult
-from TumorSegLib.segments import SOURCE, segment_colour, segment_id, segment_tags
 from TumorSegLib.volume import Volume
+from TumorSegLib.writing.segments import SOURCE, segment_colour, segment_id, segment_tags
 
 VIEWS = (
     ("Red", "Axial", (0.953, 0.290, 0.200)),

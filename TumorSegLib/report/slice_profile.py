@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
+from TumorSegLib.report.slice_picture import YELLOW
 from TumorSegLib.result import SliceFigure
-from TumorSegLib.slice_picture import YELLOW
 
 AREA = YELLOW
 UNCERTAINTY = (90, 190, 255)

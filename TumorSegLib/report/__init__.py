@@ -12,17 +12,17 @@ from TumorSegLib.display_window import display_window
 from TumorSegLib.errors import OutputError
 from TumorSegLib.grid import AxialView
 from TumorSegLib.measurement import Measurement, measure
-from TumorSegLib.picture_text import fitting_font, plain
-from TumorSegLib.result import SegmentationResult, SliceFigure
-from TumorSegLib.slice_picture import (
+from TumorSegLib.report.picture_text import fitting_font, plain
+from TumorSegLib.report.slice_picture import (
     Outline,
     count_by_slice,
     outlines,
     picture_size,
     slice_picture,
 )
-from TumorSegLib.slice_profile import slice_profile
-from TumorSegLib.whole_file import whole_file
+from TumorSegLib.report.slice_profile import slice_profile
+from TumorSegLib.result import SegmentationResult, SliceFigure
+from TumorSegLib.writing.whole_file import whole_file
 
 REPORT_FILE = "report.png"
 
