@@ -65,7 +65,6 @@ class Bench:
     def open(self):
         """Make the panel with the models that are in `models` now, and return it."""
         import TumorSeg
-
         from TumorSegLib.catalogue import Catalogue
 
         root = self.slicer.qMRMLWidget()

@@ -265,9 +265,7 @@ def test_two_labels_and_the_default_for_ct(bench):  # noqa: F811
     assert not panel.ui.sequences.visible
     status = bench.run()
     assert not status.failed, status.line
-    names = [
-        bench.parameters.target.GetSegmentation().GetNthSegment(n).GetName() for n in range(2)
-    ]
+    names = [bench.parameters.target.GetSegmentation().GetNthSegment(n).GetName() for n in range(2)]
     assert names == ["Liver", "Liver tumour"]
     assert found(bench, 1)[5:7, 21:27, 21:27].all()
     assert found(bench, 0)[4, 18:38, 18:38].all()
@@ -385,9 +383,7 @@ def test_label_maps_and_colour_volumes_are_refused_with_a_line(ready):
 def test_the_ensemble_is_offered_and_used(bench):  # noqa: F811
     write_model(bench.models, "tiny-a", default=True)
     write_model(bench.models, "tiny-b")
-    write_model(
-        bench.models, "tiny-both", members=["tiny-a", "tiny-b"], network=None, weights=None
-    )
+    write_model(bench.models, "tiny-both", members=["tiny-a", "tiny-b"], network=None, weights=None)
     panel = bench.open()
     bench.volume, mask = add_head(bench.slicer)
     bench.parameters.volume = bench.volume

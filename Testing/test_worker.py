@@ -263,10 +263,10 @@ def test_a_killed_parent_takes_the_worker_along(tmp_path):
     program = """
 import os, signal, sys, time
 sys.path.insert(0, sys.argv[1])
-from TumorSegModule.worker_client import WorkerClient, new_block
+from TumorSegModule.worker_client import WorkerClient
 client = WorkerClient([sys.executable])
 client.start()
-client.share(new_block(1 << 20))
+client.new_block(1 << 20)
 print(client.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -14,6 +14,7 @@ import sys
 import uuid
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -95,3 +96,14 @@ else:
         """Remove a block's name; does nothing where it has been removed already."""
         with contextlib.suppress(FileNotFoundError):
             _posixshmem.shm_unlink(f"/{name}")
+
+
+def remove_orphans() -> None:
+    """Remove names that a process left between making a block and its being attached to.
+
+    That takes a kill within a fraction of a millisecond, and Linux, where names can be listed.
+    """
+    for path in Path("/dev/shm").glob(f"{PREFIX}*-*"):  # noqa: S108
+        owner = path.name.removeprefix(PREFIX).partition("-")[0]
+        if not Path("/proc", owner).exists():
+            unlink(path.name)

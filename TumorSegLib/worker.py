@@ -30,6 +30,7 @@ from TumorSegLib.worker_protocol import (
     Progress,
     Segment,
     Share,
+    SharedVolume,
     Started,
     Stopped,
     Threshold,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from TumorSegLib.grid import Grid
     from TumorSegLib.segmenter import Segmenter
     from TumorSegLib.specification import ModelSpecification
     from TumorSegLib.volume import Volume
@@ -119,7 +121,8 @@ class Worker:
         self._inbox = inbox
         self._outbox = outbox
         self._segmenters: dict[tuple[Any, ...], Segmenter] = {}
-        self._last: tuple[Segment, ModelSpecification, Volume] | None = None
+        self._volumes: dict[SharedVolume, Volume] = {}
+        self._last: tuple[Segment, ModelSpecification, Grid] | None = None
 
     def serve(self) -> None:
         """Answer commands until the process ends."""
@@ -144,7 +147,7 @@ class Worker:
             case Threshold():
                 self._threshold(command)
             case Forget():
-                self._inbox.blocks.forget(command.block)
+                self._forget(command.block)
 
     def _segment(self, command: Segment) -> None:
         received = time.perf_counter()
@@ -184,7 +187,7 @@ class Worker:
             cancelled=cancelled,
             on_slices=note,
         )
-        self._last = (command, segmenter.specification, first)
+        self._last = (command, segmenter.specification, first.grid)
         self._send(
             Done(
                 command.job,
@@ -207,13 +210,13 @@ class Worker:
 
         if self._last is None or self._last[0].job != command.job:
             raise TumorSegError("the probabilities of this result are gone; segment again")
-        segment, specification, volume = self._last
+        segment, specification, grid = self._last
         labelmap, probabilities = self._outputs(segment, specification)
         relabel(
             probabilities,
             labelmap,
             specification,
-            volume.grid,
+            grid,
             sensitivity=command.sensitivity,
             axial_slices=range(*segment.slices) if segment.slices else None,
         )
@@ -247,17 +250,26 @@ class Worker:
             self._segmenters.clear()
         return segmenter
 
-    def _volume(self, shared: Any) -> Volume:
+    def _volume(self, shared: SharedVolume) -> Volume:
+        """Return a volume on its shared block; it is checked once, as that takes a while."""
         from TumorSegLib.grid import Grid
         from TumorSegLib.volume import Volume
 
-        a, b, c, d, e, f, g, h, i = shared.direction
-        x, y, z = shared.origin
-        return Volume(
-            self._inbox.blocks.array(shared.block, shared.shape, shared.dtype),
-            Grid(shared.shape, tuple(shared.spacing), (x, y, z), ((a, b, c), (d, e, f), (g, h, i))),
-            name=shared.name,
-        )
+        if shared not in self._volumes:
+            a, b, c, d, e, f, g, h, i = shared.direction
+            (sx, sy, sz), (x, y, z) = shared.spacing, shared.origin
+            self._volumes[shared] = Volume(
+                self._inbox.blocks.array(shared.block, shared.shape, shared.dtype),
+                Grid(shared.shape, (sx, sy, sz), (x, y, z), ((a, b, c), (d, e, f), (g, h, i))),
+                name=shared.name,
+            )
+        return self._volumes[shared]
+
+    def _forget(self, name: str) -> None:
+        self._volumes = {s: volume for s, volume in self._volumes.items() if s.block != name}
+        if self._last is not None and self._last[0].labelmap == name:
+            self._last = None
+        self._inbox.blocks.forget(name)
 
     def _outputs(
         self, command: Segment, specification: ModelSpecification

@@ -24,12 +24,14 @@ class qMRMLNodeComboBox(qt.QComboBox):  # noqa: N801
         self._types, self._ids, self._scene = [], [], None
         self._none, self._none_text, self._children = False, "None", True
         self._busy = False
+        self._requested = None
         self.currentIndexChanged.connect(self._emit)
 
     def setMRMLScene(self, scene):
         self._scene = scene
-        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent):
-            scene.AddObserver(event, lambda *_: self._refresh())
+        events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent)
+        tags = [scene.AddObserver(event, lambda *_: self._refresh()) for event in events]
+        self.destroyed.connect(lambda: [scene.RemoveObserver(tag) for tag in tags])
         self._refresh()
 
     def currentNode(self):
@@ -41,6 +43,7 @@ class qMRMLNodeComboBox(qt.QComboBox):  # noqa: N801
         self.setCurrentNodeID(node.GetID() if node is not None else None)
 
     def setCurrentNodeID(self, node_id):
+        self._requested = node_id  # as in Slicer, for nodes that are listed only after an import
         self._refresh()
         if node_id in self._ids:
             self.currentIndex = self._ids.index(node_id)
@@ -65,10 +68,11 @@ class qMRMLNodeComboBox(qt.QComboBox):  # noqa: N801
         self.clear()
         self._ids = ids
         self.addItems([name for _, name in entries])
-        kept = current.GetID() if current is not None else None
+        kept = current.GetID() if current is not None else self._requested
         self.currentIndex = ids.index(kept) if kept in ids else (0 if self._none else -1)
         self._busy = False
         if current is not None and kept not in ids:
+            self._requested = None
             self._emit()
 
     def _emit(self, *_):

@@ -49,7 +49,7 @@ class Panel:
         self.parameters = None
         self._gui_tag = None
         self._observer = None
-        self._shown_volume = None
+        self._modality_key = self._known_modality = None
         self._updating = False
         ui.resultSection.layout().addWidget(self.editor.widget)
         self._picker = ModelPicker(ui, self._seconds_per_slice, self._model_picked)
@@ -98,7 +98,6 @@ class Panel:
         self.session.close()
         self._timer.stop()
         self.editor.close()
-        self._shown_volume = None
 
     def update(self):
         """Show what the settings and the scene say."""
@@ -141,7 +140,7 @@ class Panel:
         """Start a run; problems are shown, not raised. Return whether it runs."""
         try:
             self.session.start(options)
-        except (InputError, MemoryError) as error:
+        except InputError as error:
             self.session.fail(str(error))
             return False
         self._timer.setInterval(0)
@@ -200,7 +199,7 @@ class Panel:
         """Start the next volume of the queue with the model for it; return whether it runs."""
         try:
             bundle = self._picked()
-            modality = modality_of_node(volume)
+            modality = self._modality(volume)
             if bundle is None or bundle.specification.modality != modality:
                 bundle = self.catalogue.default_for(modality)
             options = Options(
@@ -231,9 +230,16 @@ class Panel:
         if picked is not None or self.parameters.volume is None:
             return picked
         try:
-            return self.catalogue.default_for(modality_of_node(self.parameters.volume))
+            return self.catalogue.default_for(self._modality(self.parameters.volume))
         except (InputError, ModelError):
             return None
+
+    def _modality(self, volume):
+        """Return a usable volume's modality, worked out once for the same voxels."""
+        key = (volume.GetID(), volume.GetImageData().GetMTime(), volume.GetMTime())
+        if key != self._modality_key:
+            self._modality_key, self._known_modality = key, modality_of_node(volume)
+        return self._known_modality
 
     def _problem(self, volume):
         """Return why a volume cannot be segmented, "" if it can or none is chosen."""
@@ -247,9 +253,14 @@ class Panel:
         return ""
 
     def _no_model(self, volume):
+        """Return why there is no model for a usable volume."""
+        try:
+            modality = self._modality(volume)
+        except InputError as error:
+            return str(error)
         return _(
             "There is no model for {modality} volumes here; choose another with Change."
-        ).format(modality=modality_of_node(volume))
+        ).format(modality=modality)
 
     def _model_picked(self, bundle):
         self.parameters.model = bundle.id

@@ -4,7 +4,7 @@ import time
 
 import slicer
 
-from TumorSegLib.terminology import terminology_entry
+from TumorSegLib.writing.terminology import terminology_entry
 from TumorSegModule.geometry import image_on
 
 REFRESH_SECONDS = 0.15

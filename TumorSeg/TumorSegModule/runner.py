@@ -20,7 +20,7 @@ from TumorSegLib.worker_protocol import (
     Threshold,
     Thresholded,
 )
-from TumorSegModule.worker_client import WorkerEnded, new_block
+from TumorSegModule.worker_client import WorkerEnded
 
 COPY_SECONDS = 0.01
 """Longest time that one `poll` spends on copying voxels; Slicer's views move in between."""
@@ -127,28 +127,17 @@ class Runner:
         return self._phase == "copying"
 
     def submit(self, request):
-        """Start a job and return it.
-
-        Raises:
-            MemoryError: there is no shared memory for it.
-        """
+        """Start a job and return it; its arrays are there once the listener is told of its start."""
         if self.busy:
             raise RuntimeError("one job at a time")
+        for event in self.client.poll():  # a worker that died meanwhile is no fault of this job
+            self._take(event)
         self.release()
         self._count += 1
-        job = Job(self._count, request, time.perf_counter())
-        shape = next(iter(request.channels.values())).grid.shape
-        for name, size in (
-            ("labelmap", prod(shape)),
-            ("probabilities", request.labels * prod(shape)),
-        ):
-            job.blocks[name] = new_block(size)
-        job.labelmap = job.blocks["labelmap"].array(shape, np.uint8)
-        job.probabilities = job.blocks["probabilities"].array((request.labels, *shape), np.uint8)
-        self.job = job
+        self.job = Job(self._count, request, time.perf_counter())
         self._phase = "copying"
-        self._copying = self._share(job)
-        return job
+        self._copying = self._share(self.job)
+        return self.job
 
     def poll(self):
         """Go on with what is under way; call this every few milliseconds while busy."""
@@ -204,21 +193,27 @@ class Runner:
     def _share(self, job):
         """Copy the job's voxels to shared memory bit by bit, then send it."""
         self.client.start()
-        for block in job.blocks.values():
-            self.client.share(block)
-        volumes, kept = {}, {}
+        shape = next(iter(job.request.channels.values())).grid.shape
+        labels = (job.request.labels, *shape)
+        job.blocks["labelmap"] = self.client.new_block(prod(shape))
+        job.blocks["probabilities"] = self.client.new_block(prod(labels))
+        job.labelmap = job.blocks["labelmap"].array(shape, np.uint8)
+        job.probabilities = job.blocks["probabilities"].array(labels, np.uint8)
+        volumes = {}
         for name, channel in job.request.channels.items():
-            block = kept.get(channel.key) or self._inputs.get(channel.key)
+            block = self._inputs.get(channel.key)
             if block is None or not self.client.has(block):
-                block = new_block(channel.voxels.nbytes)
-                self.client.share(block)
-                yield from _copy(channel.voxels, block)
-            kept[channel.key] = block
+                block = self.client.new_block(channel.voxels.nbytes)
+                try:
+                    yield from _copy(channel.voxels, block)
+                except GeneratorExit:  # cancelled
+                    self.client.forget(block)
+                    raise
+                self._inputs[channel.key] = block
             volumes[name] = _described(channel, block)
-        for key, block in self._inputs.items():
-            if key not in kept:
-                self.client.forget(block)
-        self._inputs = kept
+        wanted = {channel.key for channel in job.request.channels.values()}
+        for key in set(self._inputs) - wanted:
+            self.client.forget(self._inputs.pop(key))
         request = job.request
         self.client.send(
             Segment(

@@ -10,8 +10,8 @@ import numpy as np
 import slicer
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.segments import segment_id
-from TumorSegLib.terminology import terminology_entry
+from TumorSegLib.writing.segments import segment_id
+from TumorSegLib.writing.terminology import terminology_entry
 from TumorSegModule.geometry import image_array, new_image
 
 MODEL_TAG = "TumorSeg.Model"
@@ -115,11 +115,15 @@ def fingerprint(segment):
     array, box = image_array(image)
     checksum, count = 0, 0
     for z, plane in enumerate(array == segment.GetLabelValue()):
-        if plane.any():
-            rows, columns = np.nonzero(plane)
-            positions = np.stack([rows + box[2], columns + box[4]]).astype(np.int32)
-            checksum = zlib.crc32(positions.tobytes(), zlib.crc32(b"%d" % (z + box[0]), checksum))
-            count += len(rows)
+        rows = np.flatnonzero(plane.any(axis=1))
+        if rows.size:
+            occupied = plane[rows[0] : rows[-1] + 1]
+            columns = np.flatnonzero(occupied.any(axis=0))
+            occupied = occupied[:, columns[0] : columns[-1] + 1]
+            corner = (z + box[0], rows[0] + box[2], columns[0] + box[4], *occupied.shape)
+            checksum = zlib.crc32(np.array(corner, np.int32).tobytes(), checksum)
+            checksum = zlib.crc32(np.packbits(occupied).tobytes(), checksum)
+            count += int(np.count_nonzero(occupied))
     return f"{count}-{checksum:08x}"
 
 

@@ -140,7 +140,6 @@ class Session:
 
         Raises:
             InputError: a node cannot be used; nothing was started.
-            MemoryError: there is no shared memory for it.
         """
         check_usable(options.volume)
         if options.mode == NEW:
@@ -167,11 +166,8 @@ class Session:
             keep_model=options.keep_model,
         )
         self._result = None
-        job = self.runner.submit(request)
         self._options, self._placement = options, placement
-        self._preview = Preview(
-            f"{options.volume.GetName()} (being segmented)", specification, job.labelmap, placement
-        )
+        self.runner.submit(request)
         self._show(Status("starting"))
 
     def poll(self):
@@ -214,6 +210,13 @@ class Session:
     def job_started(self, job, event):
         """See `Listener`."""
         self._began = time.perf_counter()
+        options = self._options
+        self._preview = Preview(
+            f"{options.volume.GetName()} (being segmented)",
+            options.bundle.specification,
+            job.labelmap,
+            self._placement,
+        )
         self._show(replace(self.status, stage="running", device=f"{event.device}: {event.note}"))
 
     def job_progressed(self, job, event):

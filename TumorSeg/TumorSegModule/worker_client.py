@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import TumorSegLib
-from TumorSegLib.shared_block import SharedBlock
+from TumorSegLib.shared_block import SharedBlock, remove_orphans
 from TumorSegLib.worker_protocol import Forget, Share, from_line, to_line
 
 KEPT_LOG_LINES = 200
@@ -59,6 +59,7 @@ class WorkerClient:
             self.stop()
         if self._process is not None:
             return
+        remove_orphans()
         library = str(Path(TumorSegLib.__file__).parent.parent)
         environment = dict(os.environ)
         paths = [library, environment.get("PYTHONPATH", "")]
@@ -81,10 +82,22 @@ class WorkerClient:
             os.set_blocking(stream.fileno(), False)
             self._partial[stream] = b""
 
-    def share(self, block):
-        """Have the worker attach to `block`; its name is gone when the worker has, or has died."""
+    def new_block(self, size):
+        """Return a block of `size` zero bytes that the worker shares.
+
+        Its name is gone when the worker has attached to it, or has died.
+
+        Raises:
+            MemoryError: there is not enough shared memory, with a line for the user.
+        """
+        try:
+            block = SharedBlock.create(size)
+        except OSError as error:
+            line = f"no shared memory of {size >> 20} MiB: {error.strerror}; close other data"
+            raise MemoryError(line) from None
         self._shared[block.name] = block
         self.send(Share(block.name, len(block.memory)))
+        return block
 
     def has(self, block):
         """Tell whether the running worker was told of `block`."""
@@ -157,15 +170,3 @@ class WorkerClient:
             content += chunk
         *lines, self._partial[stream] = content.split(b"\n")
         return lines, closed
-
-
-def new_block(size):
-    """Return a shared block of `size` bytes, all zero.
-
-    Raises:
-        MemoryError: there is not enough shared memory, with a line for the user.
-    """
-    try:
-        return SharedBlock.create(size)
-    except OSError as error:
-        raise MemoryError(f"no shared memory of {size >> 20} MiB: {error.strerror}") from None

@@ -1,0 +1,183 @@
+"""Kills, cancels and closed scenes at every stage of a run: nothing is left, the panel works on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from bright_models import write_model
+from host_fixtures import alive, bench, descendants, host, shared_blocks  # noqa: F401
+from scenes import add_head, dice, segment_mask
+
+STAGES = ("click", "starting", "loading", "middle")
+
+
+@pytest.fixture
+def slow_run(bench):  # noqa: F811
+    """A panel whose runs take seconds."""
+    write_model(bench.models, "tiny", width=16, depth=3)
+    bench.open()
+    bench.volume, bench.mask = add_head(bench.slicer, shape=(60, 96, 96))
+    bench.parameters.volume = bench.volume
+    bench.turn()
+    bench.files = set(Path(tempfile.gettempdir()).iterdir())
+    return bench
+
+
+def reach(bench, stage):  # noqa: F811
+    """Click and go on until `stage`; return the worker's process id."""
+    bench.panel.ui.segmentButton.click()
+    if stage == "click":
+        bench.turn()
+    elif stage == "starting":
+        bench.until(lambda: bench.client.pid is not None)
+    elif stage == "loading":  # Python runs, PyTorch is being imported
+        bench.until(lambda: _maps(bench.client.pid, "libtorch"))
+        assert bench.panel.session.status.stage == "starting"
+    else:
+        bench.until(lambda: bench.panel.session.status.done > 4)
+    assert bench.panel.session.busy
+    return bench.client.pid
+
+
+def _maps(pid, library):
+    try:
+        return library in Path(f"/proc/{pid}/maps").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def nothing_left(bench, pid):  # noqa: F811
+    """Check that worker, shared memory, preview and files of a run are gone."""
+    bench.until(lambda: not alive(pid) and not shared_blocks(), 10)
+    assert pid not in descendants()
+    names = [n.GetName() for n in bench.slicer.util.getNodesByClass("vtkMRMLSegmentationNode")]
+    assert not [name for name in names if "being segmented" in name]
+    new = set(Path(tempfile.gettempdir()).iterdir()) - bench.files
+    assert not [path for path in new if "tumorseg" in path.name.lower()]
+
+
+def works_again(bench):  # noqa: F811
+    status = bench.run()
+    assert not status.failed, status.line
+    mask = segment_mask(bench.slicer, bench.parameters.target, bench.volume)
+    assert dice(mask, bench.mask) > 0.9
+
+
+@pytest.mark.parametrize("stage", STAGES[1:])
+def test_a_killed_worker_costs_one_message(slow_run, stage):
+    pid = reach(slow_run, stage)
+    os.kill(pid, signal.SIGKILL)
+    messages = []
+    session = slow_run.panel.session
+    slow_run.until(lambda: (messages.append(session.status.line), not session.busy)[1], 10)
+    assert session.status.failed
+    assert "killed" in session.status.line
+    assert "\n" not in session.status.line
+    assert slow_run.panel.ui.segmentButton.text == "Segment"
+    assert not slow_run.slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    nothing_left(slow_run, pid)
+    works_again(slow_run)
+    assert slow_run.client.pid != pid
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_cancel_is_immediate(slow_run, stage):
+    pid = reach(slow_run, stage)
+    clicked = time.perf_counter()
+    slow_run.panel.ui.segmentButton.click()
+    assert time.perf_counter() - clicked < 0.05
+    assert not slow_run.panel.session.busy
+    assert "Cancelled" in slow_run.panel.session.status.line
+    assert not slow_run.slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    slow_run.until(lambda: not slow_run.panel.session.pending, 10)
+    assert not shared_blocks()
+    if stage == "middle":
+        assert slow_run.client.pid == pid, "a cancel between slices keeps the model warm"
+    works_again(slow_run)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_closing_the_scene_ends_everything(slow_run, stage):
+    pid = reach(slow_run, stage)
+    slow_run.slicer.mrmlScene.Clear()
+    assert not slow_run.panel.session.busy
+    if pid is not None:
+        nothing_left(slow_run, pid)
+    assert not slow_run.panel.ui.segmentButton.enabled
+    slow_run.volume, slow_run.mask = add_head(slow_run.slicer, shape=(60, 96, 96))
+    slow_run.parameters.volume = slow_run.volume
+    works_again(slow_run)
+
+
+def test_closing_the_scene_after_a_run_frees_its_memory(slow_run):
+    slow_run.run()
+    pid = slow_run.client.pid
+    slow_run.slicer.mrmlScene.Clear()
+    nothing_left(slow_run, pid)
+
+
+def test_the_volume_may_be_removed_during_a_run(slow_run):
+    reach(slow_run, "middle")
+    slow_run.slicer.mrmlScene.RemoveNode(slow_run.volume)
+    slow_run.until(lambda: not slow_run.panel.session.busy, 5)
+    assert "removed" in slow_run.panel.session.status.line
+    assert not slow_run.slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+
+
+def test_the_target_may_be_removed_during_a_run(slow_run):
+    target = slow_run.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Mine")
+    slow_run.parameters.target = target
+    reach(slow_run, "middle")
+    slow_run.slicer.mrmlScene.RemoveNode(target)
+    slow_run.until(lambda: not slow_run.panel.session.busy)
+    assert "removed meanwhile" in slow_run.panel.session.status.line
+    mask = segment_mask(slow_run.slicer, slow_run.parameters.target, slow_run.volume)
+    assert dice(mask, slow_run.mask) > 0.9
+
+
+def test_reloading_the_module_during_a_run_ends_it(slow_run):
+    pid = reach(slow_run, "middle")
+    slow_run.widget.cleanup()
+    nothing_left(slow_run, pid)
+    slow_run.open()
+    works_again(slow_run)
+
+
+def test_a_worker_killed_while_idle_is_no_event(slow_run):
+    works_again(slow_run)
+    pid = slow_run.client.pid
+    os.kill(pid, signal.SIGKILL)
+    slow_run.until(lambda: not alive(pid), 5)
+    works_again(slow_run)
+
+
+def test_the_slider_after_the_worker_was_killed(slow_run):
+    works_again(slow_run)
+    os.kill(slow_run.client.pid, signal.SIGKILL)
+    slow_run.panel.ui.sensitivitySlider.value = 50
+    slow_run.until(lambda: not slow_run.panel.session.pending, 5)
+    assert not slow_run.panel.ui.sensitivitySlider.enabled
+
+
+def test_an_interpreter_that_is_not_there_gives_a_line(slow_run):
+    slow_run.client._python = ["/nowhere/PythonSlicer"]
+    status = slow_run.run()
+    assert status.failed
+    assert "PythonSlicer" in status.line
+
+
+def test_no_shared_memory_gives_a_line(slow_run, monkeypatch):
+    import TumorSegModule.worker_client as module
+
+    def full(size):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module.SharedBlock, "create", full)
+    status = slow_run.run()
+    assert status.failed
+    assert "No space left" in status.line
