@@ -115,8 +115,9 @@ def _store(case: Case, specification: Input, location: Path) -> None:
     except OSError as error:
         if not location.is_dir():  # another process of the same run may have been quicker
             raise OutputError(
-                f"{location.parent}: {error.strerror} while caching {case.name}; what is cached is"
-                " kept: free space, or choose another folder by data.cache, and start again"
+                f"{location.parent}: {error.strerror or 'the disk is full'} while caching"
+                f" {case.name}; what is cached is kept: free space, or choose another folder by"
+                " data.cache, and start again"
             ) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -19,7 +19,7 @@ from training.datasets import select_cases
 from training.history import History
 from training.module import SegmentationModule
 from TumorSegLib.device import choose_device, has_native_bf16
-from TumorSegLib.errors import InputError
+from TumorSegLib.errors import InputError, OutputError
 
 LAST = "last.ckpt"
 BEST = "best.ckpt"
@@ -121,6 +121,10 @@ def train(
         trainer.fit(module, datamodule=data, ckpt_path=interrupted)
     except SystemExit:  # how Lightning ends after Ctrl-C
         raise KeyboardInterrupt from None
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: {error.strerror or error}; the last checkpoint is kept: go on with --resume"
+        ) from None
     best = folder / BEST
     return Trained(
         checkpoint=best if validated and best.exists() else last,
