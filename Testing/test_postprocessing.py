@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from TumorSegLib.postprocessing import bounding_box, postprocess
+from TumorSegLib.components import bounding_box
+from TumorSegLib.postprocessing import postprocess
 from TumorSegLib.specification import FillHoles, KeepLargest, RemoveSmall
 
 

@@ -12,8 +12,8 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.distance import pdist
 
+from TumorSegLib.components import FULL_CONNECTIVITY, components_of
 from TumorSegLib.grid import AxialView
-from TumorSegLib.postprocessing import FULL_CONNECTIVITY
 from TumorSegLib.result import SegmentationResult
 
 
@@ -57,15 +57,14 @@ def measure(result: SegmentationResult) -> list[Measurement]:
             measurements.append(Measurement(label.name, label.value, 0, 0.0, 0, 0.0, 0.0))
             continue
         mask = np.isin(labelmap[_enclosing(found)], values)
-        components, count = ndimage.label(mask, FULL_CONNECTIVITY)
-        sizes = np.bincount(components.ravel(), minlength=count + 1)[1:]
+        _, sizes = components_of(mask)
         measurements.append(
             Measurement(
                 name=label.name,
                 label=label.value,
                 voxels=int(sizes.sum()),
                 volume_ml=float(sizes.sum() * grid.voxel_ml),
-                components=count,
+                components=len(sizes) - 1,
                 largest_component_ml=float(sizes.max() * grid.voxel_ml),
                 longest_axial_diameter_mm=_longest_diameter(mask, view.spacing_zyx[1:]),
             )

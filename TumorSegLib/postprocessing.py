@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from TumorSegLib.components import bounding_box, components_of
 from TumorSegLib.specification import FillHoles, KeepLargest, RemoveSmall
 
 Step = KeepLargest | RemoveSmall | FillHoles
-FULL_CONNECTIVITY = np.ones((3, 3, 3), np.bool_)
 
 
 def postprocess(labelmap: NDArray[np.uint8], steps: Sequence[Step], *, voxel_ml: float) -> None:
@@ -34,28 +34,13 @@ def postprocess(labelmap: NDArray[np.uint8], steps: Sequence[Step], *, voxel_ml:
                 _fill_holes(part, mask, step.label)
 
 
-def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:
-    """Return the slices that enclose what is true, or nothing."""
-    box = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        hit = np.flatnonzero(mask.any(axis=others))
-        if hit.size == 0:
-            return None
-        box.append(slice(int(hit[0]), int(hit[-1]) + 1))
-    return tuple(box)
-
-
 def _large_components(mask: NDArray[np.bool_], voxels: float | None) -> NDArray[np.bool_]:
     """Return the components of at least `voxels`, or the largest one alone."""
-    components, _ = ndimage.label(mask, FULL_CONNECTIVITY)
-    sizes = np.bincount(components.ravel())
-    sizes[0] = 0
+    components, sizes = components_of(mask)
     if voxels is None:
-        keep = np.arange(len(sizes)) == sizes.argmax()
-    else:
-        keep = sizes >= voxels
-        keep[0] = False
+        return np.asarray(components == sizes.argmax())
+    keep = sizes >= voxels
+    keep[0] = False
     return np.asarray(keep[components])
 
 

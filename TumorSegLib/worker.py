@@ -292,7 +292,7 @@ class Worker:
 
 
 def _box(labelmap: NDArray[np.uint8]) -> tuple[int, ...]:
-    from TumorSegLib.postprocessing import bounding_box
+    from TumorSegLib.components import bounding_box
 
     box = bounding_box(labelmap > 0)
     return () if box is None else tuple(edge for part in box for edge in (part.start, part.stop))
