@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import (
@@ -26,6 +27,7 @@ class TumorSeg(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = "TumorSeg"
         parent.categories = [_("Segmentation")]
+        parent.icon = qt.QIcon(str(FOLDER / "Resources" / "Icons" / "TumorSeg.png"))
         parent.dependencies = ["Segmentations", "SegmentEditor", "Terminologies"]
         parent.contributors = ["The TumorSeg authors"]
         parent.helpText = _(

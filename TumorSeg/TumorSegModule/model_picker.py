@@ -6,6 +6,8 @@ from pathlib import Path
 import qt
 from slicer.i18n import tr as _
 
+from TumorSegLib.bundle import CARD_FILE
+
 THUMBNAIL = "thumbnail.png"
 ICONS = Path(__file__).resolve().parent.parent / "Resources" / "Icons"
 
@@ -60,7 +62,7 @@ class ModelPicker:
         picture = picture_of(bundle) if bundle else ICONS / "model.png"
         ui.modelPicture.setPixmap(qt.QPixmap(str(picture)))
         ui.modelSummary.text = self._summary(bundle)
-        ui.modelDetails.text = details_of(bundle.specification) if bundle else ""
+        ui.modelDetails.text = details_of(bundle) if bundle else ""
         ui.changeModelButton.enabled = bool(self._bundles)
 
     def _summary(self, bundle):
@@ -107,28 +109,36 @@ def headline(specification):
 
 
 def accuracy_of(specification):
-    """Return "Dice 0.84 (0.80 to 0.87)" from the bundle's metrics, "" if they do not say."""
-    dice = specification.metrics.get("dice")
-    if isinstance(dice, (int, float)):
-        return f"Dice {dice:.2f}"
-    if not isinstance(dice, dict) or not isinstance(dice.get("mean"), (int, float)):
+    """Return "Dice 0.84 (0.80 to 0.87)" for each label that was measured, "" if none was."""
+    measured = specification.metrics.get("structures", {})
+    parts = []
+    for label in specification.labels:
+        dice = measured.get(label.name, {}).get("dice")
+        if dice:
+            name = f"{label.name}: " if len(specification.labels) > 1 else ""
+            parts.append(f"{name}Dice {dice['mean']:.2f} ({dice['low']:.2f} to {dice['high']:.2f})")
+    return ", ".join(parts)
+
+
+def measured_on(specification):
+    """Return on what the accuracy was measured, as "16 patients kept for validation"."""
+    metrics = specification.metrics
+    if "patients" not in metrics:
         return ""
-    interval = dice.get("interval") or dice.get("ci95")
-    between = ""
-    if isinstance(interval, (list, tuple)) and len(interval) == 2:
-        between = f" ({interval[0]:.2f} to {interval[1]:.2f})"
-    return f"Dice {dice['mean']:.2f}{between}"
+    return f"{metrics['patients']} {metrics.get('measured_on', 'patients')}"
 
 
-def details_of(specification):
-    """Return a model's details as rich text."""
+def details_of(bundle):
+    """Return a model's details as rich text, with a link to its card."""
+    specification = bundle.specification
     size = f"{specification.weights.parameters / 1e6:.1f} M" if specification.weights else _("none")
     network = specification.network.name if specification.network else _("ensemble")
     rows = [
         (_("Task"), specification.description),
         (_("Labels"), ", ".join(label.name for label in specification.labels)),
         (_("Accuracy"), accuracy_of(specification) or _("not stated")),
-        (_("Data"), str(specification.training.get("data", _("not stated")))),
+        (_("Measured on"), measured_on(specification) or _("not stated")),
+        (_("Trained on"), trained_on(specification) or _("not stated")),
         (_("Licence"), specification.licence or _("not stated")),
         (_("Network"), _("{name}, {size} parameters").format(name=network, size=size)),
         (_("Version"), f"{specification.id} {specification.version}"),
@@ -139,7 +149,16 @@ def details_of(specification):
         f"<tr><td style='padding-right:10px'><b>{escape(name)}</b></td><td>{escape(text)}</td></tr>"
         for name, text in rows
     )
-    return f"<table>{cells}</table>"
+    card = bundle.folder / CARD_FILE
+    link = f"<a href='{card.as_uri()}'>{_('Model card')}</a>" if card.is_file() else ""
+    return f"<table>{cells}</table>{link}"
+
+
+def trained_on(specification):
+    """Return the name of the training data and the date."""
+    data = specification.training.get("config", {}).get("data", {})
+    parts = [data.get("folder", ""), specification.training.get("date", "")]
+    return ", ".join(part for part in parts if part)
 
 
 def searched_text(specification):

@@ -21,14 +21,14 @@ def register_sample_data():
     """Offer digital phantoms in the module Sample Data; they are made on the spot."""
     import SampleData
 
-    for name, title, load in (
-        ("TumorSegBrain", _("Brain phantom (FLAIR, T1, T1c)"), load_brain_phantom),
-        ("TumorSegAbdomen", _("Abdomen phantom (CT)"), load_abdomen_phantom),
+    for name, icon, title, load in (
+        ("TumorSegBrain", "brain", _("Brain phantom (FLAIR, T1, T1c)"), load_brain_phantom),
+        ("TumorSegAbdomen", "abdomen", _("Abdomen phantom (CT)"), load_abdomen_phantom),
     ):
         SampleData.SampleDataLogic.registerCustomSampleDataSource(
             category=CATEGORY,
             sampleName=name,
-            thumbnailFileName=str(ICONS / f"{name}.png"),
+            thumbnailFileName=str(ICONS / f"{icon}.png"),
             uris=[],
             fileNames=[],
             nodeNames=[],

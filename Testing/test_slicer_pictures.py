@@ -1,0 +1,165 @@
+"""Pictures of every state of the panel and of the views, which the documentation shows.
+
+They show digital phantoms only. With TUMORSEG_PICTURES=docs/images they are written there,
+otherwise to a temporary folder.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bright_models import write_ct_model
+from host_fixtures import ROOT, bench, host  # noqa: F401
+from scenes import edit_by_hand
+
+SHIPPED = ROOT / "Resources" / "Models"
+MODEL = "brain-lgg-linknet"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def folder(tmp_path):
+    chosen = os.environ.get("TUMORSEG_PICTURES")
+    return Path(chosen).resolve() if chosen else tmp_path
+
+
+@pytest.fixture
+def phantom(bench):  # noqa: F811
+    """The shipped models and the sequences of the brain phantom."""
+    if not (SHIPPED / MODEL / "model.json").is_file():
+        pytest.skip(f"needs the shipped model {MODEL}")
+    from TumorSegModule.registration import load_brain_phantom
+
+    bench.models.rmdir()
+    bench.models.symlink_to(SHIPPED)
+    bench.open()
+    bench.flair, *_ = load_brain_phantom()
+    return bench
+
+
+def is_drawn(path, colours=20):
+    """Tell whether a picture is there and more than a flat area."""
+    import qt
+
+    image = qt.QImage(str(path))
+    assert not image.isNull(), path
+    seen = {
+        image.pixel(x, y) for x in range(0, image.width(), 5) for y in range(0, image.height(), 5)
+    }
+    return len(seen) > colours
+
+
+def take(bench, path):  # noqa: F811
+    import pictures
+
+    pictures.picture_of_widget(bench.root, path)
+    assert is_drawn(path, 8), path
+
+
+def test_pictures_of_a_case(phantom, folder):
+    import pictures
+
+    phantom.parameters.volume = phantom.flair
+    phantom.turn(20)
+    take(phantom, folder / "panel-ready.png")
+    phantom.panel.ui.changeModelButton.click()
+    take(phantom, folder / "panel-models.png")
+    phantom.panel.ui.changeModelButton.click()
+
+    phantom.panel.ui.segmentButton.click()
+    take(phantom, folder / "panel-starting.png")
+    phantom.until(lambda: phantom.panel.session.status.done >= 8)
+    take(phantom, folder / "panel-running.png")
+    phantom.until(lambda: not phantom.panel.session.busy)
+    assert not phantom.panel.session.status.failed, phantom.panel.session.status.line
+    take(phantom, folder / "panel-result.png")
+
+    target = phantom.parameters.target
+    array = phantom.slicer.util.arrayFromSegmentBinaryLabelmap(
+        target, target.GetSegmentation().GetNthSegmentID(0), phantom.flair
+    )
+    index = int(array.sum(axis=(1, 2)).argmax())
+    ijk_to_ras = phantom.slicer.util.vtkMatrixFromArray(np.eye(4))
+    phantom.flair.GetIJKToRASMatrix(ijk_to_ras)
+    offset = ijk_to_ras.MultiplyPoint([0, 0, index, 1])[2]
+    pictures.picture_of_slice(phantom.flair, folder / "slice.png", offset=offset)
+    assert is_drawn(folder / "slice.png")
+    target.CreateClosedSurfaceRepresentation()
+    pictures.picture_in_3d(folder / "view-3d.png")
+    assert is_drawn(folder / "view-3d.png")
+
+    phantom.panel.ui.resultSection.collapsed = True
+    phantom.panel.ui.advancedSection.collapsed = False
+    take(phantom, folder / "panel-advanced.png")
+    phantom.panel.ui.advancedSection.collapsed = True
+    phantom.panel.ui.queueSection.collapsed = False
+    phantom.panel.ui.queueAddAllButton.click()
+    take(phantom, folder / "panel-queue.png")
+
+
+def test_picture_of_a_growing_result(phantom, folder):
+    """The views show the slices that are done while the others are computed."""
+    import pictures
+
+    phantom.parameters.volume = phantom.flair
+    phantom.turn(20)
+    phantom.click()
+    phantom.until(lambda: phantom.panel.session.status.done >= 12)
+    pictures.picture_of_slice(phantom.flair, folder / "slice-running.png", offset=0)
+    assert is_drawn(folder / "slice-running.png")
+    phantom.until(lambda: not phantom.panel.session.busy)
+
+
+def test_pictures_of_problems(bench, folder):  # noqa: F811
+    from TumorSegModule.registration import load_abdomen_phantom
+
+    bench.open()
+    take(bench, folder / "panel-empty.png")
+    (ct,) = load_abdomen_phantom()
+    bench.parameters.volume = ct
+    bench.turn(20)
+    assert "no model for CT" in bench.panel.ui.inputNote.text
+    take(bench, folder / "panel-no-model.png")
+
+
+def test_picture_of_a_failed_run(bench, folder):  # noqa: F811
+    from scenes import HEAD_MATRIX
+
+    write_ct_model(bench.models, "tiny-ct")
+    bench.open()
+    voxels = np.zeros((8, 64, 64))
+    voxels[2] = np.nan
+    voxels[3] = 3
+    bench.parameters.volume = bench.slicer.util.addVolumeFromArray(voxels, HEAD_MATRIX, "Broken CT")
+    bench.parameters.model = "tiny-ct"
+    bench.turn()
+    status = bench.run()
+    assert status.failed
+    assert "NaN" in status.line
+    take(bench, folder / "panel-error.png")
+
+
+def test_picture_of_the_question_about_edits(phantom, folder):
+    import qt
+    from TumorSegModule.dialogs import ask_about_edits
+
+    phantom.parameters.volume = phantom.flair
+    assert not phantom.run().failed
+    edit_by_hand(phantom.slicer, phantom.parameters.target, phantom.flair, np.s_[0:2, 40:60, 40:60])
+    clicked = []
+
+    def answer():
+        box = next(w for w in qt.QApplication.topLevelWidgets() if isinstance(w, qt.QMessageBox))
+        box.grab().save(str(folder / "question-edits.png"))
+        button = next(b for b in box.buttons() if b.text == "Add")
+        clicked.append(button.text)
+        button.click()
+
+    qt.QTimer.singleShot(200, answer)
+    assert ask_about_edits(["Tumour"]) == "add"
+    assert clicked == ["Add"]
+    assert is_drawn(folder / "question-edits.png", 5)
