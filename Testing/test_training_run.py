@@ -337,6 +337,12 @@ def test_training_stops_early(balls: Path, tmp_path: Path) -> None:
     assert len(run(balls, tmp_path, *settings, *slow).history) < 30
 
 
+def test_a_run_is_not_resumed_under_another_schedule(balls: Path, tmp_path: Path) -> None:
+    run(balls, tmp_path, "optimisation.epochs=1")
+    with pytest.raises(InputError, match=r"optimisation\.epochs: .*begun with 1, .* says 3"):
+        run(balls, tmp_path, "optimisation.epochs=3", resume=True)
+
+
 def test_without_folds_everybody_is_trained_on(balls: Path, tmp_path: Path) -> None:
     path = tmp_path / "all.toml"
     text = balls.read_text().replace("folds = 4\n", "").replace('validate = "fold0"\n', "")

@@ -15,8 +15,12 @@ from training.losses import build_loss
 from training.metrics import roc_auc
 from training.optimisers import configured
 from training.transfer import Transferred, encoder_of, start_from
+from TumorSegLib.errors import InputError
 from TumorSegLib.networks import build_network
+from TumorSegLib.records import plain
 from TumorSegLib.specification import ModelSpecification
+
+FREE_ON_RESUME = ("workers", "patience", "validate_every")
 
 Batch = tuple[Tensor, Tensor]
 Patient = tuple[int, Tensor, Tensor]
@@ -134,11 +138,39 @@ class SegmentationModule(lightning.LightningModule):
         all_gather_object(everyone, mine)
         return {index: scores for part in everyone for index, scores in part.items()}
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what a resumed run must have in common with this one."""
+        checkpoint["recipe"] = recipe(self.config)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse to go on under another config; the schedule, above all, depends on it.
+
+        Raises:
+            InputError: a key differs.
+        """
+        mine = recipe(self.config)
+        begun = checkpoint.get("recipe", mine)
+        for key in mine:
+            if begun.get(key) != mine[key]:
+                raise InputError(
+                    f"{key}: the run was begun with {begun.get(key)}, the config says {mine[key]};"
+                    " resume with the same, or start another run from this one's checkpoint by"
+                    " optimisation.start_from"
+                )
+
     def configure_optimizers(self) -> Any:
         """Return the optimiser and its schedule over all steps of the run."""
         data: DataModule = self.trainer.datamodule  # type: ignore[attr-defined]
         settings = self.config.optimisation
         return configured(settings, self.network, max(1, data.batches) * settings.epochs)
+
+
+def recipe(config: TrainingConfig) -> dict[str, Any]:
+    """Return the keys that a resumed run must share with its beginning, as plain values."""
+    shared = {f"optimisation.{key}": value for key, value in plain(config.optimisation).items()}
+    for key in FREE_ON_RESUME:
+        shared.pop(f"optimisation.{key}", None)
+    return shared | {"model.network": plain(config.model.network)}
 
 
 def score_name(model: ModelSpecification) -> str:
