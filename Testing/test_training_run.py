@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -344,17 +343,14 @@ def test_a_run_is_not_resumed_under_another_schedule(balls: Path, tmp_path: Path
 
 
 def test_without_folds_everybody_is_trained_on(balls: Path, tmp_path: Path) -> None:
-    path = tmp_path / "all.toml"
-    text = balls.read_text().replace("folds = 4\n", "").replace('validate = "fold0"\n', "")
-    path.write_text(text.replace("epochs = 20", "epochs = 1"))
-    assert main(["train", str(path), "-o", str(tmp_path / "run"), "--accelerator", "cpu"]) == 0
+    command = ["train", str(balls), "-o", str(tmp_path / "run"), "--accelerator", "cpu"]
+    assert main([*command, "--set", "data.validate=", "optimisation.epochs=1"]) == 0
     model = read_bundle(tmp_path / "run" / "ball").specification
     assert len(model.training["split"]["training"]) == 12
     assert not model.metrics
     assert "Not measured" in (tmp_path / "run" / "ball" / "README.md").read_text()
 
 
-@pytest.mark.slow
 def test_a_public_volume_in_nnunet_layout_trains_with_a_shipped_config(
     shared: Path, tmp_path: Path
 ) -> None:
@@ -372,9 +368,13 @@ def test_a_public_volume_in_nnunet_layout_trains_with_a_shipped_config(
     (data / "dataset.json").write_text(json.dumps(content))
     settings = [f"data.folder={data}", "data.layout=nnunet", f"data.cache={tmp_path / 'cache'}"]
     settings += ["model.network.arguments.width=8", "optimisation.epochs=2"]
-    settings += ["data.labels={ 'tumour*' = 1 }", "optimisation.slices_per_epoch=24"]
+    settings += [
+        "data.folds=",
+        "data.validate=",
+        "data.labels={ 'tumour*' = 1 }",
+        "optimisation.slices_per_epoch=24",
+    ]
     config = read_config(ROOT / "training" / "configs" / "brain-lgg-linknet.toml", settings)
-    config = replace(config, data=replace(config.data, folds=None))
     trained = train(config, tmp_path / "run", devices=CPU, report=quiet, progress=False)
     assert trained.history[1]["loss"] < trained.history[0]["loss"]
 

@@ -306,6 +306,8 @@ def losses_for(model: ModelSpecification) -> tuple[Loss, ...]:
 def read_config(path: Path, overrides: Sequence[str] = ()) -> TrainingConfig:
     """Read a TOML file; each override is "section.key=value", the value in TOML's own syntax.
 
+    "section.key=" takes a key out, so that its default counts.
+
     Raises:
         InputError: the file cannot be read, or a key is unknown or impossible.
     """
@@ -337,4 +339,7 @@ def _override(content: dict[str, Any], override: str) -> None:
         inner = inner.setdefault(section, {}) if isinstance(inner, dict) else None
     if not isinstance(inner, dict):
         raise InputError(f"--set {override}: {keys} is not a key of a section")
+    if not text.strip():
+        inner.pop(key, None)
+        return
     inner[key] = value

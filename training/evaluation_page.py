@@ -12,16 +12,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from training.evaluation import (
-    CaseFigures,
-    Evaluation,
-    calibration,
-    comparisons,
-    mean_dice,
-    summary,
-    worst_cases,
-)
+from training.evaluation import CaseFigures, Evaluation, mean_dice, worst_cases
 from training.metrics import DETECTED_SHARE, SURFACE_TOLERANCE_MM
+from training.summary import calibration, comparisons, summary
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem;

@@ -13,10 +13,11 @@ from typing import Any
 from training.checkpoints import network_weights, read_checkpoint
 from training.config import TrainingConfig
 from training.datasets import select_cases
-from training.evaluation import Evaluation, Report, comparisons, details, evaluate, summary
+from training.evaluation import Evaluation, Report, evaluate
 from training.evaluation_page import evaluation_page
 from training.history import write_whole
 from training.model_card import model_card
+from training.summary import comparisons, details, summary
 from training.train import Trained
 from TumorSegLib import __version__
 from TumorSegLib.bundle import Bundle, write_bundle
