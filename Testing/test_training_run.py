@@ -336,6 +336,18 @@ def test_training_stops_early(balls: Path, tmp_path: Path) -> None:
     assert len(run(balls, tmp_path, *settings, *slow).history) < 30
 
 
+def test_a_loss_that_is_no_number_ends_the_run_before_the_checkpoint(
+    balls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        return lambda logits, _targets: logits.sum() * float("nan")
+
+    monkeypatch.setattr("training.module.build_loss", broken)
+    with pytest.raises(InputError, match=r"epoch 1; lower optimisation\.learning_rate"):
+        run(balls, tmp_path, "optimisation.epochs=2")
+    assert not (tmp_path / "last.ckpt").exists()
+
+
 def test_a_run_is_not_resumed_under_another_schedule(balls: Path, tmp_path: Path) -> None:
     run(balls, tmp_path, "optimisation.epochs=1")
     with pytest.raises(InputError, match=r"optimisation\.epochs: .*begun with 1, .* says 3"):

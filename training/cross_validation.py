@@ -58,6 +58,7 @@ def cross_validate(
     if not evaluations:
         return None
     pooled = Evaluation(
+        config.model.id,
         config.model,
         tuple(case for item in evaluations for case in item.cases),
         tuple(failure for item in evaluations for failure in item.failed),

@@ -77,19 +77,16 @@ class Evaluation:
     """A model's figures on a data set.
 
     Attributes:
+        name: what to call the model beside others.
         model: its specification.
         cases: in the order of the data set.
         failed: cases that could not be measured, and why.
-        name: what to call the model beside others.
     """
 
+    name: str
     model: ModelSpecification
     cases: tuple[CaseFigures, ...]
     failed: tuple[Unusable, ...] = ()
-    name: str = ""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "name", self.name or self.model.id)
 
     def by_patient(self, label: str, measure: str) -> dict[str, float]:
         """Return a figure of each patient, the mean over the patient's cases."""
@@ -141,7 +138,7 @@ def evaluate(
     if not figures:
         reason = f"; {failed[0].name}: {failed[0].reason}" if failed else ""
         raise InputError(f"model {bundle.id}: no case could be measured{reason}")
-    return Evaluation(bundle.specification, tuple(figures), tuple(failed))
+    return Evaluation(bundle.id, bundle.specification, tuple(figures), tuple(failed))
 
 
 def segmented(segmenter: Segmenter, case: Case, content: Annotated) -> CaseFigures:

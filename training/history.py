@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import Callback
 
-from TumorSegLib.errors import OutputError
+from TumorSegLib.errors import InputError, OutputError
 
 Report = Callable[[str], None]
 
@@ -67,13 +68,23 @@ class History(Callback):
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, _module: lightning.LightningModule
     ) -> None:
-        """Write the table and the figure, and say how it stands."""
+        """Write the table and the figure, and say how it stands.
+
+        Raises:
+            InputError: the loss is no longer a number; the checkpoint before is kept.
+            OutputError: the files cannot be written; the checkpoint before is kept.
+        """
         stepping = (self._step_ended or self._began) - self._began
         row = {"epoch": float(trainer.current_epoch + 1)}
         validated = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
         for name, value in trainer.callback_metrics.items():
             if name == "loss" or validated:
                 row[name] = float(value)
+        if not math.isfinite(row.get("loss", 0.0)):
+            raise InputError(
+                f"the loss is not a number any more in epoch {trainer.current_epoch + 1}; lower"
+                " optimisation.learning_rate, or use optimisation.precision 32-true"
+            )
         row["learning_rate"] = float(trainer.optimizers[0].param_groups[0]["lr"])
         row["seconds"] = round(time.monotonic() - self._began, 2)
         row["data_share"] = round(self._waited / max(stepping, 1e-9), 4)

@@ -21,8 +21,8 @@ ROWS = 4
 def write_preview(config: TrainingConfig, path: Path, report: Report) -> Path:
     """Write a PNG of the first slices of a run's first epoch, as its sampler draws them.
 
-    Each tile shows one sequence of one slice: its own one without context, the next tile the next
-    drawn slice and sequence.
+    Each tile shows one sequence of a slice and the outlines of its mask, the next tile the next
+    sequence of the next slice.
 
     Raises:
         InputError: the data do not fit the config.

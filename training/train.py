@@ -104,7 +104,7 @@ def train(
         strategy="ddp" if devices.count * devices.nodes > 1 else "auto",
         use_distributed_sampler=False,
         max_epochs=settings.epochs,
-        precision=precision(settings.precision),
+        precision=precision(settings.precision, devices.accelerator),
         gradient_clip_val=settings.gradient_clip or None,
         callbacks=[history, *callbacks(config, folder, module.score, validated=validated)],
         plugins=[WholeCheckpoints()],
@@ -162,11 +162,11 @@ def callbacks(
     return found
 
 
-def precision(wish: str) -> Any:
+def precision(wish: str, accelerator: str) -> Any:
     """Return Lightning's word for the arithmetic; "auto" is bf16 where it is native."""
     if wish != "auto":
         return wish
-    device, _ = choose_device("auto")
+    device, _ = choose_device(accelerator)
     return "bf16-mixed" if has_native_bf16(device) else "32-true"
 
 
