@@ -11,6 +11,7 @@ class ctkCollapsibleButton(qt.QGroupBox):  # noqa: N801
     def __init__(self, parent=None):
         super().__init__(parent)
         self._text, self._collapsed = "", False
+        self._folded = []
         self.setStyleSheet(
             "ctkCollapsibleButton { font-weight: bold; border: none; margin-top: 20px; }"
             "ctkCollapsibleButton::title { subcontrol-origin: margin; left: 2px; }"
@@ -34,9 +35,16 @@ class ctkCollapsibleButton(qt.QGroupBox):  # noqa: N801
     def _collapse(self, collapsed):
         self._collapsed = bool(collapsed)
         self._set_text(self._text)
-        for child in self.children():
-            if child.isWidgetType():
-                child.setVisible(not self._collapsed)
+        if self._collapsed:
+            self._folded += [
+                child for child in self.children() if child.isWidgetType() and not child.isHidden()
+            ]
+            for child in self._folded:
+                child.hide()
+        else:
+            for child in self._folded:
+                child.show()
+            self._folded = []
         self.setMaximumHeight(24 if self._collapsed else 16777215)
         self.contentsCollapsed.emit(self._collapsed)
 

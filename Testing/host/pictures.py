@@ -10,11 +10,12 @@ _views = {}
 
 def picture_of_widget(widget, path, width=430):
     """Save a widget as it looks at `width` pixels and the height that it wants."""
-    widget.setFixedWidth(width)
-    widget.adjustSize()
+    widget.resize(width, 100)
     widget.show()
-    slicer.app.processEvents()
-    widget.adjustSize()
+    for _ in range(3):  # word wrap and collapsed sections settle one after the other
+        slicer.app.processEvents()
+        height = widget.layout().totalHeightForWidth(width)
+        widget.resize(width, height)
     slicer.app.processEvents()
     widget.grab().save(str(path))
     widget.hide()

@@ -79,8 +79,8 @@ class AdvancedSection:
         }
 
     def _setter(self, combo, name):
-        def changed(index):
-            value = combo.itemData(index)
+        def changed(*_overloaded):
+            value = combo.itemData(combo.currentIndex)
             if self._parameters is not None and value and getattr(self._parameters, name) != value:
                 setattr(self._parameters, name, value)
 

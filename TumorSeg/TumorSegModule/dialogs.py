@@ -28,4 +28,4 @@ def ask_about_edits(names):
     box.setDefaultButton(buttons[NEW])
     box.exec_()
     clicked = box.clickedButton()
-    return next((mode for mode, button in buttons.items() if button is clicked), None)
+    return next((mode for mode, button in buttons.items() if button == clicked), None)

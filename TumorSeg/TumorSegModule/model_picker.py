@@ -53,7 +53,7 @@ class ModelPicker:
         self._filter(ui.modelSearch.text)
 
     def choose(self, bundle, slices=0):
-        """Show `bundle` as chosen, for a volume of so many slices; does not call back."""
+        """Show `bundle` as chosen, for a volume of so many slices, 0 if there is no volume yet."""
         self.bundle, self._slices = bundle, slices
         ui = self._ui
         ui.modelList.blockSignals(True)
@@ -62,17 +62,19 @@ class ModelPicker:
         picture = picture_of(bundle) if bundle else ICONS / "model.png"
         ui.modelPicture.setPixmap(qt.QPixmap(str(picture)))
         ui.modelSummary.text = self._summary(bundle)
-        ui.modelDetails.text = details_of(bundle) if bundle else ""
+        ui.modelDetails.html = details_of(bundle) if bundle else ""
         ui.changeModelButton.enabled = bool(self._bundles)
 
     def _summary(self, bundle):
         if bundle is None:
-            return _("<b>No model</b><br>There is none for this volume.")
+            if not self._slices:
+                return _("<b>Model</b><br>Chosen by the volume: CT or MRI")
+            return _("<b>No model</b><br>There is none for this volume")
         specification = bundle.specification
         lines = [f"<b>{escape(specification.title)}</b>", escape(headline(specification))]
         seconds = self._expected_seconds(bundle)
         if seconds is None:
-            lines.append(_("Time: not measured on this computer yet"))
+            lines.append(_("Time here: known after the first run"))
         elif self._slices:
             lines.append(_("About {time} here").format(time=in_words(seconds * self._slices)))
         return "<br>".join(lines)

@@ -55,7 +55,9 @@ class Panel:
         self._picker = ModelPicker(ui, self._seconds_per_slice, self._model_picked)
         self._sequences = SequencesSection(ui, self.update)
         self._advanced = AdvancedSection(ui, self.session.runner.client)
-        self._queue = QueueSection(ui, self._volume, self._run_queued, self._cancel)
+        self._queue = QueueSection(
+            ui, self._volume, self._accompanying, self._run_queued, self._cancel
+        )
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MILLISECONDS)
         self._timer.timeout.connect(self._poll)
@@ -109,9 +111,9 @@ class Panel:
             volume = parameters.volume
             note = self._problem(volume)
             bundle = None if note else self._bundle()
+            self._picker.choose(bundle or self._picked(), 0 if note else _slices_of(volume))
             if volume is not None and not note and bundle is None:
                 note = self._no_model(volume)
-            self._picker.choose(bundle or self._picked(), 0 if note else _slices_of(volume))
             note = note or self._sequences.update(volume, bundle)
             self.ui.inputNote.text = note
             self.ui.inputNote.visible = bool(note)
@@ -195,13 +197,29 @@ class Panel:
             **self._advanced.options(),
         )
 
-    def _run_queued(self, volume):
-        """Start the next volume of the queue with the model for it; return whether it runs."""
+    def _bundle_for(self, volume):
+        """Return the model for a volume of the queue: the one picked, if it fits, or the default.
+
+        Raises:
+            InputError: the volume cannot be segmented.
+            ModelError: there is no model for it.
+        """
+        picked, modality = self._picked(), self._modality(volume)
+        if picked is not None and picked.specification.modality == modality:
+            return picked
+        return self.catalogue.default_for(modality)
+
+    def _accompanying(self, volume):
+        """Return the nodes that are further sequences of a volume."""
         try:
-            bundle = self._picked()
-            modality = self._modality(volume)
-            if bundle is None or bundle.specification.modality != modality:
-                bundle = self.catalogue.default_for(modality)
+            return list(self._sequences.suggested(volume, self._bundle_for(volume)).values())
+        except (InputError, ModelError):
+            return []
+
+    def _run_queued(self, volume):
+        """Start the next volume of the queue; return whether it runs."""
+        try:
+            bundle = self._bundle_for(volume)
             options = Options(
                 volume,
                 self._advanced.effective(bundle, self.catalogue),
@@ -265,9 +283,10 @@ class Panel:
     def _model_picked(self, bundle):
         self.parameters.model = bundle.id
 
-    def _extent_changed(self, index):
+    def _extent_changed(self, *_overloaded):
         if self.parameters is not None and not self._updating:
-            self.parameters.extent = self.ui.extentSelector.itemData(index)
+            selector = self.ui.extentSelector
+            self.parameters.extent = selector.itemData(selector.currentIndex)
 
     def _parameters_changed(self, *_event):
         self.update()
@@ -291,15 +310,20 @@ class Panel:
         ui.progressBar.setRange(0, status.total)
         ui.progressBar.value = status.done
         ui.progressBar.format = _progress(status)
-        line = status.line or ("" if ready or busy else _("Load a CT or MRI volume to begin."))
+        line = status.line
+        if status.stage == "starting":
+            line = _("Loading the model; the first run of a session takes a few seconds longer.")
+        elif not (ready or busy or line):
+            line = _("Load a CT or MRI volume to begin.")
         ui.statusLabel.text = line
         ui.statusLabel.visible = bool(line)
         ui.statusLabel.styleSheet = "color: #b3372f;" if status.failed else ""
         ui.sensitivitySlider.enabled = session.can_adjust
-        ui.sensitivityNote.visible = not session.can_adjust
+        has_target = ready and self.parameters.target is not None
+        self.editor.widget.visible = has_target
+        ui.sensitivityNote.visible = has_target and not session.can_adjust
         ui.sensitivityNote.text = _(
-            "Segment to adjust the sensitivity; it works on the last result as long as that is"
-            " not edited."
+            "The sensitivity can be adjusted after a run, as long as its result is not edited."
         )
         self._advanced.show(status)
 

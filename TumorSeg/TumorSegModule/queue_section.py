@@ -11,17 +11,19 @@ from TumorSegModule.work_queue import DONE, FAILED, RUNNING, WAITING, WorkQueue
 class QueueSection:
     """Drives the section's widgets."""
 
-    def __init__(self, ui, current, run, cancel):
+    def __init__(self, ui, current, accompanying, run, cancel):
         """Drive the widgets in `ui`.
 
         Args:
             ui: the panel's widgets.
             current: returns the volume chosen in the panel.
+            accompanying: returns the further sequences of a volume, which are no cases themselves.
             run: starts a run on a volume node.
             cancel: stops the run under way.
         """
         self._ui = ui
         self._current = current
+        self._accompanying = accompanying
         self._run = run
         self._cancel = cancel
         self._queue = WorkQueue()
@@ -83,7 +85,10 @@ class QueueSection:
         self._add([self._current()])
 
     def _add_all(self, *_checked):
-        self._add(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"))
+        volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        usable = [volume for volume in volumes if is_usable(volume)]
+        others = {node.GetID() for volume in usable for node in self._accompanying(volume)}
+        self._add([volume for volume in usable if volume.GetID() not in others])
 
     def _add(self, volumes):
         for volume in volumes:

@@ -17,7 +17,7 @@ class SequencesSection:
         self._ui = ui
         self._changed = changed
         self._parameters = None
-        self._selectors = {}
+        self._rows = {}
         self._suggested_for = None
 
     def connect(self, parameters):
@@ -28,16 +28,14 @@ class SequencesSection:
     def update(self, volume, bundle):
         """Show a row for each further sequence of the model; return a note for the user."""
         channels = bundle.specification.input.channels[1:] if volume and bundle else ()
-        if [channel.name for channel in channels] != list(self._selectors):
-            self._build(channels)
+        self._show_rows(channels)
         self._ui.sequences.visible = bool(channels)
         if not channels:
             return ""
         self._suggest(volume, channels)
         for channel in channels:
-            self._selectors[channel.name].setCurrentNode(
-                channel_node(self._parameters, channel.name)
-            )
+            _label, selector = self._rows[channel.name]
+            selector.setCurrentNode(channel_node(self._parameters, channel.name))
         return self._note(volume, channels)
 
     def chosen(self, bundle):
@@ -58,33 +56,39 @@ class SequencesSection:
         names = [channel.name for channel in bundle.specification.input.channels[1:]]
         return suggest_sequences(volume, names, _volumes())
 
-    def _build(self, channels):
-        layout = self._ui.sequences.layout()
-        while layout.rowCount():
-            layout.removeRow(0)
-        self._selectors = {}
+    def _show_rows(self, channels):
+        """Show the rows of `channels` alone; rows of other models stay, hidden."""
         for channel in channels:
-            selector = slicer.qMRMLNodeComboBox()
-            selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
-            selector.noneEnabled = True
+            if channel.name not in self._rows:
+                self._rows[channel.name] = self._new_row(channel.name)
+            label, selector = self._rows[channel.name]
+            label.text = channel.title
             selector.noneDisplay = (
                 _("Not given; replaced by {name}").format(name=channel.replaced_by.upper())
                 if channel.replaced_by
                 else _("Needed by this model")
             )
-            selector.addEnabled = selector.removeEnabled = False
-            selector.setMRMLScene(slicer.mrmlScene)
-            selector.currentNodeChanged.connect(self._setter(channel.name))
-            layout.addRow(qt.QLabel(channel.title), selector)
-            self._selectors[channel.name] = selector
+        shown = {channel.name for channel in channels}
+        for name, row in self._rows.items():
+            for widget in row:
+                widget.visible = name in shown
 
-    def _setter(self, name):
-        def changed(node):
-            if self._parameters is not None and node is not channel_node(self._parameters, name):
-                set_channel_node(self._parameters, name, node)
-                self._changed()
+    def _new_row(self, name):
+        label, selector = qt.QLabel(), slicer.qMRMLNodeComboBox()
+        label.minimumWidth = self._ui.volumeLabel.minimumWidth
+        selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+        selector.noneEnabled = True
+        selector.addEnabled = selector.removeEnabled = False
+        selector.setMRMLScene(slicer.mrmlScene)
+        selector.currentNodeChanged.connect(lambda *_overloaded: self._chosen(name))
+        self._ui.sequences.layout().addRow(label, selector)
+        return label, selector
 
-        return changed
+    def _chosen(self, name):
+        node = self._rows[name][1].currentNode()
+        if self._parameters is not None and node is not channel_node(self._parameters, name):
+            set_channel_node(self._parameters, name, node)
+            self._changed()
 
     def _suggest(self, volume, channels):
         """Fill in what is obvious, once a volume, and nothing over the user's choice."""
