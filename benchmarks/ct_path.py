@@ -58,7 +58,8 @@ def main() -> None:
 
 def write_phantom(folder: Path, slices: int, size: int) -> tuple[Path, float]:
     """Write the phantom as NRRD; return its path and its in-plane spacing in mm."""
-    phantom, _ = abdomen_phantom(shape=(slices, size, size))
+    spacing = (384 / size, 384 / size, 200 / slices)
+    phantom, _ = abdomen_phantom(shape=(slices, size, size), spacing=spacing)
     path = folder / "abdomen.nrrd"
     sitk.WriteImage(image_of(phantom.voxels, phantom.grid), str(path), useCompression=False)
     return path, phantom.grid.spacing[0]
