@@ -188,9 +188,25 @@ def test_the_sensitivity_works_on_kept_probabilities(ready):
         ready.until(lambda: not ready.panel.session.pending)
         sizes[value] = int(found(ready).sum())
     assert ready.panel.session.runner.job.number == jobs
-    assert sizes[-100] < sizes[0] < sizes[100] or sizes[-100] < sizes[100]
+    assert sizes[-100] <= sizes[0] <= sizes[100]
+    assert sizes[-100] < sizes[100]
     ready.panel.editor.widget.undo()
-    assert (found(ready).sum()) == sizes[0]
+    assert found(ready).sum() == sizes[0]
+
+
+def test_a_shown_surface_is_made_anew_after_the_slices(ready):
+    ready.run()
+    target = ready.parameters.target
+    ready.panel.ui.show3DButton.click()
+    surface = ready.slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+    segment = target.GetSegmentation().GetNthSegment(0)
+    before = segment.GetRepresentation(surface).GetNumberOfPoints()
+    ready.panel.ui.sensitivitySlider.value = 100
+    ready.until(lambda: not ready.panel.session.pending)
+    assert ready.panel.ui.show3DButton.text == "Updating 3D…"
+    ready.until(lambda: target.GetSegmentation().ContainsRepresentation(surface), 5)
+    assert segment.GetRepresentation(surface).GetNumberOfPoints() != before
+    assert ready.panel.ui.show3DButton.text == "Show 3D"
 
 
 def test_the_sensitivity_leaves_edited_segments_alone(ready):
@@ -393,14 +409,12 @@ def test_the_ensemble_is_offered_and_used(bench):  # noqa: F811
     status = bench.run()
     assert not status.failed, status.line
     assert dice(found(bench), mask) > 0.9
-    tag = bench.slicer.vtkSegment
     segment = bench.parameters.target.GetSegmentation().GetNthSegment(0)
     import vtk
 
     value = vtk.reference("")
     assert segment.GetTag("TumorSeg.Model", value)
     assert str(value).startswith("tiny-both")
-    assert tag is not None
 
 
 def test_the_search_hides_other_models(bench):  # noqa: F811

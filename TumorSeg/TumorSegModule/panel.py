@@ -22,6 +22,9 @@ from TumorSegModule.volumes import check_usable, modality_of_node
 from TumorSegModule.worker_client import WorkerClient
 
 POLL_MILLISECONDS = 25
+SURFACE_MILLISECONDS = 400
+"""Rest of the sensitivity slider after which a shown 3-D surface is made anew."""
+
 BUSY_STYLE = "QPushButton { font-size: 15px; font-weight: bold; }"
 PRIMARY_STYLE = (
     "QPushButton { font-size: 15px; font-weight: bold; border-radius: 6px; border: none;"
@@ -61,6 +64,11 @@ class Panel:
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MILLISECONDS)
         self._timer.timeout.connect(self._poll)
+        self._surface_timer = qt.QTimer()
+        self._surface_timer.setSingleShot(True)
+        self._surface_timer.setInterval(SURFACE_MILLISECONDS)
+        self._surface_timer.timeout.connect(self._make_surface)
+        self._surface_target = None
         for text, extent in (
             (_("The whole volume"), WHOLE_VOLUME),
             (_("Only the slice in the red view"), THIS_SLICE),
@@ -99,6 +107,7 @@ class Panel:
         self._queue.clear()
         self.session.close()
         self._timer.stop()
+        self._surface_timer.stop()
         self.editor.close()
 
     def update(self):
@@ -341,6 +350,20 @@ class Panel:
         self._updating = False
         if not self._queue.running:
             self.parameters.target = target
+
+    def surface_outdated(self, target):
+        """See `TumorSegModule.session.View`."""
+        self._surface_target = target.GetID()
+        self.ui.show3DButton.text = _("Updating 3D…")
+        self._surface_timer.start()
+
+    def _make_surface(self):
+        """Make a shown 3-D surface anew, which takes Slicer a moment."""
+        target = slicer.mrmlScene.GetNodeByID(self._surface_target)
+        if target is not None:
+            target.CreateClosedSurfaceRepresentation()
+            self.ui.show3DButton.setSegmentationNode(target)
+        self.ui.show3DButton.text = _("Show 3D")
 
     def run_ended(self, failure):
         """See `TumorSegModule.session.View`."""

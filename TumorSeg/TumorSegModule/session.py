@@ -97,6 +97,9 @@ class View(Protocol):
     def result_written(self, target, options, done):
         """Segments were written; `done` is `TumorSegLib.worker_protocol.Done`."""
 
+    def surface_outdated(self, target):
+        """Segments whose 3-D surface was shown have new voxels; making it anew takes a while."""
+
     def run_ended(self, failure):
         """The run is over, well if `failure` is empty."""
 
@@ -296,6 +299,11 @@ class Session:
         return node, note
 
     def _write(self, target, options, placement, job, box):
+        """Write segments; a shown 3-D surface would hold up the slice views, it is made later."""
+        surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+        shown = target.GetSegmentation().ContainsRepresentation(surface)
+        if shown:
+            target.RemoveClosedSurfaceRepresentation()
         write_segments(
             target,
             options.bundle.specification,
@@ -305,6 +313,8 @@ class Session:
             within=options.within,
             mode=options.mode,
         )
+        if shown:
+            self._view.surface_outdated(target)
 
     def _voxels_of(self, result):
         """Return what changes as soon as a result's segments are edited, or undone."""

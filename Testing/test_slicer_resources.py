@@ -1,0 +1,85 @@
+"""Terminology, colour tables, sample data and the self test that come with the extension."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from host_fixtures import ROOT, bench, host  # noqa: F401
+
+from TumorSegLib.catalogue import SHIPPED, Catalogue
+from TumorSegLib.writing.terminology import CATEGORY_CONTEXT
+
+TERMINOLOGY = ROOT / "Resources" / "Terminology" / "TumorSeg.term.json"
+BUNDLES = [b for b in Catalogue.of([SHIPPED]).bundles if b.specification.task == "segmentation"]
+
+
+def test_the_terminology_is_known_to_the_application(host):  # noqa: F811
+    logic = host.modules.terminologies.logic()
+    assert CATEGORY_CONTEXT in logic.LoadTerminologyFromFile(str(TERMINOLOGY))
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.id)
+def test_the_models_codes_are_in_the_terminology(bundle):
+    categories = json.loads(TERMINOLOGY.read_text())["SegmentationCodes"]["Category"]
+    codes = {
+        (category["CodeValue"], kind["CodeValue"])
+        for category in categories
+        for kind in category["Type"]
+    }
+    for label in bundle.specification.labels:
+        assert (label.category.value, label.type.value) in codes, label.name
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.id)
+def test_a_colour_table_has_the_models_labels(host, bundle):  # noqa: F811
+    tables = sorted((ROOT / "Resources" / "ColorTables").glob("*.ctbl"))
+    wanted = {(label.value, label.name, label.colour) for label in bundle.specification.labels}
+    assert any(wanted <= _entries(host, table) for table in tables), wanted
+
+
+def _entries(slicer, path):
+    node = slicer.modules.colors.logic().LoadColorFile(str(path), path.stem)
+    entries = set()
+    for index in range(node.GetNumberOfColors()):
+        colour = [0.0] * 4
+        node.GetColor(index, colour)
+        rgb = tuple(round(part * 255) for part in colour[:3])
+        entries.add((index, node.GetColorName(index), rgb))
+    slicer.mrmlScene.RemoveNode(node)
+    return entries
+
+
+def test_sample_data_are_registered_and_load(host):  # noqa: F811
+    import SampleData
+
+    sources = {source["sampleName"]: source for source in SampleData.SampleDataLogic.sources}
+    assert set(sources) == {"TumorSegBrain", "TumorSegAbdomen"}
+    nodes = sources["TumorSegBrain"]["customDownloader"](None)
+    assert [node.GetName() for node in nodes] == ["Phantom FLAIR", "Phantom T1", "Phantom T1C"]
+    host.mrmlScene.Clear()
+
+
+@pytest.mark.skipif(not BUNDLES, reason="needs a shipped model")
+def test_the_self_test_of_the_application(bench):  # noqa: F811
+    import TumorSeg
+
+    bench.models.rmdir()
+    bench.models.symlink_to(SHIPPED)
+    bench.open()
+    bench.slicer.modules.TumorSegWidget = bench.widget
+    test = TumorSeg.TumorSegTest()
+    test.runTest()
+
+
+def test_the_extension_files_agree():
+    entry = json.loads((ROOT / "TumorSeg.json").read_text())
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    assert entry["category"] == "Segmentation"
+    assert entry["build_dependencies"] == ["PyTorch"]
+    assert 'EXTENSION_DEPENDS "PyTorch"' in cmake
+    assert entry["scm_url"].removesuffix(".git") in cmake
+    assert "\r" not in cmake
+    assert (ROOT / "TumorSeg" / "Resources" / "Icons" / "TumorSeg.png").is_file()
+    assert sys.version_info >= (3, 11)
