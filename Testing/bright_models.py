@@ -1,4 +1,4 @@
-"""Tiny models with weights that find bright voxels, for tests that need some model, not a good one."""
+"""Tiny models that find bright voxels, for tests that need some model, not a good one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ TUMOUR = {
     "value": 1,
     "name": "Tumour",
     "colour": [255, 196, 0],
-    "category": {"scheme": "SCT", "value": "49755003", "meaning": "Morphologically Altered Structure"},
+    "category": {
+        "scheme": "SCT",
+        "value": "49755003",
+        "meaning": "Morphologically Altered Structure",
+    },
     "type": {"scheme": "SCT", "value": "4147007", "meaning": "Mass"},
     "region": {"scheme": "SCT", "value": "12738006", "meaning": "Brain"},
 }

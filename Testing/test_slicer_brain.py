@@ -82,7 +82,7 @@ def test_a_real_case_by_click_is_as_by_command(bench, patient, tmp_path):  # noq
             "--model",
             MODEL,
             "--quiet",
-        ],  # fmt: skip
+        ],
         check=True,
         cwd=ROOT,
     )

@@ -1,4 +1,4 @@
-"""Oblique, flipped, anisotropic and transformed volumes: the result lies where the image shows it."""
+"""Oblique, flipped, anisotropic, transformed volumes: results lie where the image shows them."""
 
 from __future__ import annotations
 

@@ -39,6 +39,11 @@ def test_a_colour_table_has_the_models_labels(host, bundle):  # noqa: F811
     assert any(wanted <= _entries(host, table) for table in tables), wanted
 
 
+def test_names_in_colour_tables_have_spaces(host):  # noqa: F811
+    entries = _entries(host, ROOT / "Resources" / "ColorTables" / "TumorSeg-liver.ctbl")
+    assert (2, "Liver tumour", (255, 196, 0)) in entries
+
+
 def _entries(slicer, path):
     node = slicer.modules.colors.logic().LoadColorFile(str(path), path.stem)
     entries = set()

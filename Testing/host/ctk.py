@@ -5,7 +5,7 @@ from __future__ import annotations
 import qt
 
 
-class ctkCollapsibleButton(qt.QGroupBox):  # noqa: N801
+class ctkCollapsibleButton(qt.QGroupBox):
     contentsCollapsed = qt.Signal(bool)
 
     def __init__(self, parent=None):
@@ -52,7 +52,7 @@ class ctkCollapsibleButton(qt.QGroupBox):  # noqa: N801
     collapsed = qt.Property(bool, _is_collapsed, _collapse)
 
 
-class ctkSliderWidget(qt.QWidget):  # noqa: N801
+class ctkSliderWidget(qt.QWidget):
     valueChanged = qt.Signal(float)
 
     def __init__(self, parent=None):

@@ -6,7 +6,7 @@ import qt
 import slicer
 
 
-class qMRMLWidget(qt.QWidget):  # noqa: N801
+class qMRMLWidget(qt.QWidget):
     mrmlSceneChanged = qt.Signal(object)
 
     def setMRMLScene(self, scene):
@@ -16,7 +16,7 @@ class qMRMLWidget(qt.QWidget):  # noqa: N801
         self.mrmlSceneChanged.emit(scene)
 
 
-class qMRMLNodeComboBox(qt.QComboBox):  # noqa: N801
+class qMRMLNodeComboBox(qt.QComboBox):
     currentNodeChanged = qt.Signal(object)
 
     def __init__(self, parent=None):
@@ -109,7 +109,7 @@ class qMRMLNodeComboBox(qt.QComboBox):  # noqa: N801
     showChildNodeTypes = qt.Property(bool, _get_children, _set_children)
 
 
-class qMRMLSegmentEditorWidget(qt.QWidget):  # noqa: N801
+class qMRMLSegmentEditorWidget(qt.QWidget):
     """The editor's table and undo buttons; undo is vtkSlicerSegmentEditorLogic's own."""
 
     def __init__(self, parent=None):
@@ -215,7 +215,7 @@ class qMRMLSegmentEditorWidget(qt.QWidget):  # noqa: N801
             self._table.setItem(row, 1, qt.QTableWidgetItem(segment.GetName()))
 
 
-class qMRMLSegmentationShow3DButton(qt.QPushButton):  # noqa: N801
+class qMRMLSegmentationShow3DButton(qt.QPushButton):
     def __init__(self, parent=None):
         super().__init__("Show 3D", parent)
         self.setCheckable(True)

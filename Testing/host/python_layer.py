@@ -69,7 +69,7 @@ class ScriptedLoadableModuleTest:
         pass
 
 
-def parameterNodeWrapper(cls):  # noqa: N802
+def parameterNodeWrapper(cls):
     """Give `cls` typed properties that are kept in a vtkMRMLScriptedModuleNode."""
     types = get_type_hints(cls)
     defaults = {name: getattr(cls, name, None) for name in types}

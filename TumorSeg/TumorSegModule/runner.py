@@ -66,13 +66,26 @@ class Request:
 class Listener(Protocol):
     """What the runner tells about a job, always from within `poll` or `cancel`."""
 
-    def job_started(self, job, event): ...
-    def job_progressed(self, job, event): ...
-    def job_done(self, job, event): ...
-    def job_thresholded(self, job, event): ...
-    def job_failed(self, job, message, details): ...
-    def job_stopped(self, job): ...
-    def worker_ended(self): ...
+    def job_started(self, job, event):
+        """The model is loaded, the first slice is about to be computed."""
+
+    def job_progressed(self, job, event):
+        """Further slices are in the label map."""
+
+    def job_done(self, job, event):
+        """The label map is complete."""
+
+    def job_thresholded(self, job, event):
+        """The label map was written anew with another sensitivity."""
+
+    def job_failed(self, job, message, details):
+        """There is no result; `message` is for the user, `details` for the log."""
+
+    def job_stopped(self, job):
+        """The job was cancelled."""
+
+    def worker_ended(self):
+        """The worker died while nothing was under way; kept probabilities are gone."""
 
 
 @dataclass
@@ -127,7 +140,7 @@ class Runner:
         return self._phase == "copying"
 
     def submit(self, request):
-        """Start a job and return it; its arrays are there once the listener is told of its start."""
+        """Start a job and return it; its arrays are there when the listener hears of its start."""
         if self.busy:
             raise RuntimeError("one job at a time")
         for event in self.client.poll():  # a worker that died meanwhile is no fault of this job
@@ -241,34 +254,38 @@ class Runner:
 
     def _take(self, event):
         if isinstance(event, WorkerEnded):
-            self._worker_is_gone()
-            if self.busy:
-                self._fail(
-                    f"the segmentation process ended unexpectedly ({_reason(event.status)});"
-                    " nothing was changed, click Segment to try again",
-                    event.details,
-                )
-            else:
-                self._listener.worker_ended()
+            self._take_end(event)
             return
         if isinstance(event, Done | Stopped | Failed):
             self._unconfirmed.pop(event.job, None)
         if self.job is None or event.job != self.job.number:
             return  # of a job that was cancelled
-        if isinstance(event, Started):
-            self._listener.job_started(self.job, event)
-        elif isinstance(event, Progress):
-            self._listener.job_progressed(self.job, event)
-        elif isinstance(event, Done):
-            self._finish()
-            self._listener.job_done(self.job, event)
-        elif isinstance(event, Thresholded):
-            self._threshold_sent = None
-            if self._threshold_wanted not in (None, event.sensitivity):
-                self._send_threshold()
-            self._listener.job_thresholded(self.job, event)
-        elif isinstance(event, Failed):
-            self._fail(event.message, event.details)
+        match event:
+            case Started():
+                self._listener.job_started(self.job, event)
+            case Progress():
+                self._listener.job_progressed(self.job, event)
+            case Done():
+                self._finish()
+                self._listener.job_done(self.job, event)
+            case Thresholded():
+                self._threshold_sent = None
+                if self._threshold_wanted not in (None, event.sensitivity):
+                    self._send_threshold()
+                self._listener.job_thresholded(self.job, event)
+            case Failed():
+                self._fail(event.message, event.details)
+
+    def _take_end(self, event):
+        self._worker_is_gone()
+        if self.busy:
+            self._fail(
+                f"the segmentation process ended unexpectedly ({_reason(event.status)});"
+                " nothing was changed, click Segment to try again",
+                event.details,
+            )
+        else:
+            self._listener.worker_ended()
 
     def _send_threshold(self):
         self._threshold_sent = self._threshold_wanted

@@ -75,26 +75,11 @@ def write_segments(segmentation_node, specification, labels, box, ijk_to_ras, *,
     }
     kept = []
     if within is not None or mode == ADD:
-        for value, segment in existing.items():
-            mask, place = _mask_in(segment, ijk_to_ras)
-            kept.append((value, mask, place))
-    part = _intersection(box, within) if within else box
-    image = new_image(_union([part, *(place for _, _, place in kept)]) or NOTHING, ijk_to_ras)
-    array, frame = image_array(image)
-    for value, mask, place in kept:
-        if place:
-            array[_inside(place, frame)][mask] = value
-    if within is not None and mode == REPLACE:
-        overlap = _intersection(within, frame)
-        if overlap:
-            array[_inside(overlap, frame)] = 0
-    if part:
-        source = labels[_inside(part, (0, 0, 0, 0, 0, 0))]
-        target = array[_inside(part, frame)]
-        if kept:
-            np.copyto(target, source, where=(source > 0) & (target == 0))
-        else:
-            np.copyto(target, source)
+        kept = [(value, *_mask_in(segment, ijk_to_ras)) for value, segment in existing.items()]
+    cleared = within if mode == REPLACE else None
+    image = _merged(
+        labels, _intersection(box, within) if within else box, kept, cleared, ijk_to_ras
+    )
     _detach(segmentation, [segment for segment in existing.values() if segment is not None])
     for label in specification.labels:
         segment = existing[label.value] or _new_segment(label)
@@ -105,6 +90,29 @@ def write_segments(segmentation_node, specification, labels, box, ijk_to_ras, *,
         if existing[label.value] is None:
             segmentation.AddSegment(segment, segment_id(specification, label))
     image.Modified()
+
+
+def _merged(labels, part, kept, cleared, ijk_to_ras):
+    """Return an image of what is kept, less what is in the box `cleared`, and new labels there.
+
+    Args:
+        labels: uint8 (z, y, x) of the whole volume.
+        part: box of `labels` to take over, () if none.
+        kept: value, mask and the mask's box of each segment that stays.
+        cleared: box in which nothing is kept.
+        ijk_to_ras: of the image, whose frame is just large enough.
+    """
+    image = new_image(_union([part, *(place for _, _, place in kept)]) or NOTHING, ijk_to_ras)
+    array, frame = image_array(image)
+    for value, mask, place in kept:
+        if place:
+            array[_inside(place, frame)][mask] = value
+    if overlap := _intersection(cleared, frame):
+        array[_inside(overlap, frame)] = 0
+    if part:
+        source, target = labels[_inside(part, (0,) * 6)], array[_inside(part, frame)]
+        np.copyto(target, source, where=target == 0 if kept else True)
+    return image
 
 
 def fingerprint(segment):

@@ -195,7 +195,7 @@ class Session:
 
     @property
     def can_adjust(self):
-        """Whether the last result's sensitivity can be changed: its segments are as it left them."""
+        """Whether the last result's sensitivity can be changed: nobody has edited its segments."""
         result = self._result
         return (
             result is not None

@@ -90,7 +90,7 @@ def _stated_modality(volume):
 
 
 def sequence_of(name):
-    """Return the channel name ("flair", "t1", "t1c", "t2") that a volume's name suggests, or None."""
+    """Return the sequence ("flair", "t1", "t1c", "t2") that a volume's name suggests, or None."""
     for sequence, words in SEQUENCE_WORDS:
         if re.search(rf"(?<![a-z0-9])({words})(?![a-z0-9]*[a-z]{{4}})", name.lower()):
             return sequence
