@@ -157,6 +157,12 @@ def test_the_wrong_modality_is_mentioned(segmenter, body):
     assert not any("seems to be" in line for line in segmenter.segment(flair(body + 1000)).warnings)
 
 
+def test_a_label_map_as_input_is_mentioned(segmenter, head):
+    warnings = segmenter.segment(flair((head > 50).astype(np.uint8))).warnings
+    assert "case: seems to be a label map, not an image" in warnings
+    assert not any("label map" in line for line in segmenter.segment(flair(head)).warnings)
+
+
 def test_tilted_slices_are_mentioned(segmenter, head):
     rotation = tuple(tuple(row) for row in rotation_about(0, 40).tolist())
     warnings = segmenter.segment(flair(head, rotation)).warnings

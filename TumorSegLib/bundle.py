@@ -154,7 +154,9 @@ def write_bundle(
             shutil.rmtree(folder)
         partial.rename(folder)
     except OSError as error:
-        raise OutputError(f"{folder}: {error.strerror}; the model was not written") from None
+        raise OutputError(
+            f"{folder}: {error.strerror or error}; the model was not written"
+        ) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Bundle(folder, specification)

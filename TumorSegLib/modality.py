@@ -1,4 +1,4 @@
-"""Is this CT or MRI?"""
+"""Is this CT or MRI, or no image at all?"""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import numpy as np
 
 from TumorSegLib.normalisation import strided_sample
 from TumorSegLib.volume import Volume
+
+LABELMAP_VALUES = 12
+"""Even an 8-bit image of a phantom has more different values than this."""
 
 AIR_HU = -500
 """In Hounsfield units air lies near -1000 and no tissue but lung below this."""
@@ -20,6 +23,11 @@ def modality_of(volume: Volume) -> str:
     if volume.modality is not None:
         return volume.modality
     return "CT" if looks_like_ct(volume) else "MR"
+
+
+def looks_like_labelmap(volume: Volume) -> bool:
+    """Tell whether there are only a few different values, as in a segmentation."""
+    return len(np.unique(strided_sample(volume.voxels))) <= LABELMAP_VALUES
 
 
 def looks_like_ct(volume: Volume) -> bool:

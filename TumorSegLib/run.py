@@ -12,7 +12,7 @@ from torch import Tensor
 from TumorSegLib.alignment import aligned
 from TumorSegLib.engine import Engine
 from TumorSegLib.errors import Cancelled, InputError
-from TumorSegLib.modality import modality_of
+from TumorSegLib.modality import looks_like_labelmap, modality_of
 from TumorSegLib.preparation import PreparedVolume, body_box, whole_slice
 from TumorSegLib.specification import ModelSpecification
 from TumorSegLib.volume import Volume
@@ -76,6 +76,8 @@ class Run:
             f"channel {name}: not given, replaced by {source}"
             for name, source in self.prepared.replaced.items()
         ]
+        if looks_like_labelmap(self.volume):
+            self.warnings.append(f"{self.volume.name}: seems to be a label map, not an image")
         if (modality := modality_of(self.volume)) != specification.modality:
             self.warnings.append(
                 f"{self.volume.name}: seems to be {modality}, {specification.id} is a model for"
