@@ -124,6 +124,7 @@ class Bench:
             self.widget.exit()
             self.widget.cleanup()
             self.root.deleteLater()
+            self.qt.QCoreApplication.sendPostedEvents(None, self.qt.QEvent.DeferredDelete)
         self.client.stop()
         sys.excepthook = sys.__excepthook__
 

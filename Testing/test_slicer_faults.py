@@ -152,7 +152,7 @@ def test_a_worker_killed_while_idle_is_no_event(slow_run):
     works_again(slow_run)
     pid = slow_run.client.pid
     os.kill(pid, signal.SIGKILL)
-    slow_run.until(lambda: not alive(pid), 5)
+    slow_run.until(lambda: slow_run.client._process.poll() is not None, 5)
     works_again(slow_run)
 
 

@@ -323,7 +323,7 @@ def test_sequences_are_filled_in_by_name_and_resampled_with_a_word(bench):  # no
     t1c = slicer.util.addVolumeFromArray(voxels, finer, "AX T1 post contrast")
     bench.parameters.volume = flair
     bench.turn()
-    chosen = panel._sequences.chosen(panel._bundle())
+    chosen = panel._sequences.chosen(panel._choice.bundle(bench.parameters))
     assert chosen == {"t1": t1, "t1c": t1c}
     assert "AX T1 post contrast" in panel.ui.inputNote.text
     status = bench.run()

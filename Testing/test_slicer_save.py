@@ -61,7 +61,10 @@ def test_segments_and_settings_are_back(saved):
     assert ui.regionSelector.currentNode() is parameters.region
     assert "tiny-other" in ui.modelSummary.text
     assert not ui.keepModelBox.checked
-    assert saved.panel._sequences.chosen(saved.panel._bundle())["t1"].GetName() == "T1"
+    assert (
+        saved.panel._sequences.chosen(saved.panel._choice.bundle(parameters))["t1"].GetName()
+        == "T1"
+    )
 
 
 def test_unedited_segments_are_replaced_without_a_question(saved):

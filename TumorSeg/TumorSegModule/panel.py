@@ -12,26 +12,20 @@ from TumorSegModule.editor import Editor
 from TumorSegModule.geometry import placement_of
 from TumorSegModule.installation import ensure_installed, python_command
 from TumorSegModule.limits import box_of_region, box_of_shown_slice
-from TumorSegModule.model_picker import ModelPicker, in_words
+from TumorSegModule.model_choice import ModelChoice
+from TumorSegModule.model_picker import ModelPicker
 from TumorSegModule.parameters import REGION, THIS_SLICE, WHOLE_VOLUME
 from TumorSegModule.queue_section import QueueSection
 from TumorSegModule.segments import REPLACE, edited_segments
 from TumorSegModule.sequences_section import SequencesSection
 from TumorSegModule.session import Options, Session
-from TumorSegModule.volumes import check_usable, modality_of_node
+from TumorSegModule.status_section import StatusSection
+from TumorSegModule.volumes import check_usable
 from TumorSegModule.worker_client import WorkerClient
 
 POLL_MILLISECONDS = 25
 SURFACE_MILLISECONDS = 400
 """Rest of the sensitivity slider after which a shown 3-D surface is made anew."""
-
-BUSY_STYLE = "QPushButton { font-size: 15px; font-weight: bold; }"
-PRIMARY_STYLE = (
-    "QPushButton { font-size: 15px; font-weight: bold; border-radius: 6px; border: none;"
-    " color: white; background: #2f6fb3; }"
-    "QPushButton:hover { background: #3b7fc6; }"
-    "QPushButton:disabled { background: #b9c3cd; color: #f2f4f6; }"
-)
 
 
 class Panel:
@@ -39,13 +33,14 @@ class Panel:
 
     Attributes:
         session: that runs models.
-        catalogue: of the models.
+        editor: the embedded Segment Editor.
+        parameters: the settings, None while there is no scene.
     """
 
     def __init__(self, ui, *, client=None, catalogue=None, ask=ask_about_edits):
         """Drive `ui`, with another worker, other models or ready answers in tests."""
         self.ui = ui
-        self.catalogue = catalogue or default_catalogue()
+        self._choice = ModelChoice(catalogue or default_catalogue())
         self.editor = Editor()
         self.session = Session(client or WorkerClient(python_command()), self.editor, self)
         self._ask = ask
@@ -55,6 +50,7 @@ class Panel:
         self._modality_key = self._known_modality = None
         self._updating = False
         ui.resultSection.layout().addWidget(self.editor.widget)
+        self._status = StatusSection(ui)
         self._picker = ModelPicker(ui, self._seconds_per_slice, self._model_picked)
         self._sequences = SequencesSection(ui, self.update)
         self._advanced = AdvancedSection(ui, self.session.runner.client)
@@ -78,7 +74,7 @@ class Panel:
         ui.extentSelector.currentIndexChanged.connect(self._extent_changed)
         ui.segmentButton.clicked.connect(self._segment_or_cancel)
         ui.sensitivitySlider.valueChanged.connect(self._sensitivity_changed)
-        self._picker.show_bundles(self._segmenting_bundles())
+        self._picker.show_bundles(self._choice.bundles)
         self.status_changed()
 
     def connect(self, parameters):
@@ -119,16 +115,18 @@ class Panel:
         try:
             volume = parameters.volume
             note = self._problem(volume)
-            bundle = None if note else self._bundle()
-            self._picker.choose(bundle or self._picked(), 0 if note else _slices_of(volume))
+            bundle = None if note else self._choice.bundle(parameters)
+            self._picker.choose(
+                bundle or self._choice.picked(parameters), 0 if note else _slices_of(volume)
+            )
             if volume is not None and not note and bundle is None:
-                note = self._no_model(volume)
+                note = self._choice.why_none(volume)
             note = note or self._sequences.update(volume, bundle)
             self.ui.inputNote.text = note
             self.ui.inputNote.visible = bool(note)
             self.ui.extentSelector.currentIndex = self.ui.extentSelector.findData(parameters.extent)
             self.ui.regionSelector.visible = parameters.extent == REGION
-            self._advanced.update(bundle, self.catalogue)
+            self._advanced.update(bundle, self._choice.catalogue)
             self.ui.show3DButton.setSegmentationNode(parameters.target)
             if not self.session.busy:
                 self.editor.edit(parameters.target, volume if bundle else None)
@@ -180,10 +178,14 @@ class Panel:
     def _options(self):
         """Return what the settings ask for, None if the user was asked and does not want it."""
         parameters = self.parameters
-        volume, target, bundle = parameters.volume, parameters.target, self._bundle()
+        volume, target, bundle = (
+            parameters.volume,
+            parameters.target,
+            self._choice.bundle(parameters),
+        )
         check_usable(volume)
         if bundle is None:
-            raise ModelError(self._no_model(volume))
+            raise ModelError(self._choice.why_none(volume))
         mode = REPLACE
         if target is not None:
             edited = edited_segments(target, bundle.specification)
@@ -198,7 +200,7 @@ class Panel:
             within = box_of_region(placement, parameters.region)
         return Options(
             volume,
-            self._advanced.effective(bundle, self.catalogue),
+            self._advanced.effective(bundle, self._choice.catalogue),
             sequences=self._sequences.chosen(bundle),
             target=target,
             mode=mode,
@@ -206,32 +208,24 @@ class Panel:
             **self._advanced.options(),
         )
 
-    def _bundle_for(self, volume):
-        """Return the model for a volume of the queue: the one picked, if it fits, or the default.
-
-        Raises:
-            InputError: the volume cannot be segmented.
-            ModelError: there is no model for it.
-        """
-        picked, modality = self._picked(), self._modality(volume)
-        if picked is not None and picked.specification.modality == modality:
-            return picked
-        return self.catalogue.default_for(modality)
-
     def _accompanying(self, volume):
         """Return the nodes that are further sequences of a volume."""
         try:
-            return list(self._sequences.suggested(volume, self._bundle_for(volume)).values())
+            return list(
+                self._sequences.suggested(
+                    volume, self._choice.bundle_for(volume, self.parameters)
+                ).values()
+            )
         except (InputError, ModelError):
             return []
 
     def _run_queued(self, volume):
         """Start the next volume of the queue; return whether it runs."""
         try:
-            bundle = self._bundle_for(volume)
+            bundle = self._choice.bundle_for(volume, self.parameters)
             options = Options(
                 volume,
-                self._advanced.effective(bundle, self.catalogue),
+                self._advanced.effective(bundle, self._choice.catalogue),
                 sequences=self._sequences.suggested(volume, bundle),
                 **self._advanced.options(),
             )
@@ -243,31 +237,6 @@ class Panel:
             return False
         return self.start(options)
 
-    def _segmenting_bundles(self):
-        return [b for b in self.catalogue.bundles if b.specification.task == "segmentation"]
-
-    def _picked(self):
-        """Return the model that the user picked, None if the default is wanted."""
-        name = self.parameters.model if self.parameters else ""
-        return next((b for b in self._segmenting_bundles() if b.id == name), None)
-
-    def _bundle(self):
-        """Return the model to use: the one picked, or the default for the volume's modality."""
-        picked = self._picked()
-        if picked is not None or self.parameters.volume is None:
-            return picked
-        try:
-            return self.catalogue.default_for(self._modality(self.parameters.volume))
-        except (InputError, ModelError):
-            return None
-
-    def _modality(self, volume):
-        """Return a usable volume's modality, worked out once for the same voxels."""
-        key = (volume.GetID(), volume.GetImageData().GetMTime(), volume.GetMTime())
-        if key != self._modality_key:
-            self._modality_key, self._known_modality = key, modality_of_node(volume)
-        return self._known_modality
-
     def _problem(self, volume):
         """Return why a volume cannot be segmented, "" if it can or none is chosen."""
         if volume is None:
@@ -278,16 +247,6 @@ class Panel:
         except InputError as error:
             return str(error)
         return ""
-
-    def _no_model(self, volume):
-        """Return why there is no model for a usable volume."""
-        try:
-            modality = self._modality(volume)
-        except InputError as error:
-            return str(error)
-        return _(
-            "There is no model for {modality} volumes here; choose another with Change."
-        ).format(modality=modality)
 
     def _model_picked(self, bundle):
         self.parameters.model = bundle.id
@@ -308,27 +267,15 @@ class Panel:
     def status_changed(self):
         """See `TumorSegModule.session.View`."""
         ui, status, session = self.ui, self.session.status, self.session
-        busy = session.busy
-        ready = self.parameters is not None and self.parameters.volume is not None
-        ui.segmentButton.text = _("Cancel") if busy else _("Segment")
-        ui.segmentButton.styleSheet = BUSY_STYLE if busy else PRIMARY_STYLE
-        ui.segmentButton.enabled = busy or (
-            ready and not self._problem(self.parameters.volume) and self._bundle() is not None
+        volume = self._volume()
+        can_start = (
+            volume is not None
+            and not self._problem(volume)
+            and self._choice.bundle(self.parameters) is not None
         )
-        ui.progressBar.visible = busy
-        ui.progressBar.setRange(0, status.total)
-        ui.progressBar.value = status.done
-        ui.progressBar.format = _progress(status)
-        line = status.line
-        if status.stage == "starting":
-            line = _("Loading the model; the first run of a session takes a few seconds longer.")
-        elif not (ready or busy or line):
-            line = _("Load a CT or MRI volume to begin.")
-        ui.statusLabel.text = line
-        ui.statusLabel.visible = bool(line)
-        ui.statusLabel.styleSheet = "color: #b3372f;" if status.failed else ""
+        self._status.show(status, can_start=can_start, has_volume=volume is not None)
         ui.sensitivitySlider.enabled = session.can_adjust
-        has_target = ready and self.parameters.target is not None
+        has_target = volume is not None and self.parameters.target is not None
         self.editor.widget.visible = has_target
         ui.sensitivityNote.visible = has_target and not session.can_adjust
         ui.sensitivityNote.text = _(
@@ -385,13 +332,3 @@ def _slices_of(volume):
 
 def _timing_key(bundle):
     return f"TumorSeg/SecondsPerSlice/{bundle.id}"
-
-
-def _progress(status):
-    if status.stage == "starting":
-        return _("Starting…")
-    if status.seconds_left is None or status.done == 0:
-        return _("slice {done} of {total}").format(done=status.done, total=status.total)
-    return _("slice {done} of {total}, {time} left").format(
-        done=status.done, total=status.total, time=in_words(status.seconds_left)
-    )
