@@ -72,7 +72,6 @@ class _SliceView(_View):
         self.node.SetLayoutName(name)
         self.node.SetSingletonTag(name)
         self.node = scene.AddNode(self.node)
-        self.node.SetOrientationToAxial()
         self.logic = slicer.vtkMRMLSliceLogic()
         self.logic.SetMRMLScene(scene)
         self.logic.SetSliceNode(self.node)
@@ -94,6 +93,8 @@ class _SliceView(_View):
         composite.SetBackgroundVolumeID(volume.GetID())
         width, height = self.window.GetSize()
         self.node.SetDimensions(width, height, 1)
+        self.node.GetSliceToRAS().SetElement(0, 0, -1)  # the patient's right on the left
+        self.node.UpdateMatrices()
         self.logic.FitSliceToAll(width, height)
         if offset is not None:
             self.logic.SetSliceOffset(offset)
