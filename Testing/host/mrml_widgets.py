@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import qt
 import slicer
 
@@ -137,6 +139,7 @@ class qMRMLSegmentEditorWidget(qt.QWidget):
         layout.addLayout(buttons)
         layout.addWidget(self._table)
         self._observed = None
+        self.destroyed.connect(partial(_let_go, self._logic))
 
     def setMRMLScene(self, scene):
         self._logic.SetMRMLScene(scene)
@@ -213,6 +216,12 @@ class qMRMLSegmentEditorWidget(qt.QWidget):
             swatch.setBackground(qt.QColor.fromRgbF(*segment.GetColor()))
             self._table.setItem(row, 0, swatch)
             self._table.setItem(row, 1, qt.QTableWidgetItem(segment.GetName()))
+
+
+def _let_go(logic, *_):
+    """Take a logic's observers off nodes that outlive it, which it does not do itself."""
+    logic.SetSegmentEditorNode(None)
+    logic.SetMRMLScene(None)
 
 
 class qMRMLSegmentationShow3DButton(qt.QPushButton):
