@@ -43,7 +43,7 @@ class Preview:
             segment.SetLabelValue(label.value)
             segment.AddRepresentation(binary, self._image)
             segmentation.AddSegment(segment, f"preview_{label.value}")
-        self._node_id = node.GetID()
+        self._node = node
         self._next = 0.0
 
     def refresh(self):
@@ -58,8 +58,7 @@ class Preview:
         if self._image is None:
             return
         image, self._image = self._image, None
-        node = slicer.mrmlScene.GetNodeByID(self._node_id)
-        if node is not None and node.GetName() and not node.GetSaveWithScene():
-            slicer.mrmlScene.RemoveNode(node)
+        if slicer.mrmlScene.IsNodePresent(self._node):
+            slicer.mrmlScene.RemoveNode(self._node)
         image.Initialize()  # views may hold on to the image, but not to the worker's memory
         self._labelmap = None

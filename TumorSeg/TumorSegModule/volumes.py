@@ -5,6 +5,7 @@ import re
 import slicer
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.grid import Grid
 from TumorSegLib.modality import modality_of
 from TumorSegLib.volume import Volume
 from TumorSegModule.geometry import placement_of
@@ -77,9 +78,7 @@ def modality_of_node(volume):
     channel = channel_of(volume)
     step = tuple(slice(None, None, max(1, count // 64)) for count in channel.voxels.shape)
     sample = channel.voxels[step]
-    grid = placement_of(volume).grid
-    coarse = type(grid)(sample.shape, grid.spacing, grid.origin, grid.direction)
-    return modality_of(Volume(sample, coarse, name=volume.GetName()))
+    return modality_of(Volume(sample, Grid(sample.shape, (1.0, 1.0, 1.0)), name=channel.name))
 
 
 def _stated_modality(volume):
