@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from types import SimpleNamespace
 
@@ -72,6 +74,7 @@ class Application(qt.QObject):
 def boot():
     """Make the scene; must run once before anything of the module is imported."""
     folder = tempfile.mkdtemp(prefix="stand-in-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     scene = slicer.vtkMRMLScene()
     application_logic = slicer.vtkSlicerApplicationLogic()
     application_logic.SetTemporaryPath(folder)
