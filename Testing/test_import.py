@@ -27,7 +27,7 @@ def test_importing_the_library_loads_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "module", ["catalogue", "grid", "specification", "volume", "result", "cli"]
+    "module", ["catalogue", "grid", "specification", "volume", "result", "cli", "commands.models"]
 )
 def test_what_slicers_process_imports_loads_no_torch(module):
     loaded = run(
@@ -58,3 +58,11 @@ def test_public_names_resolve():
         assert getattr(TumorSegLib, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         TumorSegLib.nothing  # noqa: B018
+
+
+def test_a_typo_is_answered_without_waiting_for_torch():
+    loaded = run(
+        "import sys; from TumorSegLib import cli;"
+        "assert cli.main(['segment', 'absent.nii.gz']) == 2; print(*{'torch'} & set(sys.modules))"
+    )
+    assert loaded == []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -14,8 +15,13 @@ from TumorSegLib.bundle import Bundle
 from TumorSegLib.catalogue import Catalogue
 from TumorSegLib.errors import InputError
 from TumorSegLib.modality import modality_of
-from TumorSegLib.run import ProgressCallback
 from TumorSegLib.volume import Volume
+
+if TYPE_CHECKING:
+    from TumorSegLib.run import ProgressCallback
+    from TumorSegLib.segmenter import Segmenter
+
+Result = TypeVar("Result")
 
 
 def add_volume_arguments(parser: ArgumentParser) -> None:
@@ -71,6 +77,25 @@ def choose_bundle(catalogue: Catalogue, name: str | None, volume: Volume, task: 
     if name is not None:
         return catalogue.find(name)
     return catalogue.default_for(modality_of(volume), task)
+
+
+def with_model(
+    arguments: Namespace,
+    bundle: Bundle,
+    catalogue: Catalogue,
+    action: Callable[[Segmenter, ProgressCallback], Result],
+) -> Result:
+    """Load the model and return what `action` makes with it, under a progress bar."""
+    from TumorSegLib.allocator import keep_large_blocks
+    from TumorSegLib.segmenter import Segmenter
+
+    keep_large_blocks()
+    segmenter = Segmenter(
+        bundle, catalogue=catalogue, device=arguments.device, precision=arguments.precision
+    )
+    shown = not (arguments.quiet or arguments.json)
+    with progress_bar(bundle.specification.title, shown=shown) as progress:
+        return action(segmenter, progress)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -12,12 +13,16 @@ from TumorSegLib.catalogue import Catalogue, default_catalogue
 from TumorSegLib.commands.common import (
     add_volume_arguments,
     choose_bundle,
-    progress_bar,
     read_channels,
+    with_model,
 )
 from TumorSegLib.errors import ModelError
 from TumorSegLib.result import DetectionResult
 from TumorSegLib.volume import Volume
+
+if TYPE_CHECKING:
+    from TumorSegLib.run import ProgressCallback
+    from TumorSegLib.segmenter import Segmenter
 
 BAR_WIDTH = 30
 
@@ -29,7 +34,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Detect and print."""
-    from TumorSegLib.allocator import keep_large_blocks
     from TumorSegLib.reading import read_volume
 
     volume = read_volume(arguments.volume, series=arguments.series)
@@ -37,15 +41,10 @@ def run(arguments: Namespace) -> int:
     bundle = _bundle(catalogue, arguments.model, volume)
     volumes = read_channels(arguments, bundle, volume)
 
-    from TumorSegLib.segmenter import Segmenter
+    def action(segmenter: Segmenter, progress: ProgressCallback) -> DetectionResult:
+        return segmenter.detect(volumes, progress=progress)
 
-    keep_large_blocks()
-    segmenter = Segmenter(
-        bundle, catalogue=catalogue, device=arguments.device, precision=arguments.precision
-    )
-    shown = not (arguments.quiet or arguments.json)
-    with progress_bar(bundle.specification.title, shown=shown) as progress:
-        result = segmenter.detect(volumes, progress=progress)
+    result = with_model(arguments, bundle, catalogue, action)
     if arguments.json:
         print(json.dumps(_summary(result), indent=2))  # noqa: T201
     else:

@@ -6,7 +6,7 @@ import json
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -15,11 +15,15 @@ from TumorSegLib.catalogue import default_catalogue
 from TumorSegLib.commands.common import (
     add_volume_arguments,
     choose_bundle,
-    progress_bar,
     read_channels,
+    with_model,
 )
 from TumorSegLib.measurement import Measurement, measure
 from TumorSegLib.result import SegmentationResult
+
+if TYPE_CHECKING:
+    from TumorSegLib.run import ProgressCallback
+    from TumorSegLib.segmenter import Segmenter
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -37,7 +41,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Segment, write, report."""
-    from TumorSegLib.allocator import keep_large_blocks
     from TumorSegLib.reading import read_volume
     from TumorSegLib.report import write_report
     from TumorSegLib.writing import check_output, write_segmentation
@@ -49,15 +52,10 @@ def run(arguments: Namespace) -> int:
     bundle = choose_bundle(catalogue, arguments.model, volume, "segmentation")
     volumes = read_channels(arguments, bundle, volume)
 
-    from TumorSegLib.segmenter import Segmenter
+    def action(segmenter: Segmenter, progress: ProgressCallback) -> SegmentationResult:
+        return segmenter.segment(volumes, progress=progress)
 
-    keep_large_blocks()
-    segmenter = Segmenter(
-        bundle, catalogue=catalogue, device=arguments.device, precision=arguments.precision
-    )
-    shown = not (arguments.quiet or arguments.json)
-    with progress_bar(bundle.specification.title, shown=shown) as progress:
-        result = segmenter.segment(volumes, progress=progress)
+    result = with_model(arguments, bundle, catalogue, action)
     write_segmentation(result, output)
     pictures = write_report(result, arguments.report) if arguments.report else []
     measurements = measure(result)
