@@ -1,6 +1,6 @@
 """The network stage beside MONAI's SliceInferer: same U-Net, same weights, one ready tensor.
 
-    python benchmarks/network_stage.py [--slices 40] [--size 256] [--width 32] [--rounds 5]
+    python benchmarks/network_stage.py [--slices 24] [--size 256 512] [--width 32] [--rounds 5]
 
 Prints the ratio of the times, measured in turn within this one process, and how far the
 probabilities are apart. Ratios carry over to other machines, absolute times do not. Each contender
@@ -22,7 +22,12 @@ import torch
 from monai.inferers import SliceInferer
 from torch import Tensor
 
-from TumorSegLib.allocator import M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, keep_large_blocks
+from TumorSegLib.allocator import (
+    M_MMAP_THRESHOLD,
+    M_TRIM_THRESHOLD,
+    keep_large_blocks,
+    release_memory,
+)
 from TumorSegLib.device import has_native_bf16
 from TumorSegLib.engine import Engine
 from TumorSegLib.networks import UNet
@@ -33,15 +38,22 @@ REFERENCE = "MONAI SliceInferer"
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--slices", type=int, default=40)
-    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--slices", type=int, default=24, help="at 256x256; fewer if larger")
+    parser.add_argument("--size", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
 
     torch.manual_seed(0)
     network = UNet(3, 1, width=arguments.width).eval()
-    volume = torch.rand(1, 3, arguments.slices, arguments.size, arguments.size)
+    for size in arguments.size:
+        slices = max(1, arguments.slices * 256**2 // size**2)
+        print(f"{slices} slices of {size}x{size}x3, U-Net of width {arguments.width}")
+        compare(network, torch.rand(1, 3, slices, size, size), arguments.rounds)
+
+
+def compare(network: torch.nn.Module, volume: Tensor, rounds: int) -> None:
+    """Run all contenders in turn, `rounds` times, and print medians and median ratios."""
     contenders = {REFERENCE: monai_stage(network, volume)}
     cpu = torch.device("cpu")
     types = {"fp32": torch.float32}
@@ -53,20 +65,21 @@ def main() -> None:
 
     reference = contenders[REFERENCE]()
     times: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(arguments.rounds):
+    apart = {}
+    for _ in range(rounds):
         for name, stage in contenders.items():
             usual_allocator() if name == REFERENCE else keep_large_blocks()
             started = time.perf_counter()
             result = stage()
             times[name].append(time.perf_counter() - started)
-            if len(times[name]) == arguments.rounds:
-                apart = (result - reference).abs().max()
-                print(f"{name:20s} median {statistics.median(times[name]):6.2f} s", end="  ")
-                ratios = [
-                    base / own for base, own in zip(times[REFERENCE], times[name], strict=True)
-                ]
-                print(f"{statistics.median(ratios):5.2f} times as fast", end="  ")
-                print(f"largest difference {apart:.4f}")
+            apart[name] = (result - reference).abs().max()
+    for name, own in times.items():
+        ratios = [base / mine for base, mine in zip(times[REFERENCE], own, strict=True)]
+        print(
+            f"  {name:20s} median {statistics.median(own):6.2f} s"
+            f"  {statistics.median(ratios):5.2f} times as fast"
+            f"  largest difference {apart[name]:.4f}"
+        )
 
 
 def usual_allocator() -> None:
@@ -75,6 +88,7 @@ def usual_allocator() -> None:
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)
         libc.mallopt(M_TRIM_THRESHOLD, 64 << 20)
+        release_memory()  # what our own stages have kept
 
 
 def monai_stage(network: torch.nn.Module, volume: Tensor) -> Callable[[], Tensor]:
