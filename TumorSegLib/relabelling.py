@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from TumorSegLib.decision import decide
 from TumorSegLib.grid import AxialView, Grid
 from TumorSegLib.postprocessing import postprocess
 from TumorSegLib.specification import ModelSpecification
@@ -42,14 +43,9 @@ def relabel(
     view = AxialView.of(grid)
     target = view.apply(labelmap)
     parts = [view.apply(part) for part in probabilities]
-    smallest = [
-        max(1, math.ceil(shifted_threshold(label.threshold, sensitivity) * 255))
-        for label in specification.labels
-    ]
+    labels = specification.labels
+    thresholds = [shifted_threshold(label.threshold, sensitivity) for label in labels]
     for index in axial_slices if axial_slices is not None else range(len(target)):
-        plane = np.zeros(target.shape[1:], np.uint8)
-        for label, part, threshold in zip(specification.labels, parts, smallest, strict=True):
-            plane[part[index] >= threshold] = label.value
-        target[index] = plane
+        target[index] = decide([part[index] for part in parts], labels, thresholds)
     if axial_slices is None:
         postprocess(target, specification.postprocessing, voxel_ml=grid.voxel_ml)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from TumorSegLib.bundle import Bundle, load_network
 from TumorSegLib.catalogue import Catalogue, default_catalogue
+from TumorSegLib.decision import decide
 from TumorSegLib.device import choose_device, choose_precision
 from TumorSegLib.engine import Engine
 from TumorSegLib.errors import ModelError
@@ -120,19 +121,18 @@ class Segmenter:
         view = run.prepared.view
         label_view = view.apply(labelmap)
         probability_views = [view.apply(part) for part in probabilities]
-        thresholds = torch.tensor([label.threshold for label in labels])
+        thresholds = [label.threshold for label in labels]
         pixel_mm2 = view.spacing_zyx[1] * view.spacing_zyx[2]
         figures: list[SliceFigure] = []
 
         for start, stop, found in run.batches(progress, cancelled):
             with run.timed("labels"):
-                uncertainties = slice_uncertainty(found, thresholds)
+                uncertainties = slice_uncertainty(found, torch.tensor(thresholds))
                 quantised = quantise(resize(found, run.prepared.shape))
-                label_view[start:stop] = 0
-                for index, label in enumerate(labels):
-                    probability_views[index][start:stop] = quantised[:, index]
-                    reached = quantised[:, index] >= quantised_threshold(label.threshold)
-                    label_view[start:stop][reached] = label.value
+                parts = [quantised[:, index] for index in range(len(labels))]
+                for target, part in zip(probability_views, parts, strict=True):
+                    target[start:stop] = part
+                label_view[start:stop] = decide(parts, labels, thresholds)
                 areas = np.count_nonzero(label_view[start:stop], axis=(1, 2)) * pixel_mm2
                 figures += [
                     SliceFigure(start + offset, float(area), float(uncertainty))
@@ -227,11 +227,6 @@ def activation_of(specification: ModelSpecification) -> Callable[[Tensor], Tenso
 def quantise(probabilities: Tensor) -> NDArray[np.uint8]:
     """Return probabilities as uint8, 0 to 255 for 0 to 1."""
     return probabilities.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8).numpy()
-
-
-def quantised_threshold(threshold: float) -> int:
-    """Return the smallest quantised probability that reaches `threshold`."""
-    return max(1, int(np.ceil(threshold * 255)))
 
 
 def _output(

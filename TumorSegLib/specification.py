@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from TumorSegLib.in_plane import FieldOfView, PixelSpacing
-from TumorSegLib.normalisation import Foreground, Window
+from TumorSegLib.in_plane import InPlane
+from TumorSegLib.normalisation import Normalisation
 
 FORMAT = 1
 """Version of the file's layout; a reader refuses a newer one."""
@@ -87,8 +87,8 @@ class Input:
     """
 
     channels: tuple[Channel, ...]
-    in_plane: FieldOfView | PixelSpacing
-    normalisation: Window | Foreground
+    in_plane: InPlane
+    normalisation: Normalisation
     context: int = 0
     body_box: bool = False
 

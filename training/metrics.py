@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 from numpy.typing import NDArray
-from scipy import ndimage, stats
+from scipy import stats
 
+from TumorSegLib.components import bounding_box, components_of
 from TumorSegLib.grid import Vector
 
 Mask = NDArray[np.bool_]
@@ -124,20 +125,14 @@ def _surfaces(found: Mask, reference: Mask, spacing: Vector) -> tuple[float, flo
 
 def _lesions(found: Mask, reference: Mask) -> tuple[int, int, int]:
     """Return components of the reference, those found, and components found without one."""
-    touching = np.ones((3, 3, 3))
-    true, count = ndimage.label(reference, touching)
-    sizes = np.bincount(true.ravel(), minlength=count + 1)[1:]
-    hits = np.bincount(true[found], minlength=count + 1)[1:]
-    marked, marked_count = ndimage.label(found, touching)
+    true, sizes = components_of(reference)
+    hits = np.bincount(true[found], minlength=len(sizes))
+    detected = int((hits >= DETECTED_SHARE * sizes)[1:].sum())
+    marked, marked_sizes = components_of(found)
     meeting = np.unique(marked[reference & found])
-    return count, int((hits >= DETECTED_SHARE * sizes).sum()), marked_count - len(meeting)
+    return len(sizes) - 1, detected, len(marked_sizes) - 1 - len(meeting)
 
 
 def _box(mask: Mask) -> tuple[slice, ...]:
     """Return the bounding box of a mask; one voxel where it is empty."""
-    spans = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        hit = np.flatnonzero(mask.any(axis=others))
-        spans.append(slice(int(hit[0]), int(hit[-1]) + 1) if hit.size else slice(0, 1))
-    return tuple(spans)
+    return bounding_box(mask) or (slice(0, 1),) * mask.ndim
