@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -33,6 +33,11 @@ def build_schedule(settings: Optimisation, optimiser: Optimizer, steps: int) -> 
     if settings.schedule == "onecycle" and steps > 2:  # Smith & Topin 2017, arXiv 1708.07120
         warm_up = max(settings.warm_up, 2 / steps)
         return OneCycleLR(optimiser, settings.learning_rate, steps, pct_start=min(warm_up, 1.0))
+    return LambdaLR(optimiser, rate_over(settings, steps))
+
+
+def rate_over(settings: Optimisation, steps: int) -> Callable[[int], float]:
+    """Return the part of the learning rate at each of `steps` steps, for all but one-cycle."""
     warm_up = round(settings.warm_up * steps)
 
     def factor(step: int) -> float:
@@ -43,7 +48,7 @@ def build_schedule(settings: Optimisation, optimiser: Optimizer, steps: int) -> 
             return 0.5 * (1 + math.cos(math.pi * done))
         return float((1 - done) ** POLY_POWER) if settings.schedule == "poly" else 1.0
 
-    return LambdaLR(optimiser, factor)
+    return factor
 
 
 def configured(settings: Optimisation, network: torch.nn.Module, steps: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from training.checkpoints import WholeCheckpoints
 from training.config import TrainingConfig
 from training.data_module import DataModule, Report
-from training.datasets import select_cases
+from training.datasets import Selection, select_cases
 from training.history import History
 from training.module import SegmentationModule
 from TumorSegLib.device import choose_device, has_native_bf16
@@ -61,6 +62,8 @@ def train(
     devices: Devices | None = None,
     report: Report = print,
     progress: bool = True,
+    selection: Selection | None = None,
+    further: Sequence[Callback] = (),
 ) -> Trained:
     """Train as `config` says, with logs and checkpoints in `folder`.
 
@@ -71,6 +74,8 @@ def train(
         devices: what to compute on.
         report: takes lines for the user.
         progress: show a bar.
+        selection: cases to use; those that `config` describes if not given.
+        further: callbacks that see every epoch after its figures are kept.
 
     Raises:
         InputError: data, starting weights or checkpoints do not fit the config.
@@ -91,7 +96,7 @@ def train(
         left_out.append(line)
         report(line)
 
-    data = DataModule(config, select_cases(config), noted)
+    data = DataModule(config, selection or select_cases(config), noted)
     module = SegmentationModule(config)
     if module.transferred is not None:
         report(f"started from {settings.start_from}: {module.transferred}")
@@ -106,7 +111,11 @@ def train(
         max_epochs=settings.epochs,
         precision=precision(settings.precision, devices.accelerator),
         gradient_clip_val=settings.gradient_clip or None,
-        callbacks=[history, *callbacks(config, folder, module.score, validated=validated)],
+        callbacks=[
+            history,
+            *further,
+            *callbacks(config, folder, module.score, validated=validated),
+        ],
         plugins=[WholeCheckpoints()],
         logger=TensorBoardLogger(folder, name="", version="tensorboard"),
         num_sanity_val_steps=0,
