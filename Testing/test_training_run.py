@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from synthetic_data import SHAPE, ball_case, write_config, write_nnunet
+from synthetic_data import SHAPE, ball_case, write_config, write_ircad, write_nnunet
 
 from training.config import read_config
 from training.cross_validation import cross_validate
@@ -361,6 +361,20 @@ def test_without_folds_everybody_is_trained_on(balls: Path, tmp_path: Path) -> N
     assert len(model.training["split"]["training"]) == 12
     assert not model.metrics
     assert "Not measured" in (tmp_path / "run" / "ball" / "README.md").read_text()
+
+
+def test_a_further_data_set_of_another_size_is_trained_on_and_never_validated_on(
+    balls: Path, tmp_path: Path
+) -> None:
+    smaller = write_ircad(tmp_path / "ircad", {"one": ["livertumor"], "two": ["livertumor"]})
+    more = f'[[further]]\nfolder = "{smaller}"\nlayout = "3Dircadb1"\n'
+    config = tmp_path / "both.toml"
+    config.write_text(f"{balls.read_text()}{more}labels = {{ livertumor = 1 }}\n", encoding="utf-8")
+    cut = ("optimisation.epochs=1", "augmentation.crop=32")
+    trained = run(config, tmp_path / "run", *cut)
+    assert {"one", "two"} <= set(trained.split["training"])
+    assert len(trained.split["validation"]) == 3
+    assert not {"one", "two"} & set(trained.split["validation"])
 
 
 def test_a_public_volume_in_nnunet_layout_trains_with_a_shipped_config(

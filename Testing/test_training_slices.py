@@ -169,6 +169,21 @@ def test_a_seed_repeats_every_change(config: TrainingConfig) -> None:
     assert len({float(result.sum()) for result in results}) > 4
 
 
+@pytest.mark.parametrize("size", [48, 100])
+def test_a_crop_has_its_size_whatever_the_slice_has(config: TrainingConfig, size: int) -> None:
+    changes = augmentation(Augmentation(crop=64), config.model.input, size)
+    image = torch.rand(1, size, size) + 0.1
+    places = set()
+    for seed in range(5):
+        changes.seed(seed)
+        changed = changes({"image": image.clone(), "mask": (image > 0.6).float()})
+        cut = torch.as_tensor(changed["image"])
+        assert cut.shape == (1, 64, 64)
+        assert torch.equal((cut > 0.6).float(), torch.as_tensor(changed["mask"]))
+        places.add(round(float(cut.sum()), 3))
+    assert len(places) == (1 if size == 48 else 5)
+
+
 def test_slices_are_the_same_whatever_was_drawn_before(
     config: TrainingConfig, tmp_path: Path
 ) -> None:

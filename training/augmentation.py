@@ -19,6 +19,8 @@ from monai.transforms import (
     Randomizable,
     RandScaleIntensityd,
     RandShiftIntensityd,
+    RandSpatialCropd,
+    SpatialPadd,
 )
 from torch import Tensor
 
@@ -60,7 +62,7 @@ def _share(transform: Any, random: np.random.RandomState) -> None:
 def augmentation(config: Augmentation, specification: Input, rows: int) -> RandomChanges:
     """Return the changes of {"image": (C, H, W) in [0, 1], "mask": (1, H, W)}."""
     set_track_meta(False)  # slices carry no geometry here; tracking it doubles the time a slice
-    steps = [*_geometric(config, rows), *_intensity(config)]
+    steps = [*_geometric(config, rows), *_crop(config), *_intensity(config)]
     if config.drop_channels:
         steps.insert(0, DropChannels(specification, config.drop_channels))
     return RandomChanges(steps)
@@ -96,6 +98,13 @@ def _geometric(config: Augmentation, rows: int) -> list[Any]:
             )
         )
     return steps
+
+
+def _crop(config: Augmentation) -> list[Any]:
+    if not config.crop:
+        return []
+    size = (config.crop, config.crop)
+    return [SpatialPadd(BOTH, size), RandSpatialCropd(BOTH, size, random_size=False)]
 
 
 def _intensity(config: Augmentation) -> list[Any]:

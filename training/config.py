@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,6 +62,21 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Further:
+    """A further data set, trained on besides the main one and never validated on.
+
+    Attributes:
+        folder: where it is.
+        layout: one of `training.readers.READERS`.
+        labels: from its structures to the model's values, as in `Data`.
+    """
+
+    folder: str
+    layout: str
+    labels: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Synthesis:
     """Images made from label volumes; see `training.synthesis`.
 
@@ -97,6 +112,8 @@ class Augmentation:
         shear: ratio.
         shift: part of the slice's height.
         elastic: largest displacement, part of the slice's height.
+        crop: rows and columns of the part, anywhere, that is shown of a slice; smaller slices are
+            padded with air. 0: the whole slice, which asks for cases of one size.
         flip: mirror left and right.
         gain: part of the intensity.
         bias: added to intensities in [0, 1].
@@ -114,6 +131,7 @@ class Augmentation:
     shear: float = 0.0
     shift: float = 0.0
     elastic: float = 0.0
+    crop: int = 0
     flip: bool = False
     gain: float = 0.0
     bias: float = 0.0
@@ -126,6 +144,8 @@ class Augmentation:
     oblique_share: float = 0.2
 
     def __post_init__(self) -> None:
+        if self.crop < 0 or self.crop % 32:
+            raise ValueError(f"crop {self.crop} is not 0 or a multiple of 32 pixels")
         for name, largest in LARGEST_CHANGES.items():
             value = getattr(self, name)
             if not 0 <= value <= largest:
@@ -258,6 +278,7 @@ class TrainingConfig:
     optimisation: Optimisation
     augmentation: Augmentation = field(default_factory=Augmentation)
     synthesis: Synthesis | None = None
+    further: tuple[Further, ...] = ()
     card: Card = field(default_factory=Card)
 
     def __post_init__(self) -> None:
@@ -282,14 +303,20 @@ class TrainingConfig:
     def reading(self) -> Reading:
         """What the reader of the data set must know."""
         data = self.data
-        return Reading(
-            channels=self.model.input.channels,
-            values=tuple(label.value for label in self.model.labels),
-            labels=data.labels,
-            modality=self.model.modality,
+        return replace(
+            self.reading_of(data.labels),
             spacing=data.spacing,
             window=data.window,
             mask_suffix=data.mask_suffix,
+        )
+
+    def reading_of(self, labels: Mapping[str, int]) -> Reading:
+        """What the reader of a data set with these labels must know."""
+        return Reading(
+            channels=self.model.input.channels,
+            values=tuple(label.value for label in self.model.labels),
+            labels=labels,
+            modality=self.model.modality,
         )
 
 

@@ -20,7 +20,7 @@ class Selection:
     """The cases of a run.
 
     Attributes:
-        training: real cases to learn from.
+        training: real cases to learn from, of the data set and the further ones.
         synthetic: made from label volumes.
         validation: real cases of patients that are in neither.
         unusable: what is left out, and why.
@@ -69,7 +69,14 @@ def select_cases(config: TrainingConfig) -> Selection:
         made = synthetic_cases(config.synthesis, config.reading, seed=config.optimisation.seed)
         synthetic = tuple(case for case in made if case.patient not in aside)
     validation = tuple(case for case in cases if case.patient in aside)
-    return Selection(training, synthetic, validation, found.unusable)
+    unusable = found.unusable
+    for further in config.further:
+        more = read_cases(
+            Path(further.folder).expanduser(), further.layout, config.reading_of(further.labels)
+        )
+        training += more.cases
+        unusable += more.unusable
+    return Selection(training, synthetic, validation, unusable)
 
 
 def with_patients(cases: tuple[Case, ...], data: Data) -> tuple[Case, ...]:
