@@ -15,7 +15,7 @@ from TumorSegLib.errors import Cancelled, InputError, ModelError
 from TumorSegLib.grid import Grid
 from TumorSegLib.segmenter import Segmenter, activation_of
 from TumorSegLib.specification import Network, RemoveSmall
-from TumorSegLib.uncertainty import slice_uncertainty
+from TumorSegLib.uncertainty import expected_wrong, slice_uncertainty
 from TumorSegLib.volume import Volume
 
 
@@ -78,6 +78,19 @@ def test_all_48_orientations_give_the_same_segmentation(segmenter, head):
         result = segmenter.segment(flair(np.ascontiguousarray(voxels), direction, spacing))
         stored_reference, _ = stored_as(reference, axes, signs)
         assert dice(result.labelmap, stored_reference) >= 0.99, (axes, signs)
+
+
+def test_expected_correction_is_an_area_whatever_the_pixels(segmenter, head):
+    result = segmenter.segment(flair(head))
+    corrections = [figure.correction_mm2 for figure in result.slices]
+    p = result.probabilities[0] / 255
+    doubted = np.minimum(p, 1 - p).sum(axis=(1, 2))
+    differing = (np.diff(result.labelmap.astype(int), axis=0) != 0).sum(axis=(1, 2))
+    neighbours = (np.insert(differing, 0, differing[0]) + np.append(differing, differing[-1])) / 2
+    np.testing.assert_allclose(corrections, doubted + neighbours / 4, rtol=0.02)
+    large = head.repeat(2, axis=1).repeat(2, axis=2)
+    finer = segmenter.segment(flair(large, spacing=(0.5, 0.5, 4.0))).slices
+    np.testing.assert_allclose([f.correction_mm2 for f in finer], corrections, rtol=0.1)
 
 
 def test_other_in_plane_size_is_brought_back(segmenter, head):
@@ -304,7 +317,10 @@ def test_uncertainty_is_high_where_the_network_doubts():
     probabilities[1, :, 10:30, 10:30] = 1.0
     probabilities[2, :, 10:30, 10:30] = 0.6
     probabilities[3, :, 0, :3] = 0.4
-    empty, sure, doubtful, speck = slice_uncertainty(probabilities, torch.tensor([0.5])).tolist()
+    wrong = expected_wrong(probabilities)
+    assert wrong.tolist() == pytest.approx([0, 0, 160, 1.2])
+    uncertainties = slice_uncertainty(wrong, probabilities, torch.tensor([0.5]))
+    empty, sure, doubtful, speck = uncertainties.tolist()
     assert empty == sure == 0
     assert doubtful == pytest.approx(160 / (160 + 400 + 30))
     assert speck < 0.05

@@ -130,7 +130,7 @@ def test_every_message_survives_its_line():
         Cancel(1),
         Started(1, "cpu", "no GPU", 0.25),
         Progress(1, 2, 3, 0, 2),
-        Done(1, (0, 1, 0, 1, 0, 1), "cpu", "fp32", {"network": 0.1}, ("a",), ((0, 1.0, 0.5),)),
+        Done(1, (0, 1, 0, 1, 0, 1), "cpu", "fp32", {"network": 0.1}, ("a",), ((0, 1.0, 0.5, 2.5),)),
         Failed(1, "line", "details"),
     ]
     for message in messages:

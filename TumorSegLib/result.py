@@ -20,11 +20,13 @@ class SliceFigure:
         index: of the slice in the axial view of the volume, 0 is the most inferior.
         area_mm2: of all labels together on this slice.
         uncertainty: 0 to 1; see `TumorSegLib.uncertainty`.
+        correction_mm2: area that is expected to need correction; see `TumorSegLib.review`.
     """
 
     index: int
     area_mm2: float
     uncertainty: float
+    correction_mm2: float
 
 
 @dataclass(frozen=True)

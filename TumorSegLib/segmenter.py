@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from math import prod
 
 import numpy as np
 import torch
@@ -20,9 +20,10 @@ from TumorSegLib.errors import ModelError
 from TumorSegLib.in_plane import resize
 from TumorSegLib.postprocessing import postprocess
 from TumorSegLib.result import DetectionResult, SegmentationResult, SliceFigure
+from TumorSegLib.review import expected_correction
 from TumorSegLib.run import CancelCallback, ProgressCallback, Run
 from TumorSegLib.specification import ModelSpecification
-from TumorSegLib.uncertainty import slice_uncertainty
+from TumorSegLib.uncertainty import expected_wrong, slice_uncertainty
 from TumorSegLib.volume import Volume
 
 SlicesCallback = Callable[[int, int], None]
@@ -122,24 +123,18 @@ class Segmenter:
         label_view = view.apply(labelmap)
         probability_views = [view.apply(part) for part in probabilities]
         thresholds = [label.threshold for label in labels]
-        pixel_mm2 = view.spacing_zyx[1] * view.spacing_zyx[2]
-        figures: list[SliceFigure] = []
+        wrong: list[Tensor] = []
+        uncertainties: list[Tensor] = []
 
         for start, stop, found in run.batches(progress, cancelled):
             with run.timed("labels"):
-                uncertainties = slice_uncertainty(found, torch.tensor(thresholds))
+                wrong.append(expected_wrong(found))
+                uncertainties.append(slice_uncertainty(wrong[-1], found, torch.tensor(thresholds)))
                 quantised = quantise(resize(found, run.prepared.shape))
                 parts = [quantised[:, index] for index in range(len(labels))]
                 for target, part in zip(probability_views, parts, strict=True):
                     target[start:stop] = part
                 label_view[start:stop] = decide(parts, labels, thresholds)
-                areas = np.count_nonzero(label_view[start:stop], axis=(1, 2)) * pixel_mm2
-                figures += [
-                    SliceFigure(start + offset, float(area), float(uncertainty))
-                    for offset, (area, uncertainty) in enumerate(
-                        zip(areas, uncertainties, strict=True)
-                    )
-                ]
             if on_slices is not None:
                 on_slices(start, stop)
 
@@ -147,16 +142,14 @@ class Segmenter:
             with run.timed("postprocessing"):
                 steps = self.specification.postprocessing
                 postprocess(label_view, steps, voxel_ml=volume.grid.voxel_ml)
-                areas = np.count_nonzero(label_view, axis=(1, 2)) * pixel_mm2
-                figures = [
-                    replace(figure, area_mm2=float(areas[figure.index])) for figure in figures
-                ]
+        with run.timed("labels"):
+            figures = _figures(run, label_view, torch.cat(wrong), torch.cat(uncertainties))
         return SegmentationResult(
             volume=volume,
             specification=self.specification,
             labelmap=labelmap,
             probabilities=probabilities,
-            slices=tuple(figures),
+            slices=figures,
             device=str(self._engine.device),
             precision=self.precision,
             seconds={"loading": self.loading_seconds} | run.seconds,
@@ -227,6 +220,31 @@ def activation_of(specification: ModelSpecification) -> Callable[[Tensor], Tenso
 def quantise(probabilities: Tensor) -> NDArray[np.uint8]:
     """Return probabilities as uint8, 0 to 255 for 0 to 1."""
     return probabilities.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8).numpy()
+
+
+def _figures(
+    run: Run, labels: NDArray[np.uint8], wrong: Tensor, uncertainties: Tensor
+) -> tuple[SliceFigure, ...]:
+    """Return the figures of a run's slices.
+
+    Args:
+        run: that is over.
+        labels: label values of the whole axial view.
+        wrong: of each slice, expected number of wrong pixels on the network's grid.
+        uncertainties: of each slice.
+    """
+    labels = labels[run.slices.start : run.slices.stop]
+    spacing = run.prepared.view.spacing_zyx
+    pixel_mm2 = spacing[1] * spacing[2]
+    coarseness = prod(run.prepared.shape) / prod(run.prepared.network_shape)
+    corrections = expected_correction(wrong.numpy() * pixel_mm2 * coarseness, labels, pixel_mm2)
+    areas = np.count_nonzero(labels, axis=(1, 2)) * pixel_mm2
+    return tuple(
+        SliceFigure(index, float(area), float(uncertainty), float(correction))
+        for index, area, uncertainty, correction in zip(
+            run.slices, areas, uncertainties, corrections, strict=True
+        )
+    )
 
 
 def _output(

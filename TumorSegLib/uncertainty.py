@@ -19,9 +19,18 @@ from torch import Tensor
 DAMPING_PIXELS = 30.0
 
 
-def slice_uncertainty(probabilities: Tensor, thresholds: Tensor) -> Tensor:
-    """Return (n,) uncertainties of slices with probabilities (n, K, H, W) and thresholds (K,)."""
-    doubt = torch.minimum(probabilities, 1 - probabilities).amax(dim=1)
-    expected_wrong = doubt.sum(dim=(1, 2))
+def expected_wrong(probabilities: Tensor) -> Tensor:
+    """Return (n,) expected numbers of wrong pixels of slices with probabilities (n, K, H, W)."""
+    return torch.minimum(probabilities, 1 - probabilities).amax(dim=1).sum(dim=(1, 2))
+
+
+def slice_uncertainty(wrong: Tensor, probabilities: Tensor, thresholds: Tensor) -> Tensor:
+    """Return (n,) uncertainties of slices.
+
+    Args:
+        wrong: (n,), from `expected_wrong`.
+        probabilities: (n, K, H, W).
+        thresholds: (K,).
+    """
     labelled = (probabilities >= thresholds[:, None, None]).any(dim=1).sum(dim=(1, 2))
-    return expected_wrong / (expected_wrong + labelled + DAMPING_PIXELS)
+    return wrong / (wrong + labelled + DAMPING_PIXELS)

@@ -197,7 +197,13 @@ class Worker:
                 seconds=result.seconds,
                 warnings=result.warnings,
                 slices=tuple(
-                    (figure.index, figure.area_mm2, figure.uncertainty) for figure in result.slices
+                    (
+                        figure.index,
+                        figure.area_mm2,
+                        figure.uncertainty,
+                        figure.correction_mm2,
+                    )
+                    for figure in result.slices
                 ),
             )
         )

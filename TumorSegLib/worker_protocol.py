@@ -149,7 +149,8 @@ class Done:
         precision: of its arithmetic.
         seconds: by stage.
         warnings: lines for the user.
-        slices: index, area in mm2 and uncertainty of each axial slice.
+        slices: index, area in mm2, uncertainty and expected correction in mm2 of each axial slice;
+            see `TumorSegLib.result.SliceFigure`.
     """
 
     kind: ClassVar[str] = "done"
@@ -159,7 +160,7 @@ class Done:
     precision: str
     seconds: Mapping[str, float]
     warnings: tuple[str, ...]
-    slices: tuple[tuple[int, float, float], ...]
+    slices: tuple[tuple[int, float, float, float], ...]
 
 
 @dataclass(frozen=True)
