@@ -42,6 +42,7 @@ def test_resnet50_has_the_published_encoder():
 SMALL = [
     ("U-Net", {"in_channels": 2, "out_channels": 3, "width": 4}),
     ("LinkNet", {"in_channels": 2, "out_channels": 3, "width": 8}),
+    ("LinkNet", {"in_channels": 2, "out_channels": 3, "width": 8, "encoder": "ResNet-50"}),
     ("mU-Net", {"in_channels": 2, "out_channels": 3, "width": 4}),
     ("FCN-8s", {"in_channels": 2, "out_channels": 3, "width": 4, "hidden": 16}),
 ]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from training.transfer import encoder_of, load_imagenet, load_model, start_from
+from training.transfer import encoder_of, load_checkpoint, load_imagenet, load_model, start_from
 from TumorSegLib.bundle import write_bundle
 from TumorSegLib.errors import InputError
 from TumorSegLib.in_plane import FieldOfView
@@ -94,6 +94,26 @@ def test_another_architecture_or_width_is_refused() -> None:
     wide = model(["ct", "pet"], ["Fat", "Muscle"], width=16)
     with pytest.raises(InputError, match="same width"):
         load_model(network_of(old, 0).state_dict(), old, network_of(wide, 1), wide)
+
+
+def test_a_classifier_takes_the_encoder_of_a_run_that_learnt_to_segment() -> None:
+    source = LinkNet(1, 1, width=8, encoder="ResNet-50")
+    target = ResNet50Classifier(1, 1, width=8, hidden=(16,))
+    report = load_checkpoint(source.state_dict(), target, "last.ckpt")
+    assert all(name.startswith("head.") for name in report.fresh)
+    assert all(name.startswith(("decoder.", "head.")) for name in report.unused)
+    for name, tensor in target.encoder.state_dict().items():
+        torch.testing.assert_close(tensor, source.encoder.state_dict()[name])
+
+
+def test_the_checkpoint_of_another_encoder_is_refused() -> None:
+    other = LinkNet(1, 1, width=8).state_dict()
+    for network in (ResNet50Classifier(1, 1, width=8), UNet(1, 1, width=8)):
+        before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        with pytest.raises(InputError, match=r"start_from last\.ckpt: holds another network"):
+            load_checkpoint(other, network, "last.ckpt")
+        for name, tensor in network.state_dict().items():
+            torch.testing.assert_close(tensor, before[name])
 
 
 def resnet18_file(path: Path, width: int = 64) -> dict[str, torch.Tensor]:

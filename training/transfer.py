@@ -56,14 +56,29 @@ def start_from(source: str, network: nn.Module, model: ModelSpecification) -> Tr
     if path.suffix == ".pth":
         return load_imagenet(read_checkpoint(path), network, path.name)
     if path.suffix == ".ckpt":
-        weights = network_weights(read_checkpoint(path))
-        try:
-            network.load_state_dict(weights)
-        except RuntimeError:
-            raise InputError(f"start_from {source}: holds another network than this") from None
-        return Transferred(tuple(weights))
+        return load_checkpoint(network_weights(read_checkpoint(path)), network, source)
     bundle = default_catalogue().find(str(path))
     return load_model(load_network(bundle).state_dict(), bundle.specification, network, model)
+
+
+def load_checkpoint(weights: Mapping[str, Tensor], network: nn.Module, name: str) -> Transferred:
+    """Fill `network` with the same network's weights, or its encoder with that of another network.
+
+    Raises:
+        InputError: neither the network nor its encoder is the checkpoint's.
+    """
+    mine = network.state_dict()
+    encoder = {key for key in mine if key.startswith("encoder.")}
+    same = {key for key in mine if key in weights and weights[key].shape == mine[key].shape}
+    taken = same if same == mine.keys() == weights.keys() else same & encoder
+    if taken != mine.keys() and (not encoder or taken != encoder):
+        raise InputError(f"start_from {name}: holds another network than this")
+    network.load_state_dict({key: weights[key] for key in taken}, strict=False)
+    return Transferred(
+        loaded=tuple(key for key in mine if key in taken),
+        fresh=tuple(key for key in mine if key not in taken),
+        unused=tuple(key for key in weights if key not in taken),
+    )
 
 
 def load_model(

@@ -6,20 +6,34 @@ A ResNet-18 encoder and a light decoder whose skips are added, not concatenated.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch import Tensor, nn
 
 from TumorSegLib.networks.base import SliceNetwork, conv_bn_relu, initialise
-from TumorSegLib.networks.resnet import resnet18
+from TumorSegLib.networks.resnet import resnet18, resnet50
 
 
 class LinkNet(SliceNetwork):
-    """LinkNet; `width` is that of the encoder's first stage (64 in the paper)."""
+    """LinkNet; `width` is that of the encoder's first stage (64 in the paper).
+
+    With a ResNet-50 as encoder it teaches a slice classifier's encoder where to look: a run of the
+    classifier can start from its checkpoint.
+    """
 
     stride = 32
 
-    def __init__(self, in_channels: int = 3, out_channels: int = 1, *, width: int = 64) -> None:
+    def __init__(
+        self,
+        in_channels: int = 3,
+        out_channels: int = 1,
+        *,
+        width: int = 64,
+        encoder: Literal["ResNet-18", "ResNet-50"] = "ResNet-18",
+    ) -> None:
         super().__init__()
-        self.encoder = resnet18(in_channels, width)
+        build_encoder = resnet18 if encoder == "ResNet-18" else resnet50
+        self.encoder = build_encoder(in_channels, width)
         widths = self.encoder.widths
         self.decoder = nn.ModuleList(
             decoder_block(inputs, outputs, scale)
