@@ -94,12 +94,17 @@ class Catalogue:
         return members
 
 
+def data_folder() -> Path:
+    """Return the folder of what TumorSeg keeps for this user."""
+    data = os.environ.get("XDG_DATA_HOME") or os.environ.get("LOCALAPPDATA") or "~/.local/share"
+    return Path(data).expanduser() / "TumorSeg"
+
+
 def user_folder() -> Path:
     """Return the user's own model folder: $TUMORSEG_MODELS, or models in the data folder."""
     if chosen := os.environ.get("TUMORSEG_MODELS"):
         return Path(chosen).expanduser()
-    data = os.environ.get("XDG_DATA_HOME") or os.environ.get("LOCALAPPDATA") or "~/.local/share"
-    return Path(data).expanduser() / "TumorSeg" / "Models"
+    return data_folder() / "Models"
 
 
 def default_catalogue() -> Catalogue:

@@ -6,6 +6,7 @@ as in DICOM and ITK. 3D Slicer's own RAS is met only where Slicer is met.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
@@ -13,10 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from TumorSegLib.errors import InputError
+
 Vector = tuple[float, float, float]
 Matrix = tuple[Vector, Vector, Vector]
 
 IDENTITY: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""4x4 matrix between 3D Slicer's coordinates and ours, either way."""
+
+SHEAR_TOLERANCE = 1e-3
+"""Largest cosine between two axes of a volume that is taken for round-off."""
 
 
 @dataclass(frozen=True)
@@ -103,3 +112,40 @@ class AxialView:
         """Return a view of an axially ordered array in the order of the grid."""
         turned = array[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
         return turned.transpose(np.argsort(self.axes))
+
+
+def grid_of_affine(affine: NDArray[np.float64], shape: Sequence[int], name: str) -> Grid:
+    """Return the grid of a volume of 3D Slicer.
+
+    Args:
+        affine: 4x4 from voxel indices (x, y, z) to LPS mm.
+        shape: voxels along (z, y, x).
+        name: for messages.
+
+    Raises:
+        InputError: the axes are not perpendicular, or a spacing is zero or no number.
+    """
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    if not (np.isfinite(spacing).all() and spacing.min() > 0):
+        raise InputError(f"{name}: found spacing {tuple(spacing)} mm, expected positive numbers")
+    direction = affine[:3, :3] / spacing
+    skew = np.abs(direction.T @ direction - np.eye(3)).max()
+    if skew > SHEAR_TOLERANCE:
+        raise InputError(
+            f"{name}: its axes are not at right angles (sheared by its header or its transform);"
+            " resample it with the module Resample Scalar/Vector/DWI Volume"
+        )
+    left, _, right = np.linalg.svd(direction)
+    rows = (left @ right).tolist()
+    z, y, x = (int(count) for count in shape)
+    return Grid(
+        (z, y, x),
+        _vector(spacing.tolist()),
+        _vector(affine[:3, 3].tolist()),
+        (_vector(rows[0]), _vector(rows[1]), _vector(rows[2])),
+    )
+
+
+def _vector(numbers: Sequence[float]) -> Vector:
+    x, y, z = numbers
+    return (x, y, z)

@@ -10,11 +10,7 @@ import slicer
 import vtk
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.grid import AxialView, Grid
-
-LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-SHEAR_TOLERANCE = 1e-3
-"""Largest cosine between two axes of a volume that is taken for round-off."""
+from TumorSegLib.grid import LPS_FROM_RAS, AxialView, Grid, grid_of_affine
 
 
 @dataclass(frozen=True)
@@ -108,7 +104,7 @@ def placement_of(volume):
     ijk_to_ras = slicer.util.arrayFromVTKMatrix(matrix)
     ijk_to_world = parent_matrix(volume) @ ijk_to_ras
     shape = volume.GetImageData().GetDimensions()[::-1]
-    grid = _grid(ijk_to_world, shape, volume.GetName())
+    grid = grid_of_affine(LPS_FROM_RAS @ ijk_to_world, shape, volume.GetName())
     return Placement(ijk_to_ras, ijk_to_world, volume.GetTransformNodeID(), grid)
 
 
@@ -129,27 +125,6 @@ def parent_matrix(node):
     matrix = vtk.vtkMatrix4x4()
     transform.GetMatrixTransformToWorld(matrix)
     return slicer.util.arrayFromVTKMatrix(matrix)
-
-
-def _grid(ijk_to_world, shape, name):
-    affine = LPS_FROM_RAS @ ijk_to_world
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    if not (np.isfinite(spacing).all() and spacing.min() > 0):
-        raise InputError(f"{name}: found spacing {tuple(spacing)} mm, expected positive numbers")
-    direction = affine[:3, :3] / spacing
-    skew = np.abs(direction.T @ direction - np.eye(3)).max()
-    if skew > SHEAR_TOLERANCE:
-        raise InputError(
-            f"{name}: its axes are not at right angles (sheared by its header or its transform);"
-            " resample it with the module Resample Scalar/Vector/DWI Volume, then segment"
-        )
-    left, _, right = np.linalg.svd(direction)
-    return Grid(
-        tuple(int(count) for count in shape),
-        tuple(float(mm) for mm in spacing),
-        tuple(float(mm) for mm in affine[:3, 3]),
-        tuple(tuple(float(cosine) for cosine in row) for row in left @ right),
-    )
 
 
 def new_image(box, ijk_to_ras):

@@ -56,7 +56,7 @@ def load_abdomen_phantom():
 
 def add_volume(volume, name):
     """Add a `TumorSegLib.volume.Volume` to the scene and return the node."""
-    from TumorSegModule.geometry import LPS_FROM_RAS
+    from TumorSegLib.grid import LPS_FROM_RAS
 
     node = slicer.util.addVolumeFromArray(
         volume.voxels, ijkToRAS=LPS_FROM_RAS @ volume.grid.affine, name=name

@@ -10,11 +10,10 @@ import numpy as np
 import slicer
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.writing.segments import segment_id
+from TumorSegLib.writing.segments import MODEL_TAG, segment_id
 from TumorSegLib.writing.terminology import terminology_entry
 from TumorSegModule.geometry import image_array, new_image
 
-MODEL_TAG = "TumorSeg.Model"
 VOXELS_TAG = "TumorSeg.Voxels"
 """Fingerprint of a segment's voxels as the model left them; it is saved with the segmentation."""
 

@@ -1,24 +1,16 @@
 """What the scene's volume nodes are: usable or not and why, CT or MRI, which sequence."""
 
-import re
-
 import slicer
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.grid import Grid
 from TumorSegLib.modality import modality_of
+from TumorSegLib.sequence_names import sequence_of
 from TumorSegLib.volume import Volume
 from TumorSegModule.geometry import placement_of
 from TumorSegModule.runner import Channel
 
 MODALITY_ATTRIBUTE = "DICOM.Modality"
-SEQUENCE_WORDS = (
-    ("t1c", r"t1[ _-]?(w[ _-]?)?(c|ce|gd|gad|km|post|contrast)|post[ _-]?contrast|mprage[ _-]?gd"),
-    ("flair", r"flair|dark[ _-]?fluid"),
-    ("t2", r"t2"),
-    ("t1", r"t1|mprage|pre[ _-]?contrast"),
-)
-"""Words in names of volumes that tell a sequence; the first that fits wins."""
 
 
 def check_usable(volume):
@@ -86,14 +78,6 @@ def _stated_modality(volume):
     item = hierarchy.GetItemByDataNode(volume) if hierarchy else 0
     stated = hierarchy.GetItemAttribute(item, MODALITY_ATTRIBUTE) if item else ""
     return stated or volume.GetAttribute(MODALITY_ATTRIBUTE) or ""
-
-
-def sequence_of(name):
-    """Return the sequence ("flair", "t1", "t1c", "t2") that a volume's name suggests, or None."""
-    for sequence, words in SEQUENCE_WORDS:
-        if re.search(rf"(?<![a-z0-9])({words})(?![a-z0-9]*[a-z]{{4}})", name.lower()):
-            return sequence
-    return None
 
 
 def suggest_sequences(volume, channels, candidates):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-
 from TumorSegLib.errors import OutputError
 from TumorSegLib.result import SegmentationResult
 from TumorSegLib.writing.whole_file import check_place, whole_file
@@ -62,22 +60,13 @@ def write_segmentation(result: SegmentationResult, path: Path) -> None:
 
 
 def _write_image(result: SegmentationResult, path: Path, *, named: bool) -> bool:
-    """Write the label map, with names, colours and codes if `named`; tell whether it is whole.
-
-    It is read back, because SimpleITK does not notice that a NIfTI file was cut short.
-    """
-    import SimpleITK as sitk
-
+    """Write the label map, with names, colours and codes if `named`; tell whether it is whole."""
     from TumorSegLib.itk import image_of
     from TumorSegLib.writing.segments import segmentation_header
+    from TumorSegLib.writing.whole_image import write_whole_image
 
     image = image_of(result.labelmap, result.volume.grid)
     if named:
         for key, value in segmentation_header(result).items():
             image.SetMetaData(key, value)
-    try:
-        sitk.WriteImage(image, str(path), useCompression=True)
-        written = sitk.ReadImage(str(path))
-    except RuntimeError:
-        return False
-    return np.array_equal(sitk.GetArrayViewFromImage(written), result.labelmap)
+    return write_whole_image(image, path)

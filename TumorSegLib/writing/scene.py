@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from TumorSegLib.display_window import display_window
-from TumorSegLib.grid import Grid
+from TumorSegLib.grid import LPS_FROM_RAS, Grid
 from TumorSegLib.result import SegmentationResult
 from TumorSegLib.volume import Volume
 from TumorSegLib.writing.segments import SOURCE, segment_colour, segment_id, segment_tags
@@ -25,8 +25,6 @@ VIEWS = (
 
 VIEW_PIXELS = 400
 FILL_OPACITY = 0.3
-
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def write_scene(result: SegmentationResult, path: Path) -> bool:
@@ -128,7 +126,7 @@ def _add_views(scene: Any, result: SegmentationResult, volume: Any) -> None:
         fullest = int(np.argmax(counts))
         rows, columns = np.nonzero(result.labelmap[fullest])
         centre = [fullest, float(np.median(rows)), float(np.median(columns))]
-    position = LPS_TO_RAS @ grid.affine @ [*centre[::-1], 1.0]
+    position = LPS_FROM_RAS @ grid.affine @ [*centre[::-1], 1.0]
     for name, orientation, colour in VIEWS:
         logic = vtkMRMLSliceLogic()
         logic.SetMRMLScene(scene)
@@ -171,5 +169,5 @@ def _ijk_to_ras(grid: Grid) -> Any:
     from vtk import vtkMatrix4x4
 
     matrix = vtkMatrix4x4()
-    matrix.DeepCopy((LPS_TO_RAS @ grid.affine).ravel())
+    matrix.DeepCopy((LPS_FROM_RAS @ grid.affine).ravel())
     return matrix

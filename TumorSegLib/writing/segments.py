@@ -7,13 +7,16 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from TumorSegLib.grid import Grid
+from TumorSegLib.grid import LPS_FROM_RAS, Grid
 from TumorSegLib.result import SegmentationResult
 from TumorSegLib.specification import Label, ModelSpecification
 from TumorSegLib.writing.terminology import DICOM_MASTER_LIST, terminology_entry
 
 SOURCE = "Binary labelmap"
 """Slicer's name for segments that are kept as label maps."""
+
+MODEL_TAG = "TumorSeg.Model"
+"""Tag of a segment: id and version of the model that drew it."""
 
 
 def segment_id(specification: ModelSpecification, label: Label) -> str:
@@ -71,7 +74,7 @@ def segmentation_header(result: SegmentationResult) -> dict[str, str]:
 
 def reference_geometry(grid: Grid) -> str:
     """Return a grid in Slicer's text form: matrix from indices to RAS mm by rows, then extent."""
-    matrix = np.diag([-1.0, -1.0, 1.0, 1.0]) @ grid.affine
+    matrix = LPS_FROM_RAS @ grid.affine
     extent = [bound for count in grid.shape[::-1] for bound in (0, count - 1)]
     return "".join(f"{number + 0.0:.17g};" for number in [*matrix.ravel(), *extent])
 

@@ -1,0 +1,231 @@
+"""Appends a case to a data set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from TumorSegLib import __version__
+from TumorSegLib.alignment import aligned
+from TumorSegLib.errors import InputError, OutputError
+from TumorSegLib.export.dataset import CASES, FILE_ENDING, IMAGES, LABELS, SEGMENTS, Dataset
+from TumorSegLib.export.errors import CaseExistsError
+from TumorSegLib.export.identity import ExportKey
+from TumorSegLib.export.labelling import labelled, labelmap_of, mask_of
+from TumorSegLib.export.named_mask import NamedMask
+from TumorSegLib.export.record import CaseRecord, Correction, LabelCount, read_record, record_text
+from TumorSegLib.grid import Grid
+from TumorSegLib.itk import image_of
+from TumorSegLib.quiet import quiet_stderr
+from TumorSegLib.specification import ModelSpecification
+from TumorSegLib.volume import Volume
+from TumorSegLib.writing.whole_image import write_whole_image
+
+Progress = Callable[[int, int], None]
+"""Is told how many of a case's files are written, of how many."""
+
+
+@dataclass(frozen=True)
+class ExportCase:
+    """A volume with its segments.
+
+    Attributes:
+        volumes: by the model's channel names, the volume itself first.
+        masks: segments on the volume's grid.
+        mapping: see `TumorSegLib.export.labelling.labelled`.
+        patient: what tells the patient from others, such as the hospital's number; only its keyed
+            hash is kept. None: not known.
+        reviewed: whether a person has looked through all of it.
+        correction: how far a person changed what a model drew, where known.
+    """
+
+    volumes: Mapping[str, Volume]
+    masks: tuple[NamedMask, ...]
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    patient: str | None = None
+    reviewed: bool = False
+    correction: Correction | None = None
+
+
+@dataclass(frozen=True)
+class Appended:
+    """What became of a case.
+
+    Attributes:
+        case: its id.
+        count: cases in the data set, those with one file a segment left out.
+        replaced: an earlier export of the same case was replaced.
+        warnings: lines for the user.
+    """
+
+    case: str
+    count: int
+    replaced: bool
+    warnings: tuple[str, ...]
+
+
+def append_case(
+    folder: Path,
+    case: ExportCase,
+    specification: ModelSpecification,
+    key: ExportKey,
+    *,
+    replace: bool = False,
+    one_file_a_segment: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> Appended:
+    """Append a case to the data set in `folder`, whole or not at all; others wait meanwhile.
+
+    Channels on another grid are resampled onto the volume's, missing ones replaced, both as when
+    the model runs. Voxels and label values are kept.
+
+    Args:
+        folder: DatasetNNN_Name; made if it is not there.
+        case: what to append.
+        specification: of the model whose channels and labels the data set has.
+        key: makes the ids.
+        replace: an earlier export of the same volume.
+        one_file_a_segment: write a mask a label instead of a label map, as overlapping segments
+            need; nnU-Net does not read those.
+        progress: is told of files.
+
+    Raises:
+        CaseExistsError: the volume is in the data set and shall not be replaced.
+        OverlapError: see `labelmap_of`.
+        UnknownSegmentsError: see `labelled`.
+        InputError: a segment lies on another grid, a channel is missing or shows something else,
+            or the folder holds a data set of another kind.
+        OutputError: the folder cannot be written to, or the disk is full.
+    """
+    dataset = Dataset.of(folder, specification, key)
+    channels, replaced, warnings = _channels(case.volumes, specification)
+    first = next(iter(channels.values()))
+    segments = labelled(case.masks, specification, case.mapping)
+    names = {label.value: label.name for label in specification.labels}
+    warnings += [
+        f"no segment {names[value]}: written as absent from the case"
+        for value, masks in segments.items()
+        if not masks
+    ]
+    labels: dict[str, NDArray[np.uint8]]
+    if one_file_a_segment:
+        labels = {
+            f"{value}_{_file_name(names[value])}": mask_of(segments[value], first.grid)
+            for value in sorted(names)
+        }
+        counts = {
+            value: int(np.count_nonzero(mask))
+            for value, mask in zip(sorted(names), labels.values(), strict=True)
+        }
+    else:
+        labelmap = labelmap_of(segments, specification, first.grid)
+        labels = {"": labelmap}
+        found = np.bincount(labelmap.ravel(), minlength=256)
+        counts = {value: int(found[value]) for value in names}
+    name = key.case(first)
+    with quiet_stderr(), dataset.locked():
+        exists = dataset.holds(name)
+        if exists and not replace:
+            raise CaseExistsError(
+                f"{first.name}: is in {dataset.folder.name} already, as {name}; replace it?"
+            )
+        record = CaseRecord(
+            case=name,
+            **_patient(case, name, dataset),
+            labels_of=f"{specification.id} {specification.version}",
+            software=f"TumorSeg {__version__}",
+            reviewed=case.reviewed,
+            labels={names[value]: LabelCount(value, counts[value]) for value in sorted(names)},
+            drawn_by=tuple(sorted({mask.model for mask in case.masks if mask.model})),
+            corrected=None if case.correction is None else bool(case.correction.slices),
+            correction=case.correction,
+            replaced=replaced,
+            one_file_a_segment=one_file_a_segment,
+        )
+        with dataset.staged(name, apart=one_file_a_segment) as new:
+            _write(new, name, record, list(channels.values()), labels, progress)
+        return Appended(name, len(dataset.cases()), exists, tuple(warnings))
+
+
+def _channels(
+    volumes: Mapping[str, Volume], specification: ModelSpecification
+) -> tuple[dict[str, Volume], dict[str, str], list[str]]:
+    """Return a volume for every channel of the model, what stands in for what, and warnings."""
+    channels = specification.input.channels
+    present = {channel.name: channel for channel in channels if channel.name in volumes}
+    if channels[0].name not in present:
+        raise InputError(f"channel {channels[0].name}: is missing; it is the volume itself")
+    found, warnings = aligned({name: volumes[name] for name in present})
+    warnings = [line for volume in volumes.values() for line in volume.warnings] + warnings
+    replaced = {}
+    for channel in channels:
+        stand_in = channel.replaced_by
+        if channel.name in found:
+            continue
+        if stand_in is None or stand_in not in present:
+            raise InputError(f"channel {channel.name} ({channel.title}): is missing")
+        found[channel.name] = found[stand_in]
+        replaced[channel.name] = stand_in
+        warnings.append(f"channel {channel.name}: not given, {stand_in} stands in for it")
+    return {channel.name: found[channel.name] for channel in channels}, replaced, warnings
+
+
+def _patient(case: ExportCase, name: str, dataset: Dataset) -> dict[str, Any]:
+    """Return the record's entries on the patient; an earlier export may have known them."""
+    if case.patient:
+        return {"patient": dataset.key.patient(case.patient), "patient_known": True}
+    earlier = read_record(dataset.record(name))
+    if earlier is not None and earlier.patient_known:
+        return {"patient": earlier.patient, "patient_known": True}
+    return {"patient": f"patient_of_{name}", "patient_known": False}
+
+
+def _write(
+    new: Path,
+    name: str,
+    record: CaseRecord,
+    channels: list[Volume],
+    labels: Mapping[str, NDArray[np.uint8]],
+    progress: Progress,
+) -> None:
+    """Write a case's files below `new`, at their paths within the data set."""
+    grid = channels[0].grid
+    files: list[tuple[Path, NDArray[Any]]] = []
+    apart = new / SEGMENTS / name
+    for number, volume in enumerate(channels):
+        file_name = f"{name}_{number:04d}{FILE_ENDING}"
+        place = apart / f"image_{number:04d}{FILE_ENDING}"
+        files.append(
+            (place if record.one_file_a_segment else new / IMAGES / file_name, volume.voxels)
+        )
+    for label, voxels in labels.items():
+        place = apart / f"{label}{FILE_ENDING}"
+        files.append(
+            (place if record.one_file_a_segment else new / LABELS / f"{name}{FILE_ENDING}", voxels)
+        )
+    for done, (path, voxels) in enumerate(files):
+        progress(done, len(files))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_image(path, voxels, grid)
+    (new / CASES).mkdir()
+    (new / CASES / f"{name}.json").write_text(record_text(record), encoding="utf-8")
+    progress(len(files), len(files))
+
+
+def _write_image(path: Path, voxels: NDArray[Any], grid: Grid) -> None:
+    """Write voxels with where they lie, and nothing else of what a header can hold."""
+    native = voxels.astype(voxels.dtype.newbyteorder("="), copy=False)
+    if not write_whole_image(image_of(native, grid), path):
+        raise OutputError(
+            f"{path.name}: cannot be written completely, is the disk full?; nothing was exported"
+        )
+
+
+def _file_name(label: str) -> str:
+    return re.sub(r"\W+", "_", label).strip("_")

@@ -1,0 +1,94 @@
+"""What `cases/<case>.json` says of a case: where it comes from, and nothing of who it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.records import RecordError, build, plain
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Correction:
+    """How far a person changed what a model drew.
+
+    Attributes:
+        slices: that were changed.
+        millilitres: that were added or removed.
+        dice: overlap of the model's segments with the corrected ones.
+    """
+
+    slices: int | None = None
+    millilitres: float | None = None
+    dice: float | None = None
+
+
+@dataclass(frozen=True)
+class LabelCount:
+    """Voxels of a label in the case; 0: it is annotated as absent."""
+
+    value: int
+    voxels: int
+
+
+@dataclass(frozen=True)
+class CaseRecord:
+    """A case's side file.
+
+    Attributes:
+        case: id, a keyed hash of the volume's voxels.
+        patient: keyed hash; the same for all cases of a patient, where the patient is known.
+        patient_known: whether `patient` was made from a patient's number; if not, the case counts
+            as a patient of its own.
+        labels_of: id and version of the model whose labels the case has.
+        drawn_by: ids and versions of the models that drew the segments first.
+        software: that wrote the case.
+        reviewed: whether a person has looked through all of it.
+        corrected: whether a person changed what a model drew; none: not known.
+        correction: by how much, where that is known.
+        labels: by name.
+        replaced: channels that were missing, and which one stands in for each.
+        one_file_a_segment: the segments overlap and lie in `segments/<case>`.
+    """
+
+    case: str
+    patient: str
+    patient_known: bool
+    labels_of: str
+    software: str
+    reviewed: bool
+    labels: Mapping[str, LabelCount]
+    drawn_by: tuple[str, ...] = ()
+    corrected: bool | None = None
+    correction: Correction | None = None
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    one_file_a_segment: bool = False
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        if self.format > FORMAT:
+            raise ValueError(f"format {self.format} is newer than {FORMAT}; update TumorSeg")
+
+
+def record_text(record: CaseRecord) -> str:
+    """Return a record as the text of its file."""
+    return json.dumps(plain(record), indent=2, ensure_ascii=False) + "\n"
+
+
+def read_record(path: Path) -> CaseRecord | None:
+    """Return the record in `path`; none if there is no such file.
+
+    Raises:
+        InputError: the file is no record of a case.
+    """
+    try:
+        return build(CaseRecord, json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecordError) as error:
+        raise InputError(f"{path}: not the side file of a case: {error}") from None
