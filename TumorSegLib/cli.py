@@ -18,7 +18,9 @@ COMMANDS = {
     "segment": ("TumorSegLib.commands.segment", "segment a volume"),
     "detect": ("TumorSegLib.commands.detect", "probability of a finding, slice by slice"),
     "models": ("TumorSegLib.commands.models", "list the models"),
+    "export": ("TumorSegLib.commands.export", "add corrected cases to a data set to train on"),
     "train": ("training.commands.train", "train a model"),
+    "retrain": ("training.commands.retrain", "train a model further on corrected cases"),
     "evaluate": ("training.commands.evaluate", "measure models on annotated cases"),
     "demo": ("TumorSegLib.commands.demo", "segment a sample volume"),
 }

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from TumorSegLib.grid import Grid
+
+Item = TypeVar("Item")
 
 SEQUENCE_WORDS = (
     ("t1c", r"t1[ _-]?(w[ _-]?)?(c|ce|gd|gad|km|post|contrast)|post[ _-]?contrast|mprage[ _-]?gd"),
@@ -19,3 +25,28 @@ def sequence_of(name: str) -> str | None:
         if re.search(rf"(?<![a-z0-9])({words})(?![a-z0-9]*[a-z]{{4}})", name.lower()):
             return sequence
     return None
+
+
+def suggested_sequences(
+    channels: Sequence[str], grid: Grid, candidates: Iterable[tuple[str, Grid | None, Item]]
+) -> dict[str, Item]:
+    """Return which of `candidates` are obviously the further sequences of a volume.
+
+    Args:
+        channels: names of the model's further channels.
+        grid: of the volume.
+        candidates: name, grid (none: unusable) and what to return.
+
+    Returns:
+        Candidates by channel name. A name must tell the sequence; of several, one on the volume's
+        own grid is preferred, and no suggestion is made if two are equally good.
+    """
+    found = {}
+    known = [(sequence_of(name), place, item) for name, place, item in candidates]
+    for channel in channels:
+        fitting = [(place, item) for sequence, place, item in known if sequence == channel]
+        aligned = [(place, item) for place, item in fitting if place and place.same_as(grid)]
+        choice = aligned or fitting
+        if len(choice) == 1:
+            found[channel] = choice[0][1]
+    return found

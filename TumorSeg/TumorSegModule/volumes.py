@@ -5,7 +5,7 @@ import slicer
 from TumorSegLib.errors import InputError
 from TumorSegLib.grid import Grid
 from TumorSegLib.modality import modality_of
-from TumorSegLib.sequence_names import sequence_of
+from TumorSegLib.sequence_names import suggested_sequences
 from TumorSegLib.volume import Volume
 from TumorSegModule.geometry import placement_of
 from TumorSegModule.runner import Channel
@@ -92,30 +92,20 @@ def suggest_sequences(volume, channels, candidates):
         Nodes by channel name. A name must tell the sequence; of several, one on the volume's own
         grid is preferred, and no suggestion is made if two are equally good.
     """
-    grid = placement_of(volume).grid
-    found = {}
-    for name in channels:
-        fitting = [
-            node
-            for node in candidates
-            if node is not volume and is_usable(node) and sequence_of(node.GetName()) == name
-        ]
-        aligned = [node for node in fitting if _grid_or_none(node, grid)]
-        choice = aligned or fitting
-        if len(choice) == 1:
-            found[name] = choice[0]
-    return found
+    usable = [node for node in candidates if node is not volume and is_usable(node)]
+    triples = [(node.GetName(), _grid_or_none(node), node) for node in usable]
+    return suggested_sequences(channels, placement_of(volume).grid, triples)
 
 
 def on_another_grid(volume, others):
     """Return the names of the volume nodes `others` that do not lie on `volume`'s grid."""
     grid = placement_of(volume).grid
-    return [node.GetName() for node in others if not _grid_or_none(node, grid)]
+    grids = [(node.GetName(), _grid_or_none(node)) for node in others]
+    return [name for name, own in grids if own is None or not own.same_as(grid)]
 
 
-def _grid_or_none(node, grid):
+def _grid_or_none(node):
     try:
-        own = placement_of(node).grid
+        return placement_of(node).grid
     except InputError:
         return None
-    return own if own.same_as(grid) else None

@@ -99,12 +99,14 @@ def with_model(
 
 
 @contextmanager
-def progress_bar(description: str, *, shown: bool) -> Iterator[ProgressCallback]:
+def progress_bar(
+    description: str, *, shown: bool, counted: str = "slice"
+) -> Iterator[ProgressCallback]:
     """Show a bar with slices and the time left on the terminal; yield what moves it."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("slice"),
+        TextColumn(counted),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )

@@ -133,7 +133,7 @@ def append_case(
         exists = dataset.holds(name)
         if exists and not replace:
             raise CaseExistsError(
-                f"{first.name}: is in {dataset.folder.name} already, as {name}; replace it?"
+                f"{first.name}: is in {dataset.folder.name} already, as {name}"
             )
         record = CaseRecord(
             case=name,

@@ -1,7 +1,9 @@
 """The raw layout of nnU-Net v2 (`nnunet`), to which most public segmentation sets convert.
 
 `imagesTr/<case>_<channel, four digits><ending>`, `labelsTr/<case><ending>` and `dataset.json` with
-`channel_names`, `labels` and `file_ending`.
+`channel_names`, `labels` and `file_ending`. Exports of TumorSeg have `cases/<case>.json` besides,
+which says whose case it is; without it, every case counts as a patient. Where `dataset.json` lists
+the cases, those count and no others.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from typing import Any
 from training.case import Case, CaseList, Reading, Unusable
 from training.readers.images import decode_files, grid_of_file, mismatch
 from TumorSegLib.errors import InputError
+from TumorSegLib.export.dataset import CASES, SEGMENTS
+from TumorSegLib.export.record import read_record
 
 
 def read_nnunet(folder: Path, reading: Reading) -> CaseList:
@@ -34,10 +38,15 @@ def read_nnunet(folder: Path, reading: Reading) -> CaseList:
         for path in (folder / "labelsTr").iterdir()
         if path.name.endswith(ending)
     }
+    listed = _listed(content, folder)
+    for name, (numbered, label) in (listed or {}).items():
+        images[name], labels[name] = numbered, label
     cases: list[Case] = []
     unusable: list[Unusable] = []
     for name in sorted(images.keys() | labels.keys()):
         reason = _why_not(images.get(name, {}), labels.get(name), channels)
+        if listed is not None and name not in listed:
+            reason = "dataset.json does not list it"
         if reason is not None:
             unusable.append(Unusable(name, reason))
             continue
@@ -45,8 +54,23 @@ def read_nnunet(folder: Path, reading: Reading) -> CaseList:
         files = (*volumes.values(), labels[name])
         decode = partial(decode_files, name, volumes, labels[name], reading, structures)
         recipe = f"{channels} {dict(reading.labels)} {structures}"
-        cases.append(Case(name, name, files, decode, recipe))
+        record = read_record(folder / CASES / f"{name}.json")
+        patient = name if record is None else record.patient
+        cases.append(Case(name, patient, files, decode, recipe))
+    unusable += [
+        Unusable(path.name, "its segments overlap, it has no label map")
+        for path in sorted((folder / SEGMENTS).glob("*"))
+    ]
     return CaseList(tuple(cases), tuple(unusable))
+
+
+def structures_of(folder: Path) -> dict[int, str]:
+    """Return the names of a data set's label values.
+
+    Raises:
+        InputError: the folder is not in this layout.
+    """
+    return _structures(_dataset(folder / "dataset.json")["labels"], folder)
 
 
 def _dataset(path: Path) -> dict[str, Any]:
@@ -67,6 +91,26 @@ def _dataset(path: Path) -> dict[str, Any]:
         if not (path.parent / needed).is_dir():
             raise InputError(f"{path.parent}: folder {needed} is missing")
     return dict(content)
+
+
+def _listed(
+    content: Mapping[str, Any], folder: Path
+) -> dict[str, tuple[dict[int, Path], Path]] | None:
+    """Return images by channel, and the label map, of each case that is listed; none: no list."""
+    if "dataset" not in content:
+        return None
+    try:
+        return {
+            name: (
+                {number: folder / path for number, path in enumerate(entry["images"])},
+                folder / entry["label"],
+            )
+            for name, entry in content["dataset"].items()
+        }
+    except (AttributeError, KeyError, TypeError):
+        raise InputError(
+            f"{folder / 'dataset.json'}: dataset does not list images and a label for each case"
+        ) from None
 
 
 def _structures(labels: Mapping[str, Any], folder: Path) -> dict[int, str]:

@@ -1,0 +1,127 @@
+"""Segmentations and their volumes from scenes of 3D Slicer (`.mrb`), with Slicer's own MRML."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.export.named_mask import NamedMask
+from TumorSegLib.export.record import Correction
+from TumorSegLib.export.scene import (
+    correction_of,
+    grid_of_volume,
+    is_case,
+    is_reviewed,
+    masks_of,
+    patient_of,
+    volume_of,
+    voxels_of,
+)
+from TumorSegLib.quiet import quiet_stderr
+from TumorSegLib.reading.file_path import readable
+from TumorSegLib.volume import Volume
+
+
+@dataclass(frozen=True)
+class SceneCase:
+    """A segmentation of a scene.
+
+    Attributes:
+        name: of the segmentation.
+        volume: that it was drawn on.
+        others: the scene's further volumes.
+        masks: its segments.
+        patient: see `TumorSegLib.export.case.ExportCase`, as the two that follow.
+        reviewed: by a person.
+        correction: by a person.
+    """
+
+    name: str
+    volume: Volume
+    others: tuple[Volume, ...]
+    masks: tuple[NamedMask, ...]
+    patient: str | None
+    reviewed: bool
+    correction: Correction | None
+
+
+def read_scene(path: Path) -> list[SceneCase]:
+    """Read the segmentations in `path` that are cases.
+
+    Raises:
+        InputError: the file cannot be read, holds no segmentation with its volume, or slicer-core
+            is not installed.
+    """
+    readable(path)
+    if find_spec("slicer_core") is None:
+        raise InputError(
+            f"{path}: scenes need slicer-core, which is not installed; run"
+            ' pip install "tumorseg[slicer]" or save the segmentation as .seg.nrrd'
+        )
+    with quiet_stderr(), _scene(path) as scene:
+        segmentations = [node for node in _nodes(scene, "vtkMRMLSegmentationNode") if is_case(node)]
+        if not segmentations:
+            raise InputError(f"{path}: holds no segmentation together with its volume")
+        hierarchy = scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
+        return [_case(node, scene, hierarchy) for node in segmentations]
+
+
+def _case(segmentation: Any, scene: Any, hierarchy: Any) -> SceneCase:
+    node = volume_of(segmentation)
+    others = []
+    for other in _nodes(scene, "vtkMRMLScalarVolumeNode"):
+        if other is not node and not other.IsA("vtkMRMLLabelMapVolumeNode"):
+            with suppress(InputError):  # whatever else a scene holds is no sequence
+                others.append(_volume(other))
+    return SceneCase(
+        segmentation.GetName(),
+        _volume(node),
+        tuple(others),
+        masks_of(segmentation),
+        patient_of(node, hierarchy),
+        is_reviewed(segmentation),
+        correction_of(segmentation),
+    )
+
+
+def _volume(node: Any) -> Volume:
+    return Volume(voxels_of(node).copy(), grid_of_volume(node), name=node.GetName())
+
+
+def _nodes(scene: Any, kind: str) -> list[Any]:
+    return [scene.GetNthNodeByClass(n, kind) for n in range(scene.GetNumberOfNodesByClass(kind))]
+
+
+@contextmanager
+def _scene(path: Path) -> Iterator[Any]:
+    """Yield the scene in `path`; what is unpacked meanwhile is removed."""
+    import slicer
+
+    with tempfile.TemporaryDirectory(prefix="tumorseg-") as folder:
+        scene = slicer.vtkMRMLScene()
+        application = slicer.vtkSlicerApplicationLogic()
+        application.SetTemporaryPath(folder)
+        application.SetMRMLScene(scene)
+        cache = slicer.vtkCacheManager()
+        cache.SetRemoteCacheDirectory(folder)
+        manager = slicer.vtkDataIOManager()
+        manager.SetCacheManager(cache)
+        scene.SetCacheManager(cache)
+        scene.SetDataIOManager(manager)
+        kept = SimpleNamespace(application=application, manager=manager, logics=[])
+        for kind in (slicer.vtkSlicerVolumesLogic, slicer.vtkSlicerSegmentationsModuleLogic):
+            logic = kind()
+            logic.SetMRMLApplicationLogic(application)
+            logic.SetMRMLScene(scene)
+            kept.logics.append(logic)
+        if not scene.ReadFromMRB(str(path)):
+            raise InputError(f"{path}: cannot be read as a scene of 3D Slicer, or is damaged")
+        yield scene
+        scene.Clear()
