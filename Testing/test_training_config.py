@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from synthetic_data import write_config
 
-from training.config import read_config
+from training.config import read_config, read_ensemble
 from TumorSegLib.errors import InputError
 
 CONFIGS = sorted((Path(__file__).resolve().parent.parent / "training" / "configs").glob("*.toml"))
@@ -67,4 +67,5 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_shipped_config_is_valid_and_named_after_its_model(path: Path) -> None:
-    assert read_config(path).model.id == path.stem
+    config = read_ensemble(path) or read_config(path)
+    assert config.model.id == path.stem

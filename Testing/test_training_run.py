@@ -122,6 +122,39 @@ def test_a_folder_with_a_run_is_not_overwritten(
 
 
 @pytest.mark.slow
+def test_an_ensemble_is_measured_and_published_without_training(
+    published: Path, balls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUMORSEG_MODELS", str(published))
+    before, optimisation = balls.read_text(encoding="utf-8").split("[optimisation]")
+    single = before.split("[model.network]")[0], before.split("[model.input]")[1]
+    text = f'{single[0]}members = ["ball"]\n[model.input]{single[1]}'
+    text = text.replace('id = "ball"', 'id = "balls"').split("[augmentation]")[0]
+    config = tmp_path / "balls.toml"
+    config.write_text(text, encoding="utf-8")
+    assert main(["train", str(config), "-o", str(tmp_path / "run")]) == 0
+    ensemble = read_bundle(tmp_path / "run" / "balls")
+    member = read_bundle(published / "ball")
+    mean = ensemble.specification.metrics["structures"]["Ball"]["dice"]["mean"]
+    assert mean == member.specification.metrics["structures"]["Ball"]["dice"]["mean"]
+    assert ensemble.specification.training["members"]["ball"]["sha256"] == (
+        member.specification.weights.sha256
+    )
+    assert not (ensemble.folder / "weights.safetensors").exists()
+    assert (
+        "Averages the probabilities of `ball` 1.0.0" in (ensemble.folder / "README.md").read_text()
+    )
+
+    everybody = ["train", str(config), "-o", str(tmp_path / "all"), "--set", "data.validate="]
+    figures = tmp_path / "run" / "evaluation.json"
+    assert main([*everybody, "--measured", str(figures)]) == 0
+    metrics = read_bundle(tmp_path / "all" / "balls").specification.metrics
+    assert metrics["structures"]["Ball"]["dice"]["mean"] == mean
+    assert "never saw those patients" in metrics["measured_on"]
+    assert main([*everybody, "--measured", str(config)]) == 2
+
+
+@pytest.mark.slow
 def test_evaluate_compares_models(published: Path, balls: Path, tmp_path: Path) -> None:
     patients = tmp_path / "patients.txt"
     patients.write_text("BALL_000\nBALL_001\nBALL_002\n")

@@ -111,7 +111,7 @@ def load_network(bundle: Bundle) -> nn.Module:
 def write_bundle(
     folder: Path,
     specification: ModelSpecification,
-    network: nn.Module,
+    network: nn.Module | None,
     *,
     dtype: Literal["float32", "float16", "bfloat16"] = "float16",
     card: str,
@@ -121,33 +121,23 @@ def write_bundle(
     Args:
         folder: of the bundle.
         specification: without `weights`, which are filled in.
-        network: whose weights are stored.
+        network: whose weights are stored; none for an ensemble, which has none of its own.
         dtype: in which floating-point tensors are stored.
         card: the model card, Markdown.
 
     Raises:
         OutputError: the folder cannot be written.
     """
-    import torch
-    from safetensors.torch import save
-
-    stored = getattr(torch, dtype)
-    tensors = {
-        name: (tensor.to(stored) if tensor.is_floating_point() else tensor).contiguous().cpu()
-        for name, tensor in network.state_dict().items()
-    }
-    content = save(tensors)
-    weights = Weights(
-        sha256=hashlib.sha256(content).hexdigest(),
-        dtype=dtype,
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-    )
-    specification = replace(specification, weights=weights)
+    content = None
+    if network is not None:
+        content, weights = _stored(network, dtype)
+        specification = replace(specification, weights=weights)
     text = json.dumps(plain(specification), indent=2, ensure_ascii=False) + "\n"
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
         partial.mkdir(parents=True)
-        (partial / WEIGHTS_FILE).write_bytes(content)
+        if content is not None:
+            (partial / WEIGHTS_FILE).write_bytes(content)
         (partial / SPECIFICATION_FILE).write_text(text, encoding="utf-8")
         (partial / CARD_FILE).write_text(card, encoding="utf-8")
         if folder.exists():
@@ -160,6 +150,25 @@ def write_bundle(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Bundle(folder, specification)
+
+
+def _stored(
+    network: nn.Module, dtype: Literal["float32", "float16", "bfloat16"]
+) -> tuple[bytes, Weights]:
+    import torch
+    from safetensors.torch import save
+
+    stored = getattr(torch, dtype)
+    tensors = {
+        name: (tensor.to(stored) if tensor.is_floating_point() else tensor).contiguous().cpu()
+        for name, tensor in network.state_dict().items()
+    }
+    content = save(tensors)
+    return content, Weights(
+        sha256=hashlib.sha256(content).hexdigest(),
+        dtype=dtype,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+    )
 
 
 def _read_weights(path: Path, sha256: str) -> bytes:

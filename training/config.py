@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from training.case import Reading
 from TumorSegLib.errors import InputError
@@ -14,6 +14,7 @@ from TumorSegLib.grid import Vector
 from TumorSegLib.records import RecordError, build
 from TumorSegLib.specification import ModelSpecification
 
+Config = TypeVar("Config")
 Loss = Literal["bce", "ce", "dice", "bce+dice", "ce+dice", "tversky", "focal_tversky"]
 
 
@@ -302,22 +303,33 @@ class TrainingConfig:
     @property
     def reading(self) -> Reading:
         """What the reader of the data set must know."""
-        data = self.data
-        return replace(
-            self.reading_of(data.labels),
-            spacing=data.spacing,
-            window=data.window,
-            mask_suffix=data.mask_suffix,
-        )
+        return reading_of(self.model, self.data)
 
-    def reading_of(self, labels: Mapping[str, int]) -> Reading:
-        """What the reader of a data set with these labels must know."""
-        return Reading(
-            channels=self.model.input.channels,
-            values=tuple(label.value for label in self.model.labels),
-            labels=labels,
-            modality=self.model.modality,
-        )
+
+@dataclass(frozen=True)
+class EnsembleConfig:
+    """The file of a model with members: nothing is trained, and `data` is to measure on."""
+
+    model: ModelSpecification
+    data: Data
+    card: Card = field(default_factory=Card)
+
+    def __post_init__(self) -> None:
+        if not self.model.members:
+            raise ValueError("model.members is missing")
+
+
+def reading_of(model: ModelSpecification, data: Data | Further) -> Reading:
+    """Return what the reader of a data set must know."""
+    reading = Reading(
+        channels=model.input.channels,
+        values=tuple(label.value for label in model.labels),
+        labels=data.labels,
+        modality=model.modality,
+    )
+    if isinstance(data, Further):
+        return reading
+    return replace(reading, spacing=data.spacing, window=data.window, mask_suffix=data.mask_suffix)
 
 
 def losses_for(model: ModelSpecification) -> tuple[Loss, ...]:
@@ -338,6 +350,29 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> TrainingConfig:
     Raises:
         InputError: the file cannot be read, or a key is unknown or impossible.
     """
+    return _built(TrainingConfig, path, overrides)
+
+
+def read_ensemble(path: Path, overrides: Sequence[str] = ()) -> EnsembleConfig | None:
+    """Read the file of an ensemble as `read_config` does; none if it is of a single network.
+
+    Raises:
+        InputError: the file cannot be read, or a key is unknown or impossible.
+    """
+    model = _content(path, overrides).get("model")
+    if not isinstance(model, dict) or "members" not in model:
+        return None
+    return _built(EnsembleConfig, path, overrides)
+
+
+def _built(kind: type[Config], path: Path, overrides: Sequence[str]) -> Config:
+    try:
+        return build(kind, _content(path, overrides))
+    except RecordError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _content(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -346,10 +381,7 @@ def read_config(path: Path, overrides: Sequence[str] = ()) -> TrainingConfig:
         raise InputError(f"{path}: not TOML: {error}") from None
     for override in overrides:
         _override(content, override)
-    try:
-        return build(TrainingConfig, content)
-    except RecordError as error:
-        raise InputError(f"{path}: {error}") from None
+    return content
 
 
 def _override(content: dict[str, Any], override: str) -> None:

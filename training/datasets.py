@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from training.case import Case, Unusable
-from training.config import Data, TrainingConfig
+from training.case import Case, CaseList, Reading, Unusable
+from training.config import Data, TrainingConfig, reading_of
 from training.readers import read_cases
 from training.splits import folds_of
 from training.synthesis import synthetic_cases
@@ -48,15 +48,8 @@ def select_cases(config: TrainingConfig) -> Selection:
             on.
     """
     data = config.data
-    found = read_cases(Path(data.folder).expanduser(), data.layout, config.reading)
-    cases = with_patients(found.cases, data)
-    folds = {}
-    if data.folds is not None:
-        patients = (case.patient for case in cases)
-        folds = folds_of(data.folds, patients, config.optimisation.seed)
-    if data.validate is not None and data.validate not in folds:
-        raise InputError(f"data.validate: found {data.validate!r}, folds are {', '.join(folds)}")
-    aside = folds[data.validate] if data.validate is not None else frozenset()
+    found, aside = read_folds(data, config.reading, seed=config.optimisation.seed)
+    cases = found.cases
     training = tuple(case for case in cases if case.patient not in aside)
     if not training:
         reasons = "; ".join(f"{item.name}: {item.reason}" for item in found.unusable[:3])
@@ -71,12 +64,28 @@ def select_cases(config: TrainingConfig) -> Selection:
     validation = tuple(case for case in cases if case.patient in aside)
     unusable = found.unusable
     for further in config.further:
-        more = read_cases(
-            Path(further.folder).expanduser(), further.layout, config.reading_of(further.labels)
-        )
+        folder = Path(further.folder).expanduser()
+        more = read_cases(folder, further.layout, reading_of(config.model, further))
         training += more.cases
         unusable += more.unusable
     return Selection(training, synthetic, validation, unusable)
+
+
+def read_folds(data: Data, reading: Reading, *, seed: int = 0) -> tuple[CaseList, frozenset[str]]:
+    """Return a data set's cases, and the patients of the fold that is kept aside.
+
+    Raises:
+        InputError: the folder, file or fold is not as `data` says.
+    """
+    found = read_cases(Path(data.folder).expanduser(), data.layout, reading)
+    cases = with_patients(found.cases, data)
+    folds = {}
+    if data.folds is not None:
+        folds = folds_of(data.folds, (case.patient for case in cases), seed)
+    if data.validate is not None and data.validate not in folds:
+        raise InputError(f"data.validate: found {data.validate!r}, folds are {', '.join(folds)}")
+    aside = folds[data.validate] if data.validate is not None else frozenset()
+    return CaseList(cases, found.unusable), aside
 
 
 def with_patients(cases: tuple[Case, ...], data: Data) -> tuple[Case, ...]:

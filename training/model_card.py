@@ -57,6 +57,12 @@ def _input(model: ModelSpecification) -> str:
 
 def _data(model: ModelSpecification, card: Card) -> str:
     training = model.training
+    if model.members:
+        found = training.get("members", {})
+        members = [f"`{name}` {found.get(name, {}).get('version', '')}" for name in model.members]
+        return (
+            f"{card.data}\n\nAverages the probabilities of {', '.join(members)}; see their cards."
+        )
     data = training.get("config", {}).get("data", {})
     split = training.get("split", {})
     lines = [card.data] if card.data else []

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from training.checkpoints import network_weights, read_checkpoint
-from training.config import TrainingConfig
-from training.datasets import select_cases
+from training.config import EnsembleConfig, TrainingConfig, reading_of
+from training.datasets import read_folds, select_cases
 from training.evaluation import Evaluation, Report, evaluate
 from training.evaluation_page import evaluation_page
 from training.history import write_whole
@@ -21,7 +22,8 @@ from training.summary import comparisons, details, summary
 from training.train import Trained
 from TumorSegLib import __version__
 from TumorSegLib.bundle import Bundle, write_bundle
-from TumorSegLib.errors import OutputError
+from TumorSegLib.catalogue import default_catalogue
+from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.networks import build_network
 from TumorSegLib.records import plain
 
@@ -36,16 +38,31 @@ class Published:
     evaluation: Evaluation | None
 
 
-def publish(config: TrainingConfig, trained: Trained, folder: Path, report: Report) -> Published:
+def publish(
+    config: TrainingConfig,
+    trained: Trained,
+    folder: Path,
+    report: Report,
+    *,
+    measured: Path | None = None,
+) -> Published:
     """Write the bundle of a run to `folder`/<model id> and measure it on who was kept aside.
 
-    Without a validation fold, figures of a cross-validation in the same folder stand in its card.
+    Args:
+        config: of the run.
+        trained: what it left.
+        folder: of the run.
+        report: takes lines for the user.
+        measured: `evaluation.json` of a run of the same recipe with patients kept aside, whose
+            figures stand in the card if this run keeps nobody aside; by default those of a
+            cross-validation in the same folder.
 
     Raises:
+        InputError: `measured` cannot be read.
         OutputError: the bundle cannot be written.
     """
     target = folder / config.model.id
-    bundle = _written(config, trained, target, {})
+    bundle = write_model(config, trained, target)
     aside = set(trained.split["validation"])
     cases = [case for case in select_cases(config).validation if case.patient in aside]
     metrics: dict[str, Any] = {}
@@ -56,24 +73,98 @@ def publish(config: TrainingConfig, trained: Trained, folder: Path, report: Repo
         write_results([evaluation], folder / RESULTS, f"{config.model.title}: validation")
         metrics = {"measured_on": f"patients kept for validation ({config.data.validate})"}
         metrics |= summary(evaluation)
+    elif measured is not None:
+        metrics = figures_of(measured, "patients kept aside from a run of the same recipe")
     elif (crossed := folder / "cross-validation" / RESULTS).is_file():
-        content = json.loads(crossed.read_text(encoding="utf-8"))
-        metrics = {
-            "measured_on": "cross-validation: every patient by a model of the same recipe that"
-            " never saw that patient; the weights published here saw them all"
-        }
-        metrics |= content["models"][0]["summary"]
-    return Published(_written(config, trained, target, metrics), evaluation)
+        metrics = figures_of(crossed, "cross-validation over every patient")
+    return Published(write_model(config, trained, target, metrics=metrics), evaluation)
 
 
-def _written(
-    config: TrainingConfig, trained: Trained, target: Path, metrics: Mapping[str, Any]
+def publish_ensemble(
+    config: EnsembleConfig, folder: Path, report: Report, *, measured: Path | None = None
+) -> Published:
+    """Write an ensemble's bundle to `folder`/<model id>, as `publish` does that of a network.
+
+    Raises:
+        InputError: the data or `measured` cannot be read.
+        ModelError: a member is missing or does not fit.
+        OutputError: the bundle cannot be written.
+    """
+    model, target = config.model, folder / config.model.id
+
+    def written(metrics: Mapping[str, Any]) -> Bundle:
+        complete = replace(model, metrics=metrics, training=ensemble_provenance(config))
+        card = model_card(complete, config.card)
+        return write_bundle(target, complete, None, card=card)
+
+    if config.data.validate is None:
+        metrics = {}
+        if measured is not None:
+            metrics = figures_of(measured, "patients kept aside from runs of the same recipes")
+        return Published(written(metrics), None)
+    found, aside = read_folds(config.data, reading_of(model, config.data))
+    cases = [case for case in found.cases if case.patient in aside]
+    report(f"measuring on {len(cases)} cases that were kept aside")
+    evaluation = evaluate(written({}), cases, report=report)
+    write_results([evaluation], folder / RESULTS, f"{model.title}: validation")
+    metrics = {"measured_on": f"patients kept for validation ({config.data.validate})"}
+    return Published(written(metrics | summary(evaluation)), evaluation)
+
+
+def ensemble_provenance(config: EnsembleConfig) -> dict[str, Any]:
+    """Return which weights are averaged."""
+    members = {}
+    for name in config.model.members:
+        member = default_catalogue().find(name).specification
+        assert member.weights is not None
+        members[name] = {"version": member.version, "sha256": member.weights.sha256}
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "code_version": code_version(),
+        "members": members,
+    }
+
+
+def figures_of(path: Path, measured_on: str) -> dict[str, Any]:
+    """Return the figures of another run of the recipe, for `model.json`.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        (content,) = json.loads(path.read_text(encoding="utf-8"))["models"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: {error}; expected the {RESULTS} of one model") from None
+    seen = "the model measured never saw those patients, the weights published here saw them all"
+    return {"measured_on": f"{measured_on}: {seen}", **content["summary"]}
+
+
+def write_model(
+    config: TrainingConfig,
+    trained: Trained,
+    target: Path,
+    *,
+    metrics: Mapping[str, Any] = MappingProxyType({}),
+    origin: Mapping[str, Any] = MappingProxyType({}),
 ) -> Bundle:
+    """Write a run's bundle to `target`.
+
+    Args:
+        config: of the run.
+        trained: what it left.
+        target: folder of the bundle.
+        metrics: for `model.json`.
+        origin: what is to be known of where the weights come from, beside the run itself.
+
+    Raises:
+        OutputError: the bundle cannot be written.
+    """
     model = config.model
     assert model.network is not None
     network = build_network(model.network.name, model.network.arguments)
     network.load_state_dict(network_weights(read_checkpoint(trained.checkpoint)))
-    specification = replace(model, training=provenance(config, trained), metrics=metrics)
+    training = {**provenance(config, trained), **origin}
+    specification = replace(model, training=training, metrics=metrics)
     card = model_card(specification, config.card)
     return write_bundle(target, specification, network, dtype="float16", card=card)
 

@@ -51,6 +51,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="keep every fold aside once, and measure over all patients",
     )
     parser.add_argument(
+        "--measured",
+        metavar="FILE",
+        type=Path,
+        help="evaluation.json of a run of the same recipe that kept patients aside: where this one"
+        " keeps nobody aside, its figures stand in the model card",
+    )
+    parser.add_argument(
         "--preview",
         action="store_true",
         help="only write a picture of slices as the network will see them",
@@ -60,9 +67,17 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Train and publish, or what the options ask for instead."""
     require_train_extra("train")
-    from training.config import read_config
+    from training.config import read_config, read_ensemble
     from TumorSegLib.allocator import keep_large_blocks
 
+    ensemble = read_ensemble(arguments.config, arguments.overrides)
+    if ensemble is not None:
+        from training.publishing import publish_ensemble
+
+        folder = arguments.output or Path("runs") / ensemble.model.id
+        found = publish_ensemble(ensemble, folder, say, measured=arguments.measured)
+        say(f"wrote {found.bundle.folder}")
+        return 0
     config = read_config(arguments.config, arguments.overrides)
     folder = arguments.output or Path("runs") / config.model.id
     keep_large_blocks()
@@ -92,7 +107,7 @@ def trained(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
         progress=sys.stderr.isatty(),
     )
     if found.main:
-        bundle = publish(config, found, folder, say).bundle
+        bundle = publish(config, found, folder, say, measured=arguments.measured).bundle
         say(f"wrote {bundle.folder}")
 
 
