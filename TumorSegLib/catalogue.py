@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from TumorSegLib.bundle import SPECIFICATION_FILE, Bundle, read_bundle
+from TumorSegLib.default_models import key_of, read_defaults
 from TumorSegLib.errors import ModelError
 
 SHIPPED = Path(__file__).resolve().parent.parent / "Resources" / "Models"
@@ -20,17 +21,21 @@ class Catalogue:
     Attributes:
         bundles: usable models, in the order of their ids.
         broken: one line for each folder whose model cannot be used.
+        preferred: ids of the models that the user wants by default; see `default_models`.
     """
 
     bundles: tuple[Bundle, ...]
     broken: tuple[str, ...] = ()
+    preferred: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, folders: Iterable[Path]) -> Catalogue:
         """Read every `<folder>/<model>/model.json`."""
         bundles: dict[str, Bundle] = {}
         broken = []
+        preferred: dict[str, str] = {}
         for folder in folders:
+            preferred = {**read_defaults(folder), **preferred}
             for path in sorted(folder.glob(f"*/{SPECIFICATION_FILE}")):
                 try:
                     bundle = read_bundle(path.parent)
@@ -38,7 +43,8 @@ class Catalogue:
                     broken.append(str(error))
                     continue
                 bundles.setdefault(bundle.id, bundle)
-        return cls(tuple(sorted(bundles.values(), key=lambda bundle: bundle.id)), tuple(broken))
+        ordered = sorted(bundles.values(), key=lambda bundle: bundle.id)
+        return cls(tuple(ordered), tuple(broken), preferred)
 
     def find(self, name: str) -> Bundle:
         """Return the model with the id `name`, or in the folder `name`.
@@ -68,7 +74,15 @@ class Catalogue:
         if not fitting:
             known = ", ".join(bundle.id for bundle in self.bundles) or "none"
             raise ModelError(f"no model for {task} on {modality}; models here are: {known}")
-        return next((bundle for bundle in fitting if bundle.specification.default), fitting[0])
+        wanted = self.preferred.get(key_of(modality, task))
+        chosen = [bundle for bundle in fitting if bundle.id == wanted]
+        chosen += [bundle for bundle in fitting if bundle.specification.default]
+        return [*chosen, *fitting][0]
+
+    def is_default(self, bundle: Bundle) -> bool:
+        """Tell whether `bundle` is the model to use for its modality and task."""
+        model = bundle.specification
+        return self.default_for(model.modality, model.task).id == bundle.id
 
     def members(self, bundle: Bundle) -> list[Bundle]:
         """Return the models whose probabilities are averaged: its members, or the model itself.

@@ -37,9 +37,12 @@ COLUMNS = {
 }
 
 
-def evaluation_page(evaluations: Sequence[Evaluation], title: str) -> str:
-    """Return the page, HTML with everything in it."""
-    parts = [f"<h1>{escape(title)}</h1>", NOTE, *(_model(item) for item in evaluations)]
+def evaluation_page(
+    evaluations: Sequence[Evaluation], title: str, *, introduction: str = ""
+) -> str:
+    """Return the page, HTML with everything in it; `introduction` is HTML to begin with."""
+    parts = [f"<h1>{escape(title)}</h1>", introduction, NOTE]
+    parts += [_model(item) for item in evaluations]
     if rows := comparisons(evaluations):
         parts.append(_comparison_table(rows))
     body = "\n".join(parts)

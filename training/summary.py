@@ -139,6 +139,8 @@ def comparisons(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
                     continue
                 one, two = (item.by_patient(label.name, "dice") for item in (first, second))
                 patients = sorted(one.keys() & two.keys())
+                if not patients:
+                    continue
                 found = compare([one[p] for p in patients], [two[p] for p in patients])
                 rows.append(
                     {"structure": label.name, "first": first.name, "second": second.name}

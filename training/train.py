@@ -63,7 +63,8 @@ def train(
     report: Report = print,
     progress: bool = True,
     selection: Selection | None = None,
-    further: Sequence[Callback] = (),
+    more_callbacks: Sequence[Callback] = (),
+    validate_first: bool = False,
 ) -> Trained:
     """Train as `config` says, with logs and checkpoints in `folder`.
 
@@ -75,7 +76,8 @@ def train(
         report: takes lines for the user.
         progress: show a bar.
         selection: cases to use; those that `config` describes if not given.
-        further: callbacks that see every epoch after its figures are kept.
+        more_callbacks: that see every epoch after its figures are kept.
+        validate_first: score the weights that the run starts from, too.
 
     Raises:
         InputError: data, starting weights or checkpoints do not fit the config.
@@ -113,12 +115,12 @@ def train(
         gradient_clip_val=settings.gradient_clip or None,
         callbacks=[
             history,
-            *further,
+            *more_callbacks,
             *callbacks(config, folder, module.score, validated=validated),
         ],
         plugins=[WholeCheckpoints()],
         logger=TensorBoardLogger(folder, name="", version="tensorboard"),
-        num_sanity_val_steps=0,
+        num_sanity_val_steps=-1 if validate_first and not (resume and last.exists()) else 0,
         limit_val_batches=1.0 if validated else 0,
         check_val_every_n_epoch=settings.validate_every,
         log_every_n_steps=20,

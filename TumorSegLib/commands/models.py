@@ -8,18 +8,25 @@ from argparse import ArgumentParser, Namespace
 from rich.console import Console
 from rich.table import Table
 
-from TumorSegLib.catalogue import Catalogue, default_catalogue
+from TumorSegLib.catalogue import Catalogue, default_catalogue, user_folder
+from TumorSegLib.default_models import make_default
 from TumorSegLib.records import plain
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of `tumorseg models`."""
     parser.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
+    parser.add_argument(
+        "--default", metavar="ID", help="use this model where none is named, for its modality"
+    )
 
 
 def run(arguments: Namespace) -> int:
     """List the models."""
     catalogue = default_catalogue()
+    if arguments.default is not None:
+        make_default(catalogue.find(arguments.default).specification, user_folder())
+        catalogue = default_catalogue()
     if arguments.json:
         models = [
             plain(bundle.specification) | {"folder": str(bundle.folder)}
@@ -36,7 +43,7 @@ def _show(catalogue: Catalogue) -> None:
     for bundle in catalogue.bundles:
         model = bundle.specification
         labels = ", ".join(label.name for label in model.labels)
-        default = " (default)" if model.default else ""
+        default = " (default)" if catalogue.is_default(bundle) else ""
         table.add_row(model.id, model.title, model.modality + default, labels, model.version)
     Console(highlight=False).print(table)
     for line in catalogue.broken:

@@ -1,0 +1,234 @@
+"""A model trained further on corrected cases, and compared with the one that it started from."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from training.case import Case
+from training.comparison import NEW, OLD, Pair, write_comparison
+from training.data_module import left_out
+from training.deadline import Deadline
+from training.evaluation import Evaluation, evaluate
+from training.history import write_whole
+from training.holding_out import trained_on
+from training.progress import ProgressLog, Watched
+from training.publishing import write_model
+from training.retraining_plan import (
+    PLAN,
+    Chosen,
+    Plan,
+    Wish,
+    base_model,
+    choose,
+    planned,
+    read_plan,
+    read_sets,
+)
+from training.retraining_recipe import config_for, origin_of
+from training.summary import summary
+from training.train import LAST, Devices, train
+from training.versions import next_version
+from TumorSegLib.bundle import Bundle
+from TumorSegLib.catalogue import default_catalogue, user_folder
+from TumorSegLib.default_models import make_default
+from TumorSegLib.errors import InputError, OutputError
+from TumorSegLib.records import plain
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A finished run: the new bundle, both models side by side, and what to read about it."""
+
+    bundle: Bundle
+    pairs: tuple[Pair, ...]
+    comparison: dict[str, Any]
+    page: Path
+
+
+def retrain(
+    wish: Wish,
+    folder: Path | None = None,
+    *,
+    resume: bool = False,
+    devices: Devices | None = None,
+    report: Report = print,
+    progress: bool = True,
+) -> Retrained:
+    """Train the base further on corrected cases and compare the two.
+
+    Args:
+        wish: what to do.
+        folder: of the run's files; runs/<id of the new model> if not given.
+        resume: go on with the run in `folder`.
+        devices: what to compute on.
+        report: takes lines for the user.
+        progress: show a bar.
+
+    Raises:
+        InputError: data sets, base or folder cannot be used; nothing was written.
+        ModelError: there is no such base.
+        OutputError: something cannot be written.
+        KeyboardInterrupt: the run was stopped and can be resumed.
+    """
+    devices = devices or Devices()
+    base = base_model(wish.base)
+    new, old = read_sets(wish, base.specification)
+    new_id, new_version = next_version(base.specification, _ids_in_use())
+    folder = folder or Path("runs") / new_id
+    if resume:
+        plan = read_plan(folder, base)
+    else:
+        if (folder / LAST).exists():
+            raise InputError(
+                f"{folder}: holds a run already; go on with --resume, or choose another folder by"
+                " -o"
+            )
+        plan = planned(wish, base, new, old, new_id, new_version)
+    chosen = choose(plan, new, old, wish)
+    log = ProgressLog(folder)
+    try:
+        return _run(wish, plan, base, chosen, folder, log, resume, devices, report, progress)
+    except KeyboardInterrupt:
+        log.write("stopped", resumable=(folder / LAST).exists())
+        raise
+    except Exception as error:
+        log.write("failed", message=" ".join(str(error).split()) or type(error).__name__)
+        raise
+
+
+def _run(
+    wish: Wish,
+    plan: Plan,
+    base: Bundle,
+    chosen: Chosen,
+    folder: Path,
+    log: ProgressLog,
+    resume: bool,
+    devices: Devices,
+    report: Report,
+    progress: bool,
+) -> Retrained:
+    try:
+        write_whole(folder / PLAN, (json.dumps(plain(plan), indent=2) + "\n").encode())
+    except OSError as error:
+        raise OutputError(f"{folder / PLAN}: {error.strerror or error}") from None
+    for item in chosen.unusable:
+        report(left_out(item))
+    counts = {name: len(patients) for name, patients in chosen.split.items()}
+    log.write("planned", id=plan.id, version=plan.version, base=plan.base[0], patients=counts)
+    report(_told(plan, counts))
+    config = config_for(plan, base, chosen, wish)
+    callbacks = [Deadline(config.optimisation, plan.seconds)] if plan.seconds is not None else []
+    trained = train(
+        config,
+        folder,
+        resume=resume,
+        devices=devices,
+        report=report,
+        progress=progress,
+        selection=chosen.selection,
+        more_callbacks=[*callbacks, Watched(log)],
+        validate_first=True,
+    )
+    # the last epoch, not the best: the held-out cases must not choose what they then measure
+    trained = replace(
+        trained,
+        checkpoint=folder / LAST,
+        split=chosen.split | {"earlier": sorted(trained_on(base.specification.training))},
+    )
+    origin = origin_of(plan, base, chosen, wish)
+    draft = write_model(config, trained, folder / plan.id, origin=origin)
+    pairs = compared(base, draft, chosen, devices.accelerator, log, report)
+    shutil.rmtree(draft.folder)
+    title = f"{config.model.title}: beside {base.specification.title} {base.specification.version}"
+    comparison = write_comparison(pairs, folder, title)
+    page = folder / "comparison.html"
+    metrics = {
+        "measured_on": f"held-out patients of {wish.dataset.name}",
+        **summary(pairs[0].retrained),
+        "comparison": {key: comparison[key] for key in ("base", "better", "reason", "rows")},
+    }
+    target = user_folder() / plan.id
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{target.parent}: {error.strerror or error}") from None
+    bundle = write_model(config, trained, target, metrics=metrics, origin=origin)
+    made_default = wish.as_default and comparison["better"]
+    if made_default:
+        make_default(bundle.specification, user_folder())
+    log.write(
+        "done",
+        id=bundle.id,
+        version=plan.version,
+        folder=str(bundle.folder),
+        better=comparison["better"],
+        reason=comparison["reason"],
+        default=made_default,
+        rows=comparison["rows"],
+        page=str(page.resolve()),
+    )
+    return Retrained(bundle, pairs, comparison, page)
+
+
+def compared(
+    base: Bundle,
+    retrained: Bundle,
+    chosen: Chosen,
+    device: str,
+    log: ProgressLog,
+    report: Report,
+) -> tuple[Pair, ...]:
+    """Return both models' figures on held-out cases, new and old.
+
+    Raises:
+        InputError: a model could measure no case.
+        KeyboardInterrupt: the run is to stop.
+    """
+    sets = [(NEW, chosen.held_out), (OLD, chosen.old_held_out)]
+    sets = [(name, cases) for name, cases in sets if cases]
+    total = 2 * sum(len(cases) for _, cases in sets)
+    done = 0
+
+    def measured(bundle: Bundle, cases: Sequence[Case], name: str) -> Evaluation:
+        def told(line: str) -> None:
+            nonlocal done
+            done += 1
+            log.write("measuring", model=bundle.id, done=done, cases=total)
+            log.check_stop()
+            report(line)
+
+        report(f"measuring {bundle.id} on {len(cases)} held-out {name} cases")
+        found = evaluate(bundle, cases, device=device, report=told)
+        return replace(found, name=f"{bundle.id}, {name} cases")
+
+    return tuple(
+        Pair(name, measured(base, cases, name), measured(retrained, cases, name))
+        for name, cases in sets
+    )
+
+
+def _told(plan: Plan, counts: Mapping[str, int]) -> str:
+    old = ""
+    if counts["old_training"] or counts["old_validation"]:
+        old = (
+            f"; old patients: {counts['old_training']} to train on,"
+            f" {counts['old_validation']} held out"
+        )
+    return (
+        f"{plan.base[0]} {plan.base[1]} becomes {plan.id}; patients: {counts['training']} to train"
+        f" on, {counts['validation']} held out{old}"
+    )
+
+
+def _ids_in_use() -> set[str]:
+    folder = user_folder()
+    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return present | {bundle.id for bundle in default_catalogue().bundles}
