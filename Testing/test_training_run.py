@@ -126,7 +126,7 @@ def test_an_ensemble_is_measured_and_published_without_training(
     published: Path, balls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TUMORSEG_MODELS", str(published))
-    before, optimisation = balls.read_text(encoding="utf-8").split("[optimisation]")
+    before, _ = balls.read_text(encoding="utf-8").split("[optimisation]")
     single = before.split("[model.network]")[0], before.split("[model.input]")[1]
     text = f'{single[0]}members = ["ball"]\n[model.input]{single[1]}'
     text = text.replace('id = "ball"', 'id = "balls"').split("[augmentation]")[0]
