@@ -13,6 +13,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.writing.segments import MODEL_TAG, segment_id
 from TumorSegLib.writing.terminology import terminology_entry
 from TumorSegModule.geometry import image_array, new_image
+from TumorSegModule.masks import binary, inside, intersection, mask_of, union
 
 VOXELS_TAG = "TumorSeg.Voxels"
 """Fingerprint of a segment's voxels as the model left them; it is saved with the segmentation."""
@@ -29,7 +30,7 @@ def is_usable_target(segmentation_node):
     segmentation = segmentation_node.GetSegmentation()
     return (
         segmentation.GetNumberOfSegments() == 0
-        or segmentation.GetSourceRepresentationName() == _binary()
+        or segmentation.GetSourceRepresentationName() == binary()
     )
 
 
@@ -39,7 +40,7 @@ def edited_segments(segmentation_node, specification):
     edited = []
     for label in specification.labels:
         segment = segmentation.GetSegment(segment_id(specification, label))
-        if segment is not None and _tag(segment, VOXELS_TAG) != fingerprint(segment):
+        if segment is not None and tag(segment, VOXELS_TAG) != fingerprint(segment):
             edited.append(segment.GetName())
     return edited
 
@@ -66,26 +67,31 @@ def write_segments(segmentation_node, specification, labels, box, ijk_to_ras, *,
             " another segmentation or a new one"
         )
     segmentation = segmentation_node.GetSegmentation()
+    put_labels(segmentation, specification, labels, box, ijk_to_ras, within=within, mode=mode)
+    for label in specification.labels:
+        segment = segmentation.GetSegment(segment_id(specification, label))
+        segment.SetTag(VOXELS_TAG, fingerprint(segment))
+
+
+def put_labels(segmentation, specification, labels, box, ijk_to_ras, *, within=None, mode=REPLACE):
+    """Put a label map into a vtkSegmentation's segments; arguments as in `write_segments`."""
     if segmentation.GetNumberOfSegments() == 0:
-        segmentation.SetSourceRepresentationName(_binary())
+        segmentation.SetSourceRepresentationName(binary())
     existing = {
         label.value: segmentation.GetSegment(segment_id(specification, label))
         for label in specification.labels
     }
     kept = []
     if within is not None or mode == ADD:
-        kept = [(value, *_mask_in(segment, ijk_to_ras)) for value, segment in existing.items()]
+        kept = [(value, *mask_of(segment, ijk_to_ras)) for value, segment in existing.items()]
     cleared = within if mode == REPLACE else None
-    image = _merged(
-        labels, _intersection(box, within) if within else box, kept, cleared, ijk_to_ras
-    )
+    image = _merged(labels, intersection(box, within) if within else box, kept, cleared, ijk_to_ras)
     _detach(segmentation, [segment for segment in existing.values() if segment is not None])
     for label in specification.labels:
         segment = existing[label.value] or _new_segment(label)
         segment.SetLabelValue(label.value)
         segment.SetTag(MODEL_TAG, f"{specification.id} {specification.version}")
-        segment.AddRepresentation(_binary(), image)
-        segment.SetTag(VOXELS_TAG, fingerprint(segment))
+        segment.AddRepresentation(binary(), image)
         if existing[label.value] is None:
             segmentation.AddSegment(segment, segment_id(specification, label))
     image.Modified()
@@ -101,22 +107,22 @@ def _merged(labels, part, kept, cleared, ijk_to_ras):
         cleared: box in which nothing is kept.
         ijk_to_ras: of the image, whose frame is just large enough.
     """
-    image = new_image(_union([part, *(place for _, _, place in kept)]) or NOTHING, ijk_to_ras)
+    image = new_image(union([part, *(place for _, _, place in kept)]) or NOTHING, ijk_to_ras)
     array, frame = image_array(image)
     for value, mask, place in kept:
         if place:
-            array[_inside(place, frame)][mask] = value
-    if overlap := _intersection(cleared, frame):
-        array[_inside(overlap, frame)] = 0
+            array[inside(place, frame)][mask] = value
+    if overlap := intersection(cleared, frame):
+        array[inside(overlap, frame)] = 0
     if part:
-        source, target = labels[_inside(part, (0,) * 6)], array[_inside(part, frame)]
+        source, target = labels[inside(part, (0,) * 6)], array[inside(part, frame)]
         np.copyto(target, source, where=target == 0 if kept else True)
     return image
 
 
 def fingerprint(segment):
     """Return a short text that is equal for equal voxels, whatever label map they are kept in."""
-    image = segment.GetRepresentation(_binary())
+    image = segment.GetRepresentation(binary())
     if image is None:
         return "none"
     array, box = image_array(image)
@@ -136,7 +142,7 @@ def fingerprint(segment):
 
 def voxels_stamp(segment):
     """Return what differs as soon as anybody writes to a segment's label map in this session."""
-    image = segment.GetRepresentation(_binary())
+    image = segment.GetRepresentation(binary())
     return (image.GetMTime(), segment.GetLabelValue()) if image is not None else None
 
 
@@ -148,15 +154,12 @@ def _new_segment(label):
     return segment
 
 
-def _tag(segment, name):
+def tag(segment, name):
+    """Return a segment's tag, "" if it has none."""
     import vtk
 
     value = vtk.reference("")
     return str(value) if segment.GetTag(name, value) else ""
-
-
-def _binary():
-    return slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 
 
 def _detach(segmentation, segments):
@@ -173,68 +176,6 @@ def _detach(segmentation, segments):
 
 def _sharing(segmentation, name):
     """Return the ids of the segments that are kept in the same label map."""
-    image = segmentation.GetSegment(name).GetRepresentation(_binary())
+    image = segmentation.GetSegment(name).GetRepresentation(binary())
     ids = (segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments()))
-    return {n for n in ids if segmentation.GetSegment(n).GetRepresentation(_binary()) is image}
-
-
-def _mask_in(segment, ijk_to_ras):
-    """Return a segment's mask on the lattice of `ijk_to_ras` and its box there; (None, ()) if none.
-
-    After a change of the segmentation's geometry the label map is resampled to the nearest voxel.
-    """
-    image = segment.GetRepresentation(_binary()) if segment is not None else None
-    if image is None:
-        return None, ()
-    import vtk
-
-    own = vtk.vtkMatrix4x4()
-    image.GetImageToWorldMatrix(own)
-    own = slicer.util.arrayFromVTKMatrix(own)
-    array, box = image_array(image)
-    if 0 in array.shape:
-        return None, ()
-    if not np.allclose(own, ijk_to_ras, atol=1e-4):
-        image, array, box = _resampled(image, box, own, ijk_to_ras)
-    return array == segment.GetLabelValue(), box
-
-
-def _resampled(image, box, own, ijk_to_ras):
-    corners = np.array([(x, y, z, 1) for x in box[4:] for y in box[2:4] for z in box[:2]]).T
-    found = (np.linalg.inv(ijk_to_ras) @ own @ corners)[:3]
-    low, high = np.floor(found.min(axis=1)).astype(int), np.ceil(found.max(axis=1)).astype(int) + 1
-    frame = tuple(int(edge) for axis in (2, 1, 0) for edge in (low[axis], high[axis]))
-    reference, result = new_image(frame, ijk_to_ras), slicer.vtkOrientedImageData()
-    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
-        image, reference, result, False, False
-    )
-    array, place = image_array(result)
-    return result, array, place
-
-
-def _inside(box, frame):
-    """Return the slices of an array on `frame` that `box` takes; both along (z, y, x)."""
-    return tuple(
-        slice(box[2 * axis] - frame[2 * axis], box[2 * axis + 1] - frame[2 * axis])
-        for axis in range(3)
-    )
-
-
-def _intersection(box, other):
-    if not box or not other:
-        return ()
-    result = []
-    for axis in (0, 2, 4):
-        start, stop = max(box[axis], other[axis]), min(box[axis + 1], other[axis + 1])
-        if start >= stop:
-            return ()
-        result += [start, stop]
-    return tuple(result)
-
-
-def _union(boxes):
-    boxes = [box for box in boxes if box]
-    if not boxes:
-        return ()
-    edges = zip(*boxes, strict=True)
-    return tuple(min(edge) if n % 2 == 0 else max(edge) for n, edge in enumerate(edges))
+    return {n for n in ids if segmentation.GetSegment(n).GetRepresentation(binary()) is image}
