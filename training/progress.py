@@ -34,16 +34,15 @@ class ProgressLog:
     """Adds lines to a run's progress file, and looks for the file that ends the run."""
 
     def __init__(self, folder: Path) -> None:
-        """Write to `folder`, in which a request to stop from earlier on no longer counts.
+        """Write to `folder`.
 
         Raises:
-            OutputError: nothing can be written there.
+            OutputError: it cannot be made.
         """
         self.path = folder / PROGRESS
         self.stop = folder / STOP
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self.stop.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"{folder}: {error.strerror or error}") from None
 

@@ -96,6 +96,7 @@ def retrain(
     try:
         return _run(wish, plan, base, chosen, folder, log, resume, devices, report, progress)
     except KeyboardInterrupt:
+        log.stop.unlink(missing_ok=True)
         log.write("stopped", resumable=(folder / LAST).exists())
         raise
     except Exception as error:
@@ -175,6 +176,8 @@ def _run(
         rows=comparison["rows"],
         page=str(page.resolve()),
     )
+    for checkpoint in folder.glob("*.ckpt"):  # nothing is left to resume
+        checkpoint.unlink()
     return Retrained(bundle, pairs, comparison, page)
 
 

@@ -28,6 +28,32 @@ class WorkerEnded:
     details: str
 
 
+def library_environment():
+    """Return the environment of a process that imports our packages."""
+    library = str(Path(TumorSegLib.__file__).parent.parent)
+    paths = [library, os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+
+
+def own_group():
+    """Return the options of a process that can be ended with all its descendants."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NO_WINDOW}
+    return {"start_new_session": True}  # killing PythonSlicer alone kills only a launcher
+
+
+def end_group(process):
+    """End a process of its own group with all its descendants; returns at once."""
+    if sys.platform == "win32":
+        subprocess.Popen(
+            ["taskkill", "/F", "/T", "/PID", str(process.pid)],
+            creationflags=subprocess.CREATE_NO_WINDOW,
+        )
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 class WorkerClient:
     """One worker process at a time, started when it is first needed.
 
@@ -60,23 +86,14 @@ class WorkerClient:
         if self._process is not None:
             return
         remove_orphans()
-        library = str(Path(TumorSegLib.__file__).parent.parent)
-        environment = dict(os.environ)
-        paths = [library, environment.get("PYTHONPATH", "")]
-        environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
-        options = (
-            {"creationflags": subprocess.CREATE_NO_WINDOW}
-            if sys.platform == "win32"
-            else {"start_new_session": True}  # killing PythonSlicer alone kills only a launcher
-        )
         self._process = subprocess.Popen(
             [*self._python, "-m", "TumorSegLib.worker", "--own-group"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment,
+            env=library_environment(),
             bufsize=0,
-            **options,
+            **own_group(),
         )
         for stream in (self._process.stdout, self._process.stderr):
             os.set_blocking(stream.fileno(), False)
@@ -136,14 +153,7 @@ class WorkerClient:
         process, self._process = self._process, None
         if process is None:
             return
-        if sys.platform == "win32":
-            subprocess.Popen(
-                ["taskkill", "/F", "/T", "/PID", str(process.pid)],
-                creationflags=subprocess.CREATE_NO_WINDOW,
-            )
-        else:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        end_group(process)
         for stream in (process.stdin, process.stdout, process.stderr):
             stream.close()
         if process.poll() is None:

@@ -1,0 +1,75 @@
+"""Loss and Dice of a retraining run as a chart in the scene. MRML, no Qt."""
+
+import math
+
+import slicer
+import vtk
+
+NAME = "Retraining"
+SERIES = (
+    ("loss", "Loss", (0.20, 0.44, 0.70)),
+    ("validation_loss", "Loss, held-out cases", (0.55, 0.72, 0.90)),
+    ("dice", "Dice, held-out cases", (0.77, 0.42, 0.11)),
+)
+"""Figures of an epoch, their names in the chart, and red, green and blue of their lines."""
+
+
+class RetrainPlot:
+    """A table, its series and their chart; made anew where the scene has lost them."""
+
+    def __init__(self):
+        """Make nothing yet."""
+        self._chart_id = self._table_id = None
+
+    @property
+    def chart(self):
+        """The chart's node, None if the scene has none."""
+        return slicer.mrmlScene.GetNodeByID(self._chart_id) if self._chart_id else None
+
+    @property
+    def table(self):
+        """The table's node, None if the scene has none."""
+        return slicer.mrmlScene.GetNodeByID(self._table_id) if self._table_id else None
+
+    def update(self, rows):
+        """Show the figures of each epoch: {epoch: {"loss": ..., "dice": ...}}."""
+        if not rows:
+            return
+        if self.chart is None or self.table is None:
+            self._make()
+        table = vtk.vtkTable()
+        for name, title in (("epoch", "Epoch"), *((name, title) for name, title, _ in SERIES)):
+            column = vtk.vtkDoubleArray()
+            column.SetName(title)
+            for epoch in sorted(rows):
+                column.InsertNextValue(float({**rows[epoch], "epoch": epoch}.get(name, math.nan)))
+            table.AddColumn(column)
+        self.table.SetAndObserveTable(table)
+
+    def show(self):
+        """Show the chart in a layout that has a plot."""
+        if self.chart is not None:
+            slicer.modules.plots.logic().ShowChartInLayout(self.chart)
+
+    def _make(self):
+        scene = slicer.mrmlScene
+        for node in (self.chart, self.table):
+            if node is not None:
+                scene.RemoveNode(node)
+        table = scene.AddNewNodeByClass("vtkMRMLTableNode", NAME)
+        chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", NAME)
+        chart.SetTitle(NAME)
+        chart.SetXAxisTitle("Epoch")
+        chart.SetYAxisRangeAuto(False)
+        chart.SetYAxisRange(0.0, 1.0)
+        for _, title, colour in SERIES:
+            series = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", title)
+            series.SetAndObserveTableNodeID(table.GetID())
+            series.SetPlotType(series.PlotTypeScatter)
+            series.SetXColumnName("Epoch")
+            series.SetYColumnName(title)
+            series.SetLineStyle(series.LineStyleSolid)
+            series.SetMarkerStyle(series.MarkerStyleCircle)
+            series.SetColor(*colour)
+            chart.AddAndObservePlotSeriesNodeID(series.GetID())
+        self._table_id, self._chart_id = table.GetID(), chart.GetID()
