@@ -25,6 +25,7 @@ from TumorSegLib.worker_protocol import (
     Command,
     Done,
     Event,
+    Export,
     Failed,
     Forget,
     Progress,
@@ -84,11 +85,11 @@ class Inbox:
     def __init__(self, stream: BinaryIO, blocks: Blocks) -> None:
         self.blocks = blocks
         self._stream = stream
-        self._waiting: queue.Queue[Segment | Threshold | Forget] = queue.Queue()
+        self._waiting: queue.Queue[Segment | Threshold | Export | Forget] = queue.Queue()
         self._cancelled: set[int] = set()
         threading.Thread(target=self._read, daemon=True).start()
 
-    def next(self) -> Segment | Threshold | Forget:
+    def next(self) -> Segment | Threshold | Export | Forget:
         """Wait for a command."""
         return self._waiting.get()
 
@@ -140,12 +141,14 @@ class Worker:
                 line = f"the segmentation failed: {type(error).__name__}: {error}".splitlines()[0]
                 self._fail(command, line, traceback.format_exc())
 
-    def _answer(self, command: Segment | Threshold | Forget) -> None:
+    def _answer(self, command: Segment | Threshold | Export | Forget) -> None:
         match command:
             case Segment():
                 self._segment(command)
             case Threshold():
                 self._threshold(command)
+            case Export():
+                self._export(command)
             case Forget():
                 self._forget(command.block)
 
@@ -228,6 +231,12 @@ class Worker:
         )
         self._send(Thresholded(command.job, command.sensitivity, _box(labelmap)))
 
+    def _export(self, command: Export) -> None:
+        from TumorSegLib.export.answer import answer
+
+        volumes = {name: self._volume(shared) for name, shared in command.volumes.items()}
+        self._send(answer(command, volumes, self._inbox.blocks.array))
+
     def _segmenter(self, command: Segment) -> Segmenter:
         """Return the model, loaded anew only if it is not the one in memory."""
         from TumorSegLib.allocator import keep_large_blocks
@@ -288,7 +297,9 @@ class Worker:
             blocks.array(command.probabilities, (labels, *shape), "uint8"),
         )
 
-    def _fail(self, command: Segment | Threshold | Forget, message: str, details: str = "") -> None:
+    def _fail(
+        self, command: Segment | Threshold | Export | Forget, message: str, details: str = ""
+    ) -> None:
         if not isinstance(command, Forget):
             self._send(Failed(command.job, message, details))
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
+from TumorSegLib.export.record import Correction
 from TumorSegLib.records import build, plain
 
 Numbers = tuple[float, ...]
@@ -88,6 +89,63 @@ class Segment:
 
 
 @dataclass(frozen=True)
+class SharedMask:
+    """A segment whose label map lies in a shared block; see `NamedMask`.
+
+    Attributes:
+        block: that holds the label map; segments may share it.
+        dtype: NumPy's name of its type.
+        shape: voxels along (z, y, x).
+        id: of the segment.
+        name: of the segment.
+        value: of the segment's voxels.
+        affine: 4x4 from voxel indices (x, y, z) to LPS mm, row by row.
+        model: that drew it first.
+    """
+
+    block: str
+    dtype: str
+    shape: tuple[int, int, int]
+    id: str
+    name: str
+    value: int
+    affine: Numbers
+    model: str
+
+
+@dataclass(frozen=True)
+class Export:
+    """Append a case to a data set; see `TumorSegLib.export.case`.
+
+    Attributes:
+        job: number that the answer carries.
+        dataset: folder.
+        model: folder of the bundle whose labels count.
+        volumes: by channel name, the volume itself first.
+        masks: segments.
+        mapping: from names of segments to names of labels.
+        patient: what tells the patient from others.
+        reviewed: by a person.
+        correction: by a person.
+        replace: an earlier export of the same volume.
+        one_file_a_segment: instead of a label map.
+    """
+
+    kind: ClassVar[str] = "export"
+    job: int
+    dataset: str
+    model: str
+    volumes: Mapping[str, SharedVolume]
+    masks: tuple[SharedMask, ...]
+    mapping: Mapping[str, str]
+    patient: str | None = None
+    reviewed: bool = False
+    correction: Correction | None = None
+    replace: bool = False
+    one_file_a_segment: bool = False
+
+
+@dataclass(frozen=True)
 class Threshold:
     """Label the probabilities of the last job anew, with more or less `sensitivity` (-1 to 1)."""
 
@@ -104,7 +162,7 @@ class Cancel:
     job: int
 
 
-Command = Share | Forget | Segment | Threshold | Cancel
+Command = Share | Forget | Segment | Export | Threshold | Cancel
 
 
 @dataclass(frozen=True)
@@ -174,6 +232,28 @@ class Thresholded:
 
 
 @dataclass(frozen=True)
+class Exported:
+    """A case is in the data set; see `TumorSegLib.export.case.Appended`."""
+
+    kind: ClassVar[str] = "exported"
+    job: int
+    case: str
+    count: int
+    replaced: bool
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A case is not in the data set, but may be: replaced, or with one file a segment."""
+
+    kind: ClassVar[str] = "refused"
+    job: int
+    reason: Literal["exists", "overlap"]
+    message: str
+
+
+@dataclass(frozen=True)
 class Stopped:
     """The job was cancelled."""
 
@@ -191,7 +271,7 @@ class Failed:
     details: str = ""
 
 
-Event = Started | Progress | Done | Thresholded | Stopped | Failed
+Event = Started | Progress | Done | Thresholded | Exported | Refused | Stopped | Failed
 
 
 @dataclass(frozen=True)

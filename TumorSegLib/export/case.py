@@ -132,9 +132,7 @@ def append_case(
     with quiet_stderr(), dataset.locked():
         exists = dataset.holds(name)
         if exists and not replace:
-            raise CaseExistsError(
-                f"{first.name}: is in {dataset.folder.name} already, as {name}"
-            )
+            raise CaseExistsError(f"{first.name}: is in {dataset.folder.name} already, as {name}")
         record = CaseRecord(
             case=name,
             **_patient(case, name, dataset),
