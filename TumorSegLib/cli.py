@@ -17,6 +17,7 @@ from TumorSegLib.errors import TumorSegError
 COMMANDS = {
     "segment": ("TumorSegLib.commands.segment", "segment a volume"),
     "detect": ("TumorSegLib.commands.detect", "probability of a finding, slice by slice"),
+    "label-fat": ("TumorSegLib.commands.label_fat", "label fat on CT by rule, to train on"),
     "models": ("TumorSegLib.commands.models", "list the models"),
     "export": ("TumorSegLib.commands.export", "add corrected cases to a data set to train on"),
     "train": ("training.commands.train", "train a model"),

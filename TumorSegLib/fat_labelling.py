@@ -57,7 +57,9 @@ def label_fat(volume: Volume) -> NDArray[np.uint8]:
     smooth = _smoothed(voxels, spacing)
     trunk = Trunk.of(smooth, (view.spacing_zyx[0], *spacing), factor, volume.name)
     fat = (smooth >= FAT_HU[0]) & (smooth <= FAT_HU[1])
-    target[fat & _enlarged(trunk.around, factor, smooth.shape)] = SUBCUTANEOUS
+    around = fat & _enlarged(trunk.around, factor, smooth.shape)
+    # blurring makes a thin rim of air and skin, or of skin and the sheet it lies on, look like fat
+    target[_each(_opened, around, spacing, 1.2)] = SUBCUTANEOUS
     target[fat & _enlarged(trunk.within, factor, smooth.shape)] = VISCERAL
     return labelmap
 
@@ -108,8 +110,11 @@ class Trunk:
 
 
 def _body(mean: NDArray[np.float32], pixel: Spacing) -> Mask:
-    """Return the patient without couch, blankets and what else is thinner than 12 mm."""
-    solid = _filled(mean > GAS_HU)
+    """Return the patient without couch, blankets and what else is thinner than 12 mm.
+
+    Sheets go before gas is filled, lest air between them and the back counts as the patient's.
+    """
+    solid = _filled(_each(_opened, mean > GAS_HU, pixel, 2.0))
     return _filled(_largest(_each(_opened, solid, pixel, 6.0)))
 
 

@@ -1,0 +1,108 @@
+"""Fat labels by Hounsfield window and morphology: a phantom, and a real CT with a reference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from tiny_models import CT_INPUT, ORGAN, ct_specification, write_tiny_bundle
+
+from TumorSegLib import cli
+from TumorSegLib.errors import InputError
+from TumorSegLib.fat_labelling import SUBCUTANEOUS, VISCERAL, label_fat
+from TumorSegLib.grid import AxialView, Grid
+from TumorSegLib.itk import image_of
+from TumorSegLib.phantom import abdomen_phantom, brain_phantom
+from TumorSegLib.reading import read_volume
+from TumorSegLib.specification import Code, Label
+from TumorSegLib.volume import Volume
+
+ADIPOSE = Code("SCT", "55603005", "Adipose tissue")
+FAT_LABELS = (
+    Label(1, "Subcutaneous fat", (255, 235, 130), ORGAN, ADIPOSE),
+    Label(2, "Visceral fat", (240, 170, 80), ORGAN, ADIPOSE),
+)
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return abdomen_phantom(shape=(8, 160, 160), spacing=(2.4, 2.4, 25.0))[0]
+
+
+@pytest.fixture(scope="module")
+def labelled(phantom):
+    return label_fat(phantom)
+
+
+def dice(found, reference):
+    return 2 * np.count_nonzero(found & reference) / (found.sum() + reference.sum())
+
+
+def test_both_kinds_of_fat_are_found_where_they_are(phantom, labelled):
+    centre = labelled[:, 60:110, 60:100]
+    assert np.count_nonzero(centre == VISCERAL) > 500
+    assert not (centre == SUBCUTANEOUS).any()
+    below_skin = [plane[:, 80][np.flatnonzero(phantom.voxels[z, :, 80] > -300)[0] + 3 :][0]
+                  for z, plane in enumerate(labelled)]  # fmt: skip
+    assert below_skin.count(SUBCUTANEOUS) == len(below_skin)
+
+
+def test_a_couch_and_a_sheet_below_the_patient_are_not_labelled(phantom):
+    voxels = phantom.voxels.copy()
+    last = max(np.flatnonzero((plane > -300).any(axis=1))[-1] for plane in voxels)
+    voxels[:, 140:146, 20:140] = -100  # foam as dense as fat
+    assert last < 138
+    assert not label_fat(replace(phantom, voxels=voxels))[:, 138:].any()
+
+
+def test_labels_lie_on_the_grid_of_a_volume_stored_in_another_order(phantom, labelled):
+    turned = np.ascontiguousarray(phantom.voxels[::-1].transpose(1, 0, 2))
+    spacing = phantom.grid.spacing
+    grid = Grid(
+        turned.shape,
+        (spacing[0], spacing[2], spacing[1]),
+        direction=((1.0, 0.0, 0.0), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0)),
+    )
+    volume = Volume(turned, grid, modality="CT")
+    assert np.array_equal(AxialView.of(grid).apply(turned), phantom.voxels)
+    found = label_fat(volume)
+    assert np.array_equal(AxialView.of(grid).apply(found), labelled)
+
+
+def test_what_is_no_ct_or_shows_no_body_is_refused(phantom):
+    flair = brain_phantom()[0]["flair"]
+    with pytest.raises(InputError, match="seems to be MR, expected CT"):
+        label_fat(flair)
+    air = np.full(phantom.voxels.shape, -1000, np.int16)
+    air[0, 0, 0] = 0
+    with pytest.raises(InputError, match="found no body"):
+        label_fat(replace(phantom, voxels=air))
+
+
+def test_a_real_ct_agrees_with_its_reference(shared):
+    folder = shared / "data" / "volumes"
+    found = label_fat(read_volume(folder / "abdomen_ct_small.nii.gz"))
+    for value, name, least in ((1, "subcutaneous_fat", 0.93), (2, "torso_fat", 0.84)):
+        path = folder / "abdomen_ct_small_tissue" / f"{name}.nii.gz"
+        reference = sitk.GetArrayFromImage(sitk.ReadImage(str(path))) > 0
+        assert dice(found == value, reference) >= least
+
+
+def test_the_command_writes_segments_to_correct(phantom, tmp_path, monkeypatch, capsys):
+    write_tiny_bundle(
+        tmp_path / "models",
+        ct_specification(id="fat-ct-fcn8s", input=CT_INPUT, labels=FAT_LABELS),
+    )
+    monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "models"))
+    sitk.WriteImage(image_of(phantom.voxels, phantom.grid), str(tmp_path / "ct.nrrd"))
+    output = tmp_path / "fat.seg.nrrd"
+    assert cli.main(["label-fat", str(tmp_path / "ct.nrrd"), "-o", str(output)]) == 0
+    assert "Visceral fat: " in capsys.readouterr().out
+    written = sitk.ReadImage(str(output))
+    assert written.GetMetaData("Segment0_Name") == "Subcutaneous fat"
+    assert np.array_equal(sitk.GetArrayFromImage(written), label_fat(phantom))
+
+    assert cli.main(["label-fat", str(tmp_path / "ct.nrrd"), "-o", str(tmp_path / "fat.txt")]) == 2
+    assert "expected a file name that ends in" in capsys.readouterr().err

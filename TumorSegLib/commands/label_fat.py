@@ -1,0 +1,67 @@
+"""`tumorseg label-fat`: a first annotation of fat on CT, by rule."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from rich.console import Console
+
+from TumorSegLib.catalogue import default_catalogue
+
+FAT_MODEL = "fat-ct-fcn8s"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of `tumorseg label-fat`."""
+    parser.add_argument(
+        "volume", metavar="CT", type=Path, help="an image file, or a folder of DICOM files"
+    )
+    parser.add_argument("--series", metavar="UID", help="which DICOM series of a folder")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="LABELS",
+        type=Path,
+        help="*.seg.nrrd, *.nii.gz, *.nrrd or *.mrb (default: NAME-fat.seg.nrrd in this folder)",
+    )
+    parser.add_argument("--quiet", action="store_true", help="print nothing")
+
+
+def run(arguments: Namespace) -> int:
+    """Label, write, say how much fat there is."""
+    import numpy as np
+
+    from TumorSegLib.fat_labelling import label_fat
+    from TumorSegLib.reading import read_volume
+    from TumorSegLib.result import SegmentationResult
+    from TumorSegLib.writing import check_output, write_segmentation
+
+    specification = default_catalogue().find(FAT_MODEL).specification
+    volume = read_volume(arguments.volume, series=arguments.series)
+    output = arguments.output or Path(f"{volume.name}-fat.seg.nrrd")
+    check_output(output)
+    labelmap = label_fat(volume)
+    values = np.array([[[[label.value]]] for label in specification.labels], np.uint8)
+    result = SegmentationResult(
+        volume=volume,
+        specification=specification,
+        labelmap=labelmap,
+        probabilities=(labelmap == values).astype(np.uint8) * np.uint8(255),
+        slices=(),
+        device="cpu",
+        precision="fp32",
+        seconds={},
+        warnings=volume.warnings,
+    )
+    write_segmentation(result, output)
+    if not arguments.quiet:
+        errors = Console(stderr=True, highlight=False)
+        for warning in result.warnings:
+            errors.print(f"[yellow]warning:[/] {warning}", soft_wrap=True)
+        console = Console(highlight=False)
+        for label in specification.labels:
+            millilitres = np.count_nonzero(labelmap == label.value) * volume.grid.voxel_ml
+            console.print(f"{label.name}: {millilitres:.0f} ml")
+        console.print(f"wrote {output}; correct it before you train on it", soft_wrap=True)
+    return 0
