@@ -11,6 +11,7 @@ from TumorSegModule.installation import ensure_installed
 from TumorSegModule.model_picker import in_words
 from TumorSegModule.retrain_plot import RetrainPlot
 from TumorSegModule.retrain_process import Wish
+from TumorSegModule.small_table import SmallTable
 from TumorSegModule.status_section import PROBLEM_STYLE
 
 POLL_MILLISECONDS = 500
@@ -48,10 +49,7 @@ class RetrainSection:
         ui.retrainPlotButton.clicked.connect(lambda *_: self.plot.show())
         ui.retrainReportButton.clicked.connect(self._open_report)
         ui.retrainDefaultButton.clicked.connect(self._make_default)
-        ui.retrainTable.setColumnCount(len(COLUMNS))
-        ui.retrainTable.setHorizontalHeaderLabels(list(COLUMNS))
-        ui.retrainTable.verticalHeader().setVisible(False)
-        ui.retrainTable.horizontalHeader().setStretchLastSection(True)
+        self._table = SmallTable(ui.retrainTable, COLUMNS)
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MILLISECONDS)
         self._timer.timeout.connect(self._poll)
@@ -148,21 +146,19 @@ class RetrainSection:
                 self._models_changed()
 
     def _show_result(self):
-        table, rows = self._ui.retrainTable, self.process.state.result["rows"]
-        table.setRowCount(len(rows))
         words = {"new": _("new ({count})"), "old": _("old ({count})")}
-        for number, row in enumerate(rows):
-            cells = (
-                words[row["cases"]].format(count=row["patients"]),
-                row["structure"],
-                f"{row['base']:.3f}",
-                f"{row['retrained']:.3f}",
-                f"{row['difference']['mean']:+.3f}",
-            )
-            for column, text in enumerate(cells):
-                table.setItem(number, column, qt.QTableWidgetItem(text))
-        table.resizeColumnsToContents()
-        table.setFixedHeight(30 + sum(table.rowHeight(number) for number in range(len(rows))) + 4)
+        self._table.fill(
+            [
+                (
+                    words[row["cases"]].format(count=row["patients"]),
+                    row["structure"],
+                    f"{row['base']:.3f}",
+                    f"{row['retrained']:.3f}",
+                    f"{row['difference']['mean']:+.3f}",
+                )
+                for row in self.process.state.result["rows"]
+            ]
+        )
 
     def _start_or_stop(self, *_checked):
         if self.process.busy:
