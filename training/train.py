@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning
-from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
 
 from training.checkpoints import WholeCheckpoints
 from training.config import TrainingConfig
@@ -153,7 +154,7 @@ def callbacks(
     settings = config.optimisation
     found: list[Callback] = []
     if settings.average_decay:
-        found.append(EMAWeightAveraging(decay=settings.average_decay))
+        found.append(WeightAveraging(avg_fn=moving_average(settings.average_decay)))
     if validated:
         best = ModelCheckpoint(
             folder,
@@ -171,6 +172,20 @@ def callbacks(
         ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
     )
     return found
+
+
+def moving_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+    """Return the step of an exponential moving average that forgets its first steps quicker.
+
+    As TensorFlow's ExponentialMovingAverage with `num_updates`: without that, a run of a few
+    hundred steps would be published with much of its random start in the average.
+    """
+
+    def average(averaged: Tensor, current: Tensor, count: Tensor | int) -> Tensor:
+        kept = min(decay, (1 + float(count)) / (10 + float(count)))
+        return kept * averaged + (1 - kept) * current
+
+    return average
 
 
 def precision(wish: str, accelerator: str) -> Any:

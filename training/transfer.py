@@ -41,7 +41,8 @@ class Transferred:
         for word in ("adapted", "fresh", "unused"):
             names = getattr(self, word)
             if names:
-                parts.append(f"{len(names)} {word} ({', '.join(names)})")
+                first = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+                parts.append(f"{len(names)} {word} ({first})")
         return "; ".join(parts)
 
 
