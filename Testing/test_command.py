@@ -18,6 +18,7 @@ from TumorSegLib import cli
 from TumorSegLib.grid import Grid
 from TumorSegLib.in_plane import FieldOfView
 from TumorSegLib.itk import grid_of_image, image_of
+from TumorSegLib.specification import Network
 
 ROOT = Path(__file__).resolve().parents[1]
 OBLIQUE = ((0.96, -0.28, 0.0), (0.28, 0.96, 0.0), (0.0, 0.0, 1.0))
@@ -193,3 +194,23 @@ def test_version(capsys):
         cli.main(["--version"])
     assert done.value.code == 0
     assert capsys.readouterr().out.startswith("tumorseg ")
+
+
+def test_a_gate_that_is_missing_or_no_detector_is_refused(place, capsys):
+    words = ["segment", "flair.nii.gz", "-o", "out.nii.gz", "--gate"]
+    refused(capsys, [*words, "nobody"], "model nobody: not found; models here are: tiny-brain")
+    refused(capsys, [*words, "tiny-brain"], "tiny-brain: segments, a detector is needed")
+
+
+def test_only_slices_that_a_detector_finds(place, capsys):
+    network = Network("ResNet-50", {"in_channels": 3, "out_channels": 1, "width": 4})
+    label = replace(brain_specification().labels[0], threshold=0.9999)
+    write_tiny_bundle(
+        place / "models",
+        brain_specification(id="blind", task="detection", network=network, labels=(label,)),
+    )
+    words = ["segment", "flair.nii.gz", "-o", "out.nii.gz", "--json", "--gate", "blind"]
+    assert cli.main(words) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["segments"][0]["voxels"] == 0
+    assert "6 of 6 slices were not segmented, as blind found nothing there" in report["warnings"]

@@ -7,12 +7,19 @@ import numpy as np
 import pytest
 import torch
 from test_grid import ORIENTATIONS, rotation_about, stored_as
-from tiny_models import CT_INPUT, brain_specification, ct_specification, write_tiny_bundle
+from tiny_models import (
+    BRAIN_INPUT,
+    CT_INPUT,
+    brain_specification,
+    ct_specification,
+    write_tiny_bundle,
+)
 
 from TumorSegLib.bundle import load_network, read_bundle
 from TumorSegLib.catalogue import Catalogue
 from TumorSegLib.errors import Cancelled, InputError, ModelError
 from TumorSegLib.grid import Grid
+from TumorSegLib.in_plane import FieldOfView
 from TumorSegLib.segmenter import Segmenter, activation_of
 from TumorSegLib.specification import Network, RemoveSmall
 from TumorSegLib.uncertainty import expected_wrong, slice_uncertainty
@@ -304,6 +311,54 @@ def test_detector(tmp_path, head):
     assert all(0 <= probability <= 1 for probability in result.probabilities)
     with pytest.raises(ModelError, match="it does not segment"):
         segmenter.segment(flair(head))
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory, head):
+    """A detector on a coarser grid, by whose threshold half of the slices hold something."""
+    folder = tmp_path_factory.mktemp("detector")
+    specification = brain_specification(
+        id="tiny-detector",
+        task="detection",
+        input=replace(BRAIN_INPUT, in_plane=FieldOfView(32)),
+        network=Network("ResNet-50", {"in_channels": 3, "out_channels": 1, "width": 4}),
+    )
+    loose = write_tiny_bundle(folder, specification)
+    result = Segmenter(loose, device="cpu", precision="fp32").detect(flair(head))
+    ordered = sorted(result.probabilities)
+    threshold = (ordered[5] + ordered[6]) / 2
+    labels = (replace(specification.labels[0], threshold=threshold),)
+    bundle = write_tiny_bundle(folder, replace(specification, labels=labels))
+    return bundle, [probability >= threshold for probability in result.probabilities]
+
+
+@pytest.mark.parametrize("slices", [None, range(2, 9)])
+def test_only_slices_that_the_detector_finds_are_segmented(
+    segmenter, brain, detector, head, slices
+):
+    bundle, found = detector
+    assert 0 < sum(found) < len(found)
+    everywhere = segmenter.segment(flair(head), slices=slices)
+    gated = Segmenter(brain, device="cpu", precision="fp32", gate=bundle)
+    result = gated.segment(flair(head), slices=slices)
+    kept = np.array(found)
+    np.testing.assert_array_equal(result.probabilities[0][kept], everywhere.probabilities[0][kept])
+    assert not result.probabilities[0][~kept].any()
+    assert not result.labelmap[~kept].any()
+    examined = slices or range(11)
+    left_out = sum(not found[index] for index in examined)
+    line = f"{left_out} of {len(examined)} slices were not segmented, as tiny-detector found"
+    assert result.warnings[-1].startswith(line)
+    assert len(result.slices) == len(examined)
+
+
+def test_a_gate_must_be_a_detector_for_the_same_images(brain, detector, tmp_path):
+    bundle, _ = detector
+    with pytest.raises(ModelError, match="tiny-brain: segments, a detector is needed"):
+        Segmenter(brain, device="cpu", gate=brain)
+    liver = write_tiny_bundle(tmp_path, ct_specification())
+    with pytest.raises(ModelError, match=r"looks at MR \(flair\), tiny-ct at CT \(ct\)"):
+        Segmenter(liver, device="cpu", gate=bundle)
 
 
 def test_segmentation_model_detects_by_its_highest_probability(segmenter, head):

@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bright_models import write_model
+from tiny_models import brain_specification, write_tiny_bundle
 
 from TumorSegLib.shared_block import PREFIX, SharedBlock
+from TumorSegLib.specification import Network
 from TumorSegLib.worker_protocol import (
     Cancel,
     Done,
@@ -206,6 +209,25 @@ def test_a_missing_model_gives_one_line(peer, tmp_path, voxels):
     failed = peer.until(Failed, Done)[-1]
     assert "nothing" in failed.message
     assert failed.details == ""
+
+
+def test_a_detector_chooses_slices_and_a_missing_one_gives_one_line(peer, tmp_path, voxels):
+    model = write_model(tmp_path, "tiny")
+    labelmap, _ = segment(peer, model, voxels, gate=str(tmp_path / "nobody"))
+    failed = peer.until(Failed, Done)[-1]
+    assert "nobody" in failed.message
+    assert not labelmap.any()
+    network = Network("ResNet-50", {"in_channels": 3, "out_channels": 1, "width": 4})
+    label = replace(brain_specification().labels[0], threshold=0.9999)
+    blind = brain_specification(id="blind", task="detection", network=network, labels=(label,))
+    detector = write_tiny_bundle(tmp_path, blind)
+    labelmap, _ = segment(peer, model, voxels, job=2, gate=str(detector.folder))
+    done = peer.until(Done, Failed)[-1]
+    assert f"{SHAPE[0]} of {SHAPE[0]} slices were not segmented" in done.warnings[-1]
+    assert not labelmap.any()
+    labelmap, _ = segment(peer, model, voxels, job=3)
+    peer.until(Done, Failed)
+    assert labelmap.any()
 
 
 def test_cancel_before_the_start_and_in_the_middle(peer, tmp_path, voxels):

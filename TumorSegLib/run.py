@@ -31,6 +31,9 @@ class Run:
 
     Attributes:
         volume: what is segmented.
+        model: id of the model.
+        aligned: the volume and its further sequences on one grid.
+        gate: the same volumes on their way through a detector, which chooses slices.
         prepared: its axial slices as the network sees them.
         seconds: time spent, by stage.
         warnings: lines for the user.
@@ -61,13 +64,17 @@ class Run:
         if first not in volumes:
             raise InputError(f"channel {first}: missing, it is the volume to segment")
         self.volume = volumes[first]
+        self.model = specification.id
         self.seconds: dict[str, float] = {}
         self._engine = engine
+        self.gate: Run | None = None
+        self._skipped = 0
+        self._thresholds = torch.tensor([label.threshold for label in specification.labels])
         self._outputs = len(specification.labels)
         ordered = {first: self.volume, **volumes}
         with self.timed("preparation"):
-            placed, resampled = aligned(ordered)
-            self.prepared = PreparedVolume(placed, specification.input)
+            self.aligned, resampled = aligned(ordered)
+            self.prepared = PreparedVolume(self.aligned, specification.input)
             self._box = body_box(self.prepared) if crop else whole_slice(self.prepared)
         self.slices = self._checked(slices)
         self.warnings = [line for volume in ordered.values() for line in volume.warnings]
@@ -102,13 +109,33 @@ class Run:
             stop = min(start + size, self.slices.stop)
             if cancelled is not None and cancelled():
                 raise Cancelled
+            wanted = torch.ones(stop - start, dtype=torch.bool)
+            if self.gate is not None:
+                with self.timed("detector"):
+                    wanted = self.gate.detected(start, stop)
+                self._skipped += int(wanted.logical_not().sum())
             with self.timed("preparation"):
                 slab = self.prepared.slab(start, stop)
             with self.timed("network"):
-                found = self._probabilities(slab)
+                found = self._probabilities(slab, wanted)
             yield start, stop, found
             if progress is not None:
                 progress(stop - self.slices.start, len(self.slices))
+
+    def detected(self, start: int, stop: int) -> Tensor:
+        """Tell of consecutive slices whether a detector finds any of its labels there, (n,)."""
+        slab = self.prepared.slab(start, stop)
+        found = self._probabilities(slab, torch.ones(stop - start, dtype=torch.bool))
+        return (found >= self._thresholds).any(dim=1)
+
+    def left_out(self) -> list[str]:
+        """Return a line on the slices that the detector left out, if there is a detector."""
+        if self.gate is None:
+            return []
+        return [
+            f"{self._skipped} of {len(self.slices)} slices were not segmented, as"
+            f" {self.gate.model} found nothing there"
+        ]
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -120,10 +147,10 @@ class Run:
             spent = time.perf_counter() - started
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
 
-    def _probabilities(self, slab: Tensor) -> Tensor:
-        """Run the network where there is anything to see; elsewhere nothing is found."""
+    def _probabilities(self, slab: Tensor, wanted: Tensor) -> Tensor:
+        """Run the network on the slices that are `wanted` (n,) and show anything; else 0."""
         cut = slab[self._box.index]
-        occupied = cut.flatten(1).any(dim=1)
+        occupied = cut.flatten(1).any(dim=1) & wanted
         size = () if self._engine.whole_slice else slab.shape[-2:]
         result = torch.zeros(len(slab), self._outputs, *size)
         if occupied.any():

@@ -48,6 +48,7 @@ class Segmenter:
         precision: str = "auto",
         flips: bool | None = None,
         body_box: bool | None = None,
+        gate: Bundle | None = None,
     ) -> None:
         """Load the weights of `bundle`, or of its members.
 
@@ -58,12 +59,15 @@ class Segmenter:
             precision: "auto", "fp32" or "bf16".
             flips: average with mirrored slices; as the model says if not given.
             body_box: run on the body's bounding box only; as the model says if not given.
+            gate: a detector; slices on which it finds nothing are left empty, not segmented.
 
         Raises:
-            ModelError: the model cannot be used.
+            ModelError: the model or the detector cannot be used.
             InputError: the device or the precision cannot be used.
         """
         started = time.perf_counter()
+        if gate is not None:
+            check_gate(gate.specification, bundle.specification)
         chosen, self.device_note = choose_device(device)
         dtype = choose_precision(precision, chosen)
         self.specification = bundle.specification
@@ -80,6 +84,11 @@ class Segmenter:
             flips=bundle.specification.flips if flips is None else flips,
             whole_slice=bundle.specification.task == "detection",
         )
+        self._gate = None
+        if gate is not None:
+            self._gate = Segmenter(
+                gate, catalogue=catalogue, device=device, precision=precision, flips=flips
+            )
         self.loading_seconds = time.perf_counter() - started
 
     def segment(
@@ -153,7 +162,7 @@ class Segmenter:
             device=str(self._engine.device),
             precision=self.precision,
             seconds={"loading": self.loading_seconds} | run.seconds,
-            warnings=(*run.warnings, *self._engine.warnings),
+            warnings=(*run.warnings, *self._engine.warnings, *run.left_out()),
         )
 
     def detect(
@@ -197,7 +206,28 @@ class Segmenter:
 
     def _run(self, volumes: Mapping[str, Volume], slices: range | None) -> Run:
         self._engine.warnings.clear()
-        return Run(self._engine, self.specification, volumes, slices=slices, crop=self._crop)
+        run = Run(self._engine, self.specification, volumes, slices=slices, crop=self._crop)
+        if self._gate is not None:
+            known = {channel.name for channel in self._gate.specification.input.channels}
+            seen = {name: volume for name, volume in run.aligned.items() if name in known}
+            run.gate = self._gate._run(seen, slices)
+        return run
+
+
+def check_gate(gate: ModelSpecification, model: ModelSpecification) -> None:
+    """Refuse a detector that cannot choose slices for `model`.
+
+    Raises:
+        ModelError: it does not detect, or it looks at other images.
+    """
+    if gate.task != "detection":
+        raise ModelError(f"model {gate.id}: segments, a detector is needed to choose slices")
+    first, wanted = gate.input.channels[0].name, model.input.channels[0].name
+    if gate.modality != model.modality or first != wanted:
+        raise ModelError(
+            f"detector {gate.id}: looks at {gate.modality} ({first}), {model.id} at"
+            f" {model.modality} ({wanted})"
+        )
 
 
 def activation_of(specification: ModelSpecification) -> Callable[[Tensor], Tensor]:

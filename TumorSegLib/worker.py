@@ -138,7 +138,8 @@ class Worker:
             except MemoryError:
                 self._fail(command, "not enough memory for this volume and model; close other data")
             except Exception as error:
-                line = f"the segmentation failed: {type(error).__name__}: {error}".splitlines()[0]
+                what = "export" if isinstance(command, Export) else "segmentation"
+                line = f"the {what} failed: {type(error).__name__}: {error}".splitlines()[0]
                 self._fail(command, line, traceback.format_exc())
 
     def _answer(self, command: Segment | Threshold | Export | Forget) -> None:
@@ -244,21 +245,19 @@ class Worker:
         from TumorSegLib.catalogue import SHIPPED, Catalogue, user_folder
         from TumorSegLib.segmenter import Segmenter
 
-        folder = Path(command.model)
-        try:
-            written = (folder / SPECIFICATION_FILE).stat().st_mtime_ns
-        except OSError:
-            written = 0
-        key = (command.model, written, command.device, command.precision, command.flips)
+        folders = [Path(name) for name in (command.model, command.gate) if name]
+        written = [_changed(folder / SPECIFICATION_FILE) for folder in folders]
+        key = (*folders, *written, command.device, command.precision, command.flips)
         if key not in self._segmenters:
             keep_large_blocks()
             self._segmenters.clear()
             self._segmenters[key] = Segmenter(
-                read_bundle(folder),
-                catalogue=Catalogue.of([folder.parent, user_folder(), SHIPPED]),
+                read_bundle(folders[0]),
+                catalogue=Catalogue.of([folders[0].parent, user_folder(), SHIPPED]),
                 device=command.device,
                 precision=command.precision,
                 flips=command.flips,
+                gate=read_bundle(folders[1]) if command.gate else None,
             )
         segmenter = self._segmenters[key]
         if not command.keep_model:
@@ -313,6 +312,13 @@ def _box(labelmap: NDArray[np.uint8]) -> tuple[int, ...]:
 
     box = bounding_box(labelmap > 0)
     return () if box is None else tuple(edge for part in box for edge in (part.start, part.stop))
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def end_process_tree() -> None:

@@ -73,6 +73,7 @@ class Segment:
         flips: average with mirrored slices; as the model says if not given.
         slices: first and last + 1 of the axial slices to segment; all if not given.
         keep_model: keep the model in memory for the next job.
+        gate: folder of a detector that chooses slices; every slice is segmented if not given.
     """
 
     kind: ClassVar[str] = "segment"
@@ -86,6 +87,7 @@ class Segment:
     flips: bool | None = None
     slices: tuple[int, int] | None = None
     keep_model: bool = True
+    gate: str | None = None
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,8 @@ def with_model(
     bundle: Bundle,
     catalogue: Catalogue,
     action: Callable[[Segmenter, ProgressCallback], Result],
+    *,
+    gate: Bundle | None = None,
 ) -> Result:
     """Load the model and return what `action` makes with it, under a progress bar."""
     from TumorSegLib.allocator import keep_large_blocks
@@ -91,7 +93,11 @@ def with_model(
 
     keep_large_blocks()
     segmenter = Segmenter(
-        bundle, catalogue=catalogue, device=arguments.device, precision=arguments.precision
+        bundle,
+        catalogue=catalogue,
+        device=arguments.device,
+        precision=arguments.precision,
+        gate=gate,
     )
     shown = not (arguments.quiet or arguments.json)
     with progress_bar(bundle.specification.title, shown=shown) as progress:

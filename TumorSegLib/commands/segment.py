@@ -36,6 +36,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=Path,
         help="*.seg.nrrd, *.nii.gz, *.nrrd or *.mrb (default: NAME.seg.nrrd in this folder)",
     )
+    parser.add_argument(
+        "--gate",
+        metavar="ID",
+        help="a detector: slices on which it finds nothing are left empty, which saves their time",
+    )
     parser.add_argument("--report", metavar="DIR", type=Path, help="write pictures to this folder")
 
 
@@ -50,12 +55,13 @@ def run(arguments: Namespace) -> int:
     check_output(output)
     catalogue = default_catalogue()
     bundle = choose_bundle(catalogue, arguments.model, volume, "segmentation")
+    gate = catalogue.find(arguments.gate) if arguments.gate else None
     volumes = read_channels(arguments, bundle, volume)
 
     def action(segmenter: Segmenter, progress: ProgressCallback) -> SegmentationResult:
         return segmenter.segment(volumes, progress=progress)
 
-    result = with_model(arguments, bundle, catalogue, action)
+    result = with_model(arguments, bundle, catalogue, action, gate=gate)
     write_segmentation(result, output)
     pictures = write_report(result, arguments.report) if arguments.report else []
     measurements = measure(result)
