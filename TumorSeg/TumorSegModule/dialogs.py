@@ -1,4 +1,4 @@
-"""The one question that a run may ask."""
+"""The questions that a run or an export may ask."""
 
 import qt
 import slicer
@@ -29,3 +29,15 @@ def ask_about_edits(names):
     box.exec_()
     clicked = box.clickedButton()
     return next((mode for mode, button in buttons.items() if button == clicked), None)
+
+
+def confirm(text, explanation, yes):
+    """Ask a question; return whether the button called `yes` was clicked."""
+    box = qt.QMessageBox(slicer.util.mainWindow())
+    box.setWindowTitle("TumorSeg")
+    box.setText(text)
+    box.setInformativeText(explanation)
+    button = box.addButton(yes, qt.QMessageBox.AcceptRole)
+    box.setDefaultButton(box.addButton(qt.QMessageBox.Cancel))
+    box.exec_()
+    return box.clickedButton() == button

@@ -7,8 +7,10 @@ from slicer.i18n import tr as _
 from TumorSegLib.catalogue import default_catalogue
 from TumorSegLib.errors import InputError, ModelError
 from TumorSegModule.advanced import AdvancedSection
+from TumorSegModule.compare_section import CompareSection
 from TumorSegModule.dialogs import ask_about_edits
 from TumorSegModule.editor import Editor
+from TumorSegModule.export_section import ExportSection
 from TumorSegModule.geometry import placement_of
 from TumorSegModule.installation import ensure_installed, python_command
 from TumorSegModule.limits import box_of_region, box_of_shown_slice
@@ -16,6 +18,9 @@ from TumorSegModule.model_choice import ModelChoice
 from TumorSegModule.model_picker import ModelPicker
 from TumorSegModule.parameters import REGION, THIS_SLICE, WHOLE_VOLUME
 from TumorSegModule.queue_section import QueueSection
+from TumorSegModule.retrain_process import RetrainProcess
+from TumorSegModule.retrain_section import RetrainSection
+from TumorSegModule.review_section import ReviewSection
 from TumorSegModule.segments import REPLACE, edited_segments
 from TumorSegModule.sequences_section import SequencesSection
 from TumorSegModule.session import Options, Session
@@ -34,13 +39,24 @@ class Panel:
     Attributes:
         session: that runs models.
         editor: the embedded Segment Editor.
+        export: takes corrected cases into a data set.
+        review: which slices to look at and what was corrected.
         parameters: the settings, None while there is no scene.
     """
 
-    def __init__(self, ui, *, client=None, catalogue=None, ask=ask_about_edits):
-        """Drive `ui`, with another worker, other models or ready answers in tests."""
+    def __init__(
+        self,
+        ui,
+        *,
+        client=None,
+        catalogue=default_catalogue,
+        ask=ask_about_edits,
+        retrain_process=None,
+    ):
+        """Drive `ui`, with other processes, other models or ready answers in tests."""
         self.ui = ui
-        self._choice = ModelChoice(catalogue or default_catalogue())
+        self._read_catalogue = catalogue
+        self._choice = ModelChoice(catalogue())
         self.editor = Editor()
         self.session = Session(client or WorkerClient(python_command()), self.editor, self)
         self._ask = ask
@@ -54,8 +70,21 @@ class Panel:
         self._picker = ModelPicker(ui, self._seconds_per_slice, self._model_picked)
         self._sequences = SequencesSection(ui, self.update)
         self._advanced = AdvancedSection(ui, self.session.runner.client)
+        self.review = ReviewSection(ui, self.session, self.editor)
+        self.export = ExportSection(
+            ui,
+            WorkerClient(python_command()),
+            lambda: (self.parameters.target, self._volume()) if self.parameters else (None, None),
+            self._bundle_for,
+            self._sequences_of,
+        )
         self._queue = QueueSection(
             ui, self._volume, self._accompanying, self._run_queued, self._cancel
+        )
+        self.compare = CompareSection(ui, self._bundles, self._volume, self._run_on)
+        command = [*python_command(), "-m", "TumorSegLib.cli"]
+        self.retrain = RetrainSection(
+            ui, retrain_process or RetrainProcess(command), self._bundles, self._models_changed
         )
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MILLISECONDS)
@@ -101,9 +130,12 @@ class Panel:
     def close(self):
         """The scene or the panel goes away: end the run, the worker, and let go of the nodes."""
         self._queue.clear()
+        self.compare.forget()
         self.session.close()
+        self.export.close()
         self._timer.stop()
         self._surface_timer.stop()
+        self.review.close()
         self.editor.close()
 
     def update(self):
@@ -127,9 +159,12 @@ class Panel:
             self.ui.extentSelector.currentIndex = self.ui.extentSelector.findData(parameters.extent)
             self.ui.regionSelector.visible = parameters.extent == REGION
             self._advanced.update(bundle, self._choice.catalogue)
+            self.export.update()
+            self.compare.show()
             self.ui.show3DButton.setSegmentationNode(parameters.target)
             if not self.session.busy:
                 self.editor.edit(parameters.target, volume if bundle else None)
+                self.review.edit(parameters.target)
             self.status_changed()
         finally:
             self._updating = False
@@ -208,6 +243,17 @@ class Panel:
             **self._advanced.options(),
         )
 
+    def _bundles(self):
+        return self._choice.bundles
+
+    def _models_changed(self):
+        """Show the models that there are now."""
+        self._choice = ModelChoice(self._read_catalogue())
+        self._picker.show_bundles(self._choice.bundles)
+        self.compare.show_bundles()
+        self.retrain.show_bundles()
+        self.update()
+
     def _accompanying(self, volume):
         """Return the nodes that are further sequences of a volume."""
         try:
@@ -219,13 +265,38 @@ class Panel:
         except (InputError, ModelError):
             return []
 
+    def _bundle_for(self, volume):
+        """Return the model for a volume, None if there is none."""
+        try:
+            return self._choice.bundle_for(volume, self.parameters)
+        except (InputError, ModelError):
+            return None
+
+    def _sequences_of(self, volume, bundle):
+        """Return the further sequences of a volume by channel name.
+
+        Raises:
+            InputError: one that was chosen is no scalar image.
+        """
+        if volume is self._volume():
+            return self._sequences.chosen(bundle)
+        return self._sequences.suggested(volume, bundle)
+
     def _run_queued(self, volume):
         """Start the next volume of the queue; return whether it runs."""
         try:
             bundle = self._choice.bundle_for(volume, self.parameters)
+        except (InputError, ModelError) as error:
+            self.session.fail(str(error))
+            return False
+        return self._run_on(volume, self._advanced.effective(bundle, self._choice.catalogue))
+
+    def _run_on(self, volume, bundle):
+        """Start a run into a new segmentation; return whether it runs."""
+        try:
             options = Options(
                 volume,
-                self._advanced.effective(bundle, self._choice.catalogue),
+                bundle,
                 sequences=self._sequences.suggested(volume, bundle),
                 **self._advanced.options(),
             )
@@ -295,8 +366,12 @@ class Panel:
         self._updating = True
         self.ui.sensitivitySlider.value = 0
         self._updating = False
-        if not self._queue.running:
+        if self.compare.running:
+            self.compare.take(target, options.bundle)
+        elif not self._queue.running:
             self.parameters.target = target
+        if self.review.target is target:
+            self.review.refresh()
 
     def surface_outdated(self, target):
         """See `TumorSegModule.session.View`."""
@@ -315,6 +390,7 @@ class Panel:
     def run_ended(self, failure):
         """See `TumorSegModule.session.View`."""
         self._queue.run_ended(failure)
+        self.compare.run_ended(failure)
         self.update()
 
     def _seconds_per_slice(self, bundle):

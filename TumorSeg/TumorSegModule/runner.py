@@ -218,12 +218,12 @@ class Runner:
             if block is None or not self.client.has(block):
                 block = self.client.new_block(channel.voxels.nbytes)
                 try:
-                    yield from _copy(channel.voxels, block)
+                    yield from copy_voxels(channel.voxels, block)
                 except GeneratorExit:  # cancelled
                     self.client.forget(block)
                     raise
                 self._inputs[channel.key] = block
-            volumes[name] = _described(channel, block)
+            volumes[name] = described(channel, block)
         wanted = {channel.key for channel in job.request.channels.values()}
         for key in set(self._inputs) - wanted:
             self.client.forget(self._inputs.pop(key))
@@ -308,15 +308,17 @@ class Runner:
             self.job = None
 
 
-def _copy(voxels, block):
+def copy_voxels(voxels, block):
+    """Copy an array to a shared block, bit by bit as a generator."""
     target = block.array(voxels.shape, voxels.dtype)
-    rows = max(1, COPY_BYTES // max(1, voxels[0].nbytes))
+    rows = max(1, COPY_BYTES * len(voxels) // max(1, voxels.nbytes))
     for start in range(0, len(voxels), rows):
         target[start : start + rows] = voxels[start : start + rows]
         yield
 
 
-def _described(channel, block):
+def described(channel, block):
+    """Return what the worker is told of a channel whose voxels lie in `block`."""
     grid = channel.grid
     return SharedVolume(
         block.name,

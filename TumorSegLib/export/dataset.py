@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from typing import Any
 from filelock import FileLock
 
 from TumorSegLib.errors import InputError, OutputError
+from TumorSegLib.export.dataset_name import dataset_name, is_dataset_name
 from TumorSegLib.export.identity import ExportKey, key_file
 from TumorSegLib.specification import ModelSpecification
 from TumorSegLib.writing.whole_file import check_place
@@ -28,9 +28,6 @@ from TumorSegLib.writing.whole_file import check_place
 FILE_ENDING = ".nii.gz"
 DESCRIPTION = "dataset.json"
 IMAGES, LABELS, CASES, SEGMENTS = "imagesTr", "labelsTr", "cases", "segments"
-
-NAME = re.compile(r"Dataset\d{3}_[^/\\]+")
-"""nnU-Net finds data sets by such names."""
 
 STAGING = ".export"
 NEW = "new"
@@ -64,11 +61,10 @@ class Dataset:
             OutputError: the name is none of nnU-Net's, or the folder above it is missing.
         """
         folder = folder.absolute()
-        if not NAME.fullmatch(folder.name):
-            words = re.sub(r"\W+", "_", specification.anatomy or specification.id).strip("_")
+        if not is_dataset_name(folder.name):
             raise OutputError(
                 f"{folder}: nnU-Net expects a folder DatasetNNN_Name, such as"
-                f" {folder / f'Dataset501_{words}'}"
+                f" {folder / dataset_name(specification)}"
             )
         check_place(folder / DESCRIPTION) if folder.exists() else check_place(folder)
         names = {label.value: label.name for label in specification.labels}
