@@ -1,6 +1,8 @@
-"""The section Advanced: device, precision, flips, ensemble, memory, log."""
+"""The section Advanced: device, precision, flips, ensemble, detector, memory, log."""
 
 from slicer.i18n import tr as _
+
+from TumorSegLib.errors import ModelError
 
 DEVICES = (
     (_("Automatic"), "auto"),
@@ -54,6 +56,13 @@ class AdvancedSection:
             if ensemble
             else _("The chosen model belongs to no ensemble.")
         )
+        detector = bundle is not None and detector_for(bundle, catalogue) is not None
+        self._ui.onlyDetectedBox.enabled = detector
+        self._ui.onlyDetectedBox.toolTip = (
+            _("Faster, and fewer false findings; what the detector misses stays empty.")
+            if detector
+            else _("There is no detector for the chosen model.")
+        )
 
     def show(self, status):
         """Show where the last run took place, and the log."""
@@ -68,14 +77,15 @@ class AdvancedSection:
         ensemble = ensemble_of(bundle, catalogue)
         return ensemble if self._parameters.ensemble and ensemble is not None else bundle
 
-    def options(self):
-        """Return the settings as arguments of `Options`."""
+    def options(self, bundle, catalogue):
+        """Return the settings for a run of `bundle` as arguments of `Options`."""
         parameters = self._parameters
         return {
             "device": parameters.device,
             "precision": parameters.precision,
             "flips": {"on": True, "off": False}.get(parameters.flips),
             "keep_model": parameters.keepModel,
+            "gate": detector_for(bundle, catalogue) if parameters.onlyDetected else None,
         }
 
     def _setter(self, combo, name):
@@ -85,6 +95,17 @@ class AdvancedSection:
                 setattr(self._parameters, name, value)
 
         return changed
+
+
+def detector_for(bundle, catalogue):
+    """Return the detector in `catalogue` that looks at the same images, None if there is none."""
+    model = bundle.specification
+    try:
+        detector = catalogue.default_for(model.modality, "detection")
+    except ModelError:
+        return None
+    same = detector.specification.input.channels[0].name == model.input.channels[0].name
+    return detector if same else None
 
 
 def ensemble_of(bundle, catalogue):

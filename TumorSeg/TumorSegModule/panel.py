@@ -240,7 +240,7 @@ class Panel:
             target=target,
             mode=mode,
             within=within,
-            **self._advanced.options(),
+            **self._advanced.options(bundle, self._choice.catalogue),
         )
 
     def _bundles(self):
@@ -298,7 +298,7 @@ class Panel:
                 volume,
                 bundle,
                 sequences=self._sequences.suggested(volume, bundle),
-                **self._advanced.options(),
+                **self._advanced.options(bundle, self._choice.catalogue),
             )
         except (InputError, ModelError) as error:
             self.session.fail(str(error))

@@ -20,6 +20,7 @@ class Parameters:
         device: "auto", "cpu", "cuda", ...
         precision: "auto", "fp32" or "bf16".
         ensemble: use the ensemble that the model belongs to.
+        onlyDetected: segment only slices on which the detector finds something.
         flips: average with mirrored slices: "auto" (as the model says), "on" or "off".
         keepModel: keep the model in memory between runs.
     """
@@ -33,6 +34,7 @@ class Parameters:
     device: str = "auto"
     precision: str = "auto"
     ensemble: bool = False
+    onlyDetected: bool = False
     flips: str = "auto"
     keepModel: bool = True
 

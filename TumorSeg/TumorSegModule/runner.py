@@ -61,6 +61,7 @@ class Request:
     flips: bool | None = None
     slices: tuple | None = None
     keep_model: bool = True
+    gate: str | None = None
 
 
 class Listener(Protocol):
@@ -240,6 +241,7 @@ class Runner:
                 flips=request.flips,
                 slices=request.slices,
                 keep_model=request.keep_model,
+                gate=request.gate,
             )
         )
 

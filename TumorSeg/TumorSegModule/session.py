@@ -39,6 +39,7 @@ class Options:
         precision: see `TumorSegLib.device`.
         flips: average with mirrored slices; as the model says if none.
         keep_model: keep the model in memory.
+        gate: detector that chooses slices; every slice is segmented if none.
     """
 
     volume: object
@@ -51,6 +52,7 @@ class Options:
     precision: str = "auto"
     flips: bool | None = None
     keep_model: bool = True
+    gate: Bundle | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,7 @@ class Session:
             flips=options.flips,
             slices=placement.axial_slices_of(options.within) if options.within else None,
             keep_model=options.keep_model,
+            gate=str(options.gate.folder) if options.gate else None,
         )
         self._result = None
         self._options, self._placement = options, placement
