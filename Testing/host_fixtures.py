@@ -50,6 +50,7 @@ class Bench:
     def __init__(self, slicer, folder):
         import qt
         from TumorSegModule.panel import Panel
+        from TumorSegModule.retrain_process import RetrainProcess
         from TumorSegModule.worker_client import WorkerClient
 
         self.slicer, self.qt, self.folder = slicer, qt, folder
@@ -59,6 +60,9 @@ class Bench:
         sys.excepthook = lambda *error: self.unseen.append(error)
         self._panel_class = Panel
         self.client = WorkerClient([sys.executable])
+        self.retrain_process = RetrainProcess(
+            [sys.executable, "-m", "TumorSegLib.cli"], folder / "runs"
+        )
         self.widget = None
         self.panel = None
 
@@ -71,7 +75,11 @@ class Bench:
         root.setLayout(self.qt.QVBoxLayout())
         widget = TumorSeg.TumorSegWidget(root)
         widget.makePanel = lambda ui: self._panel_class(
-            ui, client=self.client, catalogue=Catalogue.of([self.models]), ask=self._ask
+            ui,
+            client=self.client,
+            catalogue=lambda: Catalogue.of([self.models]),
+            ask=self._ask,
+            retrain_process=self.retrain_process,
         )
         widget.setup()
         root.setMRMLScene(self.slicer.mrmlScene)
@@ -126,6 +134,7 @@ class Bench:
             self.root.deleteLater()
             self.qt.QCoreApplication.sendPostedEvents(None, self.qt.QEvent.DeferredDelete)
         self.client.stop()
+        self.retrain_process.close()
         sys.excepthook = sys.__excepthook__
 
 

@@ -93,6 +93,7 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.panel is not None:
             self.panel.connect(None)
             self.panel.close()
+            self.panel.retrain.close()
 
     def onSceneStartClose(self, caller, event):
         """Nothing of the scene may be used from here on."""

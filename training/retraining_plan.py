@@ -84,10 +84,10 @@ class Plan:
         version: of the model to be.
         base: id, version and SHA-256 of the weights of the base.
         epochs: at most.
-        seconds: of training at most; none: as long as the epochs take.
         learning_rate: the largest.
         training: cases by name.
         held_out: cases of patients that are measured on.
+        seconds: of training at most; none: as long as the epochs take.
         old_training: likewise, of the old cases.
         old_held_out: likewise.
         old_seen: whether the base was, or may have been, trained on those old held-out cases.
@@ -97,10 +97,10 @@ class Plan:
     version: str
     base: tuple[str, str, str]
     epochs: int
-    seconds: float | None
     learning_rate: float
     training: tuple[str, ...]
     held_out: tuple[str, ...]
+    seconds: float | None = None
     old_training: tuple[str, ...] = ()
     old_held_out: tuple[str, ...] = ()
     old_seen: bool = False
@@ -238,8 +238,8 @@ def planned(
         new_version,
         (base.id, base.specification.version, weights.sha256),
         MOST_EPOCHS if wish.hours is not None else wish.epochs or EPOCHS,
-        wish.hours * 3600 if wish.hours is not None else None,
         wish.learning_rate,
+        seconds=wish.hours * 3600 if wish.hours is not None else None,
         training=_named(new.cases, learners),
         held_out=_named(new.cases, aside),
         old_training=_named(others, rest[:count]),

@@ -58,7 +58,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--as-default", action="store_true", help="use the new model by default if it is better"
     )
-    parser.add_argument("--resume", action="store_true", help="go on with the run that was stopped")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run that was stopped, as it was begun",
+    )
     parser.add_argument(
         "-o",
         "--output",
