@@ -5,7 +5,7 @@ import pytest
 
 from TumorSegLib.components import bounding_box
 from TumorSegLib.postprocessing import postprocess
-from TumorSegLib.specification import FillHoles, KeepLargest, RemoveSmall
+from TumorSegLib.specification import Code, FillHoles, KeepLargest, Label, RemoveSmall
 
 
 @pytest.fixture
@@ -19,6 +19,13 @@ def labelmap():
     return array
 
 
+@pytest.fixture
+def includes():
+    code = Code("SCT", "10200004", "Liver")
+    liver = Label(1, "Liver", (200, 100, 100), code, code, includes=(2,))
+    return [liver, Label(2, "Tumour", (200, 200, 0), code, code)]
+
+
 def test_keep_largest(labelmap):
     postprocess(labelmap, [KeepLargest(1)], voxel_ml=1)
     assert np.count_nonzero(labelmap == 1) == 188
@@ -29,6 +36,42 @@ def test_keep_largest(labelmap):
 def test_remove_small_counts_corners_as_touching(labelmap, millilitres, left):
     postprocess(labelmap, [RemoveSmall(1, millilitres)], voxel_ml=0.01)
     assert np.count_nonzero(labelmap == 1) == left
+
+
+@pytest.mark.parametrize(("share", "left"), [(0.01, 190), (0.02, 188)])
+def test_remove_small_can_be_relative_to_the_largest(labelmap, share, left):
+    postprocess(labelmap, [RemoveSmall(1, share_of_largest=share)], voxel_ml=0.01)
+    assert np.count_nonzero(labelmap == 1) == left
+
+
+@pytest.mark.parametrize("wrong", [{"millilitres": -1.0}, {"share_of_largest": 1.5}])
+def test_remove_small_refuses_what_is_no_size(wrong):
+    with pytest.raises(ValueError, match="remove_small"):
+        RemoveSmall(1, **wrong)
+
+
+def liver_with_tumours():
+    array = np.zeros((6, 20, 20), np.uint8)
+    array[1:4, 2:12, 2:12] = 1
+    array[2, 5:8, 5:8] = 2  # in the liver, larger than the liver's other piece
+    array[2, 4, 10] = 2  # in the liver, small
+    array[1:5, 16, 16] = 2  # in nothing
+    return array
+
+
+def test_a_structure_is_kept_and_removed_with_its_parts(includes):
+    array = liver_with_tumours()
+    postprocess(array, [KeepLargest(1)], voxel_ml=0.01, labels=includes)
+    assert not array[:, 16, 16].any()
+    assert np.count_nonzero(array == 2) == 10
+    assert np.count_nonzero(array) == 300
+
+
+def test_what_is_taken_from_a_part_falls_to_the_structure_around_it(includes):
+    array = liver_with_tumours()
+    postprocess(array, [KeepLargest(1), RemoveSmall(2, 0.05)], voxel_ml=0.01, labels=includes)
+    assert np.count_nonzero(array == 2) == 9
+    assert array[2, 4, 10] == 1
 
 
 def test_fill_holes_within_a_slice_leaves_other_labels(labelmap):

@@ -50,7 +50,7 @@ def measure(result: SegmentationResult) -> list[Measurement]:
     boxes = ndimage.find_objects(labelmap)
     measurements = []
     for label in result.specification.labels:
-        values = [label.value, *label.includes]
+        values = label.whole
         found = [boxes[value - 1] for value in values if value <= len(boxes)]
         found = [box for box in found if box is not None]
         if not found:

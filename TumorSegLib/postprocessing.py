@@ -9,37 +9,55 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from TumorSegLib.components import bounding_box, components_of
-from TumorSegLib.specification import FillHoles, KeepLargest, RemoveSmall
+from TumorSegLib.specification import FillHoles, KeepLargest, Label, RemoveSmall
 
 Step = KeepLargest | RemoveSmall | FillHoles
 
 
-def postprocess(labelmap: NDArray[np.uint8], steps: Sequence[Step], *, voxel_ml: float) -> None:
+def postprocess(
+    labelmap: NDArray[np.uint8],
+    steps: Sequence[Step],
+    *,
+    voxel_ml: float,
+    labels: Sequence[Label] = (),
+) -> None:
     """Apply `steps` in place to an axially ordered label map (z, y, x).
 
-    Components touch by faces, edges or corners (26-connectivity).
+    Components touch by faces, edges or corners (26-connectivity). A structure's components are
+    taken together with the parts it includes, and go with them; what is taken from a part falls
+    to the structure that includes it.
+
+    Args:
+        labelmap: label values.
+        steps: in order.
+        voxel_ml: volume of a voxel.
+        labels: of the model, where some include others.
     """
     for step in steps:
-        region = bounding_box(labelmap == step.label)
+        values = next((label.whole for label in labels if label.value == step.label), (step.label,))
+        beneath = next((label.value for label in labels if step.label in label.includes), 0)
+        belongs = np.zeros(256, np.bool_)
+        belongs[list(values)] = True
+        region = bounding_box(belongs[labelmap])
         if region is None:
             continue
         part = labelmap[region]
-        mask = part == step.label
+        mask = belongs[part]
         match step:
-            case KeepLargest():
-                part[mask & ~_large_components(mask, None)] = 0
-            case RemoveSmall():
-                part[mask & ~_large_components(mask, step.millilitres / voxel_ml)] = 0
             case FillHoles():
                 _fill_holes(part, mask, step.label)
+            case _:
+                part[mask & ~_kept(mask, step, voxel_ml)] = beneath
 
 
-def _large_components(mask: NDArray[np.bool_], voxels: float | None) -> NDArray[np.bool_]:
-    """Return the components of at least `voxels`, or the largest one alone."""
+def _kept(
+    mask: NDArray[np.bool_], step: KeepLargest | RemoveSmall, voxel_ml: float
+) -> NDArray[np.bool_]:
+    """Return the components that a step leaves."""
     components, sizes = components_of(mask)
-    if voxels is None:
+    if isinstance(step, KeepLargest):
         return np.asarray(components == sizes.argmax())
-    keep = sizes >= voxels
+    keep = sizes >= max(step.millilitres / voxel_ml, step.share_of_largest * sizes.max())
     keep[0] = False
     return np.asarray(keep[components])
 

@@ -48,4 +48,9 @@ def relabel(
     for index in axial_slices if axial_slices is not None else range(len(target)):
         target[index] = decide([part[index] for part in parts], labels, thresholds)
     if axial_slices is None:
-        postprocess(target, specification.postprocessing, voxel_ml=grid.voxel_ml)
+        postprocess(
+            target,
+            specification.postprocessing,
+            voxel_ml=grid.voxel_ml,
+            labels=specification.labels,
+        )

@@ -150,7 +150,7 @@ class Segmenter:
         if slices is None and self.specification.postprocessing:
             with run.timed("postprocessing"):
                 steps = self.specification.postprocessing
-                postprocess(label_view, steps, voxel_ml=volume.grid.voxel_ml)
+                postprocess(label_view, steps, voxel_ml=volume.grid.voxel_ml, labels=labels)
         with run.timed("labels"):
             figures = _figures(run, label_view, torch.cat(wrong), torch.cat(uncertainties))
         return SegmentationResult(
@@ -235,10 +235,7 @@ def activation_of(specification: ModelSpecification) -> Callable[[Tensor], Tenso
     if specification.activation == "sigmoid":
         return torch.sigmoid
     values = [label.value for label in specification.labels]
-    parts = [
-        [values.index(value) for value in (label.value, *label.includes)]
-        for label in specification.labels
-    ]
+    parts = [[values.index(value) for value in label.whole] for label in specification.labels]
 
     def softmax(logits: Tensor) -> Tensor:
         foreground = logits.softmax(dim=1)[:, 1:]

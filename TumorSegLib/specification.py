@@ -57,6 +57,11 @@ class Label:
         if not all(0 <= part <= 255 for part in self.colour):
             raise ValueError(f"colour {self.colour} is not within 0 and 255")
 
+    @property
+    def whole(self) -> tuple[int, ...]:
+        """Values of the structure and its parts."""
+        return (self.value, *self.includes)
+
 
 @dataclass(frozen=True)
 class Channel:
@@ -120,11 +125,19 @@ class KeepLargest:
 
 @dataclass(frozen=True)
 class RemoveSmall:
-    """Remove 3-D components of a label that are smaller than `millilitres`."""
+    """Remove 3-D components of a label that are small: in volume, or beside its largest one."""
 
     kind: ClassVar[str] = "remove_small"
     label: int
-    millilitres: float
+    millilitres: float = 0.0
+    share_of_largest: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.millilitres < 0 or not 0 <= self.share_of_largest <= 1:
+            raise ValueError(
+                f"remove_small: {self.millilitres:g} ml and {self.share_of_largest:g} of the"
+                " largest are not a volume and a part"
+            )
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class Outline:
 def outlines(labels: Sequence[Label]) -> list[Outline]:
     """Return the contours to draw: yellow for the first label, the model's colours for others."""
     return [
-        Outline((label.value, *label.includes), label.colour if index else YELLOW)
+        Outline(label.whole, label.colour if index else YELLOW)
         for index, label in enumerate(labels)
     ]
 
