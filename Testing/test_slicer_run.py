@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from bright_models import write_ct_model, write_model
 from host_fixtures import bench, host  # noqa: F401
 from scenes import HEAD_MATRIX, add_body, add_head, dice, edit_by_hand, head, segment_mask
+from tiny_models import brain_specification, write_tiny_bundle
+
+from TumorSegLib.specification import Network
 
 BY_HAND = (slice(0, 2), slice(40, 44), slice(40, 44))
 
@@ -405,6 +410,7 @@ def test_the_ensemble_is_offered_and_used(bench):  # noqa: F811
     bench.parameters.volume = bench.volume
     bench.turn()
     assert panel.ui.ensembleBox.enabled
+    assert not panel.ui.onlyDetectedBox.enabled
     panel.ui.ensembleBox.checked = True
     status = bench.run()
     assert not status.failed, status.line
@@ -415,6 +421,24 @@ def test_the_ensemble_is_offered_and_used(bench):  # noqa: F811
     value = vtk.reference("")
     assert segment.GetTag("TumorSeg.Model", value)
     assert str(value).startswith("tiny-both")
+
+
+def test_only_slices_that_the_detector_finds(bench):  # noqa: F811
+    write_model(bench.models, "tiny-brain")
+    network = Network("ResNet-50", {"in_channels": 3, "out_channels": 1, "width": 4})
+    label = replace(brain_specification().labels[0], threshold=0.9999)
+    blind = brain_specification(id="blind", task="detection", network=network, labels=(label,))
+    write_tiny_bundle(bench.models, blind)
+    panel = bench.open()
+    bench.volume, _ = add_head(bench.slicer)
+    bench.parameters.volume = bench.volume
+    bench.turn()
+    assert panel.ui.onlyDetectedBox.enabled
+    panel.ui.onlyDetectedBox.checked = True
+    status = bench.run()
+    assert not status.failed, status.line
+    assert "slices were not segmented, as blind found nothing there" in status.line
+    assert not found(bench).any()
 
 
 def test_the_search_hides_other_models(bench):  # noqa: F811
