@@ -83,7 +83,7 @@ def test_a_result_is_exported_as_it_was_corrected(ready):
     mask = slicer.util.arrayFromSegmentBinaryLabelmap(target, segment, ready.volume)
     mask[0:2, 40:44, 40:44] = 1
     slicer.util.updateSegmentBinaryLabelmapFromArray(mask, target, segment, ready.volume)
-    assert ready.ui.exportNote.text == "1 case with the labels Tumour to Dataset501_brain."
+    assert ready.ui.exportNote.text == "1 case (Tumour) for Dataset501_brain."
     assert export(ready).startswith("1 case exported to Dataset501_brain, which has 1 now.")
     (case,) = cases(ready)
     np.testing.assert_array_equal(label(ready, case), mask)
@@ -112,7 +112,7 @@ def test_all_segmentations_of_the_scene(ready):
     reference.SetAttribute("TumorSeg.ReferenceFor", "vtkMRMLSegmentationNode9")
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "without segments")
     ready.ui.exportScopeSelector.currentIndex = 1
-    assert ready.ui.exportNote.text.startswith("2 cases with")
+    assert ready.ui.exportNote.text.startswith("2 cases (Tumour)")
     line = export(ready)
     assert line.startswith("2 cases exported to Dataset501_brain, which has 2 now."), line
     assert sorted(int(label(ready, case).sum()) for case in cases(ready)) == [0, mask.sum()]
@@ -141,7 +141,7 @@ def test_unknown_segments_are_mapped_in_a_table(ready):
     ready.turn()
     table, ui = ready.ui.exportTable, ready.ui
     assert not ui.exportButton.enabled
-    assert "The model knows Tumour" in ui.exportNote.text
+    assert "the model's labels (Tumour)" in ui.exportNote.text
     assert [table.item(row, 0).text() for row in range(table.rowCount)] == ["Läsion", "Artefakt"]
     for row, choice in enumerate(("Tumour", "Leave out")):
         box = table.cellWidget(row, 1)

@@ -62,7 +62,7 @@ class ExportSection:
         ui.exportButton.clicked.connect(self._export_or_stop)
         ui.exportSection.contentsCollapsed.connect(self._changed)
         ui.exportTable.setColumnCount(2)
-        ui.exportTable.setHorizontalHeaderLabels([_("Segment"), _("is")])
+        ui.exportTable.setHorizontalHeaderLabels([_("Segment"), _("Label")])
         ui.exportTable.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
         ui.exportTable.horizontalHeader().setSectionResizeMode(1, qt.QHeaderView.Stretch)
         ui.exportTable.verticalHeader().hide()
@@ -129,7 +129,10 @@ class ExportSection:
         outcome, order = self.exporter.outcome, self.exporter.order
         name = Path(order.dataset).name
         self._done += len(outcome.done)
-        self._lines += outcome.problems + outcome.warnings
+        self._lines += outcome.problems + [
+            f"{line} ({len(names)})" if len(names) > 1 else line
+            for line, names in outcome.warnings.items()
+        ]
         self._overlapping += outcome.overlapping
         if outcome.done:
             self._count = outcome.count
@@ -242,17 +245,15 @@ class ExportSection:
             return _("Choose a model whose labels the data set shall have.")
         labels = ", ".join(label.name for label in bundle.specification.labels)
         if not chosen:
-            return _("The model knows {labels}. Say which of them each segment is.").format(
+            return _("Say which of the model's labels ({labels}) each segment is.").format(
                 labels=labels
             )
-        count = len(segmentations)
+        count, text = len(segmentations), self._ui.exportFolder.text.strip()
         cases = _("1 case") if count == 1 else _("{count} cases").format(count=count)
-        note = _("{cases} with the labels {labels}").format(cases=cases, labels=labels)
-        text = self._ui.exportFolder.text.strip()
         if not text:
-            return note + _("; choose a folder")
-        return note + _(" to {folder}.").format(
-            folder=dataset_folder(text, bundle.specification).name
+            return _("{cases} ({labels}); choose a folder.").format(cases=cases, labels=labels)
+        return _("{cases} ({labels}) for {folder}.").format(
+            cases=cases, labels=labels, folder=dataset_folder(text, bundle.specification).name
         )
 
     def _show_table(self, unknown, specification):

@@ -69,7 +69,7 @@ class Outcome:
         existing: cases that are there from an earlier export.
         overlapping: cases whose segments overlap.
         problems: a line for each case that cannot be exported.
-        warnings: lines for the user.
+        warnings: names of the cases by line for the user.
         count: cases that the data set has.
     """
 
@@ -77,7 +77,7 @@ class Outcome:
     existing: list = field(default_factory=list)
     overlapping: list = field(default_factory=list)
     problems: list = field(default_factory=list)
-    warnings: list = field(default_factory=list)
+    warnings: dict = field(default_factory=dict)
     count: int = 0
 
 
@@ -219,8 +219,8 @@ class Exporter:
             case Exported():
                 self.outcome.done.append(self._case)
                 self.outcome.count = event.count
-                lines = [f"{self._case.name}: {line}" for line in event.warnings]
-                self.outcome.warnings += lines
+                for line in event.warnings:
+                    self.outcome.warnings.setdefault(line, []).append(self._case.name)
                 self._end_case()
             case Refused():
                 refused = {"exists": self.outcome.existing, "overlap": self.outcome.overlapping}
