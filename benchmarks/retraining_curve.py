@@ -21,6 +21,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import SimpleITK as sitk
 
@@ -49,12 +50,12 @@ def main() -> None:
     arguments = parser.parse_args()
     run = Curve(arguments.data.resolve(), arguments.output.resolve())
     run.train_base()
-    models = {"0": run.base}
-    for count in CORRECTED:
-        run.export(count)
-        for old in (True, False):
-            models[f"{count}{' and old' if old else ''}"] = run.retrain(count, old=old)
-    results = run.measure(models)
+    results = {"0": run.measured(run.base)}
+    for old in (True, False):
+        for count in CORRECTED:
+            run.export(count)
+            name = f"{count}{' and old' if old else ''}"
+            results[name] = run.measured(run.retrained(count, old=old))
     (run.folder / "curve.json").write_text(json.dumps(results, indent=2) + "\n")
     draw(results, run.folder / "curve.png")
 
@@ -157,42 +158,41 @@ class Curve:
         """Return the folder of the first `count` corrected cases."""
         return self.folder / f"Dataset5{count:02d}_Corrected"
 
-    def retrain(self, count: int, *, old: bool) -> Path:
+    def retrained(self, count: int, *, old: bool) -> Path:
         """Retrain on the first `count` cases; return the new model's folder."""
         kept = self.folder / f"retrained-{count}{'-old' if old else ''}"
         if not kept.is_dir():
             mixed = ["--old-cases", self.old, "--old-layout", "kaggle_3m"] if old else []
             run = self.folder / f"run-{kept.name}"
+            resumed = ["--resume"] if (run / "last.ckpt").exists() else []
             self.tumorseg(
                 "retrain", self.dataset(count), "--base", self.base, "-o", run, *mixed,
-                "--accelerator", "cpu",
+                "--accelerator", "cpu", *resumed,
             )  # fmt: skip
             written = json.loads((run / "plan.json").read_text())["id"]
             (self.folder / "models" / written).rename(kept)
         return kept
 
-    def measure(self, models: dict[str, Path]) -> dict[str, dict[str, object]]:
-        """Return the mean Dice and every patient's, by model, on both institutions."""
-        results: dict[str, dict[str, object]] = {name: {} for name in models}
+    def measured(self, model: Path) -> dict[str, dict[str, Any]]:
+        """Return a model's mean Dice and every patient's, by institution."""
+        results = {}
         for institution, patients in ((NEW, self.new_aside), (OLD, self.old_aside)):
-            output = self.folder / f"measured-{institution}.json"
+            output = self.folder / f"measured-{model.name}-{institution}.json"
             listed = self.folder / f"patients-{institution}.txt"
             listed.write_text("\n".join(patients) + "\n")
             if not output.exists():
-                named = [word for path in models.values() for word in ("--model", path)]
                 self.tumorseg(
                     "evaluate", self.data, "--layout", "kaggle_3m", "--patients", listed,
-                    "-o", output, "--device", "cpu", *named,
+                    "-o", output, "--device", "cpu", "--model", model,
                 )  # fmt: skip
-            measured = json.loads(output.read_text())["models"]
-            for name, figures in zip(models, measured, strict=True):
-                dice = figures["summary"]["structures"]["Tumour"]["dice"]
-                cases = {c["patient"]: c["structures"]["Tumour"]["dice"] for c in figures["cases"]}
-                results[name][institution] = {**dice, "by_patient": cases}
+            (figures,) = json.loads(output.read_text())["models"]
+            dice = figures["summary"]["structures"]["Tumour"]["dice"]
+            cases = {c["patient"]: c["structures"]["Tumour"]["dice"] for c in figures["cases"]}
+            results[institution] = {**dice, "by_patient": cases}
         return results
 
 
-def draw(results: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
+def draw(results: dict[str, dict[str, dict[str, Any]]], path: Path) -> None:
     """Plot mean Dice over corrected cases."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
