@@ -163,3 +163,27 @@ def test_picture_of_the_question_about_edits(phantom, folder):
     assert ask_about_edits(["Tumour"]) == "add"
     assert clicked == ["Add"]
     assert is_drawn(folder / "question-edits.png", 5)
+
+
+def test_picture_of_an_export(phantom, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    (tmp_path / "Corrected cases").mkdir()
+    phantom.parameters.volume = phantom.flair
+    assert not phantom.run().failed
+    target = phantom.parameters.target
+    added = target.GetSegmentation().AddEmptySegment("Cyst", "Cyst")
+    edit_by_hand(phantom.slicer, target, phantom.flair, np.s_[0:2, 40:60, 40:60], index=1)
+    assert added == "Cyst"
+    ui = phantom.panel.ui
+    ui.resultSection.collapsed = True
+    ui.reviewSection.collapsed = True
+    ui.exportSection.collapsed = False
+    ui.exportFolder.text = "~/Corrected cases"
+    phantom.turn(20)
+    box = ui.exportTable.cellWidget(0, 1)
+    box.currentIndex = box.findText("Leave out")
+    ui.exportButton.click()
+    phantom.until(lambda: not phantom.panel.export.exporter.busy)
+    assert "1 case exported to Dataset501_brain" in ui.exportResult.text
+    take(phantom, folder / "panel-export.png")

@@ -13,6 +13,7 @@ from TumorSegLib.export.labelling import LEAVE_OUT, is_known
 from TumorSegLib.export.scene import is_case, volume_of
 from TumorSegModule.dialogs import confirm
 from TumorSegModule.exporter import Case, Exporter, Order
+from TumorSegModule.installation import ensure_installed
 from TumorSegModule.status_section import PROBLEM_STYLE
 
 POLL_MILLISECONDS = 25
@@ -199,7 +200,8 @@ class ExportSection:
             self._show_result(_("Stopped; cases exported before: {done}.").format(done=self._done))
             return
         self.update()
-        if self._ui.exportButton.enabled:  # a segment may have been added or renamed meanwhile
+        # a segment may have been added or renamed meanwhile
+        if self._ui.exportButton.enabled and ensure_installed():
             self.export()
 
     def _browse(self, *_checked):
