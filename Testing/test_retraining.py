@@ -67,6 +67,7 @@ def models(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     (folder / "ball").symlink_to(home / "shipped" / "ball")
     monkeypatch.setenv("TUMORSEG_MODELS", str(folder))
+    monkeypatch.setenv("HOME", str(tmp_path))  # slices are cached there
     return folder
 
 

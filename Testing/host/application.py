@@ -18,6 +18,7 @@ LOGICS = {
     "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
     "Sequences": "vtkSlicerSequencesLogic",
     "Markups": "vtkSlicerMarkupsLogic",
+    "Plots": "vtkSlicerPlotsLogic",
 }
 SHOWN_IN_HIERARCHY = (
     "vtkMRMLVolumeNode",
