@@ -1,0 +1,134 @@
+"""Two models on one volume: results side by side in two views, and how far they agree."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from bright_models import TUMOUR, write_ct_model, write_model
+from host_fixtures import bench, host  # noqa: F401
+from scenes import HEAD_MATRIX, add_head, dice, segment_mask
+
+
+@pytest.fixture
+def views(host):  # noqa: F811
+    """Layout and slice views, as the application has them."""
+    scene = host.mrmlScene
+    layout = scene.AddNewNodeByClass("vtkMRMLLayoutNode")
+    layout.SetViewArrangement(layout.SlicerLayoutFourUpView)
+    for name, orientation in (("Red", "Axial"), ("Yellow", "Sagittal")):
+        node = scene.CreateNodeByClass("vtkMRMLSliceNode")
+        node.UnRegister(None)
+        node.SetName(name)
+        node.SetLayoutName(name)
+        node.SetSingletonTag(name)
+        node = scene.AddNode(node)
+        node.SetOrientation(orientation)
+        composite = scene.CreateNodeByClass("vtkMRMLSliceCompositeNode")
+        composite.UnRegister(None)
+        composite.SetLayoutName(name)
+        composite.SetSingletonTag(name)
+        scene.AddNode(composite)
+    return host
+
+
+@pytest.fixture
+def ready(views, bench):  # noqa: F811
+    """A panel with a bright model, one that asks for more light, and a head."""
+    write_model(bench.models, "bright")
+    write_model(bench.models, "brighter", labels=[{**TUMOUR, "threshold": 0.999}])
+    bench.open()
+    bench.volume, bench.mask = add_head(bench.slicer)
+    bench.volume.GetScalarVolumeDisplayNode()
+    bench.parameters.volume = bench.volume
+    bench.ui = bench.panel.ui
+    bench.turn()
+    return bench
+
+
+def compare(bench):  # noqa: F811
+    bench.ui.compareButton.click()
+    bench.until(lambda: not bench.panel.compare.running)
+    return [bench.slicer.mrmlScene.GetNodeByID(node) for node, _ in bench.panel.compare._results]
+
+
+def cells(bench):  # noqa: F811
+    table = bench.ui.compareTable
+    return [
+        [table.item(row, column).text() for column in range(table.columnCount)]
+        for row in range(table.rowCount)
+    ]
+
+
+def test_two_results_lie_side_by_side(ready):
+    first, second = compare(ready)
+    assert "Tiny bright, 1" in first.GetName()
+    assert "Tiny brighter, 1" in second.GetName()
+    assert first.GetDisplayNode().GetViewNodeIDs() == ("vtkMRMLSliceNodeRed",)
+    assert second.GetDisplayNode().GetViewNodeIDs() == ("vtkMRMLSliceNodeYellow",)
+    scene = ready.slicer.mrmlScene
+    layout = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    assert layout.GetViewArrangement() == layout.SlicerLayoutSideBySideView
+    assert scene.GetNodeByID("vtkMRMLSliceNodeYellow").GetOrientation() == "Axial"
+    assert ready.parameters.target is None
+    assert "Left: Tiny bright 1. Right: Tiny brighter 1." in ready.ui.compareNote.text
+
+
+def test_dice_and_volumes_are_those_of_the_masks(ready):
+    first, second = compare(ready)
+    masks = [segment_mask(ready.slicer, node, ready.volume) for node in (first, second)]
+    millilitres = [mask.sum() * 5 / 1000 for mask in masks]
+    assert 0 < millilitres[1] < millilitres[0]
+    (row,) = cells(ready)
+    assert row == [
+        "Tumour",
+        f"{dice(*masks):.3f}",
+        f"{millilitres[0]:.1f}",
+        f"{millilitres[1]:.1f}",
+        f"{millilitres[1] - millilitres[0]:+.1f}",
+    ]
+
+
+def test_the_end_brings_the_views_back(ready):
+    other = ready.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "other")
+    other.CreateDefaultDisplayNodes()
+    first, second = compare(ready)
+    assert not other.GetDisplayNode().GetVisibility()
+    ready.ui.compareEndButton.click()
+    scene = ready.slicer.mrmlScene
+    layout = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    assert layout.GetViewArrangement() == layout.SlicerLayoutFourUpView
+    assert scene.GetNodeByID("vtkMRMLSliceNodeYellow").GetOrientation() == "Sagittal"
+    assert other.GetDisplayNode().GetVisibility()
+    for node in (first, second):
+        assert scene.IsNodePresent(node)
+        assert not node.GetDisplayNode().GetViewNodeIDs()
+
+
+def test_only_different_models_are_compared(ready):
+    assert ready.ui.compareButton.enabled
+    ready.ui.compareSecondSelector.currentIndex = ready.ui.compareFirstSelector.currentIndex
+    assert not ready.ui.compareButton.enabled
+
+
+def test_a_failure_ends_the_comparison(views, bench):  # noqa: F811
+    write_ct_model(bench.models, "one")
+    write_ct_model(bench.models, "two")
+    bench.open()
+    voxels = np.zeros((4, 64, 64))
+    voxels[2] = np.nan
+    voxels[3] = 3
+    bench.parameters.volume = bench.slicer.util.addVolumeFromArray(voxels, HEAD_MATRIX, "Broken")
+    bench.turn()
+    bench.panel.ui.compareButton.click()
+    bench.until(lambda: not bench.panel.compare.running)
+    assert "NaN" in bench.panel.ui.compareNote.text
+    assert bench.panel.ui.compareTable.isHidden()
+
+
+def test_closing_the_scene_ends_the_comparison(ready):
+    ready.ui.compareButton.click()
+    ready.turn(20)
+    ready.slicer.mrmlScene.Clear()
+    ready.turn(20)
+    assert not ready.panel.compare.running
+    assert not ready.panel.session.busy
