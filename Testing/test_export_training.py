@@ -154,6 +154,20 @@ def test_export_train_predict_import_export(exported, tmp_path, capsys):
         }
 
 
+def test_monai_reads_images_and_labels_alike(exported):
+    from monai.transforms import LoadImage
+
+    _, folder, _ = exported
+    load = LoadImage(image_only=True)
+    for entry in json.loads((folder / "dataset.json").read_text())["dataset"].values():
+        image, label = (load(folder / path) for path in (entry["images"][0], entry["label"]))
+        assert image.shape == label.shape
+        np.testing.assert_allclose(image.affine, label.affine)
+        to_ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ GRID.affine
+        np.testing.assert_allclose(image.affine, to_ras, atol=1e-3)
+        assert set(np.unique(label.numpy())) == {0, 1, 2}
+
+
 CHECK = """
 import sys
 from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity

@@ -111,10 +111,12 @@ def test_all_segmentations_of_the_scene(ready):
     reference = add_segmentation(ready, second, {"Tumour": np.ones((14, 64, 64))}, "as the AI drew")
     reference.SetAttribute("TumorSeg.ReferenceFor", "vtkMRMLSegmentationNode9")
     slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "without segments")
+    add_segmentation(ready, add_body(slicer), {"Tumour": mask}, "of a CT")
     ready.ui.exportScopeSelector.currentIndex = 1
-    assert ready.ui.exportNote.text.startswith("2 cases (Tumour)")
+    assert ready.ui.exportNote.text.startswith("3 cases (Tumour)")
     line = export(ready)
     assert line.startswith("2 cases exported to Dataset501_brain, which has 2 now."), line
+    assert "of a CT: CT is CT, the model Tiny tiny is for MR; export it by itself" in line
     assert sorted(int(label(ready, case).sum()) for case in cases(ready)) == [0, mask.sum()]
 
 
@@ -194,6 +196,20 @@ def test_overlapping_segments_get_one_file_a_segment_if_wanted(ready):
     assert export(ready).startswith("1 case exported")
     (folder,) = (ready.dataset / "segments").iterdir()
     assert names_in(folder) == ["1_Liver.nii.gz", "2_Liver_tumour.nii.gz", "image_0000.nii.gz"]
+
+
+def test_a_segmentation_that_knows_no_volume_belongs_to_the_one_chosen(ready):
+    target = add_segmentation(ready, ready.volume, {"Tumour": ready.mask})
+    target.SetNodeReferenceID(target.GetReferenceImageGeometryReferenceRole(), None)
+    ready.parameters.target = target
+    ready.turn()
+    export(ready)
+    (case,) = cases(ready)
+    np.testing.assert_array_equal(label(ready, case), ready.mask)
+    ready.parameters.target = None
+    ready.turn()
+    assert ready.ui.exportNote.text == "Choose a segmentation with segments under Result."
+    assert not ready.ui.exportButton.enabled
 
 
 def test_a_segmentation_on_another_grid_is_refused(ready):

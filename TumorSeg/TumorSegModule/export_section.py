@@ -15,6 +15,7 @@ from TumorSegModule.dialogs import confirm
 from TumorSegModule.exporter import Case, Exporter, Order
 from TumorSegModule.installation import ensure_installed
 from TumorSegModule.status_section import PROBLEM_STYLE
+from TumorSegModule.volumes import modality_of_node
 
 POLL_MILLISECONDS = 25
 FOLDER_SETTING = "TumorSeg/ExportFolder"
@@ -213,14 +214,20 @@ class ExportSection:
         if folder:
             self._ui.exportFolder.text = folder
 
+    @property
+    def _all(self):
+        scope = self._ui.exportScopeSelector
+        return scope.itemData(scope.currentIndex) == ALL
+
     def _segmentations(self):
         """Return the nodes to export."""
-        scope = self._ui.exportScopeSelector
-        if scope.itemData(scope.currentIndex) == ALL:
+        if self._all:
             nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-            return [node for node in nodes if is_case(node)]
-        segmentation, _volume = self._current()
-        return [segmentation] if segmentation is not None and is_case(segmentation) else []
+            return [node for node in nodes if is_case(node) and volume_of(node) is not None]
+        segmentation, volume = self._current()
+        if segmentation is None or not is_case(segmentation):
+            return []
+        return [segmentation] if volume_of(segmentation) or volume else []
 
     def _chosen_bundle(self):
         """Return the model whose labels the data set has."""
@@ -230,18 +237,29 @@ class ExportSection:
         return self._bundle(volume) if volume is not None else None
 
     def _case(self, segmentation, bundle):
-        volume = volume_of(segmentation)
-        first = bundle.specification.input.channels[0].name
+        """Return a segmentation with its volume and sequences.
+
+        Raises:
+            InputError: the volume is of another modality than the model's.
+        """
+        volume = volume_of(segmentation) or self._current()[1]
+        specification = bundle.specification
+        modality = modality_of_node(volume)
+        if self._all and modality != specification.modality:
+            raise InputError(
+                f"{volume.GetName()} is {modality}, the model {specification.title} is for"
+                f" {specification.modality}; export it by itself"
+            )
+        first = specification.input.channels[0].name
         return Case(segmentation, {first: volume, **self._sequences(volume, bundle)})
 
     def _note(self, segmentations, bundle, chosen):
         """Return what is missing before an export, or what it will be."""
-        scope = self._ui.exportScopeSelector
         if not segmentations:
             return (
                 _("No segmentation of the scene has segments and a volume.")
-                if scope.itemData(scope.currentIndex) == ALL
-                else _("Choose a segmentation under Result.")
+                if self._all
+                else _("Choose a segmentation with segments under Result.")
             )
         if bundle is None:
             return _("Choose a model whose labels the data set shall have.")

@@ -267,6 +267,8 @@ class Panel:
 
     def _bundle_for(self, volume):
         """Return the model for a volume, None if there is none."""
+        if volume is self._volume():
+            return self._choice.bundle(self.parameters)
         try:
             return self._choice.bundle_for(volume, self.parameters)
         except (InputError, ModelError):

@@ -14,6 +14,7 @@ from rich.console import Console
 from TumorSegLib.catalogue import default_catalogue
 from TumorSegLib.commands.common import choose_bundle, progress_bar
 from TumorSegLib.errors import InputError
+from TumorSegLib.modality import modality_of
 from TumorSegLib.sequence_names import suggested_sequences
 from TumorSegLib.specification import ModelSpecification
 
@@ -230,7 +231,14 @@ class Export:
 
     def _sequences(self, case: SceneCase) -> dict[str, Volume]:
         """Return a scene's volumes by channel: the chosen ones, else those whose names tell."""
-        first, *further = self._model(case.volume).input.channels
+        specification = self._model(case.volume)
+        modality = modality_of(case.volume)
+        if self._arguments.model is None and modality != specification.modality:
+            raise InputError(
+                f"{case.volume.name}: looks like {modality}, the data set is {specification.id}'s,"
+                f" for {specification.modality}; name the model with --model"
+            )
+        first, *further = specification.input.channels
         candidates = [(other.name, other.grid, other) for other in case.others]
         names = [channel.name for channel in further]
         volumes = suggested_sequences(names, case.volume.grid, candidates)

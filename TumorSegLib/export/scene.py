@@ -31,12 +31,9 @@ DICOM_UID = "DICOM"
 
 
 def is_case(segmentation: Any) -> bool:
-    """Tell whether a segmentation node is somebody's work, with a volume, and not a reference."""
-    return (
-        not segmentation.GetAttribute(REFERENCE_FOR)
-        and segmentation.GetSegmentation().GetNumberOfSegments() > 0
-        and volume_of(segmentation) is not None
-    )
+    """Tell whether a segmentation node is somebody's work: with segments, and no reference."""
+    segments = segmentation.GetSegmentation().GetNumberOfSegments()
+    return segments > 0 and not segmentation.GetAttribute(REFERENCE_FOR)
 
 
 def volume_of(segmentation: Any) -> Any:
