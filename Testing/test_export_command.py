@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from results import names_in, result_of, two_structures
+from tiny_models import brain_specification, ct_specification, write_tiny_bundle
+
+from TumorSegLib.cli import main
+from TumorSegLib.itk import image_of
+from TumorSegLib.reading.segmentation_file import read_segments
+from TumorSegLib.writing import write_segmentation
+
+
+class Desk:
+    """A folder with a model, a volume, its segmentation, and the command on them.
+
+    Attributes:
+        dataset: that is exported to.
+        image: `ct=FILE`, the volume.
+        segmentation: `.seg.nrrd`.
+    """
+
+    def __init__(self, folder, capsys):
+        self.folder, self._capsys = folder, capsys
+        self.specification = ct_specification(anatomy="liver")
+        write_tiny_bundle(folder, self.specification)
+        self.dataset = folder / "Dataset501_liver"
+        self.segmentation = self.write("Schnitt 1.seg.nrrd", 0)
+        volume = self.result(0).volume
+        sitk.WriteImage(image_of(volume.voxels, volume.grid), str(folder / "ct.nrrd"))
+        self.image = f"ct={folder / 'ct.nrrd'}"
+
+    def result(self, seed):
+        voxels = np.random.default_rng(seed).integers(-1000, 900, (7, 20, 24)).astype(np.int16)
+        return result_of(two_structures(), self.specification, voxels=voxels)
+
+    def write(self, name, seed):
+        write_segmentation(self.result(seed), self.folder / name)
+        return self.folder / name
+
+    def export(self, *words, model="tiny-ct"):
+        """Run the command; return its status and what it says to standard output and error."""
+        model = ["--model", str(self.folder / model)] if model else []
+        words = ["export", *map(str, words), "--dataset", str(self.dataset), *model]
+        status = main(words)
+        said = self._capsys.readouterr()
+        return status, said.out, said.err
+
+    @property
+    def cases(self):
+        return json.loads((self.dataset / "dataset.json").read_text())["dataset"]
+
+    def label(self, case):
+        image = sitk.ReadImage(str(self.dataset / self.cases[case]["label"]))
+        return sitk.GetArrayFromImage(image)
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    return Desk(tmp_path, capsys)
+
+
+def test_a_segmentation_with_its_image(desk):
+    status, out, err = desk.export(desk.segmentation, "--channel", desk.image, "--quiet")
+    assert (status, out, err) == (0, "", "")
+    (case,) = desk.cases
+    np.testing.assert_array_equal(desk.label(case), two_structures())
+    options = ("--reviewed", "--patient", "4711", "--json")
+    status, out, err = desk.export(desk.segmentation, "--channel", desk.image, *options)
+    assert status == 2
+    assert json.loads(out)["cases"] == []
+    assert f"ct: is in Dataset501_liver already, as {case}; add --replace" in err
+    status, out, _ = desk.export(desk.segmentation, "--channel", desk.image, *options, "--replace")
+    assert status == 0
+    assert json.loads(out) == {
+        "dataset": str(desk.dataset),
+        "model": "tiny-ct",
+        "cases": [{"case": case, "count": 1, "replaced": True, "warnings": []}],
+        "failures": [],
+    }
+    record = json.loads((desk.dataset / "cases" / f"{case}.json").read_text())
+    assert (record["reviewed"], record["patient_known"]) == (True, True)
+
+
+def test_several_scenes(desk):
+    pytest.importorskip("slicer")
+    scenes = [desk.write(f"case {seed}.mrb", seed) for seed in range(2)]
+    broken = desk.folder / "broken.mrb"
+    broken.write_bytes(scenes[0].read_bytes()[:3000])
+    status, out, err = desk.export(scenes[0], broken, scenes[1], "--json")
+    assert status == 2
+    assert [case["count"] for case in json.loads(out)["cases"]] == [1, 2]
+    assert "1 not exported, 2 exported" in err
+    assert "broken.mrb: cannot be read as a scene of 3D Slicer, or is damaged" in err
+    assert len(desk.cases) == 2
+    for case in desk.cases:
+        np.testing.assert_array_equal(desk.label(case), two_structures())
+    status, _, err = desk.export(scenes[0], desk.segmentation)
+    assert status == 2
+    assert "expected scenes (.mrb) only" in err
+
+
+def test_scenes_of_another_modality_need_the_models_name(desk, monkeypatch):
+    pytest.importorskip("slicer")
+    monkeypatch.setenv("TUMORSEG_MODELS", str(desk.folder))
+    ct = desk.write("ct.mrb", 0)
+    voxels = np.random.default_rng(1).integers(0, 900, (7, 20, 24)).astype(np.int16)
+    head = result_of(two_structures() % 2, brain_specification(), voxels=voxels)
+    write_segmentation(head, desk.folder / "mr.mrb")
+    write_tiny_bundle(desk.folder, brain_specification())
+    status, _, err = desk.export(ct, desk.folder / "mr.mrb", model=None)
+    assert status == 2
+    assert "looks like MR, the data set is tiny-ct's, for CT" in " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ([], "needs its image; add --channel NAME=IMAGE"),
+        (["--channel", "ct"], "--channel ct: expected a name, =, and what it stands for"),
+        (["--channel", "t1=ct.nrrd"], "ct.nrrd: no such file"),
+        (["--map", "Leber=Liver", "--channel"], "--map Leber: no such segment; the segments are"),
+        (["--map", "Liver=Milz", "--channel"], "label Milz: tiny-ct has the labels Liver, Liver"),
+    ],
+)
+def test_what_cannot_be_exported_is_answered_in_one_line(desk, words, line):
+    if words[-1:] == ["--channel"]:
+        words = [*words, desk.image]
+    status, out, err = desk.export(desk.segmentation, *words, "--quiet")
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert line in err
+    assert not desk.dataset.exists()
+
+
+def test_unknown_channels_and_segments(desk):
+    path = desk.folder / "ct.nrrd"
+    status, _, err = desk.export(desk.segmentation, "--channel", f"t1={path}")
+    assert status == 2
+    assert "--channel t1: tiny-ct takes ct" in err
+    text = desk.segmentation.read_bytes()
+    desk.segmentation.write_bytes(
+        text.replace(b"Segment0_Name:=Liver\n", b"Segment0_Name:=Leber\n")
+        .replace(b"Segment0_ID:=TumorSeg_liver_Liver\n", b"Segment0_ID:=Segment_1\n")
+    )  # fmt: skip
+    status, _, err = desk.export(desk.segmentation, "--channel", desk.image)
+    assert status == 2
+    assert "segments Leber are no labels of tiny-ct" in err
+    assert "add --map 'Leber=LABEL'" in err
+    words = ("--channel", desk.image, "--map", "Leber=Liver", "--map", "Liver tumour=")
+    assert desk.export(desk.segmentation, *words)[0] == 0
+    (case,) = desk.cases
+    np.testing.assert_array_equal(desk.label(case), two_structures() == 1)
+
+
+def test_files_that_slicer_wrote(desk, shared):
+    """A chest CT with seven segments in one layer; a sphere that was drawn over them."""
+    folder = shared / "data" / "volumes"
+    path, image = folder / "Segmentation.seg.nrrd", f"ct={folder / 'CTChest4.nrrd'}"
+    drawn = {mask.name: mask for mask in read_segments(path)}
+    assert len(drawn) == 7
+    words = ["--map", "tissue=Liver", "--map", "right lung=Liver tumour"]
+    for name in set(drawn) - {"tissue", "right lung"}:
+        words += ["--map", f"{name}="]
+    assert desk.export(path, "--channel", image, *words)[0] == 0
+    (case,) = desk.cases
+    expected = np.select([drawn[name].labelmap == drawn[name].value
+                          for name in ("right lung", "tissue")], [2, 1])  # fmt: skip
+    np.testing.assert_array_equal(desk.label(case), expected)
+    sphere = folder / "SegmentationOverlapping.seg.nrrd"
+    masks = read_segments(sphere)
+    assert [mask.name for mask in masks][-1] == "overlapping sphere"
+    rename = ["--map", "overlapping sphere=Liver", "--replace"]
+    for name in {mask.name for mask in masks} - {"overlapping sphere"}:
+        rename += ["--map", f"{name}="]
+    assert desk.export(sphere, "--channel", image, *rename)[0] == 0
+    np.testing.assert_array_equal(desk.label(case), masks[-1].labelmap == masks[-1].value)
+    assert names_in(desk.dataset / "labelsTr") == [f"{case}.nii.gz"]
+
+
+def test_layers_of_one_file(tmp_path):
+    """Segments that overlap lie in layers, the fourth axis of the file."""
+    pytest.importorskip("slicer")
+    whole, part = two_structures() > 0, two_structures() == 2
+    image = sitk.GetImageFromArray(np.stack([whole, part], -1).astype(np.uint8), isVector=True)
+    image.SetSpacing((0.9, 0.7, 4.5))
+    for number, name in enumerate(("Whole", "Part")):
+        fields = {"ID": f"S{number}", "Name": name, "Layer": number, "LabelValue": 1}
+        fields["Tags"] = "TumorSeg.Model:tiny-ct 1|Other:x|"
+        for key, value in fields.items():
+            image.SetMetaData(f"Segment{number}_{key}", str(value))
+    sitk.WriteImage(image, str(tmp_path / "x.seg.nrrd"), useCompression=True)
+    one, two = read_segments(tmp_path / "x.seg.nrrd")
+    np.testing.assert_array_equal(one.labelmap, whole)
+    np.testing.assert_array_equal(two.labelmap, part)
+    assert (one.name, two.name, one.model) == ("Whole", "Part", "tiny-ct 1")
+    np.testing.assert_allclose(np.diag(one.affine), (0.9, 0.7, 4.5, 1))
