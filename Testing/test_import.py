@@ -27,7 +27,11 @@ def test_importing_the_library_loads_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "module", ["catalogue", "grid", "specification", "volume", "result", "cli", "commands.models"]
+    "module",
+    [
+        *("catalogue", "grid", "specification", "volume", "result", "cli", "commands.models"),
+        *("worker_protocol", "export.scene", "export.labelling", "export.dataset_name"),
+    ],
 )
 def test_what_slicers_process_imports_loads_no_torch(module):
     loaded = run(

@@ -90,6 +90,7 @@ def test_the_layers_hold():
         "worker_client.py": {"qt", "ctk", "slicer", "vtk"},
         "work_queue.py": {"qt", "ctk", "slicer", "vtk"},
         "session.py": {"qt", "ctk"},
+        "exporter.py": {"qt", "ctk"},
         "segments.py": {"qt", "ctk"},
         "geometry.py": {"qt", "ctk"},
         "preview.py": {"qt", "ctk"},
