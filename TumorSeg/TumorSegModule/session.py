@@ -10,6 +10,7 @@ from TumorSegLib.bundle import Bundle
 from TumorSegLib.errors import InputError
 from TumorSegModule.geometry import placement_of
 from TumorSegModule.preview import Preview
+from TumorSegModule.reference import keep_reference
 from TumorSegModule.runner import Request, Runner
 from TumorSegModule.segments import (
     NEW,
@@ -19,6 +20,7 @@ from TumorSegModule.segments import (
     voxels_stamp,
     write_segments,
 )
+from TumorSegModule.slice_figures import take_over
 from TumorSegModule.volumes import channel_of, check_usable
 
 SENSITIVITY_RANGE = 100.0
@@ -208,6 +210,23 @@ class Session:
             and self._voxels_of(result) == result.voxels
         )
 
+    def probabilities_of(self, target):
+        """Return what the last run left, if it wrote to `target` and it is still at hand.
+
+        Returns:
+            The run's number, its volume node, and probabilities, uint8 (labels, z, y, x); else
+            None.
+        """
+        result, job = self._result, self.runner.job
+        if (
+            result is None
+            or result.target_id != target.GetID()
+            or not self.runner.can_threshold(result.job)
+            or not slicer.mrmlScene.IsNodePresent(result.options.volume)
+        ):
+            return None
+        return job.number, result.options.volume, job.probabilities
+
     def adjust(self, sensitivity):
         """Label the last result anew with a sensitivity of -100 to 100, without another run."""
         if self.can_adjust:
@@ -246,6 +265,7 @@ class Session:
             self._editor.edit(target, options.volume)
             self._editor.save_for_undo()
             self._write(target, options, placement, job, event.box)
+            take_over(target, placement, event.slices)
         except InputError as error:
             self.fail(str(error))
             return
@@ -307,15 +327,9 @@ class Session:
         shown = target.GetSegmentation().ContainsRepresentation(surface)
         if shown:
             target.RemoveClosedSurfaceRepresentation()
-        write_segments(
-            target,
-            options.bundle.specification,
-            job.labelmap,
-            box,
-            placement.ijk_to(target),
-            within=options.within,
-            mode=options.mode,
-        )
+        written = target, options.bundle.specification, job.labelmap, box, placement.ijk_to(target)
+        write_segments(*written, within=options.within, mode=options.mode)
+        keep_reference(*written, within=options.within)
         if shown:
             self._view.surface_outdated(target)
 

@@ -1,0 +1,130 @@
+"""All slices of a case in one strip: area, expected correction, where one is and has been."""
+
+from dataclasses import dataclass
+
+import qt
+from slicer.i18n import tr as _
+
+HEIGHT = 92
+AREA_SHARE = 0.58
+"""Of the height between the margins; the expected correction has the rest."""
+MARGIN, MARKS = 4, 6
+"""Pixels at top and bottom, and of the row of marks."""
+
+AREA = "#7f97b2"
+SURE, UNSURE = "#e3c08a", "#e07b1f"
+SEEN, CHANGED, HERE = "#3f9b5c", "#3b6fd1", "#d1373a"
+
+
+@dataclass(frozen=True)
+class Strip:
+    """What a strip shows, a number or flag a slice, the most inferior first.
+
+    Attributes:
+        areas: mm2 that the segments cover.
+        corrections: mm2 that are expected to need correction.
+        unsure: indices of the slices to look at.
+        seen: indices of those that were looked at.
+        changed: indices of those that were edited.
+    """
+
+    areas: tuple = ()
+    corrections: tuple = ()
+    unsure: frozenset = frozenset()
+    seen: frozenset = frozenset()
+    changed: frozenset = frozenset()
+
+
+class SliceStrip(qt.QWidget):
+    """Draws a `Strip`; a click or drag on it chooses a slice."""
+
+    def __init__(self, choose):
+        """Call `choose` with the index of the slice that is clicked."""
+        super().__init__()
+        self._choose = choose
+        self._strip, self._current = Strip(), None
+        self.setMinimumHeight(HEIGHT)
+        self.setMaximumHeight(HEIGHT)
+        self.setMouseTracking(True)
+        self.setCursor(qt.QCursor(qt.Qt.PointingHandCursor))
+
+    def show_strip(self, strip):
+        """Draw another strip."""
+        if strip != self._strip:
+            self._strip = strip
+            self.update()
+
+    def show_current(self, index):
+        """Mark the slice that the views show; None: they show none."""
+        if index != self._current:
+            self._current = index
+            self.update()
+
+    def mousePressEvent(self, event):
+        """Go to the slice that was clicked."""
+        if event.button() == qt.Qt.LeftButton and self._strip.areas:
+            self._choose(self._index_at(event.pos().x()))
+
+    def mouseMoveEvent(self, event):
+        """Say what is below the pointer; go there while the button is down."""
+        if not self._strip.areas:
+            return
+        index = self._index_at(event.pos().x())
+        self.setToolTip(self._described(index))
+        if event.buttons() == qt.Qt.LeftButton and index != self._current:
+            self._choose(index)
+
+    def paintEvent(self, event):
+        """Draw."""
+        painter = qt.QPainter()
+        painter.begin(self)
+        painter.fillRect(0, 0, self.width, self.height, self.palette.color(qt.QPalette.Base))
+        if self._strip.areas:
+            self._draw(painter)
+        painter.end()
+
+    def _draw(self, painter):
+        strip, colours = self._strip, {}
+        for name in (AREA, SURE, UNSURE, SEEN, CHANGED, HERE):
+            colours[name] = qt.QColor(name)
+        room = self.height - 2 * MARGIN - MARKS
+        area_base = MARGIN + int(room * AREA_SHARE)
+        base = MARGIN + room
+        largest = max(strip.areas) or 1.0
+        worst = max(strip.corrections) or 1.0
+        for index, (area, correction) in enumerate(
+            zip(strip.areas, strip.corrections, strict=True)
+        ):
+            left, width = self._columns_of(index)
+            gap = 1 if width > 3 else 0
+            tall = round((area_base - MARGIN) * area / largest)
+            painter.fillRect(left, area_base - tall, width - gap, tall, colours[AREA])
+            tall = round((base - area_base - 3) * correction / worst)
+            shade = UNSURE if index in strip.unsure else SURE
+            painter.fillRect(left, base - tall, width - gap, tall, colours[shade])
+            if index in strip.seen:
+                painter.fillRect(left, base + 2, width - gap, MARKS - 3, colours[SEEN])
+            if index in strip.changed:
+                painter.fillRect(left, area_base, width - gap, 2, colours[CHANGED])
+        if self._current is not None and self._current < len(strip.areas):
+            left, width = self._columns_of(self._current)
+            painter.fillRect(left + width // 2, 0, 2, self.height, colours[HERE])
+
+    def _columns_of(self, index):
+        """Return the first pixel column of a slice and how many it has."""
+        count = len(self._strip.areas)
+        left = index * self.width // count
+        return left, max(1, (index + 1) * self.width // count - left)
+
+    def _index_at(self, x):
+        count = len(self._strip.areas)
+        return min(max(x * count // max(1, self.width), 0), count - 1)
+
+    def _described(self, index):
+        text = _("Slice {number} of {count}: {area:.1f} cm², may need correction: {doubt:.1f} cm²")
+        return text.format(
+            number=index + 1,
+            count=len(self._strip.areas),
+            area=self._strip.areas[index] / 100,
+            doubt=self._strip.corrections[index] / 100,
+        )
