@@ -45,6 +45,10 @@ SMALL = [
     ("LinkNet", {"in_channels": 2, "out_channels": 3, "width": 8, "encoder": "ResNet-50"}),
     ("mU-Net", {"in_channels": 2, "out_channels": 3, "width": 4}),
     ("FCN-8s", {"in_channels": 2, "out_channels": 3, "width": 4, "hidden": 16}),
+    (
+        "FCN-8s",
+        {"in_channels": 2, "out_channels": 3, "width": 4, "hidden": 16, "batch_norm": True},
+    ),
 ]
 
 

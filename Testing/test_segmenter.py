@@ -261,6 +261,21 @@ def test_postprocessing_is_applied(tmp_path, head):
     assert all(figure.area_mm2 == 0 for figure in result.slices)
 
 
+def test_no_voxel_beyond_a_labels_intensities_carries_it(brain, tmp_path, head, segmenter):
+    (tumour,) = brain.specification.labels
+    limited = replace(brain.specification, labels=(replace(tumour, intensities=(120.0, 200.0)),))
+    bundle = write_tiny_bundle(tmp_path, limited)
+    voxels, direction = stored_as(head, *ORIENTATIONS[17])
+    free, confined = (
+        model.segment(flair(voxels, direction))
+        for model in (segmenter, Segmenter(bundle, device="cpu", precision="fp32"))
+    )
+    within = (voxels >= 120) & (voxels <= 200)
+    assert (free.labelmap[~within] > 0).any()
+    np.testing.assert_array_equal(confined.labelmap, np.where(within, free.labelmap, 0))
+    assert not confined.probabilities[0][~within].any()
+
+
 def test_ensemble_averages_probabilities(tmp_path, head):
     parts = [
         write_tiny_bundle(tmp_path, brain_specification(id=name), seed=seed)

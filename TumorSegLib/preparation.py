@@ -89,6 +89,14 @@ class PreparedVolume:
             slab[:, index] = part.mul_(intensity.gain).add_(intensity.offset).clamp_(0, 1)
         return resize(slab, self.network_shape)
 
+    def beyond(self, start: int, stop: int, limits: tuple[float, float]) -> NDArray[np.bool_]:
+        """Return (n, h, w): where the first channel of slices start..stop is not within `limits`.
+
+        The slices are on the volume's own grid, the limits in its own units.
+        """
+        voxels = self._channels[0][0][start:stop]
+        return (voxels < limits[0]) | (voxels > limits[1])
+
     def occupied(self) -> NDArray[np.bool_]:
         """Return (h, w): where any slice of any channel exceeds air on the volume's own grid."""
         occupied = np.zeros(self.shape, np.bool_)

@@ -141,7 +141,9 @@ class Segmenter:
                 uncertainties.append(slice_uncertainty(wrong[-1], found, torch.tensor(thresholds)))
                 quantised = quantise(resize(found, run.prepared.shape))
                 parts = [quantised[:, index] for index in range(len(labels))]
-                for target, part in zip(probability_views, parts, strict=True):
+                for target, part, label in zip(probability_views, parts, labels, strict=True):
+                    if label.intensities is not None:
+                        part[run.prepared.beyond(start, stop, label.intensities)] = 0
                     target[start:stop] = part
                 label_view[start:stop] = decide(parts, labels, thresholds)
             if on_slices is not None:

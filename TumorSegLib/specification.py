@@ -38,6 +38,8 @@ class Label:
             network learns, and its probability means, the structure with its parts.
         threshold: probability from which on a voxel carries this label; where several labels
             reach theirs, the one listed last wins.
+        intensities: lowest and highest value that the first channel can have in the structure (HU
+            in CT, fat's for instance); voxels beyond get probability 0. None: any.
     """
 
     value: int
@@ -48,8 +50,11 @@ class Label:
     region: Code | None = None
     includes: tuple[int, ...] = ()
     threshold: float = 0.5
+    intensities: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
+        if self.intensities is not None and self.intensities[0] >= self.intensities[1]:
+            raise ValueError(f"intensities {self.intensities} do not rise")
         if not 1 <= self.value <= 255:
             raise ValueError(f"value {self.value} is not within 1 and 255")
         if not 0 < self.threshold < 1:

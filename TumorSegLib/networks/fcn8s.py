@@ -2,7 +2,8 @@
 
 Parameter names of the convolutions are torchvision's VGG-16 (`features.N`), so that ImageNet
 weights published in that format load name by name; `fc6` and `fc7` are its fully connected layers
-recast as convolutions. With 3 inputs and 4096 hidden channels: 134.3 million parameters.
+recast as convolutions. With 3 inputs and 4096 hidden channels: 134.3 million parameters. With
+`batch_norm` they are those of VGG-16 with BatchNorm, which can be trained from a random start.
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ class FCN8s(SliceNetwork):
     stride = 32
 
     def __init__(
-        self, in_channels: int = 3, out_channels: int = 1, *, width: int = 64, hidden: int = 4096
+        self,
+        in_channels: int = 3,
+        out_channels: int = 1,
+        *,
+        width: int = 64,
+        hidden: int = 4096,
+        batch_norm: bool = False,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
@@ -29,8 +36,11 @@ class FCN8s(SliceNetwork):
         self.stage_ends = []
         for stage in VGG16_STAGES:
             for factor in stage:
-                layers += [nn.Conv2d(inputs, width * factor, 3, padding=1), nn.ReLU(inplace=True)]
+                layers.append(nn.Conv2d(inputs, width * factor, 3, padding=1))
                 inputs = width * factor
+                if batch_norm:
+                    layers.append(nn.BatchNorm2d(inputs))
+                layers.append(nn.ReLU(inplace=True))
             layers.append(nn.MaxPool2d(2))
             self.stage_ends.append(len(layers))
         self.features = nn.Sequential(*layers)
