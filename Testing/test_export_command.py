@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,8 +25,8 @@ class Desk:
         segmentation: `.seg.nrrd`.
     """
 
-    def __init__(self, folder, capsys):
-        self.folder, self._capsys = folder, capsys
+    def __init__(self, folder, capfd):
+        self.folder, self._capfd = folder, capfd
         self.specification = ct_specification(anatomy="liver")
         write_tiny_bundle(folder, self.specification)
         self.dataset = folder / "Dataset501_liver"
@@ -46,7 +48,7 @@ class Desk:
         model = ["--model", str(self.folder / model)] if model else []
         words = ["export", *map(str, words), "--dataset", str(self.dataset), *model]
         status = main(words)
-        said = self._capsys.readouterr()
+        said = self._capfd.readouterr()
         return status, said.out, said.err
 
     @property
@@ -59,9 +61,9 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path, monkeypatch, capsys):
+def desk(tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
-    return Desk(tmp_path, capsys)
+    return Desk(tmp_path, capfd)
 
 
 def test_a_segmentation_with_its_image(desk):
@@ -86,16 +88,24 @@ def test_a_segmentation_with_its_image(desk):
     assert (record["reviewed"], record["patient_known"]) == (True, True)
 
 
-def test_several_scenes(desk):
+def test_several_scenes(desk, monkeypatch):
     pytest.importorskip("slicer")
     scenes = [desk.write(f"case {seed}.mrb", seed) for seed in range(2)]
     broken = desk.folder / "broken.mrb"
     broken.write_bytes(scenes[0].read_bytes()[:3000])
-    status, out, err = desk.export(scenes[0], broken, scenes[1], "--json")
+    other = desk.folder / "other.mrb"
+    with zipfile.ZipFile(other, "w") as archive:
+        archive.writestr("other/readme.txt", "no scene")
+    monkeypatch.chdir(desk.folder)
+    desk.dataset = Path("Dataset501_liver")
+    names = [path.name for path in (scenes[0], broken, other, scenes[1])]
+    status, out, err = desk.export(*names, "--json")
     assert status == 2
     assert [case["count"] for case in json.loads(out)["cases"]] == [1, 2]
-    assert "1 not exported, 2 exported" in err
-    assert "broken.mrb: cannot be read as a scene of 3D Slicer, or is damaged" in err
+    assert "2 not exported, 2 exported" in err
+    assert "broken.mrb: not a scene of 3D Slicer, or damaged; save it again" in err
+    assert "other.mrb: cannot be read as a scene of 3D Slicer" in err
+    assert Path.cwd() == desk.folder
     assert len(desk.cases) == 2
     for case in desk.cases:
         np.testing.assert_array_equal(desk.label(case), two_structures())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -65,12 +67,29 @@ def read_scene(path: Path) -> list[SceneCase]:
             f"{path}: scenes need slicer-core, which is not installed; run"
             ' pip install "tumorseg[slicer]" or save the segmentation as .seg.nrrd'
         )
-    with quiet_stderr(), _scene(path) as scene:
+    _check_archive(path)
+    # Slicer changes the working directory while it unpacks
+    with chdir(Path.cwd()), quiet_stderr(), _scene(path.absolute()) as scene:
         segmentations = [node for node in _nodes(scene, "vtkMRMLSegmentationNode") if is_case(node)]
         if not segmentations:
             raise InputError(f"{path}: holds no segmentation together with its volume")
         hierarchy = scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
         return [_case(node, scene, hierarchy) for node in segmentations]
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse what is no whole archive, about which Slicer's reader prints to standard output.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
+        broken = path.name
+    if broken is not None:
+        raise InputError(f"{path}: not a scene of 3D Slicer, or damaged; save it again")
 
 
 def _case(segmentation: Any, scene: Any, hierarchy: Any) -> SceneCase:
@@ -122,6 +141,6 @@ def _scene(path: Path) -> Iterator[Any]:
             logic.SetMRMLScene(scene)
             kept.logics.append(logic)
         if not scene.ReadFromMRB(str(path)):
-            raise InputError(f"{path}: cannot be read as a scene of 3D Slicer, or is damaged")
+            raise InputError(f"{path}: cannot be read as a scene of 3D Slicer; save it again")
         yield scene
         scene.Clear()
