@@ -12,12 +12,10 @@ from torch import Tensor
 from TumorSegLib.alignment import aligned
 from TumorSegLib.engine import Engine
 from TumorSegLib.errors import Cancelled, InputError
-from TumorSegLib.modality import looks_like_labelmap, modality_of
 from TumorSegLib.preparation import PreparedVolume, body_box, whole_slice
+from TumorSegLib.scope import scope_warnings
 from TumorSegLib.specification import ModelSpecification
 from TumorSegLib.volume import Volume
-
-TILT_WARNING_DEGREES = 30.0
 
 ProgressCallback = Callable[[int, int], None]
 """Called with the slices done and of how many."""
@@ -83,18 +81,7 @@ class Run:
             f"channel {name}: not given, replaced by {source}"
             for name, source in self.prepared.replaced.items()
         ]
-        if looks_like_labelmap(self.volume):
-            self.warnings.append(f"{self.volume.name}: seems to be a label map, not an image")
-        if (modality := modality_of(self.volume)) != specification.modality:
-            self.warnings.append(
-                f"{self.volume.name}: seems to be {modality}, {specification.id} is a model for"
-                f" {specification.modality}; do not rely on the result"
-            )
-        if (tilt := self.prepared.view.tilt_degrees) > TILT_WARNING_DEGREES:
-            self.warnings.append(
-                f"{self.volume.name}: its slices are tilted by {tilt:.0f} degrees from axial;"
-                " models are trained on axial slices"
-            )
+        self.warnings += scope_warnings(ordered, specification)
 
     def batches(
         self, progress: ProgressCallback | None, cancelled: CancelCallback | None

@@ -1,0 +1,136 @@
+"""Warnings about images that a model is not made for: phantoms, and real images where at hand."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_models import brain_specification, ct_specification
+
+from TumorSegLib.grid import Grid
+from TumorSegLib.phantom import abdomen_phantom, brain_phantom
+from TumorSegLib.reading import read_volume
+from TumorSegLib.scope import scope_warnings, sequence_seen
+from TumorSegLib.volume import Volume
+
+BRAIN = brain_specification(anatomy="brain")
+LIVER = ct_specification(anatomy="abdomen")
+
+
+@pytest.fixture(scope="module")
+def head():
+    return brain_phantom(shape=(12, 128, 128), spacing=(1.8, 1.8, 10.0))[0]
+
+
+@pytest.fixture(scope="module")
+def abdomen():
+    return abdomen_phantom(shape=(8, 128, 128), spacing=(3.0, 3.0, 25.0))[0]
+
+
+def warnings(volume, specification):
+    first = specification.input.channels[0].name
+    return scope_warnings({first: volume}, specification)
+
+
+def test_what_a_model_is_made_for_raises_no_warning(head, abdomen):
+    assert warnings(head["flair"], BRAIN) == []
+    assert scope_warnings(head, BRAIN) == []
+    assert warnings(abdomen, LIVER) == []
+    assert warnings(replace(abdomen, modality=None), LIVER) == []
+
+
+def test_the_other_modality(head, abdomen):
+    (line,) = warnings(abdomen, BRAIN)
+    assert line.startswith("phantom abdomen: seems to be CT, tiny-brain is a model for MR; do not")
+    (line,) = warnings(replace(head["flair"], modality=None), LIVER)
+    assert "seems to be MR, or CT without Hounsfield units, tiny-ct is a model for CT" in line
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda hu: hu.astype(np.int32) + 1024,
+        lambda hu: hu.astype(np.int32) - 1024,
+        lambda hu: np.clip(hu, -40, 160),
+        lambda hu: np.clip((hu + 160) * (255 / 400), 0, 255).astype(np.uint8),
+        lambda hu: hu.astype(np.float32) / 1000,
+        lambda hu: np.where(hu < -1020, -2000, hu.astype(np.int32) + 1024),
+    ],
+)
+def test_ct_that_is_not_in_hounsfield_units(abdomen, spoil):
+    (line,) = warnings(replace(abdomen, voxels=spoil(abdomen.voxels)), LIVER)
+    assert "are not those of a body in Hounsfield units; do not rely on the result" in line
+
+
+def test_a_head_given_to_a_model_for_the_abdomen():
+    z, y, x = np.mgrid[-60:60:4, -128:128:2, -128:128:2]
+    radius = np.sqrt((x / 75) ** 2 + (y / 95) ** 2 + (z / 80) ** 2)
+    voxels = np.select([radius < 0.9, radius < 0.97, radius < 1], [35, 900, 20], -1000)
+    voxels = voxels + np.random.default_rng(0).normal(0, 8, voxels.shape)
+    volume = Volume(voxels.astype(np.int16), Grid(voxels.shape, (2, 2, 4)), "CT", "head")
+    (line,) = warnings(volume, LIVER)
+    assert line.startswith("head: seems to show a head or a limb, the model is for the abdomen")
+    assert warnings(volume, replace(LIVER, anatomy="head")) == []
+
+
+def test_sequences_in_the_wrong_place_are_told_by_name(head):
+    misnamed = replace(head["flair"], name="AX T2 FSE")
+    assert warnings(misnamed, BRAIN)[0].startswith("AX T2 FSE: its name says T2, expected FLAIR;")
+    assert warnings(replace(head["t1"], name="AX T2 FLAIR"), BRAIN) == []
+    swapped = {"flair": head["flair"], "t1": replace(head["t1"], name="flair")}
+    assert scope_warnings(swapped, BRAIN)[0].startswith("flair: its name says FLAIR, expected T1;")
+
+
+def test_t1_and_t2_in_the_place_of_flair_are_told_by_how_they_look(head):
+    t1 = head["t1"].voxels.astype(np.float32)
+    flat = replace(head["t1"], voxels=np.minimum(t1, np.median(t1[t1 > t1.mean()])), name="case")
+    (line,) = warnings(flat, BRAIN)
+    assert line == "case: looks like T1, tiny-brain expects FLAIR; do not rely on the result"
+    relative = t1 / np.median(t1[t1 > t1.mean()])
+    fluid_bright = np.select([relative < 0.2, relative < 0.45], [0.05, 2.5], 2 - relative)
+    assert sequence_seen(replace(head["t1"], voxels=fluid_bright)) == "t2"
+
+
+def test_tilted_slices_and_label_maps(head):
+    cosine, sine = np.cos(np.radians(40)), np.sin(np.radians(40))
+    turned = ((1, 0, 0), (0, cosine, -sine), (0, sine, cosine))
+    volume = replace(head["flair"], grid=replace(head["flair"].grid, direction=turned))
+    assert "tilted by 40 degrees" in warnings(volume, BRAIN)[-1]
+    labels = replace(head["flair"], voxels=(head["flair"].voxels > 50).astype(np.uint8))
+    assert "seems to be a label map" in warnings(labels, BRAIN)[0]
+
+
+def test_real_volumes(shared):
+    folder = shared / "data" / "volumes"
+    for name in ("abdomen_ct_3mm.nii.gz", "CTChest4.nrrd", "jpeg2000_ct"):
+        assert warnings(read_volume(folder / name), LIVER) == []
+    assert "a head or a limb" in warnings(read_volume(folder / "gantry_tilt_ct"), LIVER)[0]
+    assert warnings(read_volume(folder / "brain1_image.nrrd"), LIVER) != []
+
+
+@pytest.mark.slow
+def test_no_real_flair_is_taken_for_another_sequence(shared):
+    told = {"flair": 0, "t1": 0}
+    packs = sorted((shared / "data" / "lgg").glob("*.zip"))
+    assert len(packs) == 78
+    for pack in packs:
+        voxels = _slices(pack)
+        grid = Grid(voxels.shape[:3], (0.9, 0.9, 5.0))
+        for name, channel in (("flair", 1), ("t1", 0)):
+            volume = Volume(voxels[..., channel], grid, "MR", "case")
+            told[name] += bool(warnings(volume, BRAIN))
+    assert told["flair"] == 0
+    assert told["t1"] >= 25
+
+
+def _slices(pack):
+    """Return (z, y, x, channel) of a patient: T1, FLAIR, T1 after contrast."""
+    with zipfile.ZipFile(pack) as content:
+        names = [name for name in content.namelist() if "mask" not in name]
+        names.sort(key=lambda name: int(Path(name).stem.rsplit("_", 1)[1]))
+        return np.stack([np.asarray(Image.open(io.BytesIO(content.read(n)))) for n in names])
