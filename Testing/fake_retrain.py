@@ -49,7 +49,7 @@ row = {
 }
 write(
     event="done",
-    id="tiny-1.1.0",
+    id=f"{arguments[arguments.index('--base') + 1]}-1.1.0",
     version="1.1.0",
     better=better,
     reason="better on held-out cases" if better else "not better on held-out cases",

@@ -61,8 +61,8 @@ def cells(bench):  # noqa: F811
 
 def test_two_results_lie_side_by_side(ready):
     first, second = compare(ready)
-    assert "Tiny bright, 1" in first.GetName()
-    assert "Tiny brighter, 1" in second.GetName()
+    assert "Tiny bright 1" in first.GetName()
+    assert "Tiny brighter 1" in second.GetName()
     assert first.GetDisplayNode().GetViewNodeIDs() == ("vtkMRMLSliceNodeRed",)
     assert second.GetDisplayNode().GetViewNodeIDs() == ("vtkMRMLSliceNodeYellow",)
     scene = ready.slicer.mrmlScene

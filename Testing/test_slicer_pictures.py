@@ -6,7 +6,9 @@ otherwise to a temporary folder.
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -187,3 +189,66 @@ def test_picture_of_an_export(phantom, folder, tmp_path, monkeypatch):
     phantom.until(lambda: not phantom.panel.export.exporter.busy)
     assert "1 case exported to Dataset501_brain" in ui.exportResult.text
     take(phantom, folder / "panel-export.png")
+
+
+@pytest.fixture
+def two_models(bench, monkeypatch):  # noqa: F811
+    """A shipped model, a stricter one that poses as its next version, and the brain phantom."""
+    if not (SHIPPED / MODEL / "model.json").is_file():
+        pytest.skip(f"needs the shipped model {MODEL}")
+    from TumorSegModule.registration import load_brain_phantom
+    from TumorSegModule.retrain_process import RetrainProcess
+
+    (bench.models / MODEL).symlink_to(SHIPPED / MODEL)
+    content = json.loads((SHIPPED / MODEL / "model.json").read_text())
+    content |= {"id": f"{MODEL}-1.1.0", "version": "1.1.0", "default": False}
+    content["title"] += ", retrained 1.1.0"
+    content["labels"][0]["threshold"] = 0.97
+    retrained = bench.models / content["id"]
+    retrained.mkdir()
+    (retrained / "model.json").write_text(json.dumps(content))
+    (retrained / "weights.safetensors").symlink_to(SHIPPED / MODEL / "weights.safetensors")
+    monkeypatch.setenv("TUMORSEG_MODELS", str(bench.models))
+    command = [sys.executable, str(ROOT / "Testing" / "fake_retrain.py")]
+    bench.retrain_process = RetrainProcess(command, bench.folder / "runs")
+    bench.open()
+    bench.parameters.volume, *_ = load_brain_phantom()
+    bench.panel.ui.resultSection.collapsed = True
+    bench.panel.ui.reviewSection.collapsed = True
+    bench.turn(20)
+    return bench
+
+
+def test_pictures_of_two_models_side_by_side(two_models, folder):
+    import pictures
+
+    ui, volume = two_models.panel.ui, two_models.parameters.volume
+    ui.compareSection.collapsed = False
+    ui.compareButton.click()
+    two_models.until(lambda: not two_models.panel.compare.running)
+    assert not ui.compareTable.isHidden(), ui.compareNote.text
+    take(two_models, folder / "panel-compare.png")
+    for name in ("Red", "Yellow"):
+        path = folder / f"compare-{name.lower()}.png"
+        pictures.picture_of_slice(volume, path, offset=0, name=name, size=(360, 360))
+        assert is_drawn(path)
+
+
+def test_pictures_of_retraining(two_models, folder, monkeypatch):
+    import pictures
+
+    section, ui = two_models.panel.retrain, two_models.panel.ui
+    monkeypatch.setenv("FAKE_RETRAIN", "wait")
+    ui.retrainSection.collapsed = False
+    ui.retrainDatasetEdit.text = "C:/TumorSeg/Dataset501_brain"
+    ui.retrainStartButton.click()
+    two_models.until(lambda: section.process.state.epoch == 2 and section.plot.chart is not None)
+    take(two_models, folder / "panel-retraining.png")
+    ui.retrainStartButton.click()
+    two_models.until(lambda: not section.process.busy)
+    ui.retrainResumeButton.click()
+    two_models.until(lambda: section.process.state.stage == "done")
+    two_models.turn(600)
+    take(two_models, folder / "panel-retrained.png")
+    pictures.picture_of_chart(section.plot.chart, folder / "retraining-plot.png")
+    assert is_drawn(folder / "retraining-plot.png", 8)

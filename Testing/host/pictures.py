@@ -34,10 +34,47 @@ def picture_in_3d(path, *, size=(480, 480)):
     view.save(path)
 
 
+def picture_of_chart(chart, path, *, size=(640, 360)):
+    """Save a chart of scatter series much as Slicer's plot view draws it."""
+    view = vtk.vtkContextView()
+    view.GetRenderWindow().SetOffScreenRendering(True)
+    view.GetRenderWindow().SetSize(*size)
+    drawn = vtk.vtkChartXY()
+    drawn.SetShowLegend(True)
+    drawn.SetTitle(chart.GetTitle())
+    drawn.GetAxis(vtk.vtkAxis.BOTTOM).SetTitle(chart.GetXAxisTitle())
+    axis = drawn.GetAxis(vtk.vtkAxis.LEFT)
+    axis.SetTitle("")
+    axis.SetBehavior(vtk.vtkAxis.FIXED)
+    axis.SetRange(*chart.GetYAxisRange())
+    view.GetScene().AddItem(drawn)
+    for index in range(chart.GetNumberOfPlotSeriesNodes()):
+        series = chart.GetNthPlotSeriesNode(index)
+        plot = drawn.AddPlot(vtk.vtkChart.LINE)
+        table = series.GetTableNode().GetTable()
+        plot.SetInputData(table, series.GetXColumnName(), series.GetYColumnName())
+        plot.SetColorF(*series.GetColor())
+        plot.SetWidth(2)
+        plot.SetMarkerStyle(vtk.vtkPlotPoints.CIRCLE)
+        plot.SetLabel(series.GetName())
+    _save(view.GetRenderWindow(), path)
+
+
 def _slice_view(name, size):
     if name not in _views:
         _views[name] = _SliceView(name, size)
     return _views[name]
+
+
+def _save(window, path):
+    window.Render()
+    grab = vtk.vtkWindowToImageFilter()
+    grab.SetInput(window)
+    grab.ReadFrontBufferOff()
+    writer = vtk.vtkPNGWriter()
+    writer.SetInputConnection(grab.GetOutputPort())
+    writer.SetFileName(str(path))
+    writer.Write()
 
 
 class _View:
@@ -53,14 +90,7 @@ class _View:
         self.interactor.SetRenderWindow(self.window)
 
     def save(self, path):
-        self.window.Render()
-        grab = vtk.vtkWindowToImageFilter()
-        grab.SetInput(self.window)
-        grab.ReadFrontBufferOff()
-        writer = vtk.vtkPNGWriter()
-        writer.SetInputConnection(grab.GetOutputPort())
-        writer.SetFileName(str(path))
-        writer.Write()
+        _save(self.window, path)
 
 
 class _SliceView(_View):

@@ -5,6 +5,7 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
 from TumorSegModule.geometry import placement_of
+from TumorSegModule.model_choice import called
 from TumorSegModule.side_by_side import SideBySide, agreements
 from TumorSegModule.small_table import SmallTable
 
@@ -53,8 +54,7 @@ class CompareSection:
             selector.blockSignals(True)
             selector.clear()
             for bundle in bundles:
-                model = bundle.specification
-                selector.addItem(f"{model.title} ({model.version})", bundle.id)
+                selector.addItem(called(bundle.specification), bundle.id)
             index = selector.findData(chosen)
             selector.currentIndex = index if index >= 0 else min(place, len(bundles) - 1)
             selector.blockSignals(False)
@@ -75,7 +75,7 @@ class CompareSection:
 
     def take(self, target, bundle):
         """Keep a result of the comparison."""
-        name = f"{target.GetName()} ({bundle.specification.title}, {bundle.specification.version})"
+        name = f"{target.GetName()} ({called(bundle.specification)})"
         target.SetName(slicer.mrmlScene.GenerateUniqueName(name))
         self._results.append((target.GetID(), bundle))
 
@@ -126,7 +126,7 @@ class CompareSection:
         self._views.show(volume, *nodes)
         left, right = (bundle.specification for _node, bundle in self._results)
         self._note = _("Left: {left}. Right: {right}.").format(
-            left=f"{left.title} {left.version}", right=f"{right.title} {right.version}"
+            left=called(left), right=called(right)
         )
         if not found:
             self._note += " " + _("They have no segment of the same name.")

@@ -6,6 +6,12 @@ from TumorSegLib.errors import InputError, ModelError
 from TumorSegModule.volumes import modality_of_node
 
 
+def called(specification):
+    """Return a model's title and version, the version once."""
+    title, version = specification.title, specification.version
+    return title if title.endswith(version) else f"{title} {version}"
+
+
 class ModelChoice:
     """Chooses among the segmenting models of a catalogue.
 

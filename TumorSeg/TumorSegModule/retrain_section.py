@@ -8,6 +8,7 @@ from TumorSegLib.catalogue import user_folder
 from TumorSegLib.default_models import make_default
 from TumorSegLib.errors import TumorSegError
 from TumorSegModule.installation import ensure_installed
+from TumorSegModule.model_choice import called
 from TumorSegModule.model_picker import in_words
 from TumorSegModule.retrain_plot import RetrainPlot
 from TumorSegModule.retrain_process import Wish
@@ -65,7 +66,7 @@ class RetrainSection:
         for bundle in self._bundles():
             model = bundle.specification
             if model.network is not None:
-                selector.addItem(f"{model.title} ({model.version})", bundle.id)
+                selector.addItem(called(model), bundle.id)
         selector.currentIndex = max(0, selector.findData(chosen))
         selector.blockSignals(False)
         self.show()
