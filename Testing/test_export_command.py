@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import zipfile
 from pathlib import Path
 
@@ -112,6 +114,17 @@ def test_several_scenes(desk, monkeypatch):
     status, _, err = desk.export(scenes[0], desk.segmentation)
     assert status == 2
     assert "expected scenes (.mrb) only" in err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are known by /proc")
+def test_what_a_killed_process_has_unpacked_is_removed(desk, monkeypatch):
+    pytest.importorskip("slicer")
+    temporary = desk.folder / "temporary"
+    for owner in (2**30, os.getpid()):
+        (temporary / f"tumorseg-scene-{owner}-abc" / "Data").mkdir(parents=True)
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    assert desk.export(desk.write("case.mrb", 0))[0] == 0
+    assert names_in(temporary) == [f"tumorseg-scene-{os.getpid()}-abc"]
 
 
 def test_scenes_of_another_modality_need_the_models_name(desk, monkeypatch):

@@ -77,6 +77,9 @@ def record(bench, case):  # noqa: F811
 
 def test_a_result_is_exported_as_it_was_corrected(ready):
     assert not ready.run().failed
+    ready.ui.exportScopeSelector.currentIndex = 1
+    assert ready.ui.exportNote.text == "1 case (Tumour) for Dataset501_brain."
+    ready.ui.exportScopeSelector.currentIndex = 0
     target = ready.parameters.target
     target.SetAttribute("TumorSeg.Reviewed", "1")
     slicer, segment = ready.slicer, target.GetSegmentation().GetNthSegmentID(0)

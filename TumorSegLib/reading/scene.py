@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -29,6 +31,9 @@ from TumorSegLib.export.scene import (
 from TumorSegLib.quiet import quiet_stderr
 from TumorSegLib.reading.file_path import readable
 from TumorSegLib.volume import Volume
+
+PREFIX = "tumorseg-scene-"
+"""Begins the names of the folders into which scenes are unpacked."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,15 @@ def read_scene(path: Path) -> list[SceneCase]:
         if not segmentations:
             raise InputError(f"{path}: holds no segmentation together with its volume")
         hierarchy = scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
-        return [_case(node, scene, hierarchy) for node in segmentations]
+        drawn_on = {volume_of(node).GetID() for node in segmentations}
+        volumes = {}
+        for node in _nodes(scene, "vtkMRMLScalarVolumeNode"):
+            if node.GetID() in drawn_on:
+                volumes[node.GetID()] = _volume(node)
+            elif not node.IsA("vtkMRMLLabelMapVolumeNode"):
+                with suppress(InputError):  # whatever else a scene holds is no sequence
+                    volumes[node.GetID()] = _volume(node)
+        return [_case(node, volumes, hierarchy) for node in segmentations]
 
 
 def _check_archive(path: Path) -> None:
@@ -92,17 +105,13 @@ def _check_archive(path: Path) -> None:
         raise InputError(f"{path}: not a scene of 3D Slicer, or damaged; save it again")
 
 
-def _case(segmentation: Any, scene: Any, hierarchy: Any) -> SceneCase:
+def _case(segmentation: Any, volumes: Mapping[str, Volume], hierarchy: Any) -> SceneCase:
     node = volume_of(segmentation)
-    others = []
-    for other in _nodes(scene, "vtkMRMLScalarVolumeNode"):
-        if other is not node and not other.IsA("vtkMRMLLabelMapVolumeNode"):
-            with suppress(InputError):  # whatever else a scene holds is no sequence
-                others.append(_volume(other))
+    volume = volumes[node.GetID()]
     return SceneCase(
         segmentation.GetName(),
-        _volume(node),
-        tuple(others),
+        volume,
+        tuple(other for other in volumes.values() if other is not volume),
         masks_of(segmentation),
         patient_of(node, hierarchy),
         is_reviewed(segmentation),
@@ -123,7 +132,8 @@ def _scene(path: Path) -> Iterator[Any]:
     """Yield the scene in `path`; what is unpacked meanwhile is removed."""
     import slicer
 
-    with tempfile.TemporaryDirectory(prefix="tumorseg-") as folder:
+    _remove_orphans()
+    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as folder:
         scene = slicer.vtkMRMLScene()
         application = slicer.vtkSlicerApplicationLogic()
         application.SetTemporaryPath(folder)
@@ -144,3 +154,11 @@ def _scene(path: Path) -> Iterator[Any]:
             raise InputError(f"{path}: cannot be read as a scene of 3D Slicer; save it again")
         yield scene
         scene.Clear()
+
+
+def _remove_orphans() -> None:
+    """Remove what a killed process has unpacked, on Linux, where it can be known to be gone."""
+    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        owner = path.name.removeprefix(PREFIX).partition("-")[0]
+        if Path("/proc/self").exists() and not Path("/proc", owner).exists():
+            shutil.rmtree(path, ignore_errors=True)
