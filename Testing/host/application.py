@@ -121,6 +121,8 @@ def _add_to_hierarchy(scene, event, node):
 @vtk.calldata_type(vtk.VTK_OBJECT)
 def _remove_from_hierarchy(scene, event, node):
     """Do what Qt plugins do in the application."""
+    if node.IsA("vtkMRMLSubjectHierarchyNode"):
+        return  # of an added scene, which is being merged into the one that is there
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     item = hierarchy.GetItemByDataNode(node) if hierarchy is not None else 0
     if item:
