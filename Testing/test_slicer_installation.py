@@ -69,6 +69,16 @@ def test_one_question_says_what_how_large_and_where(installation):
     assert installation.pip[0][1]["requester"] == "TumorSeg"
 
 
+def test_what_only_retraining_needs_is_asked_for_by_retraining(installation):
+    installation.missing = {"lightning", "monai"}
+    assert installation.ensure_installed()
+    assert not installation.asked
+    installation.ensure_installed(training=True)
+    (question,) = installation.asked
+    assert question.startswith("To retrain, TumorSeg needs lightning, monai")
+    assert len(installation.pip) == 2
+
+
 def test_torch_never_comes_through_pip(installation):
     installation.missing = {"torch"}
     assert installation.ensure_installed()
@@ -90,8 +100,8 @@ def test_without_the_extension_a_line_says_what_to_do(installation, monkeypatch)
 
 
 def test_requirements_are_ranges_and_without_torch(host):  # noqa: F811
-    from TumorSegModule.installation import REQUIREMENTS
+    from TumorSegModule.installation import REQUIREMENTS, TRAINING_REQUIREMENTS
 
-    lines = REQUIREMENTS.read_text().split()
+    lines = [*REQUIREMENTS.read_text().split(), *TRAINING_REQUIREMENTS.read_text().split()]
     assert all(">=" in line and "==" not in line for line in lines)
     assert not [line for line in lines if line.startswith("torch")]
