@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ from TumorSegLib.specification import ModelSpecification
 from TumorSegLib.volume import Volume
 from TumorSegLib.writing.whole_image import write_whole_image
 
-Progress = Callable[[int, int], None]
-"""Is told how many of a case's files are written, of how many."""
+WHOLE = 0
+"""Instead of a label's value: the label map of all labels."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,6 @@ def append_case(
     *,
     replace: bool = False,
     one_file_a_segment: bool = False,
-    progress: Progress = lambda done, total: None,
 ) -> Appended:
     """Append a case to the data set in `folder`, whole or not at all; others wait meanwhile.
 
@@ -93,7 +92,6 @@ def append_case(
         replace: an earlier export of the same volume.
         one_file_a_segment: write a mask a label instead of a label map, as overlapping segments
             need; nnU-Net does not read those.
-        progress: is told of files.
 
     Raises:
         CaseExistsError: the volume is in the data set and shall not be replaced.
@@ -113,21 +111,13 @@ def append_case(
         for value, masks in segments.items()
         if not masks
     ]
-    labels: dict[str, NDArray[np.uint8]]
     if one_file_a_segment:
-        labels = {
-            f"{value}_{_file_name(names[value])}": mask_of(segments[value], first.grid)
-            for value in sorted(names)
-        }
-        counts = {
-            value: int(np.count_nonzero(mask))
-            for value, mask in zip(sorted(names), labels.values(), strict=True)
-        }
+        labels = {value: mask_of(segments[value], first.grid) for value in names}
+        counts = {value: int(np.count_nonzero(mask)) for value, mask in labels.items()}
     else:
         labelmap = labelmap_of(segments, specification, first.grid)
-        labels = {"": labelmap}
-        found = np.bincount(labelmap.ravel(), minlength=256)
-        counts = {value: int(found[value]) for value in names}
+        labels = {WHOLE: labelmap}
+        counts = {value: int(np.count_nonzero(labelmap == value)) for value in names}
     name = key.case(first)
     with quiet_stderr(), dataset.locked():
         exists = dataset.holds(name)
@@ -139,7 +129,7 @@ def append_case(
             labels_of=f"{specification.id} {specification.version}",
             software=f"TumorSeg {__version__}",
             reviewed=case.reviewed,
-            labels={names[value]: LabelCount(value, counts[value]) for value in sorted(names)},
+            labels={names[value]: LabelCount(value, count) for value, count in counts.items()},
             drawn_by=tuple(sorted({mask.model for mask in case.masks if mask.model})),
             corrected=None if case.correction is None else bool(case.correction.slices),
             correction=case.correction,
@@ -147,7 +137,7 @@ def append_case(
             one_file_a_segment=one_file_a_segment,
         )
         with dataset.staged(name, apart=one_file_a_segment) as new:
-            _write(new, name, record, list(channels.values()), labels, progress)
+            _write(new, record, list(channels.values()), labels)
         return Appended(name, len(dataset.cases()), exists, tuple(warnings))
 
 
@@ -185,35 +175,33 @@ def _patient(case: ExportCase, name: str, dataset: Dataset) -> dict[str, Any]:
 
 
 def _write(
-    new: Path,
-    name: str,
-    record: CaseRecord,
-    channels: list[Volume],
-    labels: Mapping[str, NDArray[np.uint8]],
-    progress: Progress,
+    new: Path, record: CaseRecord, channels: list[Volume], labels: Mapping[int, NDArray[np.uint8]]
 ) -> None:
-    """Write a case's files below `new`, at their paths within the data set."""
-    grid = channels[0].grid
-    files: list[tuple[Path, NDArray[Any]]] = []
-    apart = new / SEGMENTS / name
+    """Write a case's files below `new`, at their paths within the data set.
+
+    Args:
+        new: folder.
+        record: of the case.
+        channels: in order.
+        labels: the label map under `WHOLE`, or a mask for each label value.
+    """
+    case, grid = record.case, channels[0].grid
+    apart = Path(SEGMENTS, case)
+    files: dict[Path, NDArray[Any]] = {}
     for number, volume in enumerate(channels):
-        file_name = f"{name}_{number:04d}{FILE_ENDING}"
-        place = apart / f"image_{number:04d}{FILE_ENDING}"
-        files.append(
-            (place if record.one_file_a_segment else new / IMAGES / file_name, volume.voxels)
-        )
-    for label, voxels in labels.items():
-        place = apart / f"{label}{FILE_ENDING}"
-        files.append(
-            (place if record.one_file_a_segment else new / LABELS / f"{name}{FILE_ENDING}", voxels)
-        )
-    for done, (path, voxels) in enumerate(files):
-        progress(done, len(files))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write_image(path, voxels, grid)
+        place, aside = Path(IMAGES, f"{case}_{number:04d}"), apart / f"image_{number:04d}"
+        files[place if WHOLE in labels else aside] = volume.voxels
+    if WHOLE in labels:
+        files[Path(LABELS, case)] = labels[WHOLE]
+    for name, label in record.labels.items():
+        if label.value in labels:
+            files[apart / f"{label.value}_{_file_name(name)}"] = labels[label.value]
+    for path, voxels in files.items():
+        whole_path = new / path.with_name(f"{path.name}{FILE_ENDING}")
+        whole_path.parent.mkdir(parents=True, exist_ok=True)
+        _write_image(whole_path, voxels, grid)
     (new / CASES).mkdir()
-    (new / CASES / f"{name}.json").write_text(record_text(record), encoding="utf-8")
-    progress(len(files), len(files))
+    (new / CASES / f"{case}.json").write_text(record_text(record), encoding="utf-8")
 
 
 def _write_image(path: Path, voxels: NDArray[Any], grid: Grid) -> None:

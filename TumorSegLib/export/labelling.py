@@ -81,15 +81,14 @@ def labelmap_of(
     for value in TopologicalSorter(wholes).static_order():  # structures before their parts
         for mask in segments[value]:
             box, inside = mask.placed(grid)
-            there = np.bincount(labelmap[box][inside], minlength=256)
-            there[[0, value, *wholes[value]]] = 0
-            if there.any():
-                other = int(there.argmax())
-                raise OverlapError(
-                    f"segments {labels[other].name} and {labels[value].name} overlap in"
-                    f" {there[other]} voxels, which a label map cannot hold; take the overlap out"
-                    " of one of them, or write one file a segment"
-                )
+            there = labelmap[box][inside]
+            for other in labels.keys() - {value} - wholes[value]:
+                if shared := np.count_nonzero(there == other):
+                    raise OverlapError(
+                        f"segments {labels[other].name} and {labels[value].name} overlap in"
+                        f" {shared} voxels, which a label map cannot hold; take the overlap out of"
+                        " one of them, or write one file a segment"
+                    )
             labelmap[box][inside] = value
     return labelmap
 
