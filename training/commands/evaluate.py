@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.commands.extra import require_train_extra
+from training.commands.options import add_label_option
 from TumorSegLib.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,15 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="measure on these only: one a line, or a JSON list, or a JSON file of folds",
     )
     parser.add_argument("--fold", metavar="NAME", help="fold to take from --patients")
-    parser.add_argument(
-        "--label",
-        dest="labels",
-        metavar="STRUCTURE=VALUE",
-        action="append",
-        type=mapped,
-        default=[],
-        help="what a structure of the data set is for the model",
-    )
+    add_label_option(parser)
     parser.add_argument(
         "--spacing", metavar="MM", nargs=3, type=float, help="x y z, for pictures, which have none"
     )
@@ -146,14 +139,6 @@ def read_patients(path: Path, fold: str | None) -> set[str]:
     if not isinstance(content, list):
         raise InputError(f"{path}: expected a list of patients")
     return {str(patient) for patient in content}
-
-
-def mapped(text: str) -> tuple[str, int]:
-    """Return a structure and its value from STRUCTURE=VALUE."""
-    structure, separator, value = text.rpartition("=")
-    if not separator or not value.isdecimal():
-        raise ArgumentTypeError(f"{text!r} is not STRUCTURE=VALUE")
-    return structure, int(value)
 
 
 def say(line: str) -> None:

@@ -8,8 +8,9 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from types import FrameType
 
-from training.commands.evaluate import mapped, say
+from training.commands.evaluate import say
 from training.commands.extra import require_train_extra
+from training.commands.options import add_accelerator_option, add_label_option
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -43,15 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--old-layout", default="nnunet", help="of that data set: nnunet, kaggle_3m"
     )
-    parser.add_argument(
-        "--label",
-        dest="labels",
-        metavar="STRUCTURE=VALUE",
-        action="append",
-        type=mapped,
-        default=[],
-        help="what a structure of the data sets is for the model, where names differ",
-    )
+    add_label_option(parser)
     parser.add_argument(
         "--learning-rate", metavar="RATE", type=float, help="the largest (default: 2e-4)"
     )
@@ -70,12 +63,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=Path,
         help="of the run's files (default: runs/ID OF THE NEW MODEL)",
     )
-    parser.add_argument(
-        "--accelerator",
-        choices=["auto", "cpu", "cuda", "mps"],
-        default="auto",
-        help="kind of device",
-    )
+    add_accelerator_option(parser)
 
 
 def run(arguments: Namespace) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from training.commands.extra import require_train_extra
+from training.commands.options import add_accelerator_option
 
 if TYPE_CHECKING:
     from training.config import TrainingConfig
@@ -36,12 +37,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--devices", metavar="N", type=int, default=1, help="processes or GPUs a machine"
     )
     parser.add_argument("--nodes", metavar="N", type=int, default=1, help="machines")
-    parser.add_argument(
-        "--accelerator",
-        choices=["auto", "cpu", "cuda", "mps"],
-        default="auto",
-        help="kind of device",
-    )
+    add_accelerator_option(parser)
     parser.add_argument(
         "--resume", action="store_true", help="go on from the last checkpoint, if there is one"
     )
