@@ -247,7 +247,7 @@ class ReviewSection:
             node = None
         box.enabled = node is not None or result is not None
         box.toolTip = (
-            _("Colour what the model doubted, from red to yellow, in all slice views")
+            _("Colour what the model doubted, from dark red to white, in all slice views")
             if box.enabled
             else _("Segment again: what the model doubted is kept for the last run only")
         )

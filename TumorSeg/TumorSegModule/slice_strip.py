@@ -11,6 +11,9 @@ AREA_SHARE = 0.58
 MARGIN, MARKS = 4, 6
 """Pixels at top and bottom, and of the row of marks."""
 
+LETTERS = 9
+"""Pixels that the two captions are high."""
+
 AREA = "#7f97b2"
 SURE, UNSURE = "#e3c08a", "#e07b1f"
 SEEN, CHANGED, HERE = "#3f9b5c", "#3b6fd1", "#d1373a"
@@ -106,6 +109,12 @@ class SliceStrip(qt.QWidget):
                 painter.fillRect(left, base + 2, width - gap, MARKS - 3, colours[SEEN])
             if index in strip.changed:
                 painter.fillRect(left, area_base, width - gap, 2, colours[CHANGED])
+        font = qt.QFont()
+        font.setPixelSize(LETTERS)
+        painter.setFont(font)
+        painter.setPen(self.palette.color(qt.QPalette.Mid))
+        painter.drawText(MARGIN, MARGIN + LETTERS, _("area"))
+        painter.drawText(MARGIN, area_base + MARGIN + LETTERS, _("may need correction"))
         if self._current is not None and self._current < len(strip.areas):
             left, width = self._columns_of(self._current)
             painter.fillRect(left + width // 2, 0, 2, self.height, colours[HERE])

@@ -8,8 +8,8 @@ from TumorSegModule.geometry import image_array
 UNCERTAINTY_OF = "TumorSeg.UncertaintyOf"
 """Attribute (an id) and node reference from a map to its segmentation."""
 
-COLOURS = "vtkMRMLColorTableNodefMRI"
-"""From red to yellow."""
+COLOURS = "vtkMRMLColorTableNodeIron"
+"""From dark red through yellow to white."""
 
 SHOWN_FROM = 40
 """Of 254: voxels with less doubt, a probability below 8 or above 92 %, stay clear."""
