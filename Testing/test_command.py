@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from tiny_models import brain_specification, write_tiny_bundle
+from tiny_models import brain_specification, write_blind_detector, write_tiny_bundle
 
 from TumorSegLib import cli
 from TumorSegLib.grid import Grid
 from TumorSegLib.in_plane import FieldOfView
 from TumorSegLib.itk import grid_of_image, image_of
-from TumorSegLib.specification import Network
 
 ROOT = Path(__file__).resolve().parents[1]
 OBLIQUE = ((0.96, -0.28, 0.0), (0.28, 0.96, 0.0), (0.0, 0.0, 1.0))
@@ -203,14 +202,10 @@ def test_a_gate_that_is_missing_or_no_detector_is_refused(place, capsys):
 
 
 def test_only_slices_that_a_detector_finds(place, capsys):
-    network = Network("ResNet-50", {"in_channels": 3, "out_channels": 1, "width": 4})
-    label = replace(brain_specification().labels[0], threshold=0.9999)
-    write_tiny_bundle(
-        place / "models",
-        brain_specification(id="blind", task="detection", network=network, labels=(label,)),
-    )
+    write_blind_detector(place / "models")
     words = ["segment", "flair.nii.gz", "-o", "out.nii.gz", "--json", "--gate", "blind"]
     assert cli.main(words) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["segments"][0]["voxels"] == 0
     assert "6 of 6 slices were not segmented, as blind found nothing there" in report["warnings"]
+    refused(capsys, [*words, "--gate-threshold", "0"], "threshold 0: expected a number between")

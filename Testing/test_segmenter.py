@@ -330,7 +330,7 @@ def test_detector(tmp_path, head):
 
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory, head):
-    """A detector on a coarser grid, by whose threshold half of the slices hold something."""
+    """A detector on a coarser grid, a threshold that half of the slices reach, and which do."""
     folder = tmp_path_factory.mktemp("detector")
     specification = brain_specification(
         id="tiny-detector",
@@ -342,19 +342,17 @@ def detector(tmp_path_factory, head):
     result = Segmenter(loose, device="cpu", precision="fp32").detect(flair(head))
     ordered = sorted(result.probabilities)
     threshold = (ordered[5] + ordered[6]) / 2
-    labels = (replace(specification.labels[0], threshold=threshold),)
-    bundle = write_tiny_bundle(folder, replace(specification, labels=labels))
-    return bundle, [probability >= threshold for probability in result.probabilities]
+    return loose, threshold, [probability >= threshold for probability in result.probabilities]
 
 
 @pytest.mark.parametrize("slices", [None, range(2, 9)])
 def test_only_slices_that_the_detector_finds_are_segmented(
     segmenter, brain, detector, head, slices
 ):
-    bundle, found = detector
+    bundle, threshold, found = detector
     assert 0 < sum(found) < len(found)
     everywhere = segmenter.segment(flair(head), slices=slices)
-    gated = Segmenter(brain, device="cpu", precision="fp32", gate=bundle)
+    gated = Segmenter(brain, device="cpu", precision="fp32", gate=bundle, gate_threshold=threshold)
     result = gated.segment(flair(head), slices=slices)
     kept = np.array(found)
     np.testing.assert_array_equal(result.probabilities[0][kept], everywhere.probabilities[0][kept])
@@ -368,7 +366,7 @@ def test_only_slices_that_the_detector_finds_are_segmented(
 
 
 def test_a_gate_must_be_a_detector_for_the_same_images(brain, detector, tmp_path):
-    bundle, _ = detector
+    bundle, *_ = detector
     with pytest.raises(ModelError, match="tiny-brain: segments, a detector is needed"):
         Segmenter(brain, device="cpu", gate=brain)
     liver = write_tiny_bundle(tmp_path, ct_specification())

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from bright_models import write_ct_model, write_model
 from host_fixtures import bench, host  # noqa: F401
 from scenes import HEAD_MATRIX, add_body, add_head, dice, edit_by_hand, head, segment_mask
-from tiny_models import brain_specification, write_tiny_bundle
-
-from TumorSegLib.specification import Network
+from tiny_models import write_blind_detector
 
 BY_HAND = (slice(0, 2), slice(40, 44), slice(40, 44))
 
@@ -425,10 +421,7 @@ def test_the_ensemble_is_offered_and_used(bench):  # noqa: F811
 
 def test_only_slices_that_the_detector_finds(bench):  # noqa: F811
     write_model(bench.models, "tiny-brain")
-    network = Network("ResNet-50", {"in_channels": 3, "out_channels": 1, "width": 4})
-    label = replace(brain_specification().labels[0], threshold=0.9999)
-    blind = brain_specification(id="blind", task="detection", network=network, labels=(label,))
-    write_tiny_bundle(bench.models, blind)
+    write_blind_detector(bench.models)
     panel = bench.open()
     bench.volume, _ = add_head(bench.slicer)
     bench.parameters.volume = bench.volume

@@ -7,16 +7,14 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bright_models import write_model
-from tiny_models import brain_specification, write_tiny_bundle
+from tiny_models import write_blind_detector
 
 from TumorSegLib.shared_block import PREFIX, SharedBlock
-from TumorSegLib.specification import Network
 from TumorSegLib.worker_protocol import (
     Cancel,
     Done,
@@ -217,10 +215,7 @@ def test_a_detector_chooses_slices_and_a_missing_one_gives_one_line(peer, tmp_pa
     failed = peer.until(Failed, Done)[-1]
     assert "nobody" in failed.message
     assert not labelmap.any()
-    network = Network("ResNet-50", {"in_channels": 3, "out_channels": 1, "width": 4})
-    label = replace(brain_specification().labels[0], threshold=0.9999)
-    blind = brain_specification(id="blind", task="detection", network=network, labels=(label,))
-    detector = write_tiny_bundle(tmp_path, blind)
+    detector = write_blind_detector(tmp_path)
     labelmap, _ = segment(peer, model, voxels, job=2, gate=str(detector.folder))
     done = peer.until(Done, Failed)[-1]
     assert f"{SHAPE[0]} of {SHAPE[0]} slices were not segmented" in done.warnings[-1]

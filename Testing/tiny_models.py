@@ -80,3 +80,12 @@ def write_tiny_bundle(folder: Path, specification: ModelSpecification, *, seed: 
     return write_bundle(
         folder / specification.id, specification, network, dtype="float32", card="# Tiny\n"
     )
+
+
+def write_blind_detector(folder: Path) -> Bundle:
+    """Write a detector for brain MRI that never finds anything."""
+    network = Network("ResNet-50", {"in_channels": 3, "out_channels": 1, "width": 4})
+    built = build_network(network.name, network.arguments)
+    torch.nn.init.constant_(built.head[-1].bias, -50.0)
+    specification = brain_specification(id="blind", task="detection", network=network)
+    return write_bundle(folder / "blind", specification, built, dtype="float32", card="# Blind\n")

@@ -17,6 +17,9 @@ from TumorSegLib.scope import scope_warnings
 from TumorSegLib.specification import ModelSpecification
 from TumorSegLib.volume import Volume
 
+GATE_THRESHOLD = 0.2
+"""Lower than a detector's own: a slice that is left out is lost, one too many costs a moment."""
+
 ProgressCallback = Callable[[int, int], None]
 """Called with the slices done and of how many."""
 
@@ -32,6 +35,7 @@ class Run:
         model: id of the model.
         aligned: the volume and its further sequences on one grid.
         gate: the same volumes on their way through a detector, which chooses slices.
+        gate_threshold: the detector's probability from which on a slice is segmented.
         prepared: its axial slices as the network sees them.
         seconds: time spent, by stage.
         warnings: lines for the user.
@@ -66,8 +70,8 @@ class Run:
         self.seconds: dict[str, float] = {}
         self._engine = engine
         self.gate: Run | None = None
+        self.gate_threshold = GATE_THRESHOLD
         self._skipped = 0
-        self._thresholds = torch.tensor([label.threshold for label in specification.labels])
         self._outputs = len(specification.labels)
         ordered = {first: self.volume, **volumes}
         with self.timed("preparation"):
@@ -99,7 +103,7 @@ class Run:
             wanted = torch.ones(stop - start, dtype=torch.bool)
             if self.gate is not None:
                 with self.timed("detector"):
-                    wanted = self.gate.detected(start, stop)
+                    wanted = self.gate.detected(start, stop) >= self.gate_threshold
                 self._skipped += int(wanted.logical_not().sum())
             with self.timed("preparation"):
                 slab = self.prepared.slab(start, stop)
@@ -110,10 +114,10 @@ class Run:
                 progress(stop - self.slices.start, len(self.slices))
 
     def detected(self, start: int, stop: int) -> Tensor:
-        """Tell of consecutive slices whether a detector finds any of its labels there, (n,)."""
+        """Return a detector's highest probability on each of consecutive slices, (n,)."""
         slab = self.prepared.slab(start, stop)
         found = self._probabilities(slab, torch.ones(stop - start, dtype=torch.bool))
-        return (found >= self._thresholds).any(dim=1)
+        return found.amax(dim=1)
 
     def left_out(self) -> list[str]:
         """Return a line on the slices that the detector left out, if there is a detector."""

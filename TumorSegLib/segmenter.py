@@ -16,12 +16,12 @@ from TumorSegLib.catalogue import Catalogue, default_catalogue
 from TumorSegLib.decision import decide
 from TumorSegLib.device import choose_device, choose_precision
 from TumorSegLib.engine import Engine
-from TumorSegLib.errors import ModelError
+from TumorSegLib.errors import InputError, ModelError
 from TumorSegLib.in_plane import resize
 from TumorSegLib.postprocessing import postprocess
 from TumorSegLib.result import DetectionResult, SegmentationResult, SliceFigure
 from TumorSegLib.review import expected_correction
-from TumorSegLib.run import CancelCallback, ProgressCallback, Run
+from TumorSegLib.run import GATE_THRESHOLD, CancelCallback, ProgressCallback, Run
 from TumorSegLib.specification import ModelSpecification
 from TumorSegLib.uncertainty import expected_wrong, slice_uncertainty
 from TumorSegLib.volume import Volume
@@ -49,6 +49,7 @@ class Segmenter:
         flips: bool | None = None,
         body_box: bool | None = None,
         gate: Bundle | None = None,
+        gate_threshold: float = GATE_THRESHOLD,
     ) -> None:
         """Load the weights of `bundle`, or of its members.
 
@@ -60,14 +61,17 @@ class Segmenter:
             flips: average with mirrored slices; as the model says if not given.
             body_box: run on the body's bounding box only; as the model says if not given.
             gate: a detector; slices on which it finds nothing are left empty, not segmented.
+            gate_threshold: its probability from which on a slice is segmented.
 
         Raises:
             ModelError: the model or the detector cannot be used.
-            InputError: the device or the precision cannot be used.
+            InputError: the device, the precision or the threshold cannot be used.
         """
         started = time.perf_counter()
         if gate is not None:
             check_gate(gate.specification, bundle.specification)
+        if not 0 < gate_threshold < 1:
+            raise InputError(f"threshold {gate_threshold:g}: expected a number between 0 and 1")
         chosen, self.device_note = choose_device(device)
         dtype = choose_precision(precision, chosen)
         self.specification = bundle.specification
@@ -84,7 +88,7 @@ class Segmenter:
             flips=bundle.specification.flips if flips is None else flips,
             whole_slice=bundle.specification.task == "detection",
         )
-        self._gate = None
+        self._gate, self._gate_threshold = None, gate_threshold
         if gate is not None:
             self._gate = Segmenter(
                 gate, catalogue=catalogue, device=device, precision=precision, flips=flips
@@ -213,6 +217,7 @@ class Segmenter:
             known = {channel.name for channel in self._gate.specification.input.channels}
             seen = {name: volume for name, volume in run.aligned.items() if name in known}
             run.gate = self._gate._run(seen, slices)
+            run.gate_threshold = self._gate_threshold
         return run
 
 

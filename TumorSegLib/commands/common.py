@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -84,10 +84,9 @@ def with_model(
     bundle: Bundle,
     catalogue: Catalogue,
     action: Callable[[Segmenter, ProgressCallback], Result],
-    *,
-    gate: Bundle | None = None,
+    **options: Any,
 ) -> Result:
-    """Load the model and return what `action` makes with it, under a progress bar."""
+    """Load the model, with further `options` of `Segmenter`; return what `action` makes with it."""
     from TumorSegLib.allocator import keep_large_blocks
     from TumorSegLib.segmenter import Segmenter
 
@@ -97,7 +96,7 @@ def with_model(
         catalogue=catalogue,
         device=arguments.device,
         precision=arguments.precision,
-        gate=gate,
+        **options,
     )
     shown = not (arguments.quiet or arguments.json)
     with progress_bar(bundle.specification.title, shown=shown) as progress:

@@ -41,6 +41,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="ID",
         help="a detector: slices on which it finds nothing are left empty, which saves their time",
     )
+    parser.add_argument(
+        "--gate-threshold",
+        metavar="P",
+        type=float,
+        default=0.2,
+        help="the detector's probability from which on a slice is segmented (default: 0.2)",
+    )
     parser.add_argument("--report", metavar="DIR", type=Path, help="write pictures to this folder")
 
 
@@ -61,7 +68,8 @@ def run(arguments: Namespace) -> int:
     def action(segmenter: Segmenter, progress: ProgressCallback) -> SegmentationResult:
         return segmenter.segment(volumes, progress=progress)
 
-    result = with_model(arguments, bundle, catalogue, action, gate=gate)
+    choice = {"gate": gate, "gate_threshold": arguments.gate_threshold}
+    result = with_model(arguments, bundle, catalogue, action, **choice)
     write_segmentation(result, output)
     pictures = write_report(result, arguments.report) if arguments.report else []
     measurements = measure(result)
