@@ -158,13 +158,14 @@ def test_monai_reads_images_and_labels_alike(exported):
     from monai.transforms import LoadImage
 
     _, folder, _ = exported
-    load = LoadImage(image_only=True)
+    load = LoadImage(image_only=False)
     for entry in json.loads((folder / "dataset.json").read_text())["dataset"].values():
-        image, label = (load(folder / path) for path in (entry["images"][0], entry["label"]))
+        image, place = load(folder / entry["images"][0])
+        label, place_of_label = load(folder / entry["label"])
         assert image.shape == label.shape
-        np.testing.assert_allclose(image.affine, label.affine)
+        np.testing.assert_allclose(place["affine"], place_of_label["affine"])
         to_ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ GRID.affine
-        np.testing.assert_allclose(image.affine, to_ras, atol=1e-3)
+        np.testing.assert_allclose(place["affine"], to_ras, atol=1e-3)
         assert set(np.unique(label.numpy())) == {0, 1, 2}
 
 
