@@ -103,6 +103,29 @@ def test_pictures_of_a_case(phantom, folder):
     take(phantom, folder / "panel-queue.png")
 
 
+def test_pictures_of_a_review(phantom, folder):
+    import pictures
+
+    slicer = phantom.slicer
+    phantom.parameters.volume = phantom.flair
+    phantom.turn(20)
+    assert not phantom.run().failed
+    pictures.picture_of_slice(phantom.flair, folder / "slice-uncertainty.png", offset=0)
+    phantom.panel.update()  # a view was added
+    review, ui = phantom.panel.review, phantom.panel.ui
+    for _ in range(2):
+        ui.nextUnsureButton.click()
+        phantom.until(lambda: review.current in review.seen, 5)
+    edit_by_hand(slicer, phantom.parameters.target, phantom.flair, np.s_[11:14, 100:120, 100:112])
+    ui.uncertaintyBox.checked = True
+    phantom.until(lambda: not review.busy)
+    offset = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed").GetSliceOffset()
+    pictures.picture_of_slice(phantom.flair, folder / "slice-uncertainty.png", offset=offset)
+    assert is_drawn(folder / "slice-uncertainty.png")
+    ui.resultSection.collapsed = True
+    take(phantom, folder / "panel-review.png")
+
+
 def test_picture_of_a_growing_result(phantom, folder):
     """The views show the slices that are done while the others are computed."""
     import pictures

@@ -216,7 +216,7 @@ def test_each_segment_has_its_own_figures(bench):  # noqa: F811
     found = correction(bench)
     assert (found["slices"], found["millilitres"]) == (1, pytest.approx(0.08))
     lines = bench.panel.ui.correctionNote.text.splitlines()
-    assert any(line.startswith("Liver tumour: 1 slices") for line in lines), lines
+    assert any(line.startswith("Liver tumour: 1 slice,") for line in lines), lines
     target.GetSegmentation().RemoveSegment(target.GetSegmentation().GetNthSegmentID(1))
     assert correction(bench)["slices"] == 2
     bench.panel.review._restore_menu.actions()[-1].trigger()

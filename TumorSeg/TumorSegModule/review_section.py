@@ -118,6 +118,11 @@ class ReviewSection:
         return self._current
 
     @property
+    def seen(self):
+        """The axial slices that were looked at."""
+        return self._figures.seen if self._figures is not None else frozenset()
+
+    @property
     def busy(self):
         """Whether segments are being compared, or the map is being made."""
         return bool(self._comparison or self._mapping or self._edit_timer.active)
@@ -356,6 +361,7 @@ def _timer(milliseconds, call):
 
 
 def _in_words(change):
-    return _("{slices} slices, {ml:.1f} ml, Dice {dice:.3f} with the model's mask").format(
-        slices=change.slices, ml=change.millilitres, dice=change.dice
+    slices = _("1 slice") if change.slices == 1 else _("{n} slices").format(n=change.slices)
+    return _("{slices}, {ml:.1f} ml, Dice {dice:.3f} with the model's mask").format(
+        slices=slices, ml=change.millilitres, dice=change.dice
     )

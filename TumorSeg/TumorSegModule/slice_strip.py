@@ -112,7 +112,9 @@ class SliceStrip(qt.QWidget):
         font = qt.QFont()
         font.setPixelSize(LETTERS)
         painter.setFont(font)
-        painter.setPen(self.palette.color(qt.QPalette.Mid))
+        ink = self.palette.color(qt.QPalette.Text)
+        ink.setAlphaF(0.6)
+        painter.setPen(ink)
         painter.drawText(MARGIN, MARGIN + LETTERS, _("area"))
         painter.drawText(MARGIN, area_base + MARGIN + LETTERS, _("may need correction"))
         if self._current is not None and self._current < len(strip.areas):
