@@ -397,3 +397,26 @@ def test_jpeg_ls_series_are_read(shared, patient, count, pixel):
     assert volume.grid.spacing == pytest.approx((pixel, pixel, 1.6), abs=1e-4)
     assert (volume.voxels.min(), volume.voxels.max()) == (-1024, 1023)
     assert volume.voxels.dtype == np.int16
+
+
+@pytest.mark.parametrize(
+    ("attributes", "sequence"),
+    [
+        ({"SeriesDescription": "t2_tirm_dark-fluid", "EchoTime": 100}, "flair"),
+        ({"EchoTime": "125", "RepetitionTime": "11000", "InversionTime": "2800"}, "flair"),
+        ({"EchoTime": "95", "RepetitionTime": "4500"}, "t2"),
+        ({"EchoTime": "14", "RepetitionTime": "550"}, "t1"),
+        ({"EchoTime": "3.2", "RepetitionTime": "2300", "InversionTime": "900"}, "t1"),
+        ({"EchoTime": "14", "RepetitionTime": "3000"}, None),
+        ({}, None),
+    ],
+)
+def test_mri_sequences_are_told_by_description_or_timing(tmp_path, slices, attributes, sequence):
+    header = {"Modality": "MR", "SeriesDescription": "Kopf", **attributes}
+    write_slices(tmp_path / "mr", slices, even(len(slices)), **header)
+    assert read_volume(tmp_path / "mr").sequence == sequence
+
+
+def test_ct_has_no_sequence(tmp_path, slices):
+    write_slices(tmp_path / "ct", slices, even(len(slices)), SeriesDescription="T2")
+    assert read_volume(tmp_path / "ct").sequence is None

@@ -78,10 +78,12 @@ def test_a_head_given_to_a_model_for_the_abdomen():
     assert warnings(volume, replace(LIVER, anatomy="head")) == []
 
 
-def test_sequences_in_the_wrong_place_are_told_by_name(head):
+def test_sequences_in_the_wrong_place_are_told_by_header_or_name(head):
     misnamed = replace(head["flair"], name="AX T2 FSE")
     assert warnings(misnamed, BRAIN)[0].startswith("AX T2 FSE: its name says T2, expected FLAIR;")
     assert warnings(replace(head["t1"], name="AX T2 FLAIR"), BRAIN) == []
+    told = replace(head["flair"], name="flair", sequence="t2")
+    assert warnings(told, BRAIN)[0].startswith("flair: its header says T2, expected FLAIR;")
     swapped = {"flair": head["flair"], "t1": replace(head["t1"], name="flair")}
     assert scope_warnings(swapped, BRAIN)[0].startswith("flair: its name says FLAIR, expected T1;")
 

@@ -116,17 +116,20 @@ def _wrong_anatomy(volume: Volume, anatomy: str) -> str | None:
 
 
 def _wrong_sequences(volumes: Mapping[str, Volume], specification: ModelSpecification) -> list[str]:
-    """Notice sequences in the wrong place, by name, or the first one by how brain looks on it."""
+    """Notice sequences in the wrong place, by header or name, else the first by its looks."""
     lines = []
     titles = {channel.name: channel.title for channel in specification.input.channels}
     for index, (wanted, volume) in enumerate(volumes.items()):
         if wanted not in TITLES:
             continue
-        named = sequence_of(volume.name)
+        named = volume.sequence or sequence_of(volume.name)
         if named == wanted or {named, wanted} == {"t1", "t1c"}:
             continue
         if named is not None:
-            lines.append(f"{volume.name}: its name says {TITLES[named]}, expected {titles[wanted]}")
+            said_by = "header" if volume.sequence else "name"
+            lines.append(
+                f"{volume.name}: its {said_by} says {TITLES[named]}, expected {titles[wanted]}"
+            )
         elif index == 0 and wanted == "flair" and (seen := sequence_seen(volume)) is not None:
             lines.append(
                 f"{volume.name}: looks like {TITLES[seen]}, {specification.id} expects"

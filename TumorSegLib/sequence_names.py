@@ -1,4 +1,4 @@
-"""Which MRI sequence a volume is, as far as its name tells."""
+"""Which MRI sequence a volume is, as far as its name or its timing tells."""
 
 from __future__ import annotations
 
@@ -25,6 +25,24 @@ def sequence_of(name: str) -> str | None:
         if re.search(rf"(?<![a-z0-9])({words})(?![a-z0-9]*[a-z]{{4}})", name.lower()):
             return sequence
     return None
+
+
+def sequence_by_timing(
+    echo: float | None, repetition: float | None, inversion: float | None
+) -> str | None:
+    """Return the sequence ("flair", "t1", "t2") that times in ms tell, None where they do not.
+
+    Long echoes weight by T2; fluid is nulled by inverting some 2 s before. Short repetition or
+    inversion weights by T1, if the echo is short. Whether contrast medium was given is not told.
+    """
+    if echo is None:
+        return None
+    if echo >= 60:
+        return "flair" if inversion is not None and inversion >= 1500 else "t2"
+    short = (repetition is not None and repetition <= 1000) or (
+        inversion is not None and 300 <= inversion < 1500
+    )
+    return "t1" if echo <= 20 and short else None
 
 
 def suggested_sequences(

@@ -26,6 +26,7 @@ class Volume:
         modality: DICOM's word ("CT", "MR"), where known.
         name: what to call the volume in messages and results.
         warnings: what a reader had to assume or change, one line each.
+        sequence: of MRI ("flair", "t1", "t1c", "t2"), where the header tells.
 
     Raises:
         InputError: the array is not a usable scalar volume.
@@ -36,6 +37,7 @@ class Volume:
     modality: str | None = None
     name: str = "volume"
     warnings: tuple[str, ...] = ()
+    sequence: str | None = None
 
     def __post_init__(self) -> None:
         check_voxels(self.voxels, self.name)

@@ -40,6 +40,9 @@ class DicomFile:
         orientation: ImageOrientationPatient, the row's direction, then the column's.
         pixel_spacing: PixelSpacing, mm between rows, then between columns.
         thickness: SliceThickness, mm.
+        echo: EchoTime, ms.
+        repetition: RepetitionTime, ms.
+        inversion: InversionTime, ms.
     """
 
     path: Path
@@ -55,6 +58,9 @@ class DicomFile:
     orientation: tuple[float, ...] | None
     pixel_spacing: tuple[float, ...] | None
     thickness: float | None
+    echo: float | None
+    repetition: float | None
+    inversion: float | None
 
 
 def list_dicom(folder: Path) -> list[DicomFile]:
@@ -91,7 +97,6 @@ def _header(path: Path) -> DicomFile:
     reader.ReadImageInformation()
     tags = {key: _text(reader.GetMetaData(key)) for key in reader.GetMetaDataKeys()}
     size = reader.GetSize()
-    thickness = _numbers(tags, "0018|0050", 1)
     return DicomFile(
         path=path,
         series=tags.get("0020|000e", ""),
@@ -105,7 +110,10 @@ def _header(path: Path) -> DicomFile:
         position=_numbers(tags, "0020|0032", 3),
         orientation=_numbers(tags, "0020|0037", 6),
         pixel_spacing=_numbers(tags, "0028|0030", 2),
-        thickness=thickness[0] if thickness else None,
+        thickness=_number(tags, "0018|0050"),
+        echo=_number(tags, "0018|0081"),
+        repetition=_number(tags, "0018|0080"),
+        inversion=_number(tags, "0018|0082"),
     )
 
 
@@ -125,6 +133,11 @@ def _numbers(tags: Mapping[str, str], tag: str, count: int) -> tuple[float, ...]
     except ValueError:
         return None
     return numbers if len(numbers) == count else None
+
+
+def _number(tags: Mapping[str, str], tag: str) -> float | None:
+    numbers = _numbers(tags, tag, 1)
+    return numbers[0] if numbers else None
 
 
 def _sop_class(path: Path) -> str:

@@ -20,6 +20,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.reading.dicom_files import DicomFile, list_dicom
 from TumorSegLib.reading.dicom_geometry import SAME_DIRECTION, slice_geometry
 from TumorSegLib.reading.slice_stack import SliceGeometry, slice_axes, stack_slices
+from TumorSegLib.sequence_names import sequence_by_timing, sequence_of
 from TumorSegLib.volume import Volume
 
 SAME_POSITION_MM = 0.01
@@ -59,7 +60,16 @@ def read_series(folder: Path, *, series: str | None = None) -> Volume:
         modality=files[0].modality or None,
         name=name,
         warnings=(*warnings, *stack.warnings),
+        sequence=_sequence(files[0]),
     )
+
+
+def _sequence(file: DicomFile) -> str | None:
+    """Return the MRI sequence that a header tells, by its description or else its times."""
+    if file.modality != "MR":
+        return None
+    timing = sequence_by_timing(file.echo, file.repetition, file.inversion)
+    return sequence_of(file.description) or timing
 
 
 def choose_series(files: Sequence[DicomFile], folder: Path, series: str | None) -> list[DicomFile]:
