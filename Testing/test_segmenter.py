@@ -19,7 +19,7 @@ from TumorSegLib.bundle import load_network, read_bundle
 from TumorSegLib.catalogue import Catalogue
 from TumorSegLib.errors import Cancelled, InputError, ModelError
 from TumorSegLib.grid import Grid
-from TumorSegLib.in_plane import FieldOfView
+from TumorSegLib.in_plane import FieldOfView, PixelSpacing
 from TumorSegLib.segmenter import Segmenter, activation_of
 from TumorSegLib.specification import Network, RemoveSmall
 from TumorSegLib.uncertainty import expected_wrong, slice_uncertainty
@@ -296,6 +296,39 @@ def test_ensemble_averages_probabilities(tmp_path, head):
     ]
     both = Segmenter(read_bundle(folder), catalogue=catalogue, **options).segment(flair(head))
     np.testing.assert_allclose(both.probabilities[0], sum(single) / 2, atol=1)
+
+
+def test_ensemble_members_may_see_coarser_or_finer_slices(tmp_path, head):
+    sizes = {"coarse": 48, "fine": 96}
+    parts = {
+        name: write_tiny_bundle(
+            tmp_path,
+            brain_specification(id=name, input=replace(BRAIN_INPUT, in_plane=FieldOfView(size))),
+            seed=size,
+        )
+        for name, size in sizes.items()
+    }
+    content = json.loads((parts["coarse"].folder / "model.json").read_text())
+    del content["network"], content["weights"]
+    content["input"]["in_plane"]["size"] = 64
+    (tmp_path / "both").mkdir()
+    path = tmp_path / "both" / "model.json"
+    path.write_text(json.dumps({**content, "id": "both", "members": list(sizes)}))
+    catalogue = Catalogue.of([tmp_path])
+    options = {"device": "cpu", "precision": "fp32"}
+    single = [
+        Segmenter(part, **options).segment(flair(head)).probabilities[0].astype(float)
+        for part in parts.values()
+    ]
+    both = Segmenter(read_bundle(tmp_path / "both"), catalogue=catalogue, **options)
+    found = both.segment(flair(head)).probabilities[0]
+    assert np.abs(found - sum(single) / 2).mean() < 1.5
+    assert min(np.abs(found - part).mean() for part in single) > 3
+
+    spaced = replace(BRAIN_INPUT, in_plane=PixelSpacing(1.0))
+    write_tiny_bundle(tmp_path, brain_specification(id="fine", input=spaced))
+    with pytest.raises(ModelError, match="its member fine differs in input"):
+        Segmenter(read_bundle(tmp_path / "both"), catalogue=Catalogue.of([tmp_path]), **options)
 
 
 def test_context_slices_reach_the_network(tmp_path, head):

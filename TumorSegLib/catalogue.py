@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from TumorSegLib.bundle import SPECIFICATION_FILE, Bundle, read_bundle
 from TumorSegLib.default_models import key_of, read_defaults
 from TumorSegLib.errors import ModelError
+from TumorSegLib.in_plane import finer_by
 
 SHIPPED = Path(__file__).resolve().parent.parent / "Resources" / "Models"
 
@@ -87,6 +88,8 @@ class Catalogue:
     def members(self, bundle: Bundle) -> list[Bundle]:
         """Return the models whose probabilities are averaged: its members, or the model itself.
 
+        Members may see slices on finer or coarser grids than the ensemble; all else is the same.
+
         Raises:
             ModelError: a member is missing, is an ensemble itself, or does not fit.
         """
@@ -97,8 +100,14 @@ class Catalogue:
         for member in members:
             if member.specification.members:
                 raise ModelError(f"model {bundle.id}: its member {member.id} is an ensemble itself")
-            for aspect in ("input", "task"):
-                if getattr(member.specification, aspect) != getattr(specification, aspect):
+            model = member.specification
+            same_grid = replace(model.input, in_plane=specification.input.in_plane)
+            comparable = finer_by(model.input.in_plane, specification.input.in_plane) is not None
+            for aspect, same in (
+                ("input", comparable and same_grid == specification.input),
+                ("task", model.task == specification.task),
+            ):
+                if not same:
                     raise ModelError(
                         f"model {bundle.id}: its member {member.id} differs in {aspect}"
                     )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from TumorSegLib.folding import fold_batch_norms
+from TumorSegLib.in_plane import resize
 
 CPU_BATCH_PIXELS = 4 * 256 * 256
 """Slices a batch on a CPU: four at 256x256, one at 512x512; more only adds cache misses."""
@@ -36,6 +37,7 @@ class Engine:
         dtype: torch.dtype,
         flips: bool = False,
         whole_slice: bool = False,
+        scales: Sequence[float] = (),
     ) -> None:
         """Take over `networks`, in evaluation mode and fp32; they are changed in place.
 
@@ -46,12 +48,15 @@ class Engine:
             dtype: of weights and activations.
             flips: average with the left-right mirrored slices.
             whole_slice: the networks classify slices instead of pixels.
+            scales: by which slices are enlarged for each network, and its probabilities brought
+                back before they are averaged; 1 for all if not given.
         """
         self.networks = [fold_batch_norms(network) for network in networks]
         self.activation = activation
         self.dtype = dtype
         self.whole_slice = whole_slice
         self._flips = flips
+        self._scales = tuple(scales) or (1.0,) * len(self.networks)
         self.warnings: list[str] = []
         self._batch_limit: int | None = None
         self._move(device)
@@ -87,10 +92,20 @@ class Engine:
         return total.cpu()
 
     def _average(self, batch: Tensor) -> Tensor:
-        total = self.activation(self.networks[0](batch).float())
-        for network in self.networks[1:]:
-            total += self.activation(network(batch).float())
+        scaled = zip(self.networks, self._scales, strict=True)
+        answers = (self._answer(network, batch, scale) for network, scale in scaled)
+        total = next(answers)
+        for found in answers:
+            total += found
         return total / len(self.networks)
+
+    def _answer(self, network: nn.Module, batch: Tensor, scale: float) -> Tensor:
+        """Return one network's probabilities on the grid of `batch`."""
+        rows, columns = batch.shape[-2:]
+        shape = (max(1, round(rows * scale)), max(1, round(columns * scale)))
+        seen = resize(batch, shape).contiguous(memory_format=torch.channels_last)
+        found = self.activation(network(seen).float())
+        return found if self.whole_slice else resize(found, (rows, columns))
 
     def _retreat(self, size: int) -> None:
         torch.cuda.empty_cache()

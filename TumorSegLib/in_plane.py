@@ -55,6 +55,16 @@ class PixelSpacing:
 InPlane = FieldOfView | PixelSpacing
 
 
+def finer_by(grid: InPlane, other: InPlane) -> float | None:
+    """Return how many pixels of `grid` lie along one of `other`; none if their kinds differ."""
+    match grid, other:
+        case FieldOfView(), FieldOfView():
+            return grid.size / other.size
+        case PixelSpacing(), PixelSpacing():
+            return other.spacing_mm / grid.spacing_mm
+    return None
+
+
 def grid_of(shape: tuple[int, int], spacing: tuple[float, float], pixel: float) -> tuple[int, int]:
     """Return the rows and columns that cover the field of view with square pixels of `pixel` mm."""
     rows, columns = (max(1, round(n * mm / pixel)) for n, mm in zip(shape, spacing, strict=True))

@@ -17,7 +17,7 @@ from TumorSegLib.decision import decide
 from TumorSegLib.device import choose_device, choose_precision
 from TumorSegLib.engine import Engine
 from TumorSegLib.errors import InputError, ModelError
-from TumorSegLib.in_plane import resize
+from TumorSegLib.in_plane import finer_by, resize
 from TumorSegLib.postprocessing import postprocess
 from TumorSegLib.result import DetectionResult, SegmentationResult, SliceFigure
 from TumorSegLib.review import expected_correction
@@ -87,6 +87,11 @@ class Segmenter:
             dtype=dtype,
             flips=bundle.specification.flips if flips is None else flips,
             whole_slice=bundle.specification.task == "detection",
+            scales=[
+                finer_by(member.specification.input.in_plane, bundle.specification.input.in_plane)
+                or 1.0
+                for member in members
+            ],
         )
         self._gate, self._gate_threshold = None, gate_threshold
         if gate is not None:
