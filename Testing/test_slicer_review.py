@@ -256,6 +256,8 @@ def test_the_mask_kept_is_in_no_picker_and_goes_with_the_segmentation(reviewed):
     settle(reviewed)
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 2
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 2
+    reviewed.panel.ui.queueAddAllButton.click()
+    assert [entry.name for entry in reviewed.panel._queue.entries] == ["FLAIR"]
     slicer.mrmlScene.RemoveNode(target)
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 1

@@ -34,7 +34,9 @@ def check_usable(volume):
 
 
 def is_usable(volume):
-    """Tell whether a node is a scalar image."""
+    """Tell whether a node is a scalar image, and none of our own that nobody is to choose."""
+    if volume.GetHideFromEditors():
+        return False
     try:
         check_usable(volume)
     except InputError:
