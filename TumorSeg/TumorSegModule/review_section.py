@@ -52,7 +52,7 @@ class ReviewSection:
         self._mapped = None
         self._overlay = uncertainty_map.Overlay()
         self.strip = SliceStrip(self.go_to)
-        ui.reviewLayout.insertWidget(0, self.strip)
+        ui.reviewSection.layout().insertWidget(0, self.strip)
         ui.nextUnsureButton.clicked.connect(self._next)
         ui.previousUnsureButton.clicked.connect(self._previous)
         ui.nextUnsureButton.setShortcut(qt.QKeySequence(NEXT_KEY))
