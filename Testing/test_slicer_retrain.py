@@ -119,6 +119,7 @@ def test_closing_the_scene_leaves_the_run_alone(ready, monkeypatch):
     ready.turn(50)
     assert section.plot.chart is None
     assert alive(pid)
+    assert os.getpriority(os.PRIO_PROCESS, pid) >= 10
     (section.process.folder / "stop").touch()
     ready.until(lambda: not section.process.busy)
     ready.turn(600)
@@ -197,7 +198,7 @@ def test_a_click_retrains_for_real(bench, monkeypatch):  # noqa: F811
     ui.retrainDatasetEdit.text = str(data)
     ui.retrainAmountBox.value = 1
     ui.retrainStartButton.click()
-    bench.until(lambda: not bench.panel.retrain.process.busy)
+    bench.until(lambda: not bench.panel.retrain.process.busy, 400)  # it runs at a low priority
     bench.turn(600)
     assert bench.panel.retrain.process.state.stage == "done", ui.retrainStatusLabel.text
     assert ui.retrainBaseSelector.findData("tiny-1.1.0") >= 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ from TumorSegLib.bundle import Bundle
 from TumorSegLib.catalogue import default_catalogue, user_folder
 from TumorSegLib.default_models import make_default
 from TumorSegLib.errors import InputError, OutputError
+from TumorSegLib.export.dataset import CASES
+from TumorSegLib.export.record import read_record
 from TumorSegLib.records import plain
 
 Report = Callable[[str], None]
@@ -122,6 +124,8 @@ def _run(
         raise OutputError(f"{folder / PLAN}: {error.strerror or error}") from None
     for item in chosen.unusable:
         report(left_out(item))
+    if names := unreviewed(wish.dataset, (*chosen.training, *chosen.held_out)):
+        report(f"not marked as reviewed: {', '.join(names)}")
     counts = {name: len(patients) for name, patients in chosen.split.items()}
     log.write("planned", id=plan.id, version=plan.version, base=plan.base[0], patients=counts)
     report(_told(plan, counts))
@@ -179,6 +183,12 @@ def _run(
     for checkpoint in folder.glob("*.ckpt"):  # nothing is left to resume
         checkpoint.unlink()
     return Retrained(bundle, pairs, comparison, page)
+
+
+def unreviewed(dataset: Path, cases: Iterable[Case]) -> list[str]:
+    """Return the cases that nobody has looked through, as far as their side files say."""
+    records = (read_record(dataset / CASES / f"{case.name}.json") for case in cases)
+    return [record.case for record in records if record is not None and not record.reviewed]
 
 
 def compared(

@@ -71,6 +71,10 @@ class Wish:
             raise InputError(f"--epochs: found {self.epochs}, expected 1 to {MOST_EPOCHS}")
         if self.hours is not None and not 0 < self.hours <= 1000:
             raise InputError(f"--hours: found {self.hours:g}, expected more than 0, at most 1000")
+        if not 0 < self.learning_rate <= 10:
+            raise InputError(
+                f"--learning-rate: found {self.learning_rate:g}, expected more than 0, at most 10"
+            )
         if self.old_count is not None and self.old_count < 1:
             raise InputError(f"--old-count: found {self.old_count}, expected 1 or more")
 

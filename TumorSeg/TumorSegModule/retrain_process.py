@@ -11,7 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from TumorSegLib.catalogue import data_folder
-from TumorSegModule.worker_client import end_group, library_environment, own_group
+from TumorSegModule.worker_client import (
+    end_group,
+    library_environment,
+    make_patient,
+    own_group,
+)
 
 PROGRESS, STOP, OUTPUT = "progress.jsonl", "stop", "output.log"
 CHECKPOINT, PLAN = "last.ckpt", "plan.json"
@@ -130,8 +135,9 @@ class RetrainProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=library_environment(),
-                **own_group(),
+                **own_group(patient=True),
             )
+        make_patient(self._process)
         if resume:
             self._replay()
 

@@ -18,6 +18,8 @@ from TumorSegLib.shared_block import SharedBlock, remove_orphans
 from TumorSegLib.worker_protocol import Forget, Share, from_line, to_line
 
 KEPT_LOG_LINES = 200
+PATIENT = 10
+"""Niceness of processes for which nobody waits."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,22 @@ def library_environment():
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
 
 
-def own_group():
-    """Return the options of a process that can be ended with all its descendants."""
+def own_group(*, patient=False):
+    """Return the options of a process that can be ended with all its descendants.
+
+    A `patient` one leaves the processor to others, on Windows; elsewhere see `make_patient`.
+    """
     if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NO_WINDOW}
+        priority = subprocess.BELOW_NORMAL_PRIORITY_CLASS if patient else 0
+        return {"creationflags": subprocess.CREATE_NO_WINDOW | priority}
     return {"start_new_session": True}  # killing PythonSlicer alone kills only a launcher
+
+
+def make_patient(process):
+    """Have a process that has just been started leave the processor to others."""
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PGRP, process.pid, PATIENT)
 
 
 def end_group(process):

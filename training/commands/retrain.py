@@ -46,7 +46,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     add_label_option(parser)
     parser.add_argument(
-        "--learning-rate", metavar="RATE", type=float, help="the largest (default: 2e-4)"
+        "--learning-rate",
+        metavar="RATE",
+        type=float,
+        default=2e-4,
+        help="the largest (default: %(default)g)",
     )
     parser.add_argument(
         "--as-default", action="store_true", help="use the new model by default if it is better"
@@ -73,7 +77,7 @@ def run(arguments: Namespace) -> int:
 
     from training.comparison import table
     from training.retraining import retrain
-    from training.retraining_plan import LEARNING_RATE, Wish
+    from training.retraining_plan import Wish
     from training.train import Devices
     from TumorSegLib.allocator import keep_large_blocks
 
@@ -88,7 +92,7 @@ def run(arguments: Namespace) -> int:
         old_layout=arguments.old_layout,
         old_count=arguments.old_count,
         labels=dict(arguments.labels),
-        learning_rate=arguments.learning_rate or LEARNING_RATE,
+        learning_rate=arguments.learning_rate,
         as_default=arguments.as_default,
     )
     found = retrain(
