@@ -83,9 +83,11 @@ def _performance(model: ModelSpecification) -> str:
     metrics = model.metrics
     if not metrics:
         return "Not measured: every patient was trained on."
+    count = metrics["patients"]
+    patients = f"{count} patients" if count != 1 else "1 patient"
     lines = [
-        f"Measured on: {metrics['measured_on']}. {metrics['patients']} patients, on the original"
-        " voxel grid. Means over patients with 95 % intervals."
+        f"Measured on: {metrics['measured_on']}. {patients}, on the original voxel grid. Means over"
+        " patients with 95 % intervals."
     ]
     rows = []
     for name, found in metrics.get("structures", {}).items():
@@ -142,4 +144,6 @@ def _weights(model: ModelSpecification) -> str:
 def _interval(found: Mapping[str, Any], key: str = "mean") -> str:
     if found[key] is None:
         return "n/a"
+    if found["low"] == found["high"]:
+        return f"{found[key]:.3f}"
     return f"{found[key]:.3f} ({found['low']:.3f} to {found['high']:.3f})"
