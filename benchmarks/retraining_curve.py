@@ -204,9 +204,12 @@ def draw(results: dict[str, dict[str, dict[str, Any]]], path: Path) -> None:
     for institution, colour, called in ((NEW, "#2f6fb3", "new"), (OLD, "#c46a1b", "old")):
         for suffix, line, told in ((" and old", "-", "old cases mixed in"), ("", ":", "without")):
             names = ["0", *(f"{count}{suffix}" for count in CORRECTED)]
-            means = [results[name][institution]["mean"] for name in names]
+            there = [
+                (n, results[name]) for n, name in zip(counts, names, strict=True) if name in results
+            ]
+            means = [(n, figures[institution]["mean"]) for n, figures in there]
             label = f"{called} institution, {told}"
-            axes.plot(counts, means, line, marker="o", color=colour, label=label)
+            axes.plot(*zip(*means, strict=True), line, marker="o", color=colour, label=label)
     axes.set_xticks(counts)
     axes.set_xlabel("corrected cases")
     axes.set_ylabel("mean Dice, patients never trained on")
