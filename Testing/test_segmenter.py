@@ -20,7 +20,7 @@ from TumorSegLib.catalogue import Catalogue
 from TumorSegLib.errors import Cancelled, InputError, ModelError
 from TumorSegLib.grid import Grid
 from TumorSegLib.in_plane import FieldOfView, PixelSpacing
-from TumorSegLib.segmenter import Segmenter, activation_of
+from TumorSegLib.segmenter import Segmenter, activation_of, smoothed
 from TumorSegLib.specification import Network, RemoveSmall
 from TumorSegLib.uncertainty import expected_wrong, slice_uncertainty
 from TumorSegLib.volume import Volume
@@ -359,6 +359,16 @@ def test_detector(tmp_path, head):
     assert all(0 <= probability <= 1 for probability in result.probabilities)
     with pytest.raises(ModelError, match="it does not segment"):
         segmenter.segment(flair(head))
+
+
+def test_a_detector_can_ask_its_neighbouring_slices():
+    lonely = [0.02, 0.02, 0.9, 0.02, 0.02, 0.02, 0.9, 0.7, 0.4, 0.9, 0.9]
+    found = np.array(smoothed(lonely, 1.0))
+    assert (found >= 0.5).tolist() == [False] * 7 + [True] * 4
+    assert smoothed(lonely, 0.0) == lonely
+    assert smoothed([1.0, 1.0, 1.0], 1.0) == pytest.approx([1.0] * 3, abs=1e-3)
+    with pytest.raises(ValueError, match=r"smoothing 1 is not a detector's"):
+        brain_specification(smoothing=1.0)
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from TumorSegLib.bundle import Bundle, load_network
@@ -195,6 +196,7 @@ class Segmenter:
         figures: list[float] = []
         for _, _, found in run.batches(progress, cancelled):
             figures += found.flatten(1).amax(dim=1).tolist()
+        figures = smoothed(figures, self.specification.smoothing)
         return DetectionResult(
             volume=run.volume,
             specification=self.specification,
@@ -254,6 +256,16 @@ def activation_of(specification: ModelSpecification) -> Callable[[Tensor], Tenso
         return torch.stack([foreground[:, part].sum(dim=1) for part in parts], dim=1)
 
     return softmax
+
+
+def smoothed(probabilities: Sequence[float], deviation: float) -> list[float]:
+    """Return the slices' probabilities, their log-odds smoothed by a Gaussian along the slices."""
+    if deviation == 0:
+        return list(probabilities)
+    certain = np.clip(probabilities, 1e-4, 1 - 1e-4)
+    log_odds = np.log(certain / (1 - certain))
+    found = gaussian_filter1d(log_odds, deviation, mode="nearest")
+    return [float(value) for value in 1 / (1 + np.exp(-found))]
 
 
 def quantise(probabilities: Tensor) -> NDArray[np.uint8]:

@@ -175,7 +175,9 @@ class ModelSpecification:
     """The content of `model.json`.
 
     A model has either a `network` with `weights`, or `members`: ids of models whose probabilities
-    are averaged. `training` and `metrics` are for people; inference does not read them.
+    are averaged. `smoothing`, of detectors, is the standard deviation in slices of a Gaussian over
+    the slices' log-odds: what one slice shows, its neighbours seldom lack. `training` and `metrics`
+    are for people; inference does not read them.
     """
 
     id: str
@@ -192,6 +194,7 @@ class ModelSpecification:
     weights: Weights | None = None
     members: tuple[str, ...] = ()
     flips: bool = False
+    smoothing: float = 0.0
     postprocessing: tuple[KeepLargest | RemoveSmall | FillHoles, ...] = ()
     default: bool = False
     licence: str = ""
@@ -209,14 +212,10 @@ class ModelSpecification:
         if self.network:
             _check_channels(self.network, "in_channels", self.input.network_channels)
             _check_channels(self.network, "out_channels", self.output_channels)
+        if not 0 <= self.smoothing <= 10 or (self.smoothing and self.task != "detection"):
+            raise ValueError(f"smoothing {self.smoothing:g} is not a detector's, within 0 and 10")
+        _check_labels(self.labels)
         values = [label.value for label in self.labels]
-        if not values or len(set(values)) != len(values):
-            raise ValueError(f"label values {values} are not one or more different numbers")
-        for label in self.labels:
-            if not set(label.includes) <= set(values) - {label.value}:
-                raise ValueError(
-                    f"label {label.name} includes {label.includes}, labels are {values}"
-                )
         for step in self.postprocessing:
             if step.label not in values:
                 raise ValueError(f"postprocessing names label {step.label}, labels are {values}")
@@ -225,6 +224,15 @@ class ModelSpecification:
     def output_channels(self) -> int:
         """Channels that the network's logits must have; softmax has one more for background."""
         return len(self.labels) + (self.activation == "softmax")
+
+
+def _check_labels(labels: tuple[Label, ...]) -> None:
+    values = [label.value for label in labels]
+    if not values or len(set(values)) != len(values):
+        raise ValueError(f"label values {values} are not one or more different numbers")
+    for label in labels:
+        if not set(label.includes) <= set(values) - {label.value}:
+            raise ValueError(f"label {label.name} includes {label.includes}, labels are {values}")
 
 
 def _check_channels(network: Network, argument: str, expected: int) -> None:
