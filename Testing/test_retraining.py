@@ -129,7 +129,7 @@ def test_the_new_version_is_better_and_both_stand_side_by_side(finished: SimpleN
         assert row["difference"]["mean"] == pytest.approx(row["retrained"] - row["base"])
     page = (finished.folder / "comparison.html").read_text()
     assert "ball 1.0.0" in page
-    assert "ball-1.1.0 1.1.0" in page
+    assert "<th>ball-1.1.0</th>" in page
     assert page.count("<h2>Tiny CT model") >= 2
 
 
@@ -151,6 +151,7 @@ def test_provenance_names_base_cases_and_software(finished: SimpleNamespace, hom
     card = (finished.found.bundle.folder / "README.md").read_text()
     assert "Trained further from ball 1.0.0" in card
     assert "held-out patients of corrected" in card
+    assert "Mean Dice beside the base: Ball" in card
 
 
 def test_progress_can_be_followed_line_by_line(finished: SimpleNamespace) -> None:

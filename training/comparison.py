@@ -23,6 +23,7 @@ RESULTS = "comparison.json"
 NEW, OLD = "new", "old"
 """Held-out cases of the data set that was trained on, and of those mixed in against forgetting."""
 
+FEWEST_FOR_AN_INTERVAL = 3
 OLD_TOLERANCE = 0.01
 """Mean Dice that a better model may lose on old cases."""
 
@@ -101,6 +102,16 @@ def table(pairs: Sequence[Pair]) -> Table:
     return shown
 
 
+def in_words(pairs: Sequence[Pair]) -> str:
+    """Return the comparison as a sentence for the model card."""
+    shown = [
+        f"{row['structure']} {row['retrained']:.3f}, the base {row['base']:.3f}"
+        f" ({row['patients']} held-out patients, {row['cases']} cases)"
+        for row in rows(pairs)
+    ]
+    return f"Mean Dice beside the base: {'; '.join(shown)}."
+
+
 def write_comparison(pairs: Sequence[Pair], folder: Path, title: str) -> dict[str, Any]:
     """Write `comparison.json` and the page beside it; return what the former holds.
 
@@ -156,14 +167,15 @@ def _html_table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 def _cells(row: dict[str, Any]) -> list[str]:
     difference = row["difference"]
     interval = f"{difference['mean']:+.3f}"
-    if row["patients"] > 1:
+    if row["patients"] >= FEWEST_FOR_AN_INTERVAL:
         interval += f" ({difference['low']:+.3f} to {difference['high']:+.3f})"
     figures = (f"{row['base']:.3f}", f"{row['retrained']:.3f}")
     return [row["cases"], row["structure"], str(row["patients"]), *figures, interval]
 
 
 def _called(evaluation: Evaluation) -> str:
-    return f"{evaluation.model.id} {evaluation.model.version}"
+    name, version = evaluation.model.id, evaluation.model.version
+    return name if name.endswith(version) else f"{name} {version}"
 
 
 def _mean_dice(evaluation: Evaluation) -> float:

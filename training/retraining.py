@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from training.case import Case
-from training.comparison import NEW, OLD, Pair, write_comparison
+from training.comparison import NEW, OLD, Pair, in_words, write_comparison
 from training.data_module import left_out
 from training.deadline import Deadline
 from training.evaluation import Evaluation, evaluate
@@ -152,7 +152,7 @@ def _run(
     draft = write_model(config, trained, folder / plan.id, origin=origin)
     pairs = compared(base, draft, chosen, devices.accelerator, log, report)
     shutil.rmtree(draft.folder)
-    title = f"{config.model.title}: beside {base.specification.title} {base.specification.version}"
+    title = f"{config.model.title}, beside version {base.specification.version}"
     comparison = write_comparison(pairs, folder, title)
     page = folder / "comparison.html"
     metrics = {
@@ -165,6 +165,8 @@ def _run(
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{target.parent}: {error.strerror or error}") from None
+    card = replace(config.card, data=f"{config.card.data} {in_words(pairs)}")
+    config = replace(config, card=card)
     bundle = write_model(config, trained, target, metrics=metrics, origin=origin)
     made_default = wish.as_default and comparison["better"]
     if made_default:
