@@ -132,9 +132,11 @@ def _failures(model: ModelSpecification, card: Card) -> str:
 def _weights(model: ModelSpecification) -> str:
     training: Mapping[str, Any] = model.training
     average = ", averaged over the steps" if training.get("averaged") else ""
-    network = model.network.name if model.network is not None else "none"
+    made = "None of its own"
+    if model.network is not None:
+        made = f"{model.network.name}, {training.get('epochs', '?')} epochs{average}"
     return (
-        f"{network}, {training.get('epochs', '?')} epochs{average}; made on"
+        f"{made}; made on"
         f" {training.get('date', '?')} by version {training.get('code_version', '?')}."
         f" Licence of the weights: {model.licence or 'not stated'}. `model.json` has everything"
         " else: configuration, patients of the split, figures, checksum."
