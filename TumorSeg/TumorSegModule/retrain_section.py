@@ -17,7 +17,7 @@ from TumorSegModule.status_section import PROBLEM_STYLE
 
 POLL_MILLISECONDS = 500
 EPOCHS, HOURS = "epochs", "hours"
-COLUMNS = (_("Held-out cases"), _("Structure"), _("Base"), _("Retrained"), _("Difference"))
+COLUMNS = (_("Held out"), _("Structure"), _("Base"), _("New"), _("Change"))
 
 
 class RetrainSection:
