@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from TumorSegLib.export.scene import CORRECTION
 from TumorSegModule.masks import inside, intersection, mask_reader, union
 from TumorSegModule.slice_figures import set_quietly
-
-CORRECTION_ATTRIBUTE = "TumorSeg.Correction"
-"""JSON: {"slices": ..., "millilitres": ..., "dice": ...} of all of the model's segments."""
 
 SLAB_VOXELS = 1 << 19
 """Voxels compared between two looks at the clock; a few milliseconds."""
@@ -131,7 +129,7 @@ def write_correction(segmentation_node, correction):
             "dice": round(whole.dice, 4),
         }
         text = json.dumps(content)
-    set_quietly(segmentation_node, CORRECTION_ATTRIBUTE, text)
+    set_quietly(segmentation_node, CORRECTION, text)
 
 
 def _slabs(box):

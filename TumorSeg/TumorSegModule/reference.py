@@ -2,16 +2,14 @@
 
 import slicer
 
+from TumorSegLib.export.scene import REFERENCE_FOR
 from TumorSegLib.writing.segments import segment_id
 from TumorSegModule.geometry import image_array, new_image
 from TumorSegModule.masks import mask_reader
 from TumorSegModule.segments import NOTHING, VOXELS_TAG, put_labels, tag
 
-REFERENCE_FOR = "TumorSeg.ReferenceFor"
-"""Attribute (an id) and node reference from the hidden segmentation to the one that it is for.
-
-The node reference counts: it stays right where ids change, as when a scene is added to another.
-"""
+# REFERENCE_FOR is an attribute (an id) and a node reference from the hidden segmentation to the one
+# it is for. The node reference counts: it stays right where ids change, as when scenes are added.
 
 
 def keep_reference(target, specification, labels, box, ijk_to_ras, *, within=None):

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from TumorSegLib.export.scene import REVIEWED
 from TumorSegLib.review import unsure_slices
 
 SLICES_ATTRIBUTE = "TumorSeg.Slices"
-REVIEWED_ATTRIBUTE = "TumorSeg.Reviewed"
-""""1" on segmentations that somebody has reviewed; absent on the others."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +116,12 @@ def take_over(segmentation_node, placement, slices):
 
 def is_reviewed(segmentation_node):
     """Tell whether somebody has marked a segmentation as reviewed."""
-    return segmentation_node.GetAttribute(REVIEWED_ATTRIBUTE) == "1"
+    return segmentation_node.GetAttribute(REVIEWED) == "1"
 
 
 def set_reviewed(segmentation_node, reviewed):
     """Mark a segmentation as reviewed, or take the mark off."""
-    set_quietly(segmentation_node, REVIEWED_ATTRIBUTE, "1" if reviewed else None)
+    set_quietly(segmentation_node, REVIEWED, "1" if reviewed else None)
 
 
 def set_quietly(node, name, value):
