@@ -66,6 +66,12 @@ class Bench:
         self.widget = None
         self.panel = None
 
+    @property
+    def segmentations(self):
+        """The scene's segmentations, without the models' masks that are kept beside them."""
+        nodes = self.slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+        return [node for node in nodes if not node.GetAttribute("TumorSeg.ReferenceFor")]
+
     def open(self):
         """Make the panel with the models that are in `models` now, and return it."""
         import TumorSeg

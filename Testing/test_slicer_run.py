@@ -67,7 +67,7 @@ def test_slices_appear_while_they_are_computed_and_are_gone_after(bench):  # noq
     bench.until(look)
     assert seen
     assert seen[-1]
-    assert bench.slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
+    assert len(bench.segmentations) == 1
 
 
 def test_progress_says_slices_and_time(bench):  # noqa: F811
@@ -143,9 +143,7 @@ def test_edited_segments_are_never_overwritten_unasked(ready, answer):
         assert dice(found(ready), ready.mask) > 0.9
     elif answer == "add":
         assert dice(found(ready), ready.mask) > 0.7
-    assert ready.slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == (
-        2 if answer == "new segmentation" else 1
-    )
+    assert len(ready.segmentations) == (2 if answer == "new segmentation" else 1)
 
 
 def test_segments_of_others_stay_as_they_are(ready):
@@ -349,7 +347,7 @@ def test_several_volumes_one_after_the_other(bench):  # noqa: F811
     assert states["B"] == ("failed", "removed from the scene")
     assert states["Constant"][0] == "failed"
     assert "nothing to segment" in states["Constant"][1]
-    names = {n.GetName() for n in bench.slicer.util.getNodesByClass("vtkMRMLSegmentationNode")}
+    names = {node.GetName() for node in bench.segmentations}
     assert names == {"A segmentation", "C segmentation"}
     assert constant is not None
 
