@@ -25,7 +25,7 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from training.evaluation import reading_for
+from training.case import reading_for
 from training.holding_out import by_hash
 from training.readers import read_cases
 from TumorSegLib.bundle import read_bundle

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from TumorSegLib.grid import Vector
-from TumorSegLib.specification import Channel
+from TumorSegLib.specification import Channel, ModelSpecification
 from TumorSegLib.volume import Volume
 
 
@@ -86,3 +87,9 @@ class Reading:
     spacing: Vector | None = None
     window: tuple[float, float] | None = None
     mask_suffix: str = "_mask"
+
+
+def reading_for(model: ModelSpecification, **options: Any) -> Reading:
+    """Return how to read a data set for a model that is there already."""
+    values = tuple(label.value for label in model.labels)
+    return Reading(model.input.channels, values, modality=model.modality, **options)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from training.case import Reading
+from training.case import Reading, reading_for
 from TumorSegLib.errors import InputError
 from TumorSegLib.grid import Vector
 from TumorSegLib.records import RecordError, build
@@ -321,15 +321,15 @@ class EnsembleConfig:
 
 def reading_of(model: ModelSpecification, data: Data | Further) -> Reading:
     """Return what the reader of a data set must know."""
-    reading = Reading(
-        channels=model.input.channels,
-        values=tuple(label.value for label in model.labels),
-        labels=data.labels,
-        modality=model.modality,
-    )
     if isinstance(data, Further):
-        return reading
-    return replace(reading, spacing=data.spacing, window=data.window, mask_suffix=data.mask_suffix)
+        return reading_for(model, labels=data.labels)
+    return reading_for(
+        model,
+        labels=data.labels,
+        spacing=data.spacing,
+        window=data.window,
+        mask_suffix=data.mask_suffix,
+    )
 
 
 def losses_for(model: ModelSpecification) -> tuple[Loss, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.case import Annotated, Case, Reading, Unusable
+from training.case import Annotated, Case, Unusable
 from training.labelling import LabelError
 from training.metrics import Agreement, agreement
 from TumorSegLib.bundle import Bundle
@@ -95,12 +95,6 @@ class Evaluation:
             value = float(getattr(case.structures[label], measure))
             values.setdefault(case.patient, []).append(value)
         return {patient: _mean(found) for patient, found in values.items()}
-
-
-def reading_for(model: ModelSpecification, **options: Any) -> Reading:
-    """Return how to read a data set for a model that is there already."""
-    values = tuple(label.value for label in model.labels)
-    return Reading(model.input.channels, values, modality=model.modality, **options)
 
 
 def evaluate(

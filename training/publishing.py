@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from training.case import Case
 from training.checkpoints import network_weights, read_checkpoint
-from training.config import EnsembleConfig, TrainingConfig, reading_of
+from training.config import Data, EnsembleConfig, TrainingConfig, reading_of
 from training.datasets import read_folds, select_cases
 from training.evaluation import Evaluation, Report, evaluate
 from training.evaluation_page import evaluation_page
@@ -44,7 +45,7 @@ def publish(
     folder: Path,
     report: Report,
     *,
-    measured: Path | None = None,
+    measured: Mapping[str, Any] | None = None,
 ) -> Published:
     """Write the bundle of a run to `folder`/<model id> and measure it on who was kept aside.
 
@@ -53,12 +54,11 @@ def publish(
         trained: what it left.
         folder: of the run.
         report: takes lines for the user.
-        measured: `evaluation.json` of a run of the same recipe with patients kept aside, whose
-            figures stand in the card if this run keeps nobody aside; by default those of a
-            cross-validation in the same folder.
+        measured: `figures_of` a run of the same recipe with patients kept aside, which stand in
+            the card if this run keeps nobody aside; by default those of a cross-validation in the
+            same folder.
 
     Raises:
-        InputError: `measured` cannot be read.
         OutputError: the bundle cannot be written.
     """
     target = folder / config.model.id
@@ -68,54 +68,64 @@ def publish(
     metrics: dict[str, Any] = {}
     evaluation = None
     if cases:
-        report(f"measuring on {len(cases)} cases that were kept aside")
-        evaluation = evaluate(bundle, cases, report=report)
-        write_results([evaluation], folder / RESULTS, f"{config.model.title}: validation")
-        metrics = {"measured_on": f"patients kept for validation ({config.data.validate})"}
-        metrics |= summary(evaluation)
+        evaluation, metrics = measure(bundle, cases, config.data, folder, report)
     elif measured is not None:
-        metrics = figures_of(measured, "patients kept aside from a run of the same recipe")
+        metrics = dict(measured)
     elif (crossed := folder / "cross-validation" / RESULTS).is_file():
         metrics = figures_of(crossed, "cross-validation over every patient")
     return Published(write_model(config, trained, target, metrics=metrics), evaluation)
 
 
 def publish_ensemble(
-    config: EnsembleConfig, folder: Path, report: Report, *, measured: Path | None = None
+    config: EnsembleConfig,
+    folder: Path,
+    report: Report,
+    *,
+    measured: Mapping[str, Any] | None = None,
 ) -> Published:
     """Write an ensemble's bundle to `folder`/<model id>, as `publish` does that of a network.
 
     Raises:
-        InputError: the data or `measured` cannot be read.
+        InputError: the data cannot be read.
         ModelError: a member is missing or does not fit.
         OutputError: the bundle cannot be written.
     """
-    model, target = config.model, folder / config.model.id
+    provenance = ensemble_provenance(config)
 
     def written(metrics: Mapping[str, Any]) -> Bundle:
-        complete = replace(model, metrics=metrics, training=ensemble_provenance(config))
+        complete = replace(config.model, metrics=metrics, training=provenance)
         card = model_card(complete, config.card)
-        return write_bundle(target, complete, None, card=card)
+        return write_bundle(folder / config.model.id, complete, None, card=card)
 
     if config.data.validate is None:
-        metrics = {}
-        if measured is not None:
-            metrics = figures_of(measured, "patients kept aside from runs of the same recipes")
-        return Published(written(metrics), None)
-    found, aside = read_folds(config.data, reading_of(model, config.data))
+        return Published(written(measured or {}), None)
+    found, aside = read_folds(config.data, reading_of(config.model, config.data))
     cases = [case for case in found.cases if case.patient in aside]
+    evaluation, metrics = measure(written({}), cases, config.data, folder, report)
+    return Published(written(metrics), evaluation)
+
+
+def measure(
+    bundle: Bundle, cases: Sequence[Case], data: Data, folder: Path, report: Report
+) -> tuple[Evaluation, dict[str, Any]]:
+    """Evaluate on who was kept aside, write the results to `folder`; return them for `model.json`.
+
+    Raises:
+        OutputError: the results cannot be written.
+    """
     report(f"measuring on {len(cases)} cases that were kept aside")
-    evaluation = evaluate(written({}), cases, report=report)
-    write_results([evaluation], folder / RESULTS, f"{model.title}: validation")
-    metrics = {"measured_on": f"patients kept for validation ({config.data.validate})"}
-    return Published(written(metrics | summary(evaluation)), evaluation)
+    evaluation = evaluate(bundle, cases, report=report)
+    write_results([evaluation], folder / RESULTS, f"{bundle.specification.title}: validation")
+    measured_on = f"patients kept for validation ({data.validate})"
+    return evaluation, {"measured_on": measured_on, **summary(evaluation)}
 
 
 def ensemble_provenance(config: EnsembleConfig) -> dict[str, Any]:
     """Return which weights are averaged."""
+    catalogue = default_catalogue()
     members = {}
     for name in config.model.members:
-        member = default_catalogue().find(name).specification
+        member = catalogue.find(name).specification
         assert member.weights is not None
         members[name] = {"version": member.version, "sha256": member.weights.sha256}
     return {
@@ -125,7 +135,9 @@ def ensemble_provenance(config: EnsembleConfig) -> dict[str, Any]:
     }
 
 
-def figures_of(path: Path, measured_on: str) -> dict[str, Any]:
+def figures_of(
+    path: Path, measured_on: str = "patients kept aside from a run of the same recipe"
+) -> dict[str, Any]:
     """Return the figures of another run of the recipe, for `model.json`.
 
     Raises:

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from training.case import Case, CaseList, Unusable
+from training.case import Case, CaseList, Unusable, reading_for
 from training.config import Data
 from training.datasets import Selection
-from training.evaluation import reading_for
 from training.holding_out import by_hash, held_out, trained_on
 from training.labelling import value_of
 from training.readers import read_cases

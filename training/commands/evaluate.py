@@ -94,7 +94,7 @@ def cases_for(bundle: Bundle, arguments: Namespace) -> list[Case]:
     Raises:
         InputError: there are none, or the folder is not in that layout.
     """
-    from training.evaluation import reading_for
+    from training.case import reading_for
     from training.readers import read_cases
 
     reading = reading_for(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from training.commands.extra import require_train_extra
 from training.commands.options import add_accelerator_option
@@ -71,7 +71,7 @@ def run(arguments: Namespace) -> int:
         from training.publishing import publish_ensemble
 
         folder = arguments.output or Path("runs") / ensemble.model.id
-        found = publish_ensemble(ensemble, folder, say, measured=arguments.measured)
+        found = publish_ensemble(ensemble, folder, say, measured=measured(arguments))
         say(f"wrote {found.bundle.folder}")
         return 0
     config = read_config(arguments.config, arguments.overrides)
@@ -93,6 +93,7 @@ def trained(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
     from training.publishing import publish
     from training.train import Devices, train
 
+    figures = measured(arguments)
     devices = Devices(arguments.devices, arguments.nodes, arguments.accelerator)
     found = train(
         config,
@@ -103,8 +104,17 @@ def trained(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
         progress=sys.stderr.isatty(),
     )
     if found.main:
-        bundle = publish(config, found, folder, say, measured=arguments.measured).bundle
+        bundle = publish(config, found, folder, say, measured=figures).bundle
         say(f"wrote {bundle.folder}")
+
+
+def measured(arguments: Namespace) -> dict[str, Any] | None:
+    """Return the figures that --measured names, before hours of training rather than after."""
+    if arguments.measured is None:
+        return None
+    from training.publishing import figures_of
+
+    return figures_of(arguments.measured)
 
 
 def cross_validated(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
