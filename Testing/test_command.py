@@ -174,6 +174,10 @@ def test_interruption_leaves_nothing(place):
     large = np.random.default_rng(0).integers(0, 900, (600, 64, 64)).astype(np.int16)
     sitk.WriteImage(image_of(large, Grid(large.shape, (1, 1, 1))), "large.nrrd")
     process = command("segment", "large.nrrd", "-o", "out.nrrd", "--model", "slow")
+    maps = Path(f"/proc/{process.pid}/maps")
+    deadline = time.monotonic() + 60
+    while maps.exists() and "torch" not in maps.read_text() and time.monotonic() < deadline:
+        time.sleep(0.1)
     time.sleep(5)  # minutes of work lie ahead
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)

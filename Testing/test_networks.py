@@ -77,6 +77,18 @@ def test_folding_changes_nothing(name, arguments):
         torch.testing.assert_close(folded(slices), network(slices), rtol=1e-4, atol=1e-5)
 
 
+def test_peak_pooling_finds_what_is_in_one_place_only():
+    arguments = {"in_channels": 1, "out_channels": 2, "width": 4, "hidden": (8,)}
+    network = build_network("ResNet-50", {**arguments, "pooling": "peak"}).eval()
+    slices = torch.rand(3, 1, 96, 64)
+    with torch.inference_mode():
+        places = network.head(network.encoder(slices)[-1].permute(0, 2, 3, 1)).flatten(1, 2)
+        expected = places.exp().mean(dim=1).log()
+        torch.testing.assert_close(network(slices), expected)
+    with pytest.raises(ModelError, match="pooling 'sum' is neither mean nor peak"):
+        build_network("ResNet-50", {**arguments, "pooling": "sum"})
+
+
 def test_a_network_learns():
     torch.manual_seed(0)
     targets = torch.zeros(4, 1, 32, 32)

@@ -205,6 +205,19 @@ def test_slices_are_the_same_whatever_was_drawn_before(
             torch.testing.assert_close(left, right, rtol=0, atol=0)
 
 
+def test_slices_say_which_structures_they_show(config: TrainingConfig) -> None:
+    ball = config.model.labels[0]
+    inner = Label(2, "Core", ball.colour, ball.category, ball.type)
+    network = Network("U-Net", {"in_channels": 1, "out_channels": 2})
+    model = replace(config.model, labels=(replace(ball, includes=(2,)), inner), network=network)
+    masks = np.zeros((3, 4, 4), np.uint8)
+    masks[1, 0, 0], masks[2, 3, 3] = 1, 2
+    case = cached(masks[:, None], masks, 1.0)
+    slices = Slices([case, case], model)
+    assert slices.shows().tolist() == 2 * [[False, False], [True, False], [True, True]]
+    assert slices.cases_of_slices.tolist() == [0, 0, 0, 1, 1, 1]
+
+
 def test_targets_of_each_kind(config: TrainingConfig) -> None:
     ball = config.model.labels[0]
     inner = Label(2, "Core", ball.colour, ball.category, ball.type)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.sampling import EpochSampler, draw_weights
+from training.sampling import EpochSampler, balanced_popularity, draw_weights
 from training.splits import folds_of
 from TumorSegLib.errors import InputError
 
@@ -55,15 +55,28 @@ def test_folds_without_anybody_in_the_data_set_are_an_error(tmp_path: Path) -> N
 def test_draws_have_the_wanted_shares() -> None:
     foreground = np.arange(1000) % 10 == 0
     synthetic = np.arange(1000) >= 800
-    weights = draw_weights(foreground, 0.6, synthetic, 0.25)
+    weights = draw_weights(foreground.astype(float), 0.6, synthetic, 0.25)
     places = np.array([draw.place for draw in EpochSampler(weights, 1000, 20000, seed=1)])
     assert foreground[places].mean() == pytest.approx(0.6, abs=0.02)
     assert synthetic[places].mean() == pytest.approx(0.25, abs=0.02)
 
 
+def test_balanced_draws_show_rare_structures_and_small_cases() -> None:
+    organ = np.arange(1000) < 500
+    tumour = np.isin(np.arange(1000), [10, 11, 12, 13, 400])  # four slices of case 0, one of case 1
+    cases = np.where(np.arange(1000) < 250, 0, 1)
+    popularity = balanced_popularity(np.stack([organ, tumour], axis=1), cases)
+    weights = draw_weights(popularity, 0.8, np.zeros(1000, np.bool_), 0.0)
+    places = np.array([draw.place for draw in EpochSampler(weights, 1000, 20000, seed=1)])
+    assert organ[places].mean() == pytest.approx(0.8, abs=0.02)
+    assert tumour[places].mean() == pytest.approx(0.4, abs=0.03)
+    shown_alone = (places == 400).sum() / np.isin(places, [10, 11, 12, 13]).sum()
+    assert shown_alone == pytest.approx(0.5, abs=0.1)
+
+
 def test_without_shares_every_slice_is_drawn_once() -> None:
     nothing = np.zeros(50, np.bool_)
-    assert draw_weights(nothing, None, nothing, 0.0) is None
+    assert draw_weights(nothing.astype(float), None, nothing, 0.0) is None
     assert sorted(draw.place for draw in EpochSampler(None, 50, 50, seed=1)) == list(range(50))
 
 

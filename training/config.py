@@ -34,6 +34,8 @@ class Data:
         folds: how many folds of patients to draw, or a JSON file of folds.
         validate: name of the fold to validate on; none: train on everybody.
         foreground_share: share of drawn slices that show a structure; none: as they come.
+        balanced: draw slices that show a structure such that no structure and no case crowds out
+            the others.
         cache: folder for decoded slices.
         licence: of the data, for the model card.
     """
@@ -48,6 +50,7 @@ class Data:
     folds: str | int | None = None
     validate: str | None = None
     foreground_share: float | None = None
+    balanced: bool = False
     cache: str = "~/.cache/tumorseg"
     licence: str = ""
 

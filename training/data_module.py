@@ -14,7 +14,7 @@ from training.augmentation import augmentation
 from training.case import Case, Unusable
 from training.config import TrainingConfig
 from training.datasets import Selection
-from training.sampling import EpochSampler, draw_weights
+from training.sampling import EpochSampler, balanced_popularity, draw_weights
 from training.slice_cache import CachedCase, fill_cache, open_cache
 from training.slices import Patients, Slices
 from TumorSegLib.errors import InputError
@@ -94,8 +94,11 @@ class DataModule(lightning.LightningDataModule):
         settings = self.config.optimisation
         real = sum(len(case.masks) for case in self.training)
         synthesis = self.config.synthesis
+        popularity = slices.foreground.astype(np.float64)
+        if self.config.data.balanced:
+            popularity = balanced_popularity(slices.shows(), slices.cases_of_slices)
         weights = draw_weights(
-            slices.foreground,
+            popularity,
             self.config.data.foreground_share,
             np.arange(len(slices)) >= real,
             synthesis.share if synthesis is not None else 0.0,

@@ -8,7 +8,7 @@ many processes load the slices.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,7 +77,7 @@ class EpochSampler(Sampler[Draw]):
 
 
 def draw_weights(
-    foreground: NDArray[np.bool_],
+    popularity: NDArray[np.float64],
     foreground_share: float | None,
     synthetic: NDArray[np.bool_],
     synthetic_share: float,
@@ -85,24 +85,45 @@ def draw_weights(
     """Return each slice's probability; none where every slice is to be shown alike.
 
     Args:
-        foreground: which slices show a structure.
+        popularity: of each slice among those that show a structure; 0 where none is shown.
         foreground_share: of the slices drawn, those with a structure; none: as they come.
         synthetic: which slices are synthetic.
         synthetic_share: of the slices drawn, those that are synthetic.
     """
-    if foreground_share is None and not synthetic.any():
+    foreground = popularity > 0
+    if foreground_share is None and not synthetic.any() and len(set(popularity[foreground])) < 2:
         return None
     weights = np.zeros(len(foreground))
     sources = [(~synthetic, 1.0)]
     if synthetic.any():
         sources = [(~synthetic, 1 - synthetic_share), (synthetic, synthetic_share)]
     for source, source_share in sources:
-        here = int(source.sum())
-        positive = int((source & foreground).sum())
-        share = positive / max(1, here) if foreground_share is None else foreground_share
-        if positive in (0, here):
-            weights[source] = source_share / max(1, here)
-            continue
-        weights[source & foreground] = source_share * share / positive
-        weights[source & ~foreground] = source_share * (1 - share) / (here - positive)
+        shown, empty = source & foreground, source & ~foreground
+        share = shown.sum() / source.sum() if foreground_share is None else foreground_share
+        if not shown.any() or not empty.any():
+            share = float(shown.any())
+        if shown.any():
+            weights[shown] = source_share * share * popularity[shown] / popularity[shown].sum()
+        if empty.any():
+            weights[empty] = source_share * (1 - share) / empty.sum()
     return weights
+
+
+def balanced_popularity(
+    shows: NDArray[np.bool_], cases: NDArray[np.integer[Any]]
+) -> NDArray[np.float64]:
+    """Return how often to draw each slice so that no structure and no case crowds out the others.
+
+    Every structure gets the same share. Within it a case counts by the root of its number of
+    slices, between showing every slice alike and showing every case alike.
+
+    Args:
+        shows: (slices, structures), which slices show which.
+        cases: (slices,), the number of the case that a slice is of.
+    """
+    popularity = np.zeros(len(shows))
+    for structure in shows.T:
+        counts = np.bincount(cases[structure], minlength=int(cases.max()) + 1)
+        weights = structure / np.sqrt(np.maximum(1, counts[cases]))
+        popularity += weights / max(weights.sum(), 1)
+    return popularity

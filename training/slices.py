@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -53,6 +54,19 @@ class Slices(Dataset[tuple[Tensor, Tensor]]):
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def cases_of_slices(self) -> NDArray[np.intp]:
+        """The number of the case that each slice is of."""
+        return np.repeat(np.arange(len(self.cases)), [len(case.masks) for case in self.cases])
+
+    def shows(self) -> NDArray[np.bool_]:
+        """Return (slices, labels): which slices show which structures; reads every mask."""
+        shown = []
+        for case in self.cases:
+            found = [np.isin(case.masks, label.whole).any((1, 2)) for label in self.model.labels]
+            shown.append(np.stack(found, axis=1))
+        return np.concatenate(shown)
 
     def __getitem__(self, item: int | Draw) -> tuple[Tensor, Tensor]:
         image, mask = self.slice(item)
