@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,10 +12,8 @@ from typing import Any
 from rich.table import Table
 
 from training.evaluation import Evaluation
-from training.evaluation_page import evaluation_page
-from training.history import write_whole
+from training.evaluation_page import evaluation_page, write_with_page
 from training.statistics import compare, estimate
-from TumorSegLib.errors import OutputError
 
 RESULTS = "comparison.json"
 
@@ -129,12 +126,7 @@ def write_comparison(pairs: Sequence[Pair], folder: Path, title: str) -> dict[st
     }
     evaluations = [item for pair in pairs for item in (pair.base, pair.retrained)]
     page = evaluation_page(evaluations, title, introduction=_introduction(pairs, judged))
-    path = folder / RESULTS
-    try:
-        write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
-        write_whole(path.with_suffix(".html"), page.encode())
-    except OSError as error:
-        raise OutputError(f"{path}: {error.strerror or error}; not written") from None
+    write_with_page(folder / RESULTS, content, page)
     return content
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +15,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from training.evaluation import CaseFigures, Evaluation, mean_dice, worst_cases
+from training.history import write_whole
 from training.metrics import DETECTED_SHARE, SURFACE_TOLERANCE_MM
 from training.summary import calibration, comparisons, summary
+from TumorSegLib.errors import OutputError
 
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem;
@@ -35,6 +39,23 @@ COLUMNS = {
     "surface_dice": f"Surface Dice, {SURFACE_TOLERANCE_MM:g} mm",
     "volume_error_ml": "Volume error, ml",
 }
+
+
+def write_with_page(path: Path, content: Mapping[str, Any], page: str) -> Path:
+    """Write results as JSON to `path` and as a page beside it; return the page's path.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    beside = path.with_suffix(".html")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+        write_whole(beside, page.encode())
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(f"{path}: {reason}; the results were not written") from None
+    return beside
 
 
 def evaluation_page(

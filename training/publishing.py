@@ -16,15 +16,14 @@ from training.checkpoints import network_weights, read_checkpoint
 from training.config import Data, EnsembleConfig, TrainingConfig, reading_of
 from training.datasets import read_folds, select_cases
 from training.evaluation import Evaluation, Report, evaluate
-from training.evaluation_page import evaluation_page
-from training.history import write_whole
+from training.evaluation_page import evaluation_page, write_with_page
 from training.model_card import model_card
 from training.summary import comparisons, details, summary
 from training.train import Trained
 from TumorSegLib import __version__
 from TumorSegLib.bundle import Bundle, write_bundle
 from TumorSegLib.catalogue import default_catalogue
-from TumorSegLib.errors import InputError, OutputError
+from TumorSegLib.errors import InputError
 from TumorSegLib.networks import build_network
 from TumorSegLib.records import plain
 
@@ -246,11 +245,5 @@ def write_results(evaluations: list[Evaluation], path: Path, title: str) -> tupl
         ],
         "comparisons": comparisons(evaluations),
     }
-    page = path.with_suffix(".html")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
-        write_whole(page, evaluation_page(evaluations, title).encode())
-    except OSError as error:
-        raise OutputError(f"{path}: {error.strerror}; the results were not written") from None
-    return path, page
+    page = evaluation_page(evaluations, title)
+    return path, write_with_page(path, content, page)
