@@ -10,7 +10,7 @@ from tiny_models import BRAIN_INPUT, CT_INPUT
 from TumorSegLib.errors import InputError
 from TumorSegLib.grid import Grid
 from TumorSegLib.in_plane import FieldOfView, PixelSpacing, resize
-from TumorSegLib.normalisation import Foreground, Window
+from TumorSegLib.normalisation import Equalised, Foreground, Window
 from TumorSegLib.preparation import PreparedVolume, body_box, stack_context
 from TumorSegLib.volume import Volume
 
@@ -36,9 +36,66 @@ def test_foreground_ignores_the_scanners_units(gain, offset):
     assert np.median(reference[head > 50]) == pytest.approx(3 / 8, abs=0.01)
 
 
-def test_foreground_of_flat_volume_is_finite():
+@pytest.mark.parametrize("normalisation", [Foreground(), Equalised()])
+def test_a_flat_volume_stays_finite(normalisation):
     flat = np.full((2, 4, 4), 7.0)
-    assert np.isfinite(Foreground().fit(flat).apply(flat)).all()
+    assert np.isfinite(normalisation.fit(flat).apply(flat)).all()
+
+
+def head_with_fat(fat):
+    """A brain with a faint tumour in a ring of fat: 100, 108, `fat`, in noise; air is 2."""
+    y, x = np.mgrid[-20:20, -20:20]
+    radius = np.hypot(y, x)
+    head = np.select([radius < 15, radius < 16.5], [100.0, fat], 2.0) + np.zeros((8, 1, 1))
+    head[:, 22:28, 22:28] = 108
+    return head + np.random.default_rng(0).normal(0, 3, head.shape) * (head > 50)
+
+
+def contrast(normalisation, head):
+    """How far the tumour lies above the brain, on average."""
+    shown = normalisation.fit(head).apply(head)
+    return shown[:, 22:28, 22:28].mean() - shown[:, 12:22, 10:20].mean()
+
+
+def test_bright_fat_takes_less_from_the_brain_when_equalised():
+    dim, bright = head_with_fat(110), head_with_fat(300)
+    foreground = contrast(Foreground(), bright) / contrast(Foreground(), dim)
+    equalised = contrast(Equalised(), bright) / contrast(Equalised(), dim)
+    rank = contrast(Equalised(share=1.0), bright) / contrast(Equalised(share=1.0), dim)
+    assert foreground < 0.2 < 0.5 < equalised < rank
+    assert rank == pytest.approx(1, abs=0.2)
+
+
+def test_equalised_is_monotone_fills_the_range_and_ignores_units():
+    head = head_with_fat(300)
+    shown = Equalised().fit(head).apply(head)
+    order = np.argsort(head, axis=None)
+    assert (np.diff(shown.ravel()[order]) >= 0).all()
+    assert shown.min() >= 0
+    assert 0.85 < shown.max() <= 1
+    changed = head * 12 + 40
+    np.testing.assert_allclose(Equalised().fit(changed).apply(changed), shown, atol=0.02)
+    np.testing.assert_allclose(
+        Equalised(share=0.0).fit(head).apply(head), Foreground().fit(head).apply(head), atol=1e-4
+    )
+
+
+def test_a_rank_is_the_share_of_the_foreground_that_is_darker():
+    head = np.where(np.arange(1000) < 400, 0.0, np.arange(1000)).reshape(10, 10, 10)
+    shown = Equalised(low=-10, high=10, share=1.0).fit(head).apply(head).ravel()
+    np.testing.assert_allclose(shown[[0, 300]], 0, atol=0.01)
+    sample = head[head > head.mean()]
+    for value in (600, 750, 900):
+        assert shown[value] == pytest.approx((sample < value).mean(), abs=0.04)
+
+
+def test_slabs_are_equalised_as_the_whole_volume_is():
+    head = head_with_fat(300).astype(np.float32)
+    grid = FieldOfView(40)
+    equalised = replace(BRAIN_INPUT, normalisation=Equalised(), in_plane=grid)
+    prepared = PreparedVolume({"flair": volume_of(head)}, equalised)
+    shown = Equalised().fit(head).apply(prepared.view.apply(head)[2:5])
+    np.testing.assert_allclose(prepared.slab(2, 5)[:, 0], shown, atol=1e-5)
 
 
 @pytest.mark.parametrize(

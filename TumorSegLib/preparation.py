@@ -87,7 +87,11 @@ class PreparedVolume:
         for index, (voxels, intensity) in enumerate(self._channels):
             part = torch.from_numpy(np.array(voxels[start:stop], np.float32, order="C"))
             slab[:, index] = part.mul_(intensity.gain).add_(intensity.offset).clamp_(0, 1)
-        return resize(slab, self.network_shape)
+        resized = resize(slab, self.network_shape)
+        for index, (_, intensity) in enumerate(self._channels):
+            if intensity.curve is not None:
+                resized[:, index] = torch.from_numpy(intensity.bent(resized[:, index].numpy()))
+        return resized
 
     def beyond(self, start: int, stop: int, limits: tuple[float, float]) -> NDArray[np.bool_]:
         """Return (n, h, w): where the first channel of slices start..stop is not within `limits`.
