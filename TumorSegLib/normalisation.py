@@ -101,41 +101,30 @@ class Foreground:
 
 @dataclass(frozen=True)
 class Equalised:
-    """Histogram equalisation of what is not air, mixed with the z-score that `Foreground` gives.
+    """Histogram equalisation of what is not air, for MRI.
 
-    Where fat is much brighter than the brain, a z-score leaves the brain little of the range, and a
-    faint tumour less. The rank of an intensity among the foreground does not know how bright fat
-    is, nor the scanner's contrast; the z-score's part keeps what is brighter than nearly everything
-    distinct.
-
-    Attributes:
-        low: z-score that becomes 0.
-        high: z-score that becomes 1.
-        share: of the rank in the result; the rest is the z-score's.
+    An intensity becomes its rank among the foreground: the part of it that is darker. Foreground is
+    what exceeds the volume's mean; all else becomes 0. Unlike a z-score, a rank does not know how
+    bright fat is, nor the scanner's contrast. Where fat is much brighter than the brain, a z-score
+    leaves the brain little of the range, and a faint tumour less.
     """
 
     kind: ClassVar[str] = "equalised"
-    low: float = -3.0
-    high: float = 5.0
-    share: float = 0.5
-
-    def __post_init__(self) -> None:
-        if self.low >= self.high:
-            raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
-        if not 0 <= self.share <= 1:
-            raise ValueError(f"share {self.share:g} is not within 0 and 1")
 
     def fit(self, voxels: NDArray[Any]) -> IntensityMap:
         """Return the map for the volume `voxels`; a constant volume becomes zero everywhere."""
-        line = Foreground(self.low, self.high).fit(voxels)
-        if line.gain == 0:
-            return line
         sample = strided_sample(voxels)
-        scaled = line.apply(sample[sample > sample.mean()])
-        counts, places = np.histogram(scaled, CURVE_STEPS, (0, 1))
-        rank = np.concatenate([[0], np.cumsum(counts)]) / scaled.size
-        curve = (1 - self.share) * places + self.share * rank
-        return IntensityMap(line.gain, line.offset, curve.astype(np.float32))
+        low = float(sample.mean())
+        foreground = sample[sample > low]
+        if foreground.size == 0:
+            return IntensityMap(0.0, 0.0)
+        high = float(np.percentile(foreground, 99.9))  # lest an outlier uses up the curve's steps
+        if high <= low:
+            return IntensityMap(0.0, 0.0)
+        gain = 1 / (high - low)
+        counts, _ = np.histogram(foreground, CURVE_STEPS, (low, high))
+        rank = np.concatenate([[0], np.cumsum(counts)]) / counts.sum()
+        return IntensityMap(gain, -low * gain, rank.astype(np.float32))
 
 
 Normalisation = Window | Foreground | Equalised
