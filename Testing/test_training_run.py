@@ -121,17 +121,22 @@ def test_a_folder_with_a_run_is_not_overwritten(
     assert (published / "last.ckpt").read_bytes() == before
 
 
+def ensemble_of_balls(balls: Path, folder: Path) -> Path:
+    before, _ = balls.read_text(encoding="utf-8").split("[optimisation]")
+    single = before.split("[model.network]")[0], before.split("[model.input]")[1]
+    text = f'{single[0]}members = ["ball"]\n[model.input]{single[1]}'
+    config = folder / "balls.toml"
+    text = text.replace('id = "ball"', 'id = "balls"').split("[augmentation]")[0]
+    config.write_text(text, encoding="utf-8")
+    return config
+
+
 @pytest.mark.slow
 def test_an_ensemble_is_measured_and_published_without_training(
     published: Path, balls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TUMORSEG_MODELS", str(published))
-    before, _ = balls.read_text(encoding="utf-8").split("[optimisation]")
-    single = before.split("[model.network]")[0], before.split("[model.input]")[1]
-    text = f'{single[0]}members = ["ball"]\n[model.input]{single[1]}'
-    text = text.replace('id = "ball"', 'id = "balls"').split("[augmentation]")[0]
-    config = tmp_path / "balls.toml"
-    config.write_text(text, encoding="utf-8")
+    config = ensemble_of_balls(balls, tmp_path)
     assert main(["train", str(config), "-o", str(tmp_path / "run")]) == 0
     ensemble = read_bundle(tmp_path / "run" / "balls")
     member = read_bundle(published / "ball")
@@ -326,6 +331,28 @@ def test_cross_validation_measures_every_patient_once(balls: Path, tmp_path: Pat
     cross_validate(config, tmp_path, resume=True, **options)  # type: ignore[arg-type]
     again = [path.stat().st_mtime_ns for path in tmp_path.rglob("weights.safetensors")]
     assert weights == again
+
+
+@pytest.mark.slow
+def test_named_folds_are_kept_aside_and_their_models_averaged(
+    balls: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--cross-validate", "fold1", "fold3"]
+    short = ["--set", "optimisation.epochs=1"]
+    assert main(["train", str(balls), "-o", str(tmp_path / "ball"), *options, *short]) == 0
+    ensemble = ["train", str(ensemble_of_balls(balls, tmp_path)), "-o", str(tmp_path / "balls")]
+    assert main([*ensemble, *options]) == 0
+    single, averaged = (
+        json.loads((tmp_path / name / "cross-validation" / "evaluation.json").read_text())
+        for name in ("ball", "balls")
+    )
+    figures = [
+        [row["structures"] for row in run["models"][0]["cases"]] for run in (single, averaged)
+    ]
+    assert len(figures[0]) == 6
+    assert figures[0] == figures[1]
+    assert main([*ensemble, "--cross-validate", "fold9"]) == 2
+    assert "--cross-validate: found 'fold9', folds are fold0" in capsys.readouterr().err
 
 
 def test_softmax_models_train(balls: Path, tmp_path: Path) -> None:

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from synthetic_data import write_config, write_nnunet
 
+from training.config import read_config
+from training.datasets import select_cases
 from training.sampling import EpochSampler, balanced_popularity, draw_weights
 from training.splits import folds_of
 from TumorSegLib.errors import InputError
@@ -50,6 +53,18 @@ def test_folds_without_anybody_in_the_data_set_are_an_error(tmp_path: Path) -> N
     path.write_text(json.dumps({"fold0": ["a"], "fold1": ["b"]}))
     with pytest.raises(InputError, match="none for fold1"):
         folds_of(str(path), ["a"])
+
+
+def test_several_folds_are_kept_aside_together(tmp_path: Path) -> None:
+    path = write_config(tmp_path, write_nnunet(tmp_path / "data", 4))
+    parts = [
+        select_cases(read_config(path, [f"data.validate={fold}"])).split
+        for fold in ("fold0", "fold2", "fold0+fold2")
+    ]
+    assert parts[2]["validation"] == sorted(parts[0]["validation"] + parts[1]["validation"])
+    assert set(parts[2]["training"]) == set(parts[0]["training"]) & set(parts[1]["training"])
+    with pytest.raises(InputError, match=r"data\.validate: found 'fold7', folds are fold0, fold1"):
+        select_cases(read_config(path, ["data.validate=fold0+fold7"]))
 
 
 def test_draws_have_the_wanted_shares() -> None:

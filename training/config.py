@@ -32,7 +32,8 @@ class Data:
         mask_suffix: what the name of a picture's mask has after the picture's.
         patients: JSON file {case: patient}, for layouts that do not say whom a case shows.
         folds: how many folds of patients to draw, or a JSON file of folds.
-        validate: name of the fold to validate on; none: train on everybody.
+        validate: name of the fold to validate on, or several joined by "+"; none: train on
+            everybody.
         foreground_share: share of drawn slices that show a structure; none: as they come.
         balanced: draw slices that show a structure such that no structure and no case crowds out
             the others.

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from training.config import TrainingConfig
-from training.datasets import select_cases, with_patients
+from training.case import Reading
+from training.config import Data, EnsembleConfig, TrainingConfig, reading_of
+from training.datasets import read_folds, select_cases, with_patients
 from training.evaluation import Evaluation, Report, evaluate
 from training.publishing import RESULTS, publish, write_results
 from training.readers import read_cases
 from training.splits import folds_of
 from training.train import Devices, train
-from TumorSegLib.bundle import read_bundle
+from TumorSegLib.bundle import read_bundle, write_bundle
+from TumorSegLib.catalogue import Catalogue
 from TumorSegLib.errors import InputError
 
 FOLDER = "cross-validation"
@@ -22,6 +25,7 @@ def cross_validate(
     config: TrainingConfig,
     folder: Path,
     *,
+    folds: Sequence[str] = (),
     resume: bool,
     devices: Devices,
     report: Report,
@@ -31,16 +35,23 @@ def cross_validate(
 
     Folds that are finished are not trained again with `resume`.
 
+    Args:
+        config: of the runs.
+        folder: of the runs.
+        folds: names of those to keep aside; all if empty.
+        resume: go on with what a run before has left.
+        devices: to train on.
+        report: takes lines for the user.
+        progress: whether to show progress.
+
     Returns:
         The results as JSON and as a page; nothing in processes that only help.
 
     Raises:
         InputError: there are no folds, or the data do not fit the config.
     """
-    if config.data.folds is None:
-        raise InputError("data.folds: missing; cross-validation needs folds")
     evaluations: list[Evaluation] = []
-    for fold in fold_names(config):
+    for fold in chosen_folds(config.data, config.reading, config.optimisation.seed, folds):
         here = folder / FOLDER / fold
         chosen = replace(config, data=replace(config.data, validate=fold))
         if resume and (here / RESULTS).is_file():
@@ -55,22 +66,60 @@ def cross_validate(
             published = publish(chosen, trained, here, report)
             assert published.evaluation is not None
             evaluations.append(published.evaluation)
-    if not evaluations:
-        return None
+    return write_pooled(evaluations, folder) if evaluations else None
+
+
+def cross_validate_ensemble(
+    config: EnsembleConfig, folder: Path, *, folds: Sequence[str] = (), report: Report
+) -> tuple[Path, Path]:
+    """Measure an ensemble of the models that its members' cross-validations have left.
+
+    These lie beside `folder`, in MEMBER/cross-validation/FOLD. Nothing is trained.
+
+    Returns:
+        The results as JSON and as a page.
+
+    Raises:
+        InputError: there are no folds.
+        ModelError: a member has no model for a fold.
+    """
+    reading = reading_of(config.model, config.data)
+    evaluations = []
+    for fold in chosen_folds(config.data, reading, 0, folds):
+        report(f"fold {fold}")
+        found, aside = read_folds(replace(config.data, validate=fold), reading)
+        cases = [case for case in found.cases if case.patient in aside]
+        models = Catalogue.of(
+            [folder.parent / name / FOLDER / fold for name in config.model.members]
+        )
+        bundle = write_bundle(folder / FOLDER / fold / config.model.id, config.model, None, card="")
+        evaluations.append(evaluate(bundle, cases, catalogue=models, report=report))
+    return write_pooled(evaluations, folder)
+
+
+def write_pooled(evaluations: Sequence[Evaluation], folder: Path) -> tuple[Path, Path]:
+    """Write the evaluations of the folds as one, over the patients of all."""
     pooled = Evaluation(
-        config.model.id,
-        config.model,
+        evaluations[0].name,
+        evaluations[0].model,
         tuple(case for item in evaluations for case in item.cases),
         tuple(failure for item in evaluations for failure in item.failed),
     )
-    title = f"{config.model.title}: cross-validation over {len(evaluations)} folds"
+    title = f"{pooled.model.title}: cross-validation over {len(evaluations)} folds"
     return write_results([pooled], folder / FOLDER / RESULTS, title)
 
 
-def fold_names(config: TrainingConfig) -> list[str]:
-    """Return the names of the folds."""
-    data = config.data
-    assert data.folds is not None
-    found = read_cases(Path(data.folder).expanduser(), data.layout, config.reading)
+def chosen_folds(data: Data, reading: Reading, seed: int, names: Sequence[str]) -> list[str]:
+    """Return the names of the folds to keep aside in turn: all, if none are named.
+
+    Raises:
+        InputError: there are no folds, or none of such a name.
+    """
+    if data.folds is None:
+        raise InputError("data.folds: missing; cross-validation needs folds")
+    found = read_cases(Path(data.folder).expanduser(), data.layout, reading)
     patients = (case.patient for case in with_patients(found.cases, data))
-    return list(folds_of(data.folds, patients, config.optimisation.seed))
+    folds = list(folds_of(data.folds, patients, seed))
+    if unknown := [name for name in names if name not in folds]:
+        raise InputError(f"--cross-validate: found {unknown[0]!r}, folds are {', '.join(folds)}")
+    return list(names) or folds

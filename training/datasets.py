@@ -72,7 +72,7 @@ def select_cases(config: TrainingConfig) -> Selection:
 
 
 def read_folds(data: Data, reading: Reading, *, seed: int = 0) -> tuple[CaseList, frozenset[str]]:
-    """Return a data set's cases, and the patients of the fold that is kept aside.
+    """Return a data set's cases, and the patients of the folds that are kept aside.
 
     Raises:
         InputError: the folder, file or fold is not as `data` says.
@@ -82,9 +82,10 @@ def read_folds(data: Data, reading: Reading, *, seed: int = 0) -> tuple[CaseList
     folds = {}
     if data.folds is not None:
         folds = folds_of(data.folds, (case.patient for case in cases), seed)
-    if data.validate is not None and data.validate not in folds:
-        raise InputError(f"data.validate: found {data.validate!r}, folds are {', '.join(folds)}")
-    aside = folds[data.validate] if data.validate is not None else frozenset()
+    names = data.validate.split("+") if data.validate is not None else []
+    if unknown := [name for name in names if name not in folds]:
+        raise InputError(f"data.validate: found {unknown[0]!r}, folds are {', '.join(folds)}")
+    aside = frozenset[str]().union(*(folds[name] for name in names))
     return CaseList(cases, found.unusable), aside
 
 

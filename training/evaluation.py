@@ -14,6 +14,7 @@ from training.case import Annotated, Case, Unusable
 from training.labelling import LabelError
 from training.metrics import Agreement, agreement
 from TumorSegLib.bundle import Bundle
+from TumorSegLib.catalogue import Catalogue
 from TumorSegLib.errors import InputError
 from TumorSegLib.grid import AxialView
 from TumorSegLib.segmenter import Segmenter
@@ -103,16 +104,25 @@ def evaluate(
     *,
     device: str = "auto",
     precision: str = "auto",
+    catalogue: Catalogue | None = None,
     report: Report | None = None,
 ) -> Evaluation:
     """Run a model on every case and compare; cases that cannot be measured are listed.
+
+    Args:
+        bundle: the model.
+        cases: annotated ones.
+        device: see `Segmenter`.
+        precision: see `Segmenter`.
+        catalogue: where an ensemble's members are found; the default one if not given.
+        report: takes lines for the user.
 
     Raises:
         ModelError: the model cannot be used.
         LabelError: a case has label values that the model does not know.
         InputError: no case could be measured.
     """
-    segmenter = Segmenter(bundle, device=device, precision=precision)
+    segmenter = Segmenter(bundle, device=device, precision=precision, catalogue=catalogue)
     measured = detected if bundle.specification.task == "detection" else segmented
     figures: list[CaseFigures] = []
     failed: list[Unusable] = []

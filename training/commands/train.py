@@ -43,8 +43,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--cross-validate",
-        action="store_true",
-        help="keep every fold aside once, and measure over all patients",
+        metavar="FOLD",
+        nargs="*",
+        help="keep every fold, or those named, aside in turn, and measure over all their patients",
     )
     parser.add_argument(
         "--measured",
@@ -71,6 +72,13 @@ def run(arguments: Namespace) -> int:
         from training.publishing import publish_ensemble
 
         folder = arguments.output or Path("runs") / ensemble.model.id
+        if arguments.cross_validate is not None:
+            from training.cross_validation import cross_validate_ensemble
+
+            folds = arguments.cross_validate
+            for path in cross_validate_ensemble(ensemble, folder, folds=folds, report=say):
+                say(f"wrote {path}")
+            return 0
         found = publish_ensemble(ensemble, folder, say, measured=measured(arguments))
         say(f"wrote {found.bundle.folder}")
         return 0
@@ -81,7 +89,7 @@ def run(arguments: Namespace) -> int:
         from training.preview import write_preview
 
         say(f"wrote {write_preview(config, folder / 'preview.png', say)}")
-    elif arguments.cross_validate:
+    elif arguments.cross_validate is not None:
         cross_validated(config, folder, arguments)
     else:
         trained(config, folder, arguments)
@@ -125,6 +133,7 @@ def cross_validated(config: TrainingConfig, folder: Path, arguments: Namespace) 
     written = cross_validate(
         config,
         folder,
+        folds=arguments.cross_validate,
         resume=arguments.resume,
         devices=Devices(arguments.devices, arguments.nodes, arguments.accelerator),
         report=say,
