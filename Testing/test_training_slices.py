@@ -142,7 +142,7 @@ def test_image_and_mask_move_together(config: TrainingConfig) -> None:
     geometric = replace(
         EVERYTHING, gain=0.0, bias=0.0, gamma=0.0, noise=0.0, blur=0.0, bias_field=0.0
     )
-    changes = augmentation(geometric, config.model.input, 64)
+    changes = augmentation(geometric, config.model, 64)
     mask = torch.zeros(1, 64, 64)
     mask[0, 20:34, 26:44] = 1
     overlaps = []
@@ -156,7 +156,7 @@ def test_image_and_mask_move_together(config: TrainingConfig) -> None:
 
 
 def test_a_seed_repeats_every_change(config: TrainingConfig) -> None:
-    changes = augmentation(EVERYTHING, config.model.input, 48)
+    changes = augmentation(EVERYTHING, config.model, 48)
     image = torch.rand(1, 48, 48)
 
     def changed(seed: int) -> torch.Tensor:
@@ -171,7 +171,7 @@ def test_a_seed_repeats_every_change(config: TrainingConfig) -> None:
 
 @pytest.mark.parametrize("size", [48, 100])
 def test_a_crop_has_its_size_whatever_the_slice_has(config: TrainingConfig, size: int) -> None:
-    changes = augmentation(Augmentation(crop=64), config.model.input, size)
+    changes = augmentation(Augmentation(crop=64), config.model, size)
     image = torch.rand(1, size, size) + 0.1
     places = set()
     for seed in range(5):
@@ -192,7 +192,7 @@ def test_slices_are_the_same_whatever_was_drawn_before(
     opened = open_cache(cases, config.model.input, tmp_path / "cache")
 
     def slices() -> Slices:
-        changes = augmentation(EVERYTHING, config.model.input, 48)
+        changes = augmentation(EVERYTHING, config.model, 48)
         return Slices(
             opened, config.model, transform=changes, oblique_degrees=20, oblique_share=0.5
         )

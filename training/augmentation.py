@@ -25,7 +25,8 @@ from monai.transforms import (
 from torch import Tensor
 
 from training.config import Augmentation
-from TumorSegLib.specification import Input
+from training.lesions import PaintLesions
+from TumorSegLib.specification import Input, ModelSpecification
 
 BOTH = ("image", "mask")
 MODES = ("bilinear", "nearest")
@@ -59,12 +60,18 @@ def _share(transform: Any, random: np.random.RandomState) -> None:
             _share(part, random)
 
 
-def augmentation(config: Augmentation, specification: Input, rows: int) -> RandomChanges:
-    """Return the changes of {"image": (C, H, W) in [0, 1], "mask": (1, H, W)}."""
+def augmentation(config: Augmentation, model: ModelSpecification, rows: int) -> RandomChanges:
+    """Return the changes of {"image": (C, H, W) in [0, 1], "mask": (1, H, W)}.
+
+    Raises:
+        InputError: lesions are wanted, and the model has no organ to paint them in.
+    """
     set_track_meta(False)  # slices carry no geometry here; tracking it doubles the time a slice
     steps = [*_geometric(config, rows), *_crop(config), *_intensity(config)]
     if config.drop_channels:
-        steps.insert(0, DropChannels(specification, config.drop_channels))
+        steps.insert(0, DropChannels(model.input, config.drop_channels))
+    if config.lesions:
+        steps.insert(0, PaintLesions(model, config.lesions))
     return RandomChanges(steps)
 
 

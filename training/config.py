@@ -127,6 +127,7 @@ class Augmentation:
         blur: standard deviation in pixels.
         bias_field: largest coefficient of its polynomial.
         drop_channels: probability that a sequence is missing.
+        lesions: probability that lesions are painted into the organ of a CT slice.
         oblique: degrees by which a plane is turned out of the axial one.
         oblique_share: of the slices drawn, those along oblique planes.
     """
@@ -145,6 +146,7 @@ class Augmentation:
     blur: float = 0.0
     bias_field: float = 0.0
     drop_channels: float = 0.0
+    lesions: float = 0.0
     oblique: float = 0.0
     oblique_share: float = 0.2
 
@@ -170,6 +172,7 @@ LARGEST_CHANGES = {
     "blur": 20.0,
     "bias_field": 5.0,
     "drop_channels": 1.0,
+    "lesions": 1.0,
     "oblique": 60.0,
     "oblique_share": 1.0,
 }

@@ -84,7 +84,7 @@ class DataModule(lightning.LightningDataModule):
         return Slices(
             [*self.training, *self.synthetic],
             config.model,
-            transform=augmentation(changes, config.model.input, rows),
+            transform=augmentation(changes, config.model, rows),
             oblique_degrees=changes.oblique,
             oblique_share=changes.oblique_share if changes.oblique else 0.0,
         )

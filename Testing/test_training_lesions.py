@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import BRAIN_INPUT, CT_INPUT, brain_specification, ct_specification
+
+from training.augmentation import augmentation
+from training.config import Augmentation
+from training.lesions import PaintLesions
+from TumorSegLib.errors import InputError
+
+
+def abdomen(slices: int = 3) -> dict[str, Any]:
+    mask = torch.zeros(1, 96, 96)
+    mask[:, 20:80, 10:60] = 1
+    noise = torch.from_numpy(np.random.default_rng(0).normal(0, 0.02, (slices, 96, 96)))
+    return {"image": (0.3 + 0.3 * mask + noise).float(), "mask": mask}
+
+
+def painted(seed: int) -> tuple[dict[str, Any], dict[Any, Any]]:
+    paint = PaintLesions(ct_specification(), 1.0)
+    paint.R = np.random.RandomState(seed)
+    return abdomen(), paint(abdomen())
+
+
+def test_lesions_lie_in_the_organ_and_differ_from_it() -> None:
+    darker = 0
+    for seed in range(20):
+        before, after = painted(seed)
+        lesion = after["mask"] == 2
+        assert ((before["mask"] == 1) | ~lesion).all()
+        assert ((after["mask"] == 1) | lesion).equal(before["mask"] == 1)
+        outside = (before["mask"] == 0).expand(3, -1, -1)
+        torch.testing.assert_close(after["image"][outside], before["image"][outside])
+        if lesion.sum() >= 25:
+            darker += bool(after["image"][1][lesion[0]].mean() < 0.57)
+        untouched = (after["image"] == before["image"]).float().mean()
+        assert 0.5 < untouched < 1
+        assert after["image"].min() >= 0
+        assert after["image"].max() <= 1
+    assert darker >= 8
+
+
+def test_a_seed_repeats_the_lesions_and_the_input_stays() -> None:
+    before, after = painted(3)
+    again = painted(3)[1]
+    torch.testing.assert_close(after["image"], again["image"], rtol=0, atol=0)
+    torch.testing.assert_close(before["image"], abdomen()["image"], rtol=0, atol=0)
+
+
+def test_slices_without_the_organ_stay_as_they_are() -> None:
+    paint = PaintLesions(ct_specification(), 1.0)
+    empty = {**abdomen(), "mask": torch.zeros(1, 96, 96)}
+    assert paint(empty)["image"] is empty["image"]
+
+
+def test_lesions_need_an_organ_and_units() -> None:
+    with pytest.raises(InputError, match="no label includes another"):
+        augmentation(Augmentation(lesions=0.5), brain_specification(), 64)
+    units = replace(CT_INPUT, normalisation=BRAIN_INPUT.normalisation)
+    other = ct_specification(input=units)
+    with pytest.raises(InputError, match="normalisation window"):
+        augmentation(Augmentation(lesions=0.5), other, 64)

@@ -1,0 +1,124 @@
+"""Lesions painted into organs of real slices, so that few patients show many tumours.
+
+A network that has seen two dozen patients' tumours knows two dozen patients' contrasts. Lesions of
+any size, shape and attenuation painted into the same livers teach what a lesion is: something in
+the organ, about as noisy, that differs from it (Hu et al. 2023, "Label-free liver tumor
+segmentation", arXiv 2303.14869; here slice by slice).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from monai.transforms import MapTransform, Randomizable
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.in_plane import PixelSpacing
+from TumorSegLib.normalisation import Window
+from TumorSegLib.specification import ModelSpecification
+
+Image = NDArray[np.float32]
+
+RADIUS_MM = (2.5, 25.0)
+DARKER_HU = (-75.0, -12.0)
+BRIGHTER_HU = (12.0, 50.0)
+DARKER_SHARE = 0.85
+RIM_HU = (4.0, 16.0)
+RIM_SHARE = 0.15
+FLAT_SHARE = 0.7
+"""Lesions through which no vessel goes."""
+MOST = 3
+ROOM_MM2 = 400.0
+"""Organs cut to less than this are left alone."""
+
+
+class PaintLesions(MapTransform, Randomizable):
+    """Paint up to three lesions into the organ of {"image": (C, H, W), "mask": (1, H, W)}.
+
+    The organ is the label that includes another, the lesion the first that it includes. Channels
+    are neighbouring slices, in which a lesion is about as large.
+    """
+
+    def __init__(self, model: ModelSpecification, prob: float) -> None:
+        """Paint with probability `prob`.
+
+        Raises:
+            InputError: no label includes another, or pixels or intensities have no units.
+        """
+        super().__init__(("image", "mask"))
+        organ = next((label for label in model.labels if label.includes), None)
+        if organ is None:
+            raise InputError(
+                "augmentation.lesions: no label includes another, so there is no organ to paint in"
+            )
+        spacing, window = model.input.in_plane, model.input.normalisation
+        if not isinstance(spacing, PixelSpacing) or not isinstance(window, Window):
+            raise InputError(
+                "augmentation.lesions: need in_plane of kind spacing and normalisation window"
+            )
+        self.organ, self.lesion = organ.value, organ.includes[0]
+        self.pixel_mm = spacing.spacing_mm
+        self.hu = 1 / (window.high - window.low)
+        self.prob = prob
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return `data` with "image" and "mask" changed."""
+        result = dict(data)
+        if self.R.random() >= self.prob:
+            return result
+        image, mask = result["image"].numpy().copy(), result["mask"].numpy().copy()
+        if (mask == self.organ).sum() * self.pixel_mm**2 < ROOM_MM2:
+            return result
+        for _ in range(self.R.randint(1, MOST + 1)):
+            self._paint(image, mask[0])
+        return {**result, "image": torch.from_numpy(image), "mask": torch.from_numpy(mask)}
+
+    def _paint(self, image: Image, mask: Image) -> None:
+        free = np.flatnonzero(mask == self.organ)
+        if free.size == 0:
+            return
+        middle = len(image) // 2
+        level = float(np.median(image[middle].ravel()[free]))
+        y, x = np.unravel_index(self.R.choice(free), mask.shape)
+        radius = float(np.exp(self.R.uniform(*np.log(RADIUS_MM)))) / self.pixel_mm
+        reach = int(np.ceil(2 * radius)) + 3
+        part = (
+            slice(max(0, y - reach), y + reach + 1),
+            slice(max(0, x - reach), x + reach + 1),
+        )
+        rows, columns = np.ogrid[part]
+        distance = self._distance(rows - y, columns - x, radius)
+        inside = np.isin(mask[part], (self.organ, self.lesion))
+        darker = self.R.random() < DARKER_SHARE
+        difference = self.hu * self.R.uniform(*(DARKER_HU if darker else BRIGHTER_HU))
+        texture = ndimage.gaussian_filter(self.R.standard_normal(distance.shape), 2.0)
+        texture *= self.R.uniform(0, 0.35) * abs(difference) / max(float(texture.std()), 1e-6)
+        flat = self.R.random() < FLAT_SHARE
+        rim = self.hu * self.R.uniform(*RIM_HU) if self.R.random() < RIM_SHARE else 0.0
+        sharpness = radius / self.R.uniform(0.4, 1.2)
+        for index, channel in enumerate(image[:, part[0], part[1]]):
+            size = 1.0 if index == middle else self.R.uniform(0.6, 1.05)
+            depth = (1 - distance / size) * sharpness
+            soft = inside / (1 + np.exp(-np.clip(depth, -30, 30)))
+            change = difference + texture + rim * np.exp(-(depth**2) / 2)
+            if flat:
+                change = change + level - ndimage.gaussian_filter(channel, 2.0)
+            channel += (soft * change).astype(np.float32)
+        np.clip(image, 0, 1, out=image)
+        mask[part][inside & (distance < 1)] = self.lesion
+
+    def _distance(self, dy: NDArray[Any], dx: NDArray[Any], radius: float) -> NDArray[np.float64]:
+        """Return the distance from the centre over that of a lumpy ellipse's border."""
+        turn, ratio = self.R.uniform(0, np.pi), self.R.uniform(0.65, 1.0)
+        along = dx * np.cos(turn) + dy * np.sin(turn)
+        across = (dy * np.cos(turn) - dx * np.sin(turn)) / ratio
+        angle = np.arctan2(across, along)
+        border = np.ones_like(angle)
+        for waves in (2, 3, 5):
+            border += self.R.uniform(0, 0.12) * np.cos(waves * angle + self.R.uniform(0, 2 * np.pi))
+        return np.asarray(np.hypot(along, across) / (radius * border))
