@@ -25,7 +25,7 @@ from monai.transforms import (
 from torch import Tensor
 
 from training.config import Augmentation
-from training.lesions import PaintLesions
+from training.organ_changes import PaintLesions, ShiftOrgan
 from TumorSegLib.specification import Input, ModelSpecification
 
 BOTH = ("image", "mask")
@@ -64,7 +64,7 @@ def augmentation(config: Augmentation, model: ModelSpecification, rows: int) -> 
     """Return the changes of {"image": (C, H, W) in [0, 1], "mask": (1, H, W)}.
 
     Raises:
-        InputError: lesions are wanted, and the model has no organ to paint them in.
+        InputError: an organ is to change, and the model has none.
     """
     set_track_meta(False)  # slices carry no geometry here; tracking it doubles the time a slice
     steps = [*_geometric(config, rows), *_crop(config), *_intensity(config)]
@@ -72,6 +72,8 @@ def augmentation(config: Augmentation, model: ModelSpecification, rows: int) -> 
         steps.insert(0, DropChannels(model.input, config.drop_channels))
     if config.lesions:
         steps.insert(0, PaintLesions(model, config.lesions))
+    if config.organ_shift:
+        steps.insert(0, ShiftOrgan(model, 1 / 3, config.organ_shift))
     return RandomChanges(steps)
 
 

@@ -1,9 +1,12 @@
-"""Lesions painted into organs of real slices, so that few patients show many tumours.
+"""Changes of an organ in real slices: lesions painted into it, and another attenuation.
 
 A network that has seen two dozen patients' tumours knows two dozen patients' contrasts. Lesions of
 any size, shape and attenuation painted into the same livers teach what a lesion is: something in
 the organ, about as noisy, that differs from it (Hu et al. 2023, "Label-free liver tumor
 segmentation", arXiv 2303.14869; here slice by slice).
+
+Fat in the liver and the phase of the contrast agent change an organ's attenuation and leave its
+neighbours alone, which no change of the whole slice imitates.
 """
 
 from __future__ import annotations
@@ -37,15 +40,15 @@ ROOM_MM2 = 400.0
 """Organs cut to less than this are left alone."""
 
 
-class PaintLesions(MapTransform, Randomizable):
-    """Paint up to three lesions into the organ of {"image": (C, H, W), "mask": (1, H, W)}.
+class OrganChange(MapTransform, Randomizable):
+    """A random change of the organ in {"image": (C, H, W), "mask": (1, H, W)}.
 
     The organ is the label that includes another, the lesion the first that it includes. Channels
-    are neighbouring slices, in which a lesion is about as large.
+    are neighbouring slices.
     """
 
     def __init__(self, model: ModelSpecification, prob: float) -> None:
-        """Paint with probability `prob`.
+        """Change slices with probability `prob`.
 
         Raises:
             InputError: no label includes another, or pixels or intensities have no units.
@@ -53,13 +56,12 @@ class PaintLesions(MapTransform, Randomizable):
         super().__init__(("image", "mask"))
         organ = next((label for label in model.labels if label.includes), None)
         if organ is None:
-            raise InputError(
-                "augmentation.lesions: no label includes another, so there is no organ to paint in"
-            )
+            raise InputError("augmentation: no label includes another, so there is no organ")
         spacing, window = model.input.in_plane, model.input.normalisation
         if not isinstance(spacing, PixelSpacing) or not isinstance(window, Window):
             raise InputError(
-                "augmentation.lesions: need in_plane of kind spacing and normalisation window"
+                "augmentation: changes of an organ need in_plane of kind spacing and normalisation"
+                " window"
             )
         self.organ, self.lesion = organ.value, organ.includes[0]
         self.pixel_mm = spacing.spacing_mm
@@ -74,9 +76,37 @@ class PaintLesions(MapTransform, Randomizable):
         image, mask = result["image"].numpy().copy(), result["mask"].numpy().copy()
         if (mask == self.organ).sum() * self.pixel_mm**2 < ROOM_MM2:
             return result
-        for _ in range(self.R.randint(1, MOST + 1)):
-            self._paint(image, mask[0])
+        self.change(image, mask[0])
+        np.clip(image, 0, 1, out=image)
         return {**result, "image": torch.from_numpy(image), "mask": torch.from_numpy(mask)}
+
+    def change(self, image: Image, mask: Image) -> None:
+        """Change image (C, H, W) and mask (H, W) in place."""
+        raise NotImplementedError
+
+
+class ShiftOrgan(OrganChange):
+    """Change the organ's attenuation, its lesions' with it."""
+
+    def __init__(self, model: ModelSpecification, prob: float, most_hu: float) -> None:
+        """Shift by up to `most_hu` to either side."""
+        super().__init__(model, prob)
+        self.most_hu = most_hu
+
+    def change(self, image: Image, mask: Image) -> None:
+        """Shift all channels alike; the borders are as soft as a scanner's."""
+        belongs = np.isin(mask, (self.organ, self.lesion)).astype(np.float32)
+        soft = ndimage.gaussian_filter(belongs, 0.7)
+        image += np.float32(self.hu * self.R.uniform(-self.most_hu, self.most_hu)) * soft
+
+
+class PaintLesions(OrganChange):
+    """Paint up to three lesions into the organ; neighbouring slices show them about as large."""
+
+    def change(self, image: Image, mask: Image) -> None:
+        """Paint them one after the other."""
+        for _ in range(self.R.randint(1, MOST + 1)):
+            self._paint(image, mask)
 
     def _paint(self, image: Image, mask: Image) -> None:
         free = np.flatnonzero(mask == self.organ)
@@ -109,7 +139,6 @@ class PaintLesions(MapTransform, Randomizable):
             if flat:
                 change = change + level - ndimage.gaussian_filter(channel, 2.0)
             channel += (soft * change).astype(np.float32)
-        np.clip(image, 0, 1, out=image)
         mask[part][inside & (distance < 1)] = self.lesion
 
     def _distance(self, dy: NDArray[Any], dx: NDArray[Any], radius: float) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from tiny_models import BRAIN_INPUT, CT_INPUT, brain_specification, ct_specifica
 
 from training.augmentation import augmentation
 from training.config import Augmentation
-from training.lesions import PaintLesions
+from training.organ_changes import PaintLesions, ShiftOrgan
 from TumorSegLib.errors import InputError
 
 
@@ -56,6 +56,20 @@ def test_slices_without_the_organ_stay_as_they_are() -> None:
     paint = PaintLesions(ct_specification(), 1.0)
     empty = {**abdomen(), "mask": torch.zeros(1, 96, 96)}
     assert paint(empty)["image"] is empty["image"]
+
+
+def test_an_organ_shifts_by_itself() -> None:
+    shifts = []
+    for seed in range(10):
+        shift = ShiftOrgan(ct_specification(), 1.0, 50)
+        shift.R = np.random.RandomState(seed)
+        after = shift(abdomen())
+        change = after["image"] - abdomen()["image"]
+        torch.testing.assert_close(change[:, :16], torch.zeros(3, 16, 96))
+        organ = change[:, 30:70, 20:50]
+        assert organ.std() < 0.01
+        shifts.append(float(organ.mean()) * 200)
+    assert -50 <= min(shifts) < 0 < max(shifts) <= 50
 
 
 def test_lesions_need_an_organ_and_units() -> None:
