@@ -52,6 +52,14 @@ def test_a_seed_repeats_the_lesions_and_the_input_stays() -> None:
     torch.testing.assert_close(before["image"], abdomen()["image"], rtol=0, atol=0)
 
 
+def test_lesions_fit_into_an_organ_at_the_border() -> None:
+    paint = PaintLesions(ct_specification(), 1.0)
+    everywhere = {"image": torch.full((3, 40, 60), 0.5), "mask": torch.ones(1, 40, 60)}
+    for seed in range(30):
+        paint.R = np.random.RandomState(seed)
+        assert (paint(everywhere)["mask"] == 2).any()
+
+
 def test_slices_without_the_organ_stay_as_they_are() -> None:
     paint = PaintLesions(ct_specification(), 1.0)
     empty = {**abdomen(), "mask": torch.zeros(1, 96, 96)}

@@ -117,9 +117,9 @@ class PaintLesions(OrganChange):
         y, x = np.unravel_index(self.R.choice(free), mask.shape)
         radius = float(np.exp(self.R.uniform(*np.log(RADIUS_MM)))) / self.pixel_mm
         reach = int(np.ceil(2 * radius)) + 3
-        part = (
-            slice(max(0, y - reach), y + reach + 1),
-            slice(max(0, x - reach), x + reach + 1),
+        part = tuple(
+            slice(max(0, int(place) - reach), min(size, int(place) + reach + 1))
+            for place, size in zip((y, x), mask.shape, strict=True)
         )
         rows, columns = np.ogrid[part]
         distance = self._distance(rows - y, columns - x, radius)
