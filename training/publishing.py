@@ -71,7 +71,7 @@ def publish(
     elif measured is not None:
         metrics = dict(measured)
     elif (crossed := folder / "cross-validation" / RESULTS).is_file():
-        metrics = figures_of(crossed, "cross-validation over every patient")
+        metrics = figures_of(crossed, "patients kept aside in turn (cross-validation)")
     return Published(write_model(config, trained, target, metrics=metrics), evaluation)
 
 
