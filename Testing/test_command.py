@@ -173,7 +173,10 @@ def test_interruption_leaves_nothing(place):
     write_tiny_bundle(place / "models", specification)
     large = np.random.default_rng(0).integers(0, 900, (600, 64, 64)).astype(np.int16)
     sitk.WriteImage(image_of(large, Grid(large.shape, (1, 1, 1))), "large.nrrd")
+    # where the tests run in the background, interrupts are ignored, and children inherit that
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = command("segment", "large.nrrd", "-o", "out.nrrd", "--model", "slow")
+    signal.signal(signal.SIGINT, ours)
     maps = Path(f"/proc/{process.pid}/maps")
     deadline = time.monotonic() + 60
     while maps.exists() and "torch" not in maps.read_text() and time.monotonic() < deadline:
