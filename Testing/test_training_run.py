@@ -459,6 +459,7 @@ def test_a_public_volume_in_nnunet_layout_trains_with_a_shipped_config(
         "data.validate=",
         "data.labels={ 'tumour*' = 1 }",
         "optimisation.slices_per_epoch=24",
+        "optimisation.learning_rate=5e-3",
     ]
     config = read_config(ROOT / "training" / "configs" / "brain-lgg-linknet.toml", settings)
     trained = train(config, tmp_path / "run", devices=CPU, report=quiet, progress=False)
