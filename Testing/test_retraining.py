@@ -242,13 +242,12 @@ def test_a_signal_leaves_a_checkpoint(home: Path, tmp_path: Path) -> None:
 
 def test_a_time_limit_ends_the_run_with_the_learning_rate_down(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    seconds = 4.0
+    seconds = 10.0
     run(wish(home, epochs=None, hours=seconds / 3600), folder)
     epochs = [entry for entry in events(folder) if entry["event"] == "epoch"][1:]
     assert sum(entry["seconds"] for entry in epochs) < 2 * seconds
     assert epochs[-1]["epoch"] == epochs[-1]["epochs"]
-    highest = max(entry["learning_rate"] for entry in epochs)
-    assert epochs[-1]["learning_rate"] < 0.7 * highest or len(epochs) < 3
+    assert epochs[-1]["learning_rate"] < 1e-3 or len(epochs) == 1
 
 
 def test_nobody_who_was_trained_on_is_measured_on_when_cases_are_added() -> None:
