@@ -335,7 +335,10 @@ def test_cross_validation_measures_every_patient_once(balls: Path, tmp_path: Pat
 
 @pytest.mark.slow
 def test_named_folds_are_kept_aside_and_their_models_averaged(
-    balls: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    balls: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     options = ["--cross-validate", "fold1", "fold3"]
     short = ["--set", "optimisation.epochs=1"]
@@ -351,6 +354,11 @@ def test_named_folds_are_kept_aside_and_their_models_averaged(
     ]
     assert len(figures[0]) == 6
     assert figures[0] == figures[1]
+    monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "ball" / "cross-validation" / "fold1"))
+    assert main([*ensemble, "--set", "data.validate="]) == 0
+    metrics = read_bundle(tmp_path / "balls" / "balls").specification.metrics
+    assert metrics["patients"] == 6
+    assert metrics["measured_on"].startswith("patients kept aside in turn (cross-validation)")
     assert main([*ensemble, "--cross-validate", "fold9"]) == 2
     assert "--cross-validate: found 'fold9', folds are fold0" in capsys.readouterr().err
 

@@ -119,8 +119,6 @@ class Equalised:
         if foreground.size == 0:
             return IntensityMap(0.0, 0.0)
         high = float(np.percentile(foreground, 99.9))  # lest an outlier uses up the curve's steps
-        if high <= low:
-            return IntensityMap(0.0, 0.0)
         gain = 1 / (high - low)
         counts, _ = np.histogram(foreground, CURVE_STEPS, (low, high))
         rank = np.concatenate([[0], np.cumsum(counts)]) / counts.sum()

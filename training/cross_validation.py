@@ -8,11 +8,9 @@ from pathlib import Path
 
 from training.case import Reading
 from training.config import Data, EnsembleConfig, TrainingConfig, reading_of
-from training.datasets import read_folds, select_cases, with_patients
+from training.datasets import cases_and_folds, cases_aside, select_cases
 from training.evaluation import Evaluation, Report, evaluate
 from training.publishing import RESULTS, publish, write_results
-from training.readers import read_cases
-from training.splits import folds_of
 from training.train import Devices, train
 from TumorSegLib.bundle import read_bundle, write_bundle
 from TumorSegLib.catalogue import Catalogue
@@ -87,8 +85,7 @@ def cross_validate_ensemble(
     evaluations = []
     for fold in chosen_folds(config.data, reading, 0, folds):
         report(f"fold {fold}")
-        found, aside = read_folds(replace(config.data, validate=fold), reading)
-        cases = [case for case in found.cases if case.patient in aside]
+        cases = cases_aside(replace(config.data, validate=fold), reading)
         models = Catalogue.of(
             [folder.parent / name / FOLDER / fold for name in config.model.members]
         )
@@ -117,9 +114,7 @@ def chosen_folds(data: Data, reading: Reading, seed: int, names: Sequence[str]) 
     """
     if data.folds is None:
         raise InputError("data.folds: missing; cross-validation needs folds")
-    found = read_cases(Path(data.folder).expanduser(), data.layout, reading)
-    patients = (case.patient for case in with_patients(found.cases, data))
-    folds = list(folds_of(data.folds, patients, seed))
+    _, folds = cases_and_folds(data, reading, seed=seed)
     if unknown := [name for name in names if name not in folds]:
         raise InputError(f"--cross-validate: found {unknown[0]!r}, folds are {', '.join(folds)}")
-    return list(names) or folds
+    return list(names or folds)

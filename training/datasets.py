@@ -10,7 +10,7 @@ from pathlib import Path
 from training.case import Case, CaseList, Reading, Unusable
 from training.config import Data, TrainingConfig, reading_of
 from training.readers import read_cases
-from training.splits import folds_of
+from training.splits import Folds, folds_of
 from training.synthesis import synthetic_cases
 from TumorSegLib.errors import InputError
 
@@ -77,16 +77,35 @@ def read_folds(data: Data, reading: Reading, *, seed: int = 0) -> tuple[CaseList
     Raises:
         InputError: the folder, file or fold is not as `data` says.
     """
+    found, folds = cases_and_folds(data, reading, seed=seed)
+    names = data.validate.split("+") if data.validate is not None else []
+    if unknown := [name for name in names if name not in folds]:
+        raise InputError(f"data.validate: found {unknown[0]!r}, folds are {', '.join(folds)}")
+    return found, frozenset[str]().union(*(folds[name] for name in names))
+
+
+def cases_aside(data: Data, reading: Reading) -> list[Case]:
+    """Return the cases of the folds that are kept aside.
+
+    Raises:
+        InputError: the folder, file or fold is not as `data` says.
+    """
+    found, aside = read_folds(data, reading)
+    return [case for case in found.cases if case.patient in aside]
+
+
+def cases_and_folds(data: Data, reading: Reading, *, seed: int = 0) -> tuple[CaseList, Folds]:
+    """Return a data set's cases, and the patients of each fold; no folds where `data` has none.
+
+    Raises:
+        InputError: the folder or file is not as `data` says.
+    """
     found = read_cases(Path(data.folder).expanduser(), data.layout, reading)
     cases = with_patients(found.cases, data)
     folds = {}
     if data.folds is not None:
         folds = folds_of(data.folds, (case.patient for case in cases), seed)
-    names = data.validate.split("+") if data.validate is not None else []
-    if unknown := [name for name in names if name not in folds]:
-        raise InputError(f"data.validate: found {unknown[0]!r}, folds are {', '.join(folds)}")
-    aside = frozenset[str]().union(*(folds[name] for name in names))
-    return CaseList(cases, found.unusable), aside
+    return CaseList(cases, found.unusable), folds
 
 
 def with_patients(cases: tuple[Case, ...], data: Data) -> tuple[Case, ...]:

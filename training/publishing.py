@@ -14,7 +14,7 @@ from typing import Any
 from training.case import Case
 from training.checkpoints import network_weights, read_checkpoint
 from training.config import Data, EnsembleConfig, TrainingConfig, reading_of
-from training.datasets import read_folds, select_cases
+from training.datasets import cases_aside, select_cases
 from training.evaluation import Evaluation, Report, evaluate
 from training.evaluation_page import evaluation_page, write_with_page
 from training.model_card import model_card
@@ -64,14 +64,11 @@ def publish(
     bundle = write_model(config, trained, target)
     aside = set(trained.split["validation"])
     cases = [case for case in select_cases(config).validation if case.patient in aside]
-    metrics: dict[str, Any] = {}
     evaluation = None
     if cases:
         evaluation, metrics = measure(bundle, cases, config.data, folder, report)
-    elif measured is not None:
-        metrics = dict(measured)
-    elif (crossed := folder / "cross-validation" / RESULTS).is_file():
-        metrics = figures_of(crossed, "patients kept aside in turn (cross-validation)")
+    else:
+        metrics = figures_of_others(folder, measured)
     return Published(write_model(config, trained, target, metrics=metrics), evaluation)
 
 
@@ -97,9 +94,8 @@ def publish_ensemble(
         return write_bundle(folder / config.model.id, complete, None, card=card)
 
     if config.data.validate is None:
-        return Published(written(measured or {}), None)
-    found, aside = read_folds(config.data, reading_of(config.model, config.data))
-    cases = [case for case in found.cases if case.patient in aside]
+        return Published(written(figures_of_others(folder, measured)), None)
+    cases = cases_aside(config.data, reading_of(config.model, config.data))
     evaluation, metrics = measure(written({}), cases, config.data, folder, report)
     return Published(written(metrics), evaluation)
 
@@ -132,6 +128,21 @@ def ensemble_provenance(config: EnsembleConfig) -> dict[str, Any]:
         "code_version": code_version(),
         "members": members,
     }
+
+
+def figures_of_others(folder: Path, measured: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what stands in the card of a model that keeps nobody aside.
+
+    Args:
+        folder: of the run.
+        measured: figures to take; by default those of a cross-validation in `folder`, if any.
+    """
+    if measured is not None:
+        return dict(measured)
+    crossed = folder / "cross-validation" / RESULTS
+    if not crossed.is_file():
+        return {}
+    return figures_of(crossed, "patients kept aside in turn (cross-validation)")
 
 
 def figures_of(

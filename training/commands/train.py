@@ -11,7 +11,7 @@ from training.commands.extra import require_train_extra
 from training.commands.options import add_accelerator_option
 
 if TYPE_CHECKING:
-    from training.config import TrainingConfig
+    from training.config import EnsembleConfig, TrainingConfig
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -69,18 +69,7 @@ def run(arguments: Namespace) -> int:
 
     ensemble = read_ensemble(arguments.config, arguments.overrides)
     if ensemble is not None:
-        from training.publishing import publish_ensemble
-
-        folder = arguments.output or Path("runs") / ensemble.model.id
-        if arguments.cross_validate is not None:
-            from training.cross_validation import cross_validate_ensemble
-
-            folds = arguments.cross_validate
-            for path in cross_validate_ensemble(ensemble, folder, folds=folds, report=say):
-                say(f"wrote {path}")
-            return 0
-        found = publish_ensemble(ensemble, folder, say, measured=measured(arguments))
-        say(f"wrote {found.bundle.folder}")
+        averaged(ensemble, arguments.output or Path("runs") / ensemble.model.id, arguments)
         return 0
     config = read_config(arguments.config, arguments.overrides)
     folder = arguments.output or Path("runs") / config.model.id
@@ -94,6 +83,21 @@ def run(arguments: Namespace) -> int:
     else:
         trained(config, folder, arguments)
     return 0
+
+
+def averaged(config: EnsembleConfig, folder: Path, arguments: Namespace) -> None:
+    """Measure an ensemble, and publish it unless it is only measured on folds."""
+    if arguments.cross_validate is not None:
+        from training.cross_validation import cross_validate_ensemble
+
+        folds = arguments.cross_validate
+        for path in cross_validate_ensemble(config, folder, folds=folds, report=say):
+            say(f"wrote {path}")
+        return
+    from training.publishing import publish_ensemble
+
+    found = publish_ensemble(config, folder, say, measured=measured(arguments))
+    say(f"wrote {found.bundle.folder}")
 
 
 def trained(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
