@@ -27,7 +27,7 @@ from TumorSegLib.specification import ModelSpecification
 
 Image = NDArray[np.float32]
 
-RADIUS_MM = (2.5, 25.0)
+RADIUS_MM = (2.5, 60.0)
 DARKER_HU = (-75.0, -12.0)
 BRIGHTER_HU = (12.0, 50.0)
 DARKER_SHARE = 0.85
