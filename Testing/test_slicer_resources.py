@@ -39,6 +39,18 @@ def test_a_colour_table_has_the_models_labels(host, bundle):  # noqa: F811
     assert any(wanted <= _entries(host, table) for table in tables), wanted
 
 
+@pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.id)
+def test_a_models_details_name_its_network_and_the_networks_size(host, bundle):  # noqa: F811
+    from TumorSegModule.model_picker import network_of
+
+    model = bundle.specification
+    if model.network is None:
+        assert network_of(model) == "ensemble"
+    else:
+        millions = model.weights.parameters / 1e6
+        assert network_of(model) == f"{model.network.name}, {millions:.1f} M parameters"
+
+
 def test_names_in_colour_tables_have_spaces(host):  # noqa: F811
     entries = _entries(host, ROOT / "Resources" / "ColorTables" / "TumorSeg-liver.ctbl")
     assert (2, "Liver tumour", (255, 196, 0)) in entries

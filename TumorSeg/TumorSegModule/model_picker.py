@@ -133,8 +133,6 @@ def measured_on(specification):
 def details_of(bundle):
     """Return a model's details as rich text, with a link to its card."""
     specification = bundle.specification
-    size = f"{specification.weights.parameters / 1e6:.1f} M" if specification.weights else _("none")
-    network = specification.network.name if specification.network else _("ensemble")
     rows = [
         (_("Task"), specification.description),
         (_("Labels"), ", ".join(label.name for label in specification.labels)),
@@ -142,7 +140,7 @@ def details_of(bundle):
         (_("Measured on"), measured_on(specification) or _("not stated")),
         (_("Trained on"), trained_on(specification) or _("not stated")),
         (_("Licence"), specification.licence or _("not stated")),
-        (_("Network"), _("{name}, {size} parameters").format(name=network, size=size)),
+        (_("Network"), network_of(specification)),
         (_("Version"), f"{specification.id} {specification.version}"),
     ]
     if specification.members:
@@ -154,6 +152,16 @@ def details_of(bundle):
     card = bundle.folder / CARD_FILE
     link = f"<a href='{card.as_uri()}'>{_('Model card')}</a>" if card.is_file() else ""
     return f"<table>{cells}</table>{link}"
+
+
+def network_of(specification):
+    """Return the network and its size, as "U-Net, 7.8 M parameters"."""
+    if specification.network is None:
+        return _("ensemble")
+    if specification.weights is None:
+        return specification.network.name
+    size = f"{specification.weights.parameters / 1e6:.1f} M"
+    return _("{name}, {size} parameters").format(name=specification.network.name, size=size)
 
 
 def trained_on(specification):
