@@ -297,6 +297,21 @@ def test_ensemble_averages_probabilities(tmp_path, head):
     both = Segmenter(read_bundle(folder), catalogue=catalogue, **options).segment(flair(head))
     np.testing.assert_allclose(both.probabilities[0], sum(single) / 2, atol=1)
 
+    content |= {"id": "both", "members": ["first", "second"], "member_weights": [1, 3]}
+    (folder / "model.json").write_text(json.dumps(content))
+    both = Segmenter(read_bundle(folder), catalogue=catalogue, **options).segment(flair(head))
+    weighted = (single[0] + 3 * single[1]) / 4
+    np.testing.assert_allclose(both.probabilities[0], weighted, atol=1)
+    assert np.abs(weighted - sum(single) / 2).max() > 2
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, -2.0], [1.0, float("inf")]])
+def test_member_weights_are_positive_and_one_for_each(weights):
+    with pytest.raises(ValueError, match="expected a positive number for each of 2 members"):
+        brain_specification(
+            network=None, weights=None, members=("a", "b"), member_weights=tuple(weights)
+        )
+
 
 def test_ensemble_members_may_see_coarser_or_finer_slices(tmp_path, head):
     sizes = {"coarse": 48, "fine": 96}

@@ -38,6 +38,7 @@ class Engine:
         flips: bool = False,
         whole_slice: bool = False,
         scales: Sequence[float] = (),
+        weights: Sequence[float] = (),
     ) -> None:
         """Take over `networks`, in evaluation mode and fp32; they are changed in place.
 
@@ -50,6 +51,7 @@ class Engine:
             whole_slice: the networks classify slices instead of pixels.
             scales: by which slices are enlarged for each network, and its probabilities brought
                 back before they are averaged; 1 for all if not given.
+            weights: of the networks in the average; alike if not given.
         """
         self.networks = [fold_batch_norms(network) for network in networks]
         self.activation = activation
@@ -57,6 +59,8 @@ class Engine:
         self.whole_slice = whole_slice
         self._flips = flips
         self._scales = tuple(scales) or (1.0,) * len(self.networks)
+        weights = tuple(weights) or (1.0,) * len(self.networks)
+        self._weights = [weight / sum(weights) for weight in weights]
         self.warnings: list[str] = []
         self._batch_limit: int | None = None
         self._move(device)
@@ -92,12 +96,14 @@ class Engine:
         return total.cpu()
 
     def _average(self, batch: Tensor) -> Tensor:
-        scaled = zip(self.networks, self._scales, strict=True)
-        answers = (self._answer(network, batch, scale) for network, scale in scaled)
+        members = zip(self.networks, self._scales, self._weights, strict=True)
+        answers = (
+            self._answer(network, batch, scale) * weight for network, scale, weight in members
+        )
         total = next(answers)
         for found in answers:
             total += found
-        return total / len(self.networks)
+        return total
 
     def _answer(self, network: nn.Module, batch: Tensor, scale: float) -> Tensor:
         """Return one network's probabilities on the grid of `batch`."""

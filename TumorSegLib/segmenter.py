@@ -93,6 +93,7 @@ class Segmenter:
                 or 1.0
                 for member in members
             ],
+            weights=bundle.specification.member_weights,
         )
         self._gate, self._gate_threshold = None, gate_threshold
         if gate is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -175,9 +176,9 @@ class ModelSpecification:
     """The content of `model.json`.
 
     A model has either a `network` with `weights`, or `members`: ids of models whose probabilities
-    are averaged. `smoothing`, of detectors, is the standard deviation in slices of a Gaussian over
-    the slices' log-odds: what one slice shows, its neighbours seldom lack. `training` and `metrics`
-    are for people; inference does not read them.
+    are averaged, with `member_weights` if these are given. `smoothing`, of detectors, is the
+    standard deviation in slices of a Gaussian over the slices' log-odds: what one slice shows, its
+    neighbours seldom lack. `training` and `metrics` are for people; inference does not read them.
     """
 
     id: str
@@ -193,6 +194,7 @@ class ModelSpecification:
     network: Network | None = None
     weights: Weights | None = None
     members: tuple[str, ...] = ()
+    member_weights: tuple[float, ...] = ()
     flips: bool = False
     smoothing: float = 0.0
     postprocessing: tuple[KeepLargest | RemoveSmall | FillHoles, ...] = ()
@@ -209,6 +211,14 @@ class ModelSpecification:
             raise ValueError(f"id {self.id!r} is not lower-case letters, digits, '.', '_' and '-'")
         if bool(self.members) == bool(self.network):
             raise ValueError("expected either a network or members")
+        if self.member_weights and not (
+            len(self.member_weights) == len(self.members)
+            and all(0 < weight < math.inf for weight in self.member_weights)
+        ):
+            raise ValueError(
+                f"member_weights are {list(self.member_weights)}, expected a positive number for"
+                f" each of {len(self.members)} members"
+            )
         if self.network:
             _check_channels(self.network, "in_channels", self.input.network_channels)
             _check_channels(self.network, "out_channels", self.output_channels)

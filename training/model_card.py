@@ -60,8 +60,11 @@ def _data(model: ModelSpecification, card: Card) -> str:
     if model.members:
         found = training.get("members", {})
         members = [f"`{name}` {found.get(name, {}).get('version', '')}" for name in model.members]
+        weights = ", ".join(f"{weight:g}" for weight in model.member_weights)
+        weighted = f", with the weights {weights}" if weights else ""
         return (
-            f"{card.data}\n\nAverages the probabilities of {', '.join(members)}; see their cards."
+            f"{card.data}\n\nAverages the probabilities of {', '.join(members)}{weighted}; see"
+            " their cards."
         )
     data = training.get("config", {}).get("data", {})
     split = training.get("split", {})
