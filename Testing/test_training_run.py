@@ -340,7 +340,7 @@ def test_named_folds_are_kept_aside_and_their_models_averaged(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    options = ["--cross-validate", "fold1", "fold3"]
+    options = ["--cross-validate", "fold1", "fold0+fold3"]
     short = ["--set", "optimisation.epochs=1"]
     assert main(["train", str(balls), "-o", str(tmp_path / "ball"), *options, *short]) == 0
     ensemble = ["train", str(ensemble_of_balls(balls, tmp_path)), "-o", str(tmp_path / "balls")]
@@ -352,15 +352,17 @@ def test_named_folds_are_kept_aside_and_their_models_averaged(
     figures = [
         [row["structures"] for row in run["models"][0]["cases"]] for run in (single, averaged)
     ]
-    assert len(figures[0]) == 6
+    assert len(figures[0]) == 9
     assert figures[0] == figures[1]
     monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "ball" / "cross-validation" / "fold1"))
     assert main([*ensemble, "--set", "data.validate="]) == 0
     metrics = read_bundle(tmp_path / "balls" / "balls").specification.metrics
-    assert metrics["patients"] == 6
+    assert metrics["patients"] == 9
     assert metrics["measured_on"].startswith("patients kept aside in turn (cross-validation)")
     assert main([*ensemble, "--cross-validate", "fold9"]) == 2
     assert "--cross-validate: found 'fold9', folds are fold0" in capsys.readouterr().err
+    assert main([*ensemble, "--cross-validate", "fold1", "fold0+fold1"]) == 2
+    assert "--cross-validate: fold1 is named twice; its" in capsys.readouterr().err
 
 
 def test_softmax_models_train(balls: Path, tmp_path: Path) -> None:

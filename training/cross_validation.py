@@ -36,7 +36,7 @@ def cross_validate(
     Args:
         config: of the runs.
         folder: of the runs.
-        folds: names of those to keep aside; all if empty.
+        folds: names of those to keep aside; several joined by "+" share a run; all if empty.
         resume: go on with what a run before has left.
         devices: to train on.
         report: takes lines for the user.
@@ -107,14 +107,17 @@ def write_pooled(evaluations: Sequence[Evaluation], folder: Path) -> tuple[Path,
 
 
 def chosen_folds(data: Data, reading: Reading, seed: int, names: Sequence[str]) -> list[str]:
-    """Return the names of the folds to keep aside in turn: all, if none are named.
+    """Return what to keep aside in turn: a fold, or several joined by "+"; by default every fold.
 
     Raises:
-        InputError: there are no folds, or none of such a name.
+        InputError: there are no folds, or none of such a name, or one is named twice.
     """
     if data.folds is None:
         raise InputError("data.folds: missing; cross-validation needs folds")
     _, folds = cases_and_folds(data, reading, seed=seed)
-    if unknown := [name for name in names if name not in folds]:
+    single = [fold for name in names for fold in name.split("+")]
+    if unknown := [fold for fold in single if fold not in folds]:
         raise InputError(f"--cross-validate: found {unknown[0]!r}, folds are {', '.join(folds)}")
+    if twice := [fold for fold in folds if single.count(fold) > 1]:
+        raise InputError(f"--cross-validate: {twice[0]} is named twice; its patients count once")
     return list(names or folds)

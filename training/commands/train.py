@@ -45,7 +45,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--cross-validate",
         metavar="FOLD",
         nargs="*",
-        help="keep every fold, or those named, aside in turn, and measure over all their patients",
+        help="keep every fold, or those named, aside in turn (fold0+fold1: both in one run), and"
+        " measure over all their patients",
     )
     parser.add_argument(
         "--measured",
