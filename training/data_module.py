@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning
 import numpy as np
+from lightning.fabric.utilities.seed import pl_worker_init_function
 from torch.utils.data import DataLoader
 
 from training.augmentation import augmentation
@@ -135,6 +137,7 @@ class DataModule(lightning.LightningDataModule):
             drop_last=True,
             num_workers=settings.workers,
             persistent_workers=settings.workers > 0,
+            worker_init_fn=begin_worker,
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
         )
 
@@ -146,6 +149,18 @@ class DataModule(lightning.LightningDataModule):
         rounds = -(-len(patients) // processes)
         order = [(rank + turn * processes) % len(patients) for turn in range(rounds)]
         return DataLoader(patients, batch_size=None, sampler=order)
+
+
+def begin_worker(worker: int) -> None:
+    """Seed a loader's process as Lightning does, and let it leave an interrupted run in silence."""
+    pl_worker_init_function(worker)
+    shown = sys.excepthook
+
+    def hook(kind: Any, error: Any, trace: Any) -> None:
+        if not issubclass(kind, ConnectionError):
+            shown(kind, error, trace)
+
+    sys.excepthook = hook
 
 
 def left_out(item: Unusable) -> str:
