@@ -11,6 +11,7 @@ from training.config import Data, EnsembleConfig, TrainingConfig, reading_of
 from training.datasets import cases_and_folds, cases_aside, select_cases
 from training.evaluation import Evaluation, Report, evaluate
 from training.publishing import RESULTS, publish, write_results
+from training.splits import named_folds
 from training.train import Devices, train
 from TumorSegLib.bundle import read_bundle, write_bundle
 from TumorSegLib.catalogue import Catalogue
@@ -115,9 +116,7 @@ def chosen_folds(data: Data, reading: Reading, seed: int, names: Sequence[str]) 
     if data.folds is None:
         raise InputError("data.folds: missing; cross-validation needs folds")
     _, folds = cases_and_folds(data, reading, seed=seed)
-    single = [fold for name in names for fold in name.split("+")]
-    if unknown := [fold for fold in single if fold not in folds]:
-        raise InputError(f"--cross-validate: found {unknown[0]!r}, folds are {', '.join(folds)}")
+    single = [fold for name in names for fold in named_folds(name, folds, "--cross-validate")]
     if twice := [fold for fold in folds if single.count(fold) > 1]:
         raise InputError(f"--cross-validate: {twice[0]} is named twice; its patients count once")
     return list(names or folds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ class DataModule(lightning.LightningDataModule):
             drop_last=True,
             num_workers=settings.workers,
             persistent_workers=settings.workers > 0,
-            worker_init_fn=begin_worker,
+            worker_init_fn=partial(begin_worker, rank=self.trainer.global_rank),
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
         )
 
@@ -151,9 +152,9 @@ class DataModule(lightning.LightningDataModule):
         return DataLoader(patients, batch_size=None, sampler=order)
 
 
-def begin_worker(worker: int) -> None:
+def begin_worker(worker: int, *, rank: int) -> None:
     """Seed a loader's process as Lightning does, and let it leave an interrupted run in silence."""
-    pl_worker_init_function(worker)
+    pl_worker_init_function(worker, rank)
     shown = sys.excepthook
 
     def hook(kind: Any, error: Any, trace: Any) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from training.case import Case, CaseList, Reading, Unusable
 from training.config import Data, TrainingConfig, reading_of
 from training.readers import read_cases
-from training.splits import Folds, folds_of
+from training.splits import Folds, folds_of, named_folds
 from training.synthesis import synthetic_cases
 from TumorSegLib.errors import InputError
 
@@ -78,9 +78,9 @@ def read_folds(data: Data, reading: Reading, *, seed: int = 0) -> tuple[CaseList
         InputError: the folder, file or fold is not as `data` says.
     """
     found, folds = cases_and_folds(data, reading, seed=seed)
-    names = data.validate.split("+") if data.validate is not None else []
-    if unknown := [name for name in names if name not in folds]:
-        raise InputError(f"data.validate: found {unknown[0]!r}, folds are {', '.join(folds)}")
+    if data.validate is None:
+        return found, frozenset()
+    names = named_folds(data.validate, folds, "data.validate")
     return found, frozenset[str]().union(*(folds[name] for name in names))
 
 

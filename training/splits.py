@@ -40,6 +40,18 @@ def folds_of(source: str | int, patients: Iterable[str], seed: int = 0) -> Folds
     return filled
 
 
+def named_folds(names: str, folds: Folds, option: str) -> list[str]:
+    """Return the names of folds that `names` joins by "+".
+
+    Raises:
+        InputError: there is no fold of such a name; `option` is where it was given.
+    """
+    found = names.split("+")
+    if unknown := [name for name in found if name not in folds]:
+        raise InputError(f"{option}: found {unknown[0]!r}, folds are {', '.join(folds)}")
+    return found
+
+
 def _drawn(count: int, patients: list[str], seed: int) -> Folds:
     if count < 2:
         raise InputError(f"data.folds: found {count}, expected two or more")
