@@ -17,6 +17,7 @@ from synthetic_data import SHAPE, ball_case, write_config, write_ircad, write_nn
 
 from training.config import read_config
 from training.cross_validation import cross_validate
+from training.publishing import write_model
 from training.train import Devices, Trained, train
 from TumorSegLib.bundle import read_bundle
 from TumorSegLib.cli import main
@@ -445,6 +446,9 @@ def test_a_further_data_set_of_another_size_is_trained_on_and_never_validated_on
     assert {"one", "two"} <= set(trained.split["training"])
     assert len(trained.split["validation"]) == 3
     assert not {"one", "two"} & set(trained.split["validation"])
+    bundle = write_model(read_config(config, cut), trained, tmp_path / "bundle")
+    card = (bundle.folder / "README.md").read_text()
+    assert "`data` (layout `nnunet`), `ircad` (layout `3Dircadb1`); 3 patients" in card
 
 
 def test_a_public_volume_in_nnunet_layout_trains_with_a_shipped_config(

@@ -66,16 +66,20 @@ def _data(model: ModelSpecification, card: Card) -> str:
             f"{card.data}\n\nAverages the probabilities of {', '.join(members)}{weighted}; see"
             " their cards."
         )
-    data = training.get("config", {}).get("data", {})
-    split = training.get("split", {})
+    config, split = training.get("config", {}), training.get("split", {})
+    data = config.get("data", {})
+    folders = ", ".join(
+        f"`{item.get('folder', '?')}` (layout `{item.get('layout', '?')}`)"
+        for item in [data, *config.get("further", ())]
+    )
+    trained, aside = (len(split.get(side, [])) for side in ("training", "validation"))
     lines = [card.data] if card.data else []
     lines.append(
-        f"Trained on {len(split.get('training', []))} patients of `{data.get('folder', '?')}`"
-        f" (layout `{data.get('layout', '?')}`); {len(split.get('validation', []))} patients were"
-        " kept aside. No patient is on both sides."
+        f"Trained on {trained} patients of {folders}; {aside} patients were kept aside. No patient"
+        " is on both sides."
     )
-    if "synthesis" in training.get("config", {}):
-        share = training["config"]["synthesis"]["share"]
+    if "synthesis" in config:
+        share = config["synthesis"]["share"]
         lines.append(f"{share:.0%} of the training slices were synthesised from label volumes.")
     if data.get("licence"):
         lines.append(f"Licence of the data: {data['licence']}.")

@@ -193,7 +193,7 @@ def write_model(
 
 def provenance(config: TrainingConfig, trained: Trained) -> dict[str, Any]:
     """Return what went into the weights; of paths only the last part, they are private."""
-    sections = {
+    sections: dict[str, Any] = {
         name: plain(getattr(config, name))
         for name in ("data", "optimisation", "augmentation", "synthesis")
         if getattr(config, name) is not None
@@ -209,6 +209,10 @@ def provenance(config: TrainingConfig, trained: Trained) -> dict[str, Any]:
         if isinstance(value, str):
             sections[section][key] = Path(value).name
     sections["data"].pop("cache", None)
+    if config.further:
+        sections["further"] = [
+            {"folder": Path(item.folder).name, "layout": item.layout} for item in config.further
+        ]
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "code_version": code_version(),
