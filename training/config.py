@@ -134,8 +134,6 @@ class Augmentation:
             third of the slices.
         oblique: degrees by which a plane is turned out of the axial one.
         oblique_share: of the slices drawn, those along oblique planes.
-        context_step: slices by which neighbours lie apart at most, in half of the axial slices; 0
-            of them shows the slice itself as its neighbours, as if nothing went on in the next.
     """
 
     rotate: float = 0.0
@@ -157,7 +155,6 @@ class Augmentation:
     organ_shift: float = 0.0
     oblique: float = 0.0
     oblique_share: float = 0.2
-    context_step: int = 0
 
     def __post_init__(self) -> None:
         if self.crop < 0 or self.crop % 32:
@@ -186,7 +183,6 @@ LARGEST_CHANGES = {
     "organ_shift": 200.0,
     "oblique": 60.0,
     "oblique_share": 1.0,
-    "context_step": 20,
 }
 
 

@@ -38,8 +38,6 @@ RIM_HU = (4.0, 16.0)
 RIM_SHARE = 0.15
 FLAT_SHARE = 0.7
 """Lesions through which no vessel goes."""
-ABSENT_SHARE = 0.25
-"""Neighbouring slices that a lesion does not reach."""
 MIMIC_RADIUS_MM = (4.0, 35.0)
 FLUID_HU = (-5.0, 55.0)
 CONTRAST_HU = (100.0, 200.0)
@@ -121,10 +119,7 @@ class ShiftOrgan(OrganChange):
 
 
 class PaintLesions(OrganChange):
-    """Paint up to three lesions into the organ.
-
-    A neighbouring slice shows them about as large or, slices being thick, not at all.
-    """
+    """Paint up to three lesions into the organ; neighbouring slices show them about as large."""
 
     def change(self, image: Image, mask: Image) -> None:
         """Paint them one after the other."""
@@ -155,8 +150,6 @@ class PaintLesions(OrganChange):
         rim = self.hu * self.R.uniform(*RIM_HU) if self.R.random() < RIM_SHARE else 0.0
         sharpness = radius / self.R.uniform(0.4, 1.2)
         for index, channel in enumerate(image[:, part[0], part[1]]):
-            if index != middle and self.R.random() < ABSENT_SHARE:
-                continue
             size = 1.0 if index == middle else self.R.uniform(0.6, 1.05)
             depth = (1 - distance / size) * sharpness
             soft = inside / (1 + np.exp(-np.clip(depth, -30, 30)))
