@@ -128,8 +128,6 @@ class Augmentation:
         bias_field: largest coefficient of its polynomial.
         drop_channels: probability that a sequence is missing.
         lesions: probability that lesions are painted into the organ of a CT slice.
-        mimics: probability that what looks like a lesion (gallbladder, bowel) is painted beside
-            the organ of a CT slice, as background.
         organ_shift: Hounsfield units by which a CT slice's organ gets brighter or darker, in a
             third of the slices.
         oblique: degrees by which a plane is turned out of the axial one.
@@ -151,7 +149,6 @@ class Augmentation:
     bias_field: float = 0.0
     drop_channels: float = 0.0
     lesions: float = 0.0
-    mimics: float = 0.0
     organ_shift: float = 0.0
     oblique: float = 0.0
     oblique_share: float = 0.2
@@ -179,7 +176,6 @@ LARGEST_CHANGES = {
     "bias_field": 5.0,
     "drop_channels": 1.0,
     "lesions": 1.0,
-    "mimics": 1.0,
     "organ_shift": 200.0,
     "oblique": 60.0,
     "oblique_share": 1.0,
