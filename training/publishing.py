@@ -211,7 +211,7 @@ def provenance(config: TrainingConfig, trained: Trained) -> dict[str, Any]:
     sections["data"].pop("cache", None)
     if config.further:
         sections["further"] = [
-            {"folder": Path(item.folder).name, "layout": item.layout} for item in config.further
+            {**plain(item), "folder": Path(item.folder).name} for item in config.further
         ]
     return {
         "date": datetime.now(UTC).date().isoformat(),
