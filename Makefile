@@ -15,8 +15,7 @@ demo: $(VENV)/installed
 	$(BIN)/tumorseg demo
 
 test: $(VENV)/installed-for-tests lint
-	$(BIN)/python -m pytest -m "not alone" --numprocesses 2 --dist loadfile
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .

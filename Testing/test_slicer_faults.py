@@ -85,7 +85,6 @@ def test_a_killed_worker_costs_one_message(slow_run, stage):
     assert slow_run.client.pid != pid
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("stage", STAGES)
 def test_cancel_is_immediate(slow_run, stage):
     pid = reach(slow_run, stage)
