@@ -10,7 +10,7 @@ from tiny_models import BRAIN_INPUT, CT_INPUT, brain_specification, ct_specifica
 
 from training.augmentation import augmentation
 from training.config import Augmentation
-from training.organ_changes import PaintLesions, ShiftOrgan
+from training.organ_changes import PaintLesions, PaintMimics, ShiftOrgan
 from TumorSegLib.errors import InputError
 
 
@@ -64,6 +64,45 @@ def test_slices_without_the_organ_stay_as_they_are() -> None:
     paint = PaintLesions(ct_specification(), 1.0)
     empty = {**abdomen(), "mask": torch.zeros(1, 96, 96)}
     assert paint(empty)["image"] is empty["image"]
+
+
+def mimicked(seed: int, data: dict[str, Any]) -> dict[Any, Any]:
+    paint = PaintMimics(ct_specification(), 1.0)
+    paint.R = np.random.RandomState(seed)
+    return paint(data)
+
+
+def test_mimics_reach_into_the_organ_as_background() -> None:
+    cut, outside = 0, 0
+    for seed in range(20):
+        before, after = abdomen(), mimicked(seed, abdomen())
+        gone = (before["mask"] == 1) & (after["mask"] == 0)
+        assert (gone | (after["mask"] == before["mask"])).all()
+        changed = (after["image"] != before["image"])[1]
+        cut += bool(gone.any())
+        outside += bool((changed & (before["mask"][0] == 0)).any())
+        if gone.sum() >= 25:
+            change = (after["image"] - before["image"])[1][gone[0]]
+            assert change.abs().mean() > 0.08
+        assert 0 <= after["image"].min() <= after["image"].max() <= 1
+    assert cut >= 15
+    assert outside >= 15
+
+
+def test_mimics_leave_lesions_alone() -> None:
+    data = abdomen()
+    data["mask"][:, 20:80, 10:60][:, ::4] = 2
+    lesions = (data["mask"] == 2).clone()
+    for seed in range(20):
+        assert ((mimicked(seed, data)["mask"] == 2) == lesions).all()
+
+
+def test_mimics_fit_beside_an_organ_that_fills_the_slice() -> None:
+    everywhere = {"image": torch.full((3, 40, 60), 0.5), "mask": torch.ones(1, 40, 60)}
+    for seed in range(30):
+        after = mimicked(seed, everywhere)
+        assert torch.isfinite(after["image"]).all()
+        assert (after["image"] != everywhere["image"]).any()
 
 
 def test_an_organ_shifts_by_itself() -> None:

@@ -99,6 +99,25 @@ except OutputError as error:
     assert not list((tmp_path / "cache").iterdir())
 
 
+def test_neighbours_lie_up_to_some_slices_apart(config: TrainingConfig) -> None:
+    z = np.arange(21, dtype=np.uint8)[:, None, None, None] * 10
+    case = cached(np.broadcast_to(z, (21, 1, 8, 8)).copy(), np.zeros((21, 8, 8), np.uint8), 5.0)
+    network = Network("U-Net", {"in_channels": 3, "out_channels": 1, "width": 8, "depth": 3})
+    neighbours = replace(config.model.input, context=1)
+    model = replace(config.model, input=neighbours, network=network)
+    slices = Slices([case], model, context_step=3)
+
+    def depths(place: int, seed: int) -> tuple[int, ...]:
+        image = slices.slice(Draw(place, seed))[0]
+        return tuple(int(depth) for depth in (image[:, 0, 0] * 25.5).round())
+
+    seen = [depths(10, seed) for seed in range(200)]
+    assert set(seen) == {(10, 10, 10), (9, 10, 11), (8, 10, 12), (7, 10, 13)}
+    assert seen.count((9, 10, 11)) > 100
+    assert {depths(1, seed) for seed in range(50)} == {(1, 1, 1), (0, 1, 2), (0, 1, 3), (0, 1, 4)}
+    assert [int(depth) for depth in (slices.slice(20)[0][:, 0, 0] * 25.5).round()] == [19, 20, 20]
+
+
 def test_an_untilted_plane_is_the_axial_slice() -> None:
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (9, 2, 20, 24), np.uint8)

@@ -25,7 +25,7 @@ from monai.transforms import (
 from torch import Tensor
 
 from training.config import Augmentation
-from training.organ_changes import PaintLesions, ShiftOrgan
+from training.organ_changes import PaintLesions, PaintMimics, ShiftOrgan
 from TumorSegLib.specification import Input, ModelSpecification
 
 BOTH = ("image", "mask")
@@ -72,6 +72,8 @@ def augmentation(config: Augmentation, model: ModelSpecification, rows: int) -> 
         steps.insert(0, DropChannels(model.input, config.drop_channels))
     if config.lesions:
         steps.insert(0, PaintLesions(model, config.lesions))
+    if config.mimics:
+        steps.insert(0, PaintMimics(model, config.mimics))
     if config.organ_shift:
         steps.insert(0, ShiftOrgan(model, 1 / 3, config.organ_shift))
     return RandomChanges(steps)

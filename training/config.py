@@ -128,10 +128,14 @@ class Augmentation:
         bias_field: largest coefficient of its polynomial.
         drop_channels: probability that a sequence is missing.
         lesions: probability that lesions are painted into the organ of a CT slice.
+        mimics: probability that what looks like a lesion (gallbladder, bowel) is painted beside
+            the organ of a CT slice, as background.
         organ_shift: Hounsfield units by which a CT slice's organ gets brighter or darker, in a
             third of the slices.
         oblique: degrees by which a plane is turned out of the axial one.
         oblique_share: of the slices drawn, those along oblique planes.
+        context_step: slices by which neighbours lie apart at most, in half of the axial slices; 0
+            of them shows the slice itself as its neighbours, as if nothing went on in the next.
     """
 
     rotate: float = 0.0
@@ -149,9 +153,11 @@ class Augmentation:
     bias_field: float = 0.0
     drop_channels: float = 0.0
     lesions: float = 0.0
+    mimics: float = 0.0
     organ_shift: float = 0.0
     oblique: float = 0.0
     oblique_share: float = 0.2
+    context_step: int = 0
 
     def __post_init__(self) -> None:
         if self.crop < 0 or self.crop % 32:
@@ -176,9 +182,11 @@ LARGEST_CHANGES = {
     "bias_field": 5.0,
     "drop_channels": 1.0,
     "lesions": 1.0,
+    "mimics": 1.0,
     "organ_shift": 200.0,
     "oblique": 60.0,
     "oblique_share": 1.0,
+    "context_step": 20,
 }
 
 

@@ -90,6 +90,7 @@ class DataModule(lightning.LightningDataModule):
             transform=augmentation(changes, config.model, rows),
             oblique_degrees=changes.oblique,
             oblique_share=changes.oblique_share if changes.oblique else 0.0,
+            context_step=changes.context_step,
         )
 
     def sampler(self, slices: Slices, *, rank: int = 0, processes: int = 1) -> EpochSampler:

@@ -42,6 +42,7 @@ class Slices(Dataset[tuple[Tensor, Tensor]]):
         transform: Transform | None = None,
         oblique_degrees: float = 0.0,
         oblique_share: float = 0.0,
+        context_step: int = 0,
     ) -> None:
         self.cases = cases
         self.model = model
@@ -49,6 +50,7 @@ class Slices(Dataset[tuple[Tensor, Tensor]]):
         self.transform = transform
         self.oblique_radians = float(np.radians(oblique_degrees))
         self.oblique_share = oblique_share
+        self.context_step = context_step
         self.index = [(case, z) for case in cases for z in range(len(case.masks))]
         self.foreground = np.concatenate([case.foreground for case in cases])
 
@@ -75,7 +77,7 @@ class Slices(Dataset[tuple[Tensor, Tensor]]):
     def slice(self, item: int | Draw) -> tuple[Tensor, Tensor]:
         """Return the network's input (C, H, W) and the label values (1, H, W)."""
         if isinstance(item, int):
-            return self._axial(*self.index[item])
+            return self._axial(*self.index[item], step=1)
         case, z = self.index[item.place]
         generator = np.random.default_rng(item.seed)
         if generator.random() < self.oblique_share:
@@ -83,17 +85,21 @@ class Slices(Dataset[tuple[Tensor, Tensor]]):
             tilt = (generator.uniform(-limit, limit), generator.uniform(-limit, limit))
             image, mask = oblique_slice(case, z, tilt, self.context)
         else:
-            image, mask = self._axial(case, z)
+            apart = self.context_step > 0 and generator.random() < 0.5
+            step = int(generator.integers(self.context_step, endpoint=True)) if apart else 1
+            image, mask = self._axial(case, z, step)
         if self.transform is not None:
             self.transform.seed(item.seed)
             data = self.transform({"image": image, "mask": mask})
             image, mask = torch.as_tensor(data["image"]), torch.as_tensor(data["mask"])
         return image.clamp(0, 1), mask
 
-    def _axial(self, case: CachedCase, z: int) -> tuple[Tensor, Tensor]:
-        first, last = max(0, z - self.context), min(len(case.masks), z + self.context + 1)
-        channels = torch.from_numpy(case.images[first:last].astype(np.float32) / 255)
-        image = stack_context(channels, torch.tensor([z - first]), self.context)[0]
+    def _axial(self, case: CachedCase, z: int, step: int) -> tuple[Tensor, Tensor]:
+        """Return slice `z` with neighbours that lie `step` slices apart; 0: with itself."""
+        offsets = step * np.arange(-self.context, self.context + 1)
+        places = np.clip(z + offsets, 0, len(case.masks) - 1)
+        channels = torch.from_numpy(case.images[places].astype(np.float32) / 255)
+        image = stack_context(channels, torch.tensor([self.context]), self.context)[0]
         return image, torch.from_numpy(case.masks[z][None].astype(np.float32))
 
 
