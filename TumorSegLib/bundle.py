@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from TumorSegLib.errors import ModelError, OutputError
 from TumorSegLib.records import RecordError, build, plain
-from TumorSegLib.specification import ModelSpecification, Weights
+from TumorSegLib.specification import CandidateFilter, ModelSpecification, Weights
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from TumorSegLib.forest import Forest
+
 SPECIFICATION_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 CARD_FILE = "README.md"
+FOREST_FILE = "candidates.safetensors"
 
 MAXIMUM_SPECIFICATION_BYTES = 1 << 20
 MAXIMUM_WEIGHTS_BYTES = 2 << 30
@@ -84,7 +87,7 @@ def load_network(bundle: Bundle) -> nn.Module:
     if specification.network is None or specification.weights is None:
         raise ModelError(f"model {bundle.id}: has members instead of weights of its own")
     path = bundle.folder / WEIGHTS_FILE
-    content = _read_weights(path, specification.weights.sha256)
+    content = _read_checked(path, specification.weights.sha256)
     _check_header(content, path, STORED_AS[specification.weights.dtype])
     with torch.device("meta"):  # shapes alone: an absurd network must not cost memory
         network = build_network(specification.network.name, specification.network.arguments)
@@ -108,12 +111,34 @@ def load_network(bundle: Bundle) -> nn.Module:
     return network.eval()
 
 
+def load_forest(bundle: Bundle) -> Forest | None:
+    """Read the forest that judges the bundle's candidates, if it has one.
+
+    Raises:
+        ModelError: the forest is missing, damaged, or looks at other features.
+    """
+    from TumorSegLib.candidates import FEATURES
+    from TumorSegLib.forest import Forest
+
+    wanted = bundle.specification.candidates
+    if wanted is None:
+        return None
+    path = bundle.folder / FOREST_FILE
+    if wanted.features != FEATURES:
+        raise ModelError(f"{path}: judges by other features than this version; update TumorSeg")
+    try:
+        return Forest.from_bytes(_read_checked(path, wanted.sha256), len(FEATURES))
+    except ValueError as error:
+        raise ModelError(f"{path}: {error}") from None
+
+
 def write_bundle(
     folder: Path,
     specification: ModelSpecification,
     network: nn.Module | None,
     *,
     dtype: Literal["float32", "float16", "bfloat16"] = "float16",
+    forest: Forest | None = None,
     card: str,
 ) -> Bundle:
     """Write a bundle to `folder`, whole or not at all, replacing what is there.
@@ -123,6 +148,7 @@ def write_bundle(
         specification: without `weights`, which are filled in.
         network: whose weights are stored; none for an ensemble, which has none of its own.
         dtype: in which floating-point tensors are stored.
+        forest: that judges candidates; without one the specification's `candidates` is left out.
         card: the model card, Markdown.
 
     Raises:
@@ -132,12 +158,16 @@ def write_bundle(
     if network is not None:
         content, weights = _stored(network, dtype)
         specification = replace(specification, weights=weights)
-    text = json.dumps(plain(specification), indent=2, ensure_ascii=False) + "\n"
+    judging = None if forest is None else forest.to_bytes()
+    specification = replace(specification, candidates=_named(specification, judging))
+    text = _as_json(specification)
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
         partial.mkdir(parents=True)
         if content is not None:
             (partial / WEIGHTS_FILE).write_bytes(content)
+        if judging is not None:
+            (partial / FOREST_FILE).write_bytes(judging)
         (partial / SPECIFICATION_FILE).write_text(text, encoding="utf-8")
         (partial / CARD_FILE).write_text(card, encoding="utf-8")
         if folder.exists():
@@ -150,6 +180,36 @@ def write_bundle(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Bundle(folder, specification)
+
+
+def add_forest(bundle: Bundle, forest: Forest, wanted: CandidateFilter) -> Bundle:
+    """Let `forest` judge the candidates of a bundle that is there; an earlier one is replaced.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    content = forest.to_bytes()
+    specification = replace(bundle.specification, candidates=wanted)
+    specification = replace(specification, candidates=_named(specification, content))
+    try:
+        (bundle.folder / FOREST_FILE).write_bytes(content)
+        (bundle.folder / SPECIFICATION_FILE).write_text(_as_json(specification), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{bundle.folder}: {error.strerror or error}") from None
+    return Bundle(bundle.folder, specification)
+
+
+def _as_json(specification: ModelSpecification) -> str:
+    return json.dumps(plain(specification), indent=2, ensure_ascii=False) + "\n"
+
+
+def _named(specification: ModelSpecification, forest: bytes | None) -> CandidateFilter | None:
+    from TumorSegLib.candidates import FEATURES
+
+    if forest is None or specification.candidates is None:
+        return None
+    checksum = hashlib.sha256(forest).hexdigest()
+    return replace(specification.candidates, features=FEATURES, sha256=checksum)
 
 
 def _stored(
@@ -171,7 +231,7 @@ def _stored(
     )
 
 
-def _read_weights(path: Path, sha256: str) -> bytes:
+def _read_checked(path: Path, sha256: str) -> bytes:
     try:
         if path.stat().st_size > MAXIMUM_WEIGHTS_BYTES:
             raise ModelError(f"{path}: larger than {MAXIMUM_WEIGHTS_BYTES} bytes, not a model")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import EllipsisType
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from TumorSegLib.errors import InputError
 from TumorSegLib.grid import AxialView
 from TumorSegLib.in_plane import MAXIMUM_SIZE, resize
+from TumorSegLib.normalisation import IntensityMap
 from TumorSegLib.specification import Input
 from TumorSegLib.volume import Volume
 
@@ -80,6 +82,11 @@ class PreparedVolume:
                     f" {chosen[0].name}; resample it first"
                 )
         return chosen
+
+    @property
+    def first_channel(self) -> tuple[NDArray[Any], IntensityMap]:
+        """Return the first channel's voxels in axial order, and what normalises them."""
+        return self._channels[0]
 
     def channels(self, start: int, stop: int) -> Tensor:
         """Return slices start..stop as float32 (n, channels, H, W) in [0, 1]; context is not in."""

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from TumorSegLib.bundle import Bundle, load_network
+from TumorSegLib.bundle import Bundle, load_forest, load_network
+from TumorSegLib.candidates import Segmented, give_up_unlikely
 from TumorSegLib.catalogue import Catalogue, default_catalogue
 from TumorSegLib.decision import decide
 from TumorSegLib.device import choose_device, choose_precision
@@ -81,6 +82,7 @@ class Segmenter:
         if bundle.specification.members:
             members = (catalogue or default_catalogue()).members(bundle)
         networks = [load_network(member) for member in members]
+        self._forest = load_forest(bundle)
         self._engine = Engine(
             networks,
             activation_of(bundle.specification),
@@ -164,6 +166,13 @@ class Segmenter:
             with run.timed("postprocessing"):
                 steps = self.specification.postprocessing
                 postprocess(label_view, steps, voxel_ml=volume.grid.voxel_ml, labels=labels)
+        judged = self.specification.candidates
+        if slices is None and judged is not None and self._forest is not None:
+            with run.timed("candidates"):
+                image, intensity = run.prepared.first_channel
+                spacing = run.prepared.view.spacing_zyx
+                seen = Segmented(image, intensity, probability_views, label_view, spacing)
+                give_up_unlikely(seen, labels, judged, self._forest)
         with run.timed("labels"):
             figures = _figures(run, label_view, torch.cat(wrong), torch.cat(uncertainties))
         return SegmentationResult(

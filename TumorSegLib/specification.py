@@ -155,6 +155,29 @@ class FillHoles:
 
 
 @dataclass(frozen=True)
+class CandidateFilter:
+    """A random forest that judges a label's components; see `TumorSegLib.candidates`.
+
+    Attributes:
+        label: whose components are judged.
+        organ: the label that includes it.
+        threshold: likelihood below which a component is given up.
+        features: what the forest looks at; a bundle says.
+        sha256: of the forest's file; a bundle says.
+    """
+
+    label: int
+    organ: int
+    threshold: float = 0.3
+    features: tuple[str, ...] = ()
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"threshold {self.threshold:g} is not between 0 and 1")
+
+
+@dataclass(frozen=True)
 class Network:
     """A network of `TumorSegLib.networks` and the arguments to build it with."""
 
@@ -178,7 +201,8 @@ class ModelSpecification:
     A model has either a `network` with `weights`, or `members`: ids of models whose probabilities
     are averaged, with `member_weights` if these are given. `smoothing`, of detectors, is the
     standard deviation in slices of a Gaussian over the slices' log-odds: what one slice shows, its
-    neighbours seldom lack. `training` and `metrics` are for people; inference does not read them.
+    neighbours seldom lack. `candidates` are judged after the post-processing. `training` and
+    `metrics` are for people; inference does not read them.
     """
 
     id: str
@@ -198,6 +222,7 @@ class ModelSpecification:
     flips: bool = False
     smoothing: float = 0.0
     postprocessing: tuple[KeepLargest | RemoveSmall | FillHoles, ...] = ()
+    candidates: CandidateFilter | None = None
     default: bool = False
     licence: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -229,6 +254,11 @@ class ModelSpecification:
         for step in self.postprocessing:
             if step.label not in values:
                 raise ValueError(f"postprocessing names label {step.label}, labels are {values}")
+        wanted = self.candidates
+        if wanted is not None and not any(
+            label.value == wanted.organ and wanted.label in label.includes for label in self.labels
+        ):
+            raise ValueError(f"candidates: no label {wanted.organ} includes label {wanted.label}")
 
     @property
     def output_channels(self) -> int:

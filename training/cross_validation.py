@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from training.candidates import Fold, judged
 from training.case import Reading
 from training.config import Data, EnsembleConfig, TrainingConfig, reading_of
 from training.datasets import cases_and_folds, cases_aside, select_cases
 from training.evaluation import Evaluation, Report, evaluate
-from training.publishing import RESULTS, publish, write_results
+from training.publishing import CROSS_VALIDATION, RESULTS, publish, write_results
 from training.splits import named_folds
 from training.train import Devices, train
-from TumorSegLib.bundle import read_bundle, write_bundle
+from TumorSegLib.bundle import FOREST_FILE, read_bundle, write_bundle
 from TumorSegLib.catalogue import Catalogue
 from TumorSegLib.errors import InputError
-
-FOLDER = "cross-validation"
+from TumorSegLib.specification import CandidateFilter
 
 
 def cross_validate(
@@ -32,7 +32,8 @@ def cross_validate(
 ) -> tuple[Path, Path] | None:
     """Train a model a fold in `folder`/cross-validation and measure each on its fold.
 
-    Folds that are finished are not trained again with `resume`.
+    Folds that are finished are not trained again with `resume`. Where the model's candidates are
+    to be judged, the folds' models get a forest each, and `folder`/cross-validation one for all.
 
     Args:
         config: of the runs.
@@ -49,23 +50,22 @@ def cross_validate(
     Raises:
         InputError: there are no folds, or the data do not fit the config.
     """
-    evaluations: list[Evaluation] = []
-    for fold in chosen_folds(config.data, config.reading, config.optimisation.seed, folds):
-        here = folder / FOLDER / fold
-        chosen = replace(config, data=replace(config.data, validate=fold))
+    found: list[Fold] = []
+    for name in chosen_folds(config.data, config.reading, config.optimisation.seed, folds):
+        here = folder / CROSS_VALIDATION / name
+        chosen = replace(config, data=replace(config.data, validate=name))
+        cases = select_cases(chosen).validation
         if resume and (here / RESULTS).is_file():
-            bundle = read_bundle(here / config.model.id)
-            evaluations.append(evaluate(bundle, select_cases(chosen).validation))
+            found.append(Fold(read_bundle(here / config.model.id), cases))
             continue
-        report(f"fold {fold}")
+        report(f"fold {name}")
         trained = train(
             chosen, here, resume=resume, devices=devices, report=report, progress=progress
         )
         if trained.main:
             published = publish(chosen, trained, here, report)
-            assert published.evaluation is not None
-            evaluations.append(published.evaluation)
-    return write_pooled(evaluations, folder) if evaluations else None
+            found.append(Fold(published.bundle, cases, evaluation=published.evaluation))
+    return pooled(found, config.model.candidates, folder, report) if found else None
 
 
 def cross_validate_ensemble(
@@ -83,28 +83,47 @@ def cross_validate_ensemble(
         ModelError: a member has no model for a fold.
     """
     reading = reading_of(config.model, config.data)
-    evaluations = []
-    for fold in chosen_folds(config.data, reading, 0, folds):
-        report(f"fold {fold}")
-        cases = cases_aside(replace(config.data, validate=fold), reading)
+    found = []
+    for name in chosen_folds(config.data, reading, 0, folds):
+        cases = cases_aside(replace(config.data, validate=name), reading)
         models = Catalogue.of(
-            [folder.parent / name / FOLDER / fold for name in config.model.members]
+            [folder.parent / member / CROSS_VALIDATION / name for member in config.model.members]
         )
-        bundle = write_bundle(folder / FOLDER / fold / config.model.id, config.model, None, card="")
-        evaluations.append(evaluate(bundle, cases, catalogue=models, report=report))
+        bundle = write_bundle(
+            folder / CROSS_VALIDATION / name / config.model.id, config.model, None, card=""
+        )
+        found.append(Fold(bundle, cases, models))
+    return pooled(found, config.model.candidates, folder, report)
+
+
+def pooled(
+    folds: Sequence[Fold], wanted: CandidateFilter | None, folder: Path, report: Report
+) -> tuple[Path, Path]:
+    """Measure the folds' models, which judge their candidates if that is `wanted`.
+
+    Returns:
+        The results as JSON and as a page.
+    """
+    if wanted is not None:
+        folds = judged(folds, wanted, folder / CROSS_VALIDATION / FOREST_FILE, report)
+    evaluations = [
+        fold.evaluation
+        or evaluate(fold.bundle, fold.cases, catalogue=fold.catalogue, report=report)
+        for fold in folds
+    ]
     return write_pooled(evaluations, folder)
 
 
 def write_pooled(evaluations: Sequence[Evaluation], folder: Path) -> tuple[Path, Path]:
     """Write the evaluations of the folds as one, over the patients of all."""
-    pooled = Evaluation(
+    whole = Evaluation(
         evaluations[0].name,
         evaluations[0].model,
         tuple(case for item in evaluations for case in item.cases),
         tuple(failure for item in evaluations for failure in item.failed),
     )
-    title = f"{pooled.model.title}: cross-validation over {len(evaluations)} folds"
-    return write_results([pooled], folder / FOLDER / RESULTS, title)
+    title = f"{whole.model.title}: cross-validation over {len(evaluations)} folds"
+    return write_results([whole], folder / CROSS_VALIDATION / RESULTS, title)
 
 
 def chosen_folds(data: Data, reading: Reading, seed: int, names: Sequence[str]) -> list[str]:

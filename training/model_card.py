@@ -52,7 +52,14 @@ def _input(model: ModelSpecification) -> str:
             missing = f"; where it is missing, {titles[channel.replaced_by]} stands in for it"
         lines.append(f"- {channel.title} (`{channel.name}`){missing}")
     labels = ", ".join(f"{label.name} ({label.value})" for label in model.labels)
-    return "\n".join([*lines, f"- Labels: {labels}"])
+    lines.append(f"- Labels: {labels}")
+    if model.candidates is not None:
+        judged = next(label for label in model.labels if label.value == model.candidates.label)
+        lines.append(
+            f"- A random forest judges every separate {judged.name.lower()}; those less likely than"
+            f" {model.candidates.threshold:g} are given up"
+        )
+    return "\n".join(lines)
 
 
 def _data(model: ModelSpecification, card: Card) -> str:

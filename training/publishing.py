@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from training.candidates import read_forest
 from training.case import Case
 from training.checkpoints import network_weights, read_checkpoint
 from training.config import Data, EnsembleConfig, TrainingConfig, reading_of
@@ -24,10 +25,12 @@ from TumorSegLib import __version__
 from TumorSegLib.bundle import Bundle, write_bundle
 from TumorSegLib.catalogue import default_catalogue
 from TumorSegLib.errors import InputError
+from TumorSegLib.forest import Forest
 from TumorSegLib.networks import build_network
 from TumorSegLib.records import plain
 
 RESULTS = "evaluation.json"
+CROSS_VALIDATION = "cross-validation"
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ def publish(
     report: Report,
     *,
     measured: Mapping[str, Any] | None = None,
+    forest: Forest | None = None,
 ) -> Published:
     """Write the bundle of a run to `folder`/<model id> and measure it on who was kept aside.
 
@@ -56,12 +60,16 @@ def publish(
         measured: `figures_of` a run of the same recipe with patients kept aside, which stand in
             the card if this run keeps nobody aside; by default those of a cross-validation in the
             same folder.
+        forest: that judges the model's candidates; by default that of a cross-validation in the
+            same folder.
 
     Raises:
+        InputError: that forest cannot be read.
         OutputError: the bundle cannot be written.
     """
     target = folder / config.model.id
-    bundle = write_model(config, trained, target)
+    forest = forest or read_forest(folder / CROSS_VALIDATION)
+    bundle = write_model(config, trained, target, forest=forest)
     aside = set(trained.split["validation"])
     cases = [case for case in select_cases(config).validation if case.patient in aside]
     evaluation = None
@@ -69,7 +77,8 @@ def publish(
         evaluation, metrics = measure(bundle, cases, config.data, folder, report)
     else:
         metrics = figures_of_others(folder, measured)
-    return Published(write_model(config, trained, target, metrics=metrics), evaluation)
+    bundle = write_model(config, trained, target, metrics=metrics, forest=forest)
+    return Published(bundle, evaluation)
 
 
 def publish_ensemble(
@@ -78,6 +87,7 @@ def publish_ensemble(
     report: Report,
     *,
     measured: Mapping[str, Any] | None = None,
+    forest: Forest | None = None,
 ) -> Published:
     """Write an ensemble's bundle to `folder`/<model id>, as `publish` does that of a network.
 
@@ -87,11 +97,12 @@ def publish_ensemble(
         OutputError: the bundle cannot be written.
     """
     provenance = ensemble_provenance(config)
+    forest = forest or read_forest(folder / CROSS_VALIDATION)
 
     def written(metrics: Mapping[str, Any]) -> Bundle:
         complete = replace(config.model, metrics=metrics, training=provenance)
         card = model_card(complete, config.card)
-        return write_bundle(folder / config.model.id, complete, None, card=card)
+        return write_bundle(folder / config.model.id, complete, None, forest=forest, card=card)
 
     if config.data.validate is None:
         return Published(written(figures_of_others(folder, measured)), None)
@@ -139,7 +150,7 @@ def figures_of_others(folder: Path, measured: Mapping[str, Any] | None) -> dict[
     """
     if measured is not None:
         return dict(measured)
-    crossed = folder / "cross-validation" / RESULTS
+    crossed = folder / CROSS_VALIDATION / RESULTS
     if not crossed.is_file():
         return {}
     return figures_of(crossed, "patients kept aside in turn (cross-validation)")
@@ -167,6 +178,7 @@ def write_model(
     target: Path,
     *,
     metrics: Mapping[str, Any] = MappingProxyType({}),
+    forest: Forest | None = None,
     origin: Mapping[str, Any] = MappingProxyType({}),
 ) -> Bundle:
     """Write a run's bundle to `target`.
@@ -176,6 +188,7 @@ def write_model(
         trained: what it left.
         target: folder of the bundle.
         metrics: for `model.json`.
+        forest: that judges the model's candidates.
         origin: what is to be known of where the weights come from, beside the run itself.
 
     Raises:
@@ -188,7 +201,7 @@ def write_model(
     training = {**provenance(config, trained), **origin}
     specification = replace(model, training=training, metrics=metrics)
     card = model_card(specification, config.card)
-    return write_bundle(target, specification, network, dtype="float16", card=card)
+    return write_bundle(target, specification, network, forest=forest, card=card)
 
 
 def provenance(config: TrainingConfig, trained: Trained) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from training.retraining_recipe import config_for, origin_of
 from training.summary import summary
 from training.train import LAST, Devices, train
 from training.versions import next_version
-from TumorSegLib.bundle import Bundle
+from TumorSegLib.bundle import Bundle, load_forest
 from TumorSegLib.catalogue import default_catalogue, user_folder
 from TumorSegLib.default_models import make_default
 from TumorSegLib.errors import InputError, OutputError
@@ -149,7 +149,8 @@ def _run(
         split=chosen.split | {"earlier": sorted(trained_on(base.specification.training))},
     )
     origin = origin_of(plan, base, chosen, wish)
-    draft = write_model(config, trained, folder / plan.id, origin=origin)
+    forest = load_forest(base)
+    draft = write_model(config, trained, folder / plan.id, forest=forest, origin=origin)
     pairs = compared(base, draft, chosen, devices.accelerator, log, report)
     shutil.rmtree(draft.folder)
     title = f"{config.model.title}, beside version {base.specification.version}"
@@ -167,7 +168,7 @@ def _run(
         raise OutputError(f"{target.parent}: {error.strerror or error}") from None
     card = replace(config.card, data=f"{config.card.data} {in_words(pairs)}")
     config = replace(config, card=card)
-    bundle = write_model(config, trained, target, metrics=metrics, origin=origin)
+    bundle = write_model(config, trained, target, metrics=metrics, forest=forest, origin=origin)
     made_default = wish.as_default and comparison["better"]
     if made_default:
         make_default(bundle.specification, user_folder())

@@ -12,6 +12,7 @@ from training.commands.options import add_accelerator_option
 
 if TYPE_CHECKING:
     from training.config import EnsembleConfig, TrainingConfig
+    from TumorSegLib.forest import Forest
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -53,7 +54,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         help="evaluation.json of a run of the same recipe that kept patients aside: where this one"
-        " keeps nobody aside, its figures stand in the model card",
+        " keeps nobody aside, its figures stand in the model card; a forest beside them judges"
+        " candidates",
     )
     parser.add_argument(
         "--preview",
@@ -97,7 +99,8 @@ def averaged(config: EnsembleConfig, folder: Path, arguments: Namespace) -> None
         return
     from training.publishing import publish_ensemble
 
-    found = publish_ensemble(config, folder, say, measured=measured(arguments))
+    figures, forest = measured(arguments)
+    found = publish_ensemble(config, folder, say, measured=figures, forest=forest)
     say(f"wrote {found.bundle.folder}")
 
 
@@ -106,7 +109,7 @@ def trained(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
     from training.publishing import publish
     from training.train import Devices, train
 
-    figures = measured(arguments)
+    figures, forest = measured(arguments)
     devices = Devices(arguments.devices, arguments.nodes, arguments.accelerator)
     found = train(
         config,
@@ -117,17 +120,18 @@ def trained(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
         progress=sys.stderr.isatty(),
     )
     if found.main:
-        bundle = publish(config, found, folder, say, measured=figures).bundle
+        bundle = publish(config, found, folder, say, measured=figures, forest=forest).bundle
         say(f"wrote {bundle.folder}")
 
 
-def measured(arguments: Namespace) -> dict[str, Any] | None:
-    """Return the figures that --measured names, before hours of training rather than after."""
+def measured(arguments: Namespace) -> tuple[dict[str, Any] | None, Forest | None]:
+    """Return what --measured names, before hours of training: the figures, and a forest if any."""
     if arguments.measured is None:
-        return None
+        return None, None
+    from training.candidates import read_forest
     from training.publishing import figures_of
 
-    return figures_of(arguments.measured)
+    return figures_of(arguments.measured), read_forest(arguments.measured.parent)
 
 
 def cross_validated(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
