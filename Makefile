@@ -15,7 +15,8 @@ demo: $(VENV)/installed
 	$(BIN)/tumorseg demo
 
 test: $(VENV)/installed-for-tests lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not alone" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m alone
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .

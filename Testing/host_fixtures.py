@@ -153,8 +153,8 @@ def alive(pid):
 
 
 def shared_blocks():
-    """Return the names of shared blocks that exist."""
-    return [path.name for path in Path("/dev/shm").glob("tumorseg-*")]
+    """Return the names of this process's shared blocks."""
+    return [path.name for path in Path("/dev/shm").glob(f"tumorseg-{os.getpid()}-*")]
 
 
 def descendants():

@@ -16,6 +16,7 @@ def run(code):
     return done.stdout.split()
 
 
+@pytest.mark.alone
 def test_importing_the_library_loads_nothing_heavy():
     milliseconds, *loaded = run(
         "import sys, time; started = time.perf_counter(); import TumorSegLib;"

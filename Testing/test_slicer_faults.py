@@ -13,6 +13,8 @@ from bright_models import write_model
 from host_fixtures import alive, bench, descendants, host, shared_blocks  # noqa: F401
 from scenes import add_head, dice, segment_mask
 
+pytestmark = pytest.mark.alone  # looks for new files in the temporary folder, and at the clock
+
 STAGES = ("click", "starting", "loading", "middle")
 
 

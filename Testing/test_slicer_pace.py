@@ -14,7 +14,7 @@ from scenes import add_head, edit_by_hand, segment_mask
 SHAPE = (200, 512, 512)
 BLOCK_SECONDS = 0.05
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 class Ticks:

@@ -109,8 +109,9 @@ def segment(peer, model, voxels, job=1, **changes):
     return labelmap.array(voxels.shape, np.uint8), probabilities.array((1, *voxels.shape), np.uint8)
 
 
-def leftovers():
-    return [path.name for path in Path("/dev/shm").glob(f"{PREFIX}*")]
+def leftovers(creator=None):
+    """Return the blocks with a name that a process has made, by default this one."""
+    return [path.name for path in Path("/dev/shm").glob(f"{PREFIX}{creator or os.getpid()}-*")]
 
 
 def wait_until(condition, seconds=PATIENCE):
@@ -240,6 +241,9 @@ def test_cancel_before_the_start_and_in_the_middle(peer, tmp_path, voxels):
 
 
 def test_blocks_have_no_names_once_attached(peer, voxels):
+    alone = SharedBlock.create(1)
+    assert leftovers() == [alone.name]
+    alone.unlink()
     shared(voxels, peer)
     wait_until(lambda: not leftovers())
 
@@ -298,7 +302,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     parent.wait(PATIENCE)
     parent.stdout.close()
     wait_until(lambda: not _alive(worker), 10)
-    assert not leftovers()
+    assert not leftovers(parent.pid)
 
 
 def test_the_worker_listens_before_it_loads_torch():
