@@ -132,6 +132,15 @@ def test_unlikely_candidates_are_given_up_and_come_back_with_more_sensitivity():
     assert (again[fluid] == 2).all()
 
 
+def test_large_candidates_stay_however_unlikely():
+    segmented, _, fluid = liver()
+    millilitres = fluid.sum() * np.prod(SPACING) / 1000
+    for limit, left in ((millilitres - 0.1, True), (millilitres + 0.1, False)):
+        wanted = replace(JUDGED, up_to_ml=limit)
+        give_up_unlikely(segmented, LABELS, wanted, stump("near_in_organ", 0.9))
+        assert (segmented.labelmap[fluid] == 2).all() == left
+
+
 def test_nothing_to_judge():
     segmented, *_ = liver()
     segmented.labelmap[segmented.labelmap == 2] = 1
@@ -322,7 +331,7 @@ def test_what_is_published_carries_the_cross_validations_forest(bundle, tmp_path
     published = publish_ensemble(config, folder, lines.append).bundle
     assert load_forest(published).to_bytes() == forest.to_bytes()
     card = (published.folder / "README.md").read_text()
-    assert "A random forest judges every separate liver tumour; those less likely than 0.3" in card
+    assert "A random forest judges every separate liver tumour of up to 50 ml; those less" in card
     other = publish_ensemble(config, folder, lines.append, forest=stump("log_depth", 1.0)).bundle
     assert load_forest(other).threshold[0] == 1
     (folder / "cross-validation" / "candidates.safetensors").write_bytes(b"junk")

@@ -73,11 +73,13 @@ class Candidates:
     Attributes:
         box: where in the volume they all are.
         components: int32, of the box, numbered from 1.
+        millilitres: float64 (components,), their volumes.
         features: float32 (components, len(FEATURES)).
     """
 
     box: tuple[slice, ...]
     components: NDArray[np.int32]
+    millilitres: NDArray[np.float64]
     features: NDArray[np.float32]
 
 
@@ -93,7 +95,8 @@ def give_up_unlikely(
     if found is None:
         return
     likelihoods = forest.probabilities(found.features)
-    for number in np.flatnonzero(likelihoods < wanted.threshold) + 1:
+    unlikely = (likelihoods < wanted.threshold) & (found.millilitres <= wanted.up_to_ml)
+    for number in np.flatnonzero(unlikely) + 1:
         _give_up(segmented, labels, wanted, found, int(number), float(likelihoods[number - 1]))
 
 
@@ -136,7 +139,7 @@ def find_candidates(
     coarse = _Coarse(segmented, labels, wanted, box, components)
     millilitres = sizes[1:] * np.prod(segmented.spacing_zyx) / 1000
     features = np.array(list(coarse.features(millilitres)), np.float32)
-    return Candidates(box, components, features)
+    return Candidates(box, components, millilitres, features)
 
 
 class _Coarse:

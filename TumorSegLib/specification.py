@@ -162,6 +162,8 @@ class CandidateFilter:
         label: whose components are judged.
         organ: the label that includes it.
         threshold: likelihood below which a component is given up.
+        up_to_ml: volume above which a component stays, however unlikely: a false one is a click to
+            remove, a large tumour that nobody shows is a disaster.
         features: what the forest looks at; a bundle says.
         sha256: of the forest's file; a bundle says.
     """
@@ -169,6 +171,7 @@ class CandidateFilter:
     label: int
     organ: int
     threshold: float = 0.3
+    up_to_ml: float = 50.0
     features: tuple[str, ...] = ()
     sha256: str = ""
 

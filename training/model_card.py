@@ -56,7 +56,8 @@ def _input(model: ModelSpecification) -> str:
     if model.candidates is not None:
         judged = next(label for label in model.labels if label.value == model.candidates.label)
         lines.append(
-            f"- A random forest judges every separate {judged.name.lower()}; those less likely than"
+            f"- A random forest judges every separate {judged.name.lower()} of up to"
+            f" {model.candidates.up_to_ml:g} ml; those less likely than"
             f" {model.candidates.threshold:g} are given up"
         )
     return "\n".join(lines)
