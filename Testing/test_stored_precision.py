@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from TumorSegLib.bundle import load_network, write_bundle
+from TumorSegLib.bundle import load_forest, load_network, write_bundle
 from TumorSegLib.catalogue import SHIPPED, Catalogue
 from TumorSegLib.phantom import abdomen_phantom, brain_phantom
 from TumorSegLib.segmenter import Segmenter
@@ -54,7 +54,14 @@ def test_half_precision_weights_give_the_segmentation_of_fp32_weights(bundle, tm
     ]
     assert min(moved) > 0.4
     specification = replace(bundle.specification, weights=None)
-    full = write_bundle(tmp_path / bundle.id, specification, network, dtype="float32", card="#\n")
+    full = write_bundle(
+        tmp_path / bundle.id,
+        specification,
+        network,
+        dtype="float32",
+        forest=load_forest(bundle),
+        card="#\n",
+    )
     volumes = phantom_for(bundle.specification)
     options = {"device": "cpu", "precision": "fp32", "flips": False}
     expected = Segmenter(full, **options).segment(volumes).labelmap
