@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from bright_models import write_ct_model
-from tiny_models import ct_specification, write_tiny_bundle
+from tiny_models import ct_specification, stump, write_tiny_bundle
 
 from training.candidates import Examples, Fold, grow, judged, read_forest
 from training.case import Annotated, Case
@@ -29,19 +29,6 @@ from TumorSegLib.volume import Volume
 JUDGED = CandidateFilter(2, 1, 0.5)
 LABELS = ct_specification().labels
 SPACING = (3.0, 1.5, 1.5)  # z, y, x
-
-
-def stump(feature: str, threshold: float) -> Forest:
-    """A forest of one tree: certain above a feature's threshold, a tenth below."""
-    index = FEATURES.index(feature)
-    return Forest(
-        roots=np.array([0], np.int32),
-        feature=np.array([index, 0, 0], np.int32),
-        threshold=np.array([threshold, 0, 0], np.float32),
-        left=np.array([1, 1, 2], np.int32),
-        right=np.array([2, 1, 2], np.int32),
-        value=np.array([0, 0.1, 1], np.float32),
-    )
 
 
 def liver(spacing=SPACING, seed=0):

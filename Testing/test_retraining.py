@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from synthetic_data import write_nnunet
-from tiny_models import ALTERED, MASS, ct_specification, write_tiny_bundle
+from tiny_models import ALTERED, MASS, ct_specification, stump, write_tiny_bundle
 
 from training.comparison import NEW, OLD, verdict
 from training.holding_out import held_out
@@ -24,13 +24,13 @@ from training.retraining import Retrained, retrain
 from training.retraining_plan import Wish
 from training.train import Devices
 from training.versions import next_version
-from TumorSegLib.bundle import Bundle, read_bundle
+from TumorSegLib.bundle import Bundle, add_forest, load_forest, read_bundle
 from TumorSegLib.catalogue import default_catalogue
 from TumorSegLib.cli import main
 from TumorSegLib.errors import InputError, ModelError
 from TumorSegLib.in_plane import PixelSpacing
 from TumorSegLib.normalisation import Window
-from TumorSegLib.specification import Label, Network
+from TumorSegLib.specification import CandidateFilter, Label, Network
 
 ROOT = Path(__file__).resolve().parent.parent
 BALL = Label(1, "Ball", (255, 196, 0), ALTERED, MASS)
@@ -192,6 +192,23 @@ def test_a_better_model_becomes_the_default_if_asked_for(home: Path, tmp_path: P
     assert catalogue.default_for("CT").id == "ball-1.1.0"
     assert main(["models", "--default", "ball"]) == 0
     assert default_catalogue().default_for("CT").id == "ball"
+
+
+def test_a_new_version_keeps_its_bases_forest(home: Path, tmp_path: Path, models: Path) -> None:
+    specification = replace(
+        read_bundle(home / "shipped" / "ball").specification,
+        id="judging",
+        labels=(replace(BALL, includes=(2,)), replace(BALL, value=2, name="Part")),
+        network=Network("U-Net", {"in_channels": 1, "out_channels": 2, "width": 8, "depth": 3}),
+        default=False,
+    )
+    forest = stump("share", 0.5)
+    base = add_forest(write_tiny_bundle(models, specification), forest, CandidateFilter(2, 1, 0.4))
+    found = run(wish(home, base="judging", epochs=1), tmp_path / "run").bundle
+    kept = load_forest(found)
+    assert kept is not None
+    assert kept.to_bytes() == forest.to_bytes()
+    assert found.specification.candidates == base.specification.candidates
 
 
 def test_a_stopped_run_goes_on(home: Path, tmp_path: Path, models: Path) -> None:

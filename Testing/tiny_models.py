@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from TumorSegLib.bundle import Bundle, write_bundle
+from TumorSegLib.candidates import FEATURES
+from TumorSegLib.forest import Forest
 from TumorSegLib.in_plane import FieldOfView, PixelSpacing
 from TumorSegLib.networks import build_network
 from TumorSegLib.normalisation import Foreground, Window
@@ -89,3 +92,16 @@ def write_blind_detector(folder: Path) -> Bundle:
     torch.nn.init.constant_(built.head[-1].bias, -50.0)
     specification = brain_specification(id="blind", task="detection", network=network)
     return write_bundle(folder / "blind", specification, built, dtype="float32", card="# Blind\n")
+
+
+def stump(feature: str, threshold: float) -> Forest:
+    """A forest of one tree: certain above a feature's threshold, a tenth below."""
+    index = FEATURES.index(feature)
+    return Forest(
+        roots=np.array([0], np.int32),
+        feature=np.array([index, 0, 0], np.int32),
+        threshold=np.array([threshold, 0, 0], np.float32),
+        left=np.array([1, 1, 2], np.int32),
+        right=np.array([2, 1, 2], np.int32),
+        value=np.array([0, 0.1, 1], np.float32),
+    )
