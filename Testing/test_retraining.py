@@ -257,6 +257,7 @@ def test_a_signal_leaves_a_checkpoint(home: Path, tmp_path: Path) -> None:
     assert events(folder)[-1] == {"event": "stopped", "resumable": True}
 
 
+@pytest.mark.alone
 def test_a_time_limit_ends_the_run_with_the_learning_rate_down(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     seconds = 10.0
