@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from bright_models import write_ct_model
+from scipy import ndimage
 from tiny_models import ct_specification, stump, write_tiny_bundle
 
 from training.candidates import Examples, Fold, grow, judged, read_forest
@@ -14,7 +15,7 @@ from training.case import Annotated, Case
 from training.config import EnsembleConfig
 from training.cross_validation import pooled
 from training.publishing import publish_ensemble
-from TumorSegLib.bundle import load_forest, load_network, read_bundle, write_bundle
+from TumorSegLib.bundle import Bundle, load_forest, load_network, read_bundle, write_bundle
 from TumorSegLib.candidates import FEATURES, Segmented, find_candidates, give_up_unlikely
 from TumorSegLib.errors import InputError, ModelError
 from TumorSegLib.forest import Forest
@@ -117,6 +118,15 @@ def test_unlikely_candidates_are_given_up_and_come_back_with_more_sensitivity():
     assert (again == segmented.labelmap).all()
     relabel(np.stack([organ, tumour]), again, model, grid, sensitivity=0.7)
     assert (again[fluid] == 2).all()
+
+
+def test_what_surrounds_a_candidate_is_less_likely_with_it():
+    segmented, lesion, fluid = liver()
+    segmented.labelmap[lesion] = 1  # the fluid is all there is
+    give_up_unlikely(segmented, LABELS, JUDGED, stump("near_in_organ", 0.9))
+    tumour = segmented.probabilities[1]
+    rim = ndimage.binary_dilation(fluid, iterations=2) & ~fluid
+    assert (tumour[rim] == int(20 * 0.5 * 0.1 / 0.5)).all()
 
 
 def test_large_candidates_stay_however_unlikely():
@@ -321,6 +331,12 @@ def test_what_is_published_carries_the_cross_validations_forest(bundle, tmp_path
     assert "A random forest judges every separate liver tumour of up to 50 ml; those less" in card
     other = publish_ensemble(config, folder, lines.append, forest=stump("log_depth", 1.0)).bundle
     assert load_forest(other).threshold[0] == 1
+    aside = replace(config, data=replace(config.data, folds="f.json", validate="fold0"))
+    seen: list[Bundle] = []
+    monkeypatch.setattr("training.publishing.cases_aside", lambda *_: [])
+    monkeypatch.setattr("training.publishing.measure", lambda bundle, *_: (seen.append(bundle), {}))
+    publish_ensemble(aside, folder, lines.append, forest=forest)
+    assert seen[0].specification.candidates is None  # it has seen whom this would measure
     (folder / "cross-validation" / "candidates.safetensors").write_bytes(b"junk")
     with pytest.raises(
         InputError, match=r"candidates\.safetensors: .*run the cross-validation again"

@@ -159,7 +159,8 @@ def write_bundle(
         content, weights = _stored(network, dtype)
         specification = replace(specification, weights=weights)
     judging = None if forest is None else forest.to_bytes()
-    specification = replace(specification, candidates=_named(specification, judging))
+    judged = _with_checksum(specification.candidates, judging)
+    specification = replace(specification, candidates=judged)
     text = _as_json(specification)
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
@@ -189,8 +190,8 @@ def add_forest(bundle: Bundle, forest: Forest, wanted: CandidateFilter) -> Bundl
         OutputError: the folder cannot be written.
     """
     content = forest.to_bytes()
-    specification = replace(bundle.specification, candidates=wanted)
-    specification = replace(specification, candidates=_named(specification, content))
+    judged = _with_checksum(wanted, content)
+    specification = replace(bundle.specification, candidates=judged)
     try:
         (bundle.folder / FOREST_FILE).write_bytes(content)
         (bundle.folder / SPECIFICATION_FILE).write_text(_as_json(specification), encoding="utf-8")
@@ -203,13 +204,12 @@ def _as_json(specification: ModelSpecification) -> str:
     return json.dumps(plain(specification), indent=2, ensure_ascii=False) + "\n"
 
 
-def _named(specification: ModelSpecification, forest: bytes | None) -> CandidateFilter | None:
+def _with_checksum(wanted: CandidateFilter | None, forest: bytes | None) -> CandidateFilter | None:
     from TumorSegLib.candidates import FEATURES
 
-    if forest is None or specification.candidates is None:
+    if wanted is None or forest is None:
         return None
-    checksum = hashlib.sha256(forest).hexdigest()
-    return replace(specification.candidates, features=FEATURES, sha256=checksum)
+    return replace(wanted, features=FEATURES, sha256=hashlib.sha256(forest).hexdigest())
 
 
 def _stored(

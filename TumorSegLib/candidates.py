@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from TumorSegLib.components import bounding_box, components_of
+from TumorSegLib.components import bounding_box, components_of, widened
 from TumorSegLib.decision import decide
 from TumorSegLib.forest import Forest
 from TumorSegLib.normalisation import IntensityMap
@@ -31,8 +31,8 @@ FAR_MM = 10.0
 """Rings around a candidate, within its slices: next to it, and from there outwards."""
 APART_MM = 1e4
 """As a distance between slices this keeps distances within them."""
-RIM_VOXELS = 4
-"""What surrounds a candidate so far is less likely with it."""
+RIM = (4, 4, 4)
+"""Voxels along (z, y, x): what surrounds a candidate so far is less likely with it."""
 DARK, FAT, BRIGHT = 0.275, 0.2, 0.99
 """Levels of the normalised image; with a window of -40 to 160 HU these are 15, 0 and 158 HU."""
 
@@ -71,7 +71,7 @@ class Candidates:
     """The components of a label.
 
     Attributes:
-        box: where in the volume they all are.
+        box: where in the volume they all are, with the rim around them.
         components: int32, of the box, numbered from 1.
         millilitres: float64 (components,), their volumes.
         features: float32 (components, len(FEATURES)).
@@ -110,7 +110,7 @@ def _give_up(
 ) -> None:
     own = bounding_box(found.components == number)
     assert own is not None
-    around = tuple(slice(max(0, part.start - RIM_VOXELS), part.stop + RIM_VOXELS) for part in own)
+    around = widened(own, RIM)
     components = found.components[around]
     nearest = ndimage.distance_transform_edt(
         components == 0, segmented.spacing_zyx, return_distances=False, return_indices=True
@@ -135,6 +135,7 @@ def find_candidates(
     box = bounding_box(mask)
     if box is None:
         return None
+    box = widened(box, RIM)
     components, sizes = components_of(mask[box])
     coarse = _Coarse(segmented, labels, wanted, box, components)
     millilitres = sizes[1:] * np.prod(segmented.spacing_zyx) / 1000
@@ -217,10 +218,7 @@ class _Coarse:
     def _surroundings(self, number: int, place: tuple[slice, ...], median: float) -> list[float]:
         """Return what the network and the image say of a component and of the rings around it."""
         margin = (0, *(ceil(FAR_MM / mm) for mm in self.spacing[1:]))
-        box = tuple(
-            slice(max(0, part.start - more), part.stop + more)
-            for part, more in zip(place, margin, strict=True)
-        )
+        box = widened(place, margin)
         mask = self.components[box] == number
         image, organ, free = self._normalised(box), self.organ[box], ~self.marked[box]
         p, organ_p = self.p[box] / 255.0, self.organ_p[box] / 255.0

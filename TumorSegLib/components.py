@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -34,3 +36,11 @@ def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:
             return None
         box.append(slice(int(hit[0]), int(hit[-1]) + 1))
     return tuple(box)
+
+
+def widened(box: tuple[slice, ...], margins: Sequence[int]) -> tuple[slice, ...]:
+    """Return a box with so many more voxels on either side of each axis; arrays clip its ends."""
+    return tuple(
+        slice(max(0, part.start - margin), part.stop + margin)
+        for part, margin in zip(box, margins, strict=True)
+    )

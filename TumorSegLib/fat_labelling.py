@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from TumorSegLib.components import bounding_box, components_of
+from TumorSegLib.components import bounding_box, components_of, widened
 from TumorSegLib.errors import InputError
 from TumorSegLib.grid import AxialView
 from TumorSegLib.modality import modality_of
@@ -100,7 +100,7 @@ class Trunk:
         if box is None:
             raise InputError(f"{name}: found no body, expected CT in Hounsfield units")
         # a rim of air, so that only the image's own border cuts the body off
-        box = (box[0], *(slice(max(0, side.start - 1), side.stop + 1) for side in box[1:]))
+        box = widened(box, (0, 1, 1))
         around, within = np.zeros_like(body), np.zeros_like(body)
         mean, darkest, body = mean[box], darkest[box], body[box]
         core = _core(mean, body, spacing[0], pixel)

@@ -60,25 +60,23 @@ def publish(
         measured: `figures_of` a run of the same recipe with patients kept aside, which stand in
             the card if this run keeps nobody aside; by default those of a cross-validation in the
             same folder.
-        forest: that judges the model's candidates; by default that of a cross-validation in the
-            same folder.
+        forest: that judges the model's candidates if this run keeps nobody aside, whom the forest
+            may have been grown on; by default that of a cross-validation in the same folder.
 
     Raises:
         InputError: that forest cannot be read.
         OutputError: the bundle cannot be written.
     """
     target = folder / config.model.id
-    forest = forest or read_forest(folder / CROSS_VALIDATION)
-    bundle = write_model(config, trained, target, forest=forest)
     aside = set(trained.split["validation"])
     cases = [case for case in select_cases(config).validation if case.patient in aside]
-    evaluation = None
-    if cases:
-        evaluation, metrics = measure(bundle, cases, config.data, folder, report)
-    else:
+    if not cases:
+        forest = forest or read_forest(folder / CROSS_VALIDATION)
         metrics = figures_of_others(folder, measured)
-    bundle = write_model(config, trained, target, metrics=metrics, forest=forest)
-    return Published(bundle, evaluation)
+        return Published(write_model(config, trained, target, metrics=metrics, forest=forest), None)
+    bundle = write_model(config, trained, target)
+    evaluation, metrics = measure(bundle, cases, config.data, folder, report)
+    return Published(write_model(config, trained, target, metrics=metrics), evaluation)
 
 
 def publish_ensemble(
@@ -97,15 +95,15 @@ def publish_ensemble(
         OutputError: the bundle cannot be written.
     """
     provenance = ensemble_provenance(config)
-    forest = forest or read_forest(folder / CROSS_VALIDATION)
 
-    def written(metrics: Mapping[str, Any]) -> Bundle:
+    def written(metrics: Mapping[str, Any], forest: Forest | None = None) -> Bundle:
         complete = replace(config.model, metrics=metrics, training=provenance)
         card = model_card(complete, config.card)
         return write_bundle(folder / config.model.id, complete, None, forest=forest, card=card)
 
     if config.data.validate is None:
-        return Published(written(figures_of_others(folder, measured)), None)
+        forest = forest or read_forest(folder / CROSS_VALIDATION)
+        return Published(written(figures_of_others(folder, measured), forest), None)
     cases = cases_aside(config.data, reading_of(config.model, config.data))
     evaluation, metrics = measure(written({}), cases, config.data, folder, report)
     return Published(written(metrics), evaluation)
