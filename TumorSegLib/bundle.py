@@ -9,14 +9,14 @@ import hashlib
 import json
 import os
 import shutil
-import struct
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from TumorSegLib.errors import ModelError, OutputError
 from TumorSegLib.records import RecordError, build, plain
-from TumorSegLib.specification import CandidateFilter, ModelSpecification, Weights
+from TumorSegLib.specification import CandidateFilter, ModelSpecification, StoredType, Weights
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,7 +30,6 @@ FOREST_FILE = "candidates.safetensors"
 
 MAXIMUM_SPECIFICATION_BYTES = 1 << 20
 MAXIMUM_WEIGHTS_BYTES = 2 << 30
-STORED_AS = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 
 
 @dataclass(frozen=True)
@@ -79,20 +78,19 @@ def load_network(bundle: Bundle) -> nn.Module:
             fit the network.
     """
     import torch
-    from safetensors.torch import load
 
     from TumorSegLib.networks import build_network
+    from TumorSegLib.stored_weights import from_bytes
 
     specification = bundle.specification
     if specification.network is None or specification.weights is None:
         raise ModelError(f"model {bundle.id}: has members instead of weights of its own")
     path = bundle.folder / WEIGHTS_FILE
     content = _read_checked(path, specification.weights.sha256)
-    _check_header(content, path, STORED_AS[specification.weights.dtype])
+    tensors = from_bytes(content, specification.weights.dtype, path)
     with torch.device("meta"):  # shapes alone: an absurd network must not cost memory
         network = build_network(specification.network.name, specification.network.arguments)
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    tensors = load(content)
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     for name, shape in expected.items():
         if name not in found:
@@ -103,11 +101,7 @@ def load_network(bundle: Bundle) -> nn.Module:
         raise ModelError(
             f"{path}: tensor {surplus[0]} does not belong to {specification.network.name}"
         )
-    values = {
-        name: tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in tensors.items()
-    }
-    network.load_state_dict(values, assign=True)
+    network.load_state_dict(tensors, assign=True)
     return network.eval()
 
 
@@ -137,7 +131,8 @@ def write_bundle(
     specification: ModelSpecification,
     network: nn.Module | None,
     *,
-    dtype: Literal["float32", "float16", "bfloat16"] = "float16",
+    dtype: StoredType = "float16",
+    float16: Collection[str] = (),
     forest: Forest | None = None,
     card: str,
 ) -> Bundle:
@@ -148,6 +143,7 @@ def write_bundle(
         specification: without `weights`, which are filled in.
         network: whose weights are stored; none for an ensemble, which has none of its own.
         dtype: in which floating-point tensors are stored.
+        float16: names of tensors that stay float16 where the others become int8.
         forest: that judges candidates; without one the specification's `candidates` is left out.
         card: the model card, Markdown.
 
@@ -156,7 +152,7 @@ def write_bundle(
     """
     content = None
     if network is not None:
-        content, weights = _stored(network, dtype)
+        content, weights = _stored(network, dtype, float16)
         specification = replace(specification, weights=weights)
     judging = None if forest is None else forest.to_bytes()
     judged = _with_checksum(specification.candidates, judging)
@@ -213,17 +209,11 @@ def _with_checksum(wanted: CandidateFilter | None, forest: bytes | None) -> Cand
 
 
 def _stored(
-    network: nn.Module, dtype: Literal["float32", "float16", "bfloat16"]
+    network: nn.Module, dtype: StoredType, float16: Collection[str]
 ) -> tuple[bytes, Weights]:
-    import torch
-    from safetensors.torch import save
+    from TumorSegLib.stored_weights import to_bytes
 
-    stored = getattr(torch, dtype)
-    tensors = {
-        name: (tensor.to(stored) if tensor.is_floating_point() else tensor).contiguous().cpu()
-        for name, tensor in network.state_dict().items()
-    }
-    content = save(tensors)
+    content = to_bytes(network, dtype, float16=float16)
     return content, Weights(
         sha256=hashlib.sha256(content).hexdigest(),
         dtype=dtype,
@@ -245,15 +235,3 @@ def _read_checked(path: Path, sha256: str) -> bytes:
             " the file is damaged or not this model's, install it again"
         )
     return content
-
-
-def _check_header(content: bytes, path: Path, stored_as: str) -> None:
-    """Refuse files that are not safetensors, and tensors that are not stored as promised."""
-    try:
-        (length,) = struct.unpack_from("<Q", content)
-        header: dict[str, Any] = json.loads(content[8 : 8 + length])
-    except (struct.error, ValueError, OverflowError):
-        raise ModelError(f"{path}: not a safetensors file") from None
-    for name, entry in header.items():
-        if name != "__metadata__" and entry.get("dtype") not in (stored_as, "I64"):
-            raise ModelError(f"{path}: tensor {name} is {entry.get('dtype')}, expected {stored_as}")

@@ -188,12 +188,16 @@ class Network:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
+StoredType = Literal["float32", "float16", "bfloat16", "int8"]
+"""How a network's tensors are stored, see `TumorSegLib.stored_weights`."""
+
+
 @dataclass(frozen=True)
 class Weights:
     """The weights' file: SHA-256 of its bytes, how its tensors are stored, parameters in all."""
 
     sha256: str
-    dtype: Literal["float32", "float16", "bfloat16"]
+    dtype: StoredType
     parameters: int
 
 
