@@ -26,8 +26,8 @@ def components_of(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[n
     return components, sizes
 
 
-def bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:
-    """Return the slices that enclose what is true, or nothing."""
+def bounding_box(mask: NDArray[np.bool_ | np.uint8]) -> tuple[slice, ...] | None:
+    """Return the slices that enclose what is not 0, or nothing."""
     box = []
     for axis in range(mask.ndim):
         others = tuple(other for other in range(mask.ndim) if other != axis)

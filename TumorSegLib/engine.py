@@ -72,8 +72,9 @@ class Engine:
         return size if self._batch_limit is None else min(size, self._batch_limit)
 
     def probabilities(self, slices: Tensor) -> Tensor:
-        """Return probabilities (n, K, H, W) or (n, K), float32 on the CPU, for slices (n, C, H, W).
+        """Return probabilities (n, K, H, W) or (n, K), float32, for slices (n, C, H, W).
 
+        They lie where the networks ran, which the next line may change.
         Out of GPU memory, the batch is halved, and halved again; where a single slice does not
         fit, everything moves to the CPU.
         """
@@ -93,7 +94,7 @@ class Engine:
         if self._flips:
             mirrored = self._average(batch.flip(-1).contiguous(memory_format=torch.channels_last))
             total = (total + (mirrored if self.whole_slice else mirrored.flip(-1))) / 2
-        return total.cpu()
+        return total
 
     def _average(self, batch: Tensor) -> Tensor:
         members = zip(self.networks, self._scales, self._weights, strict=True)

@@ -8,10 +8,13 @@ treated alike.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CURVE_STEPS = 8192
 """Steps of a curve over [0, 1], far finer than any image's own."""
@@ -48,6 +51,17 @@ class IntensityMap:
             return scaled
         nearest = (scaled * np.float32(len(self.curve) - 1) + np.float32(0.5)).astype(np.int32)
         return self.curve[nearest]
+
+    def bent_tensor(self, scaled: Tensor) -> Tensor:
+        """Do what `bent` does with a tensor, where it lies."""
+        import torch
+
+        if self.curve is None:
+            return scaled
+        if scaled.device.type == "cpu":
+            return torch.from_numpy(self.bent(scaled.numpy()))
+        nearest = (scaled * (len(self.curve) - 1) + 0.5).int()
+        return torch.from_numpy(self.curve).to(scaled.device)[nearest]
 
 
 @dataclass(frozen=True)

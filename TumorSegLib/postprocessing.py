@@ -33,6 +33,10 @@ def postprocess(
         voxel_ml: volume of a voxel.
         labels: of the model, where some include others.
     """
+    occupied = bounding_box(labelmap)
+    if occupied is None:
+        return
+    labelmap = labelmap[occupied]  # steps only take away, but for holes within
     for step in steps:
         values = next((label.whole for label in labels if label.value == step.label), (step.label,))
         beneath = next((label.value for label in labels if step.label in label.includes), 0)

@@ -19,6 +19,8 @@ from TumorSegLib.normalisation import IntensityMap
 from TumorSegLib.specification import Input
 from TumorSegLib.volume import Volume
 
+CPU = torch.device("cpu")
+
 
 class PreparedVolume:
     """The axial slices of a volume and its further sequences as the network wants them.
@@ -88,16 +90,19 @@ class PreparedVolume:
         """Return the first channel's voxels in axial order, and what normalises them."""
         return self._channels[0]
 
-    def channels(self, start: int, stop: int) -> Tensor:
-        """Return slices start..stop as float32 (n, channels, H, W) in [0, 1]; context is not in."""
-        slab = torch.empty(stop - start, len(self._channels), *self.shape)
+    def channels(self, start: int, stop: int, device: torch.device = CPU) -> Tensor:
+        """Return slices start..stop as float32 (n, channels, H, W) in [0, 1]; context is not in.
+
+        They lie on `device`; on a GPU they are also normalised and resampled there.
+        """
+        slab = torch.empty(stop - start, len(self._channels), *self.shape, device=device)
         for index, (voxels, intensity) in enumerate(self._channels):
-            part = torch.from_numpy(np.array(voxels[start:stop], np.float32, order="C"))
+            part = on_device(voxels[start:stop], device)
             slab[:, index] = part.mul_(intensity.gain).add_(intensity.offset).clamp_(0, 1)
         resized = resize(slab, self.network_shape)
         for index, (_, intensity) in enumerate(self._channels):
             if intensity.curve is not None:
-                resized[:, index] = torch.from_numpy(intensity.bent(resized[:, index].numpy()))
+                resized[:, index] = intensity.bent_tensor(resized[:, index])
         return resized
 
     def beyond(self, start: int, stop: int, limits: tuple[float, float]) -> NDArray[np.bool_]:
@@ -118,14 +123,21 @@ class PreparedVolume:
                     occupied |= (voxels[start : start + 16] > air).any(axis=0)
         return occupied
 
-    def slab(self, start: int, stop: int) -> Tensor:
+    def slab(self, start: int, stop: int, device: torch.device = CPU) -> Tensor:
         """Return the network's input for slices start..stop, (n, network channels, H, W)."""
         context = self.specification.context
         first, last = max(0, start - context), min(self.count, stop + context)
-        channels = self.channels(first, last)
+        channels = self.channels(first, last, device)
         if context == 0:
             return channels
         return stack_context(channels, torch.arange(start - first, stop - first), context)
+
+
+def on_device(voxels: NDArray[Any], device: torch.device) -> Tensor:
+    """Return a float32 copy of `voxels` on `device`; 8 and 16-bit integers travel as they are."""
+    if device.type == "cpu" or voxels.dtype not in (np.uint8, np.int8, np.int16):
+        return torch.from_numpy(np.array(voxels, np.float32, order="C")).to(device)
+    return torch.from_numpy(np.ascontiguousarray(voxels)).to(device).float()
 
 
 def stack_context(channels: Tensor, indices: Tensor, context: int) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor
@@ -103,10 +103,10 @@ class Run:
             wanted = torch.ones(stop - start, dtype=torch.bool)
             if self.gate is not None:
                 with self.timed("detector"):
-                    wanted = self.gate.detected(start, stop) >= self.gate_threshold
+                    wanted = self.gate.detected(start, stop).cpu() >= self.gate_threshold
                 self._skipped += int(wanted.logical_not().sum())
             with self.timed("preparation"):
-                slab = self.prepared.slab(start, stop)
+                slab = self._slab(start, stop)
             with self.timed("network"):
                 found = self._probabilities(slab, wanted)
             yield start, stop, found
@@ -115,7 +115,7 @@ class Run:
 
     def detected(self, start: int, stop: int) -> Tensor:
         """Return a detector's highest probability on each of consecutive slices, (n,)."""
-        slab = self.prepared.slab(start, stop)
+        slab = self._slab(start, stop)
         found = self._probabilities(slab, torch.ones(stop - start, dtype=torch.bool))
         return found.amax(dim=1)
 
@@ -141,13 +141,23 @@ class Run:
     def _probabilities(self, slab: Tensor, wanted: Tensor) -> Tensor:
         """Run the network on the slices that are `wanted` (n,) and show anything; else 0."""
         cut = slab[self._box.index]
-        occupied = cut.flatten(1).any(dim=1) & wanted
+        occupied = cut.flatten(1).any(dim=1) & wanted.to(slab.device)
         size = () if self._engine.whole_slice else slab.shape[-2:]
-        result = torch.zeros(len(slab), self._outputs, *size)
+        result = torch.zeros(len(slab), self._outputs, *size, device=slab.device)
         if occupied.any():
             target = result if self._engine.whole_slice else result[self._box.index]
-            target[occupied] = self._engine.probabilities(cut[occupied])
+            target[occupied] = self._engine.probabilities(cut[occupied]).to(slab.device)
         return result
+
+    def _slab(self, start: int, stop: int) -> Tensor:
+        """Return the network's input, made on a CUDA device where the network runs on one.
+
+        A GPU without room for it is left to the engine, which goes on with smaller batches.
+        """
+        if self._engine.device.type == "cuda":
+            with suppress(torch.OutOfMemoryError):
+                return self.prepared.slab(start, stop, self._engine.device)
+        return self.prepared.slab(start, stop)
 
     def _checked(self, slices: range | None) -> range:
         count = self.prepared.count

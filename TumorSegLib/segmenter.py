@@ -151,7 +151,8 @@ class Segmenter:
         for start, stop, found in run.batches(progress, cancelled):
             with run.timed("labels"):
                 wrong.append(expected_wrong(found))
-                uncertainties.append(slice_uncertainty(wrong[-1], found, torch.tensor(thresholds)))
+                limits = torch.tensor(thresholds, device=found.device)
+                uncertainties.append(slice_uncertainty(wrong[-1], found, limits))
                 quantised = quantise(resize(found, run.prepared.shape))
                 parts = [quantised[:, index] for index in range(len(labels))]
                 for target, part, label in zip(probability_views, parts, labels, strict=True):
@@ -174,7 +175,9 @@ class Segmenter:
                 seen = Segmented(image, intensity, probability_views, label_view, spacing)
                 give_up_unlikely(seen, labels, judged, self._forest)
         with run.timed("labels"):
-            figures = _figures(run, label_view, torch.cat(wrong), torch.cat(uncertainties))
+            figures = _figures(
+                run, label_view, torch.cat(wrong).cpu(), torch.cat(uncertainties).cpu()
+            )
         return SegmentationResult(
             volume=volume,
             specification=self.specification,
@@ -280,7 +283,7 @@ def smoothed(probabilities: Sequence[float], deviation: float) -> list[float]:
 
 def quantise(probabilities: Tensor) -> NDArray[np.uint8]:
     """Return probabilities as uint8, 0 to 255 for 0 to 1."""
-    return probabilities.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8).numpy()
+    return probabilities.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8).cpu().numpy()
 
 
 def _figures(

@@ -310,7 +310,7 @@ class Worker:
 def _box(labelmap: NDArray[np.uint8]) -> tuple[int, ...]:
     from TumorSegLib.components import bounding_box
 
-    box = bounding_box(labelmap > 0)
+    box = bounding_box(labelmap)
     return () if box is None else tuple(edge for part in box for edge in (part.start, part.stop))
 
 
