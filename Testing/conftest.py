@@ -1,13 +1,44 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from surroundings import ROOT, Watch, enter
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+SHARED = ROOT.parent / "shared"
+FOLDER = "TUMORSEG_TESTS"
+"""Variable that tells the other processes of a run where home and temporary folders lie."""
+
+watch = pytest.StashKey[Watch]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        enter(Path(os.environ[FOLDER]), config.workerinput["workerid"])
+        return
+    os.environ[FOLDER] = tempfile.mkdtemp(prefix="tumorseg-tests-")
+    folder = Path(os.environ[FOLDER])
+    enter(folder, "temporary")
+    config.stash[watch] = Watch(ROOT, folder)
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session):
+    yield
+    if watch in session.config.stash:
+        found = session.config.stash[watch].faults()
+        if found:
+            reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+            reporter.write_sep("=", "the tests left something behind", red=True)
+            for line in found:
+                reporter.write_line(line)
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")

@@ -176,9 +176,11 @@ sys.path.insert(0, sys.argv[1])
 from TumorSegLib.errors import OutputError
 from TumorSegLib.writing import write_segmentation
 result = pickle.loads(Path(sys.argv[2]).read_bytes())
+path = Path(sys.argv[3])
+write_segmentation(result, Path(sys.argv[2]).with_name(path.name))  # all is imported now
 {before}
 try:
-    write_segmentation(result, Path(sys.argv[3]))
+    write_segmentation(result, path)
 except OutputError as error:
     print(error)
 """

@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from TumorSegLib import __version__
 from TumorSegLib.errors import TumorSegError
@@ -41,6 +42,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("tumorseg: interrupted", file=sys.stderr)  # noqa: T201
         return INTERRUPTED
+    except EOFError:
+        from TumorSegLib.byte_code import remove_cut_short
+
+        root = Path(__file__).resolve().parent.parent
+        cut = remove_cut_short([root / "TumorSegLib", root / "training"])
+        if not cut:
+            raise
+        reason = "was cut short, perhaps by a full disk, and is removed; run the command again"
+        print(f"tumorseg: {cut[0]}: {reason}", file=sys.stderr)  # noqa: T201
+        return UNUSABLE
 
 
 def _run(argv: list[str]) -> int:
