@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from tiny_models import brain_specification, write_blind_detector, write_tiny_bundle
+from waiting import HANG_SECONDS
 
 from TumorSegLib import cli
 from TumorSegLib.grid import Grid
@@ -149,20 +150,19 @@ def test_no_model_for_the_modality(place, capsys):
     )
 
 
-def command(*words, **options):
+def command(*words, **variables):
     return subprocess.Popen(
         [sys.executable, "-m", "TumorSegLib.cli", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        **options,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
     )
 
 
 def test_status_in_a_process_of_its_own(place):
     process = command("segment", "absent.nii.gz")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=HANG_SECONDS)
     assert (process.returncode, out, len(err.strip().splitlines())) == (2, "", 1)
 
 
@@ -175,15 +175,15 @@ def test_interruption_leaves_nothing(place):
     sitk.WriteImage(image_of(large, Grid(large.shape, (1, 1, 1))), "large.nrrd")
     # where the tests run in the background, interrupts are ignored, and children inherit that
     ours = signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = command("segment", "large.nrrd", "-o", "out.nrrd", "--model", "slow")
+    words = ("segment", "large.nrrd", "-o", "out.nrrd", "--model", "slow")
+    process = command(*words, FORCE_COLOR="1")  # the bar is shown as on a terminal
     signal.signal(signal.SIGINT, ours)
-    maps = Path(f"/proc/{process.pid}/maps")
-    deadline = time.monotonic() + 60
-    while maps.exists() and "torch" not in maps.read_text() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    time.sleep(5)  # minutes of work lie ahead
+    shown = ""
+    while not re.search(r"[1-9]\d*/600", shown):  # minutes of work lie ahead
+        shown += (read := process.stderr.read(1))
+        assert read, shown
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 130
     assert err.strip().endswith("tumorseg: interrupted")
     assert sorted(path.name for path in Path.cwd().iterdir()) == [

@@ -377,7 +377,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
-FIFTY = """
+MANY = """
 import sys
 from pathlib import Path
 sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]) / "Testing")]
@@ -390,7 +390,7 @@ for seed in range(int(sys.argv[3]), int(sys.argv[4])):
 
 def exporting(folder, first, last):
     root = Path(__file__).resolve().parent.parent
-    words = [sys.executable, "-c", FIFTY, str(root), str(folder), str(first), str(last)]
+    words = [sys.executable, "-c", MANY, str(root), str(folder), str(first), str(last)]
     return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
 
 
@@ -408,12 +408,12 @@ def check_whole(folder):
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_of_fifty_cases(tmp_path):
+def test_killed_in_the_middle_of_many_cases(tmp_path):
     """Whenever it is killed, only whole cases are there, and the next export goes on."""
     folder = dataset_in(tmp_path)
     done = 0
     for more, pause in ((15, 0.0), (10, 0.004), (10, 0.011)):
-        process = exporting(folder, done, 50)
+        process = exporting(folder, done, 1000)
         said = [int(process.stdout.readline()) for _ in range(more)]
         time.sleep(pause)
         process.send_signal(signal.SIGKILL)
@@ -421,7 +421,7 @@ def test_killed_in_the_middle_of_fifty_cases(tmp_path):
         process.wait()
         done = check_whole(folder)
         assert done in (said[-1] + 1, said[-1] + 2)
-    append(folder, volumes={"ct": volume(1000)})
+    append(folder, volumes={"ct": volume(5000)})
     assert check_whole(folder) >= done + 1
     assert names_in(folder / ".export") == []
     assert len(names_in(folder / "labelsTr")) == len(names_in(folder / "imagesTr"))
@@ -484,7 +484,7 @@ def test_killed_at_every_step_of_an_append(tmp_path, replacing):
             states.append("after" if np.array_equal(label, edited()) else "before")
             assert states[-1] == "after" or np.array_equal(label, two_structures())
         outcomes.append(sorted(states, reverse=True))
-        append(folder, volumes={"ct": volume(1000)})
+        append(folder, volumes={"ct": volume(5000)})
         found = content_of(folder)
         assert found["numTraining"] == len(names_in(folder / "labelsTr"))
         assert len(names_in(folder / "labelsTr")) == len(names_in(folder / "imagesTr"))

@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bright_models import write_model
 from tiny_models import write_blind_detector
+from waiting import HANG_SECONDS, wait_until
 
 from TumorSegLib.shared_block import PREFIX, SharedBlock
 from TumorSegLib.worker_protocol import (
@@ -32,7 +32,8 @@ from TumorSegLib.worker_protocol import (
 )
 
 SHAPE = (12, 64, 64)
-PATIENCE = 60
+MANY = 100
+"""Times that many slices take minutes, so that a run is always caught in its middle."""
 
 
 class Peer:
@@ -61,10 +62,6 @@ class Peer:
             events.append(from_line(line))
             if isinstance(events[-1], kinds):
                 return events
-
-    def close(self):
-        self.process.stdin.close()
-        return self.process.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -112,13 +109,6 @@ def segment(peer, model, voxels, job=1, **changes):
 def leftovers(creator=None):
     """Return the blocks with a name that a process has made, by default this one."""
     return [path.name for path in Path("/dev/shm").glob(f"{PREFIX}{creator or os.getpid()}-*")]
-
-
-def wait_until(condition, seconds=PATIENCE):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 def test_every_message_survives_its_line():
@@ -231,8 +221,7 @@ def test_cancel_before_the_start_and_in_the_middle(peer, tmp_path, voxels):
     segment(peer, model, voxels, job=1)
     peer.send(Cancel(1))
     assert isinstance(peer.until(Stopped, Done)[-1], Stopped)
-    many = np.tile(voxels, (20, 1, 1))
-    segment(peer, model, many, job=2)
+    segment(peer, model, np.tile(voxels, (MANY, 1, 1)), job=2)
     peer.until(Progress)
     peer.send(Cancel(2))
     assert isinstance(peer.until(Stopped, Done)[-1], Stopped)
@@ -250,11 +239,13 @@ def test_blocks_have_no_names_once_attached(peer, voxels):
 
 def test_ends_with_its_standard_input_though_busy(peer, tmp_path, voxels):
     model = write_model(tmp_path, "tiny", width=16, depth=3)
-    segment(peer, model, np.tile(voxels, (40, 1, 1)))
+    segment(peer, model, np.tile(voxels, (MANY, 1, 1)))
     peer.until(Progress)
-    started = time.monotonic()
-    peer.close()
-    assert time.monotonic() - started < 2
+    peer.process.stdin.close()
+    events = [from_line(line) for line in peer.process.stdout]
+    peer.process.wait(HANG_SECONDS)
+    assert {type(event) for event in events} <= {Progress}
+    assert not events or events[-1].done < events[-1].total
     assert not leftovers()
 
 
@@ -274,8 +265,8 @@ def test_descendants_end_with_it(tmp_path):
     )
     grandchild = int(process.stderr.readline())
     process.stdin.close()
-    process.wait(PATIENCE)
-    wait_until(lambda: not _alive(grandchild), 5)
+    process.wait(HANG_SECONDS)
+    wait_until(lambda: not _alive(grandchild))
     process.stderr.close()
 
 
@@ -299,9 +290,9 @@ os.kill(os.getpid(), signal.SIGKILL)
         cwd=tmp_path,
     )
     worker = int(parent.stdout.readline())
-    parent.wait(PATIENCE)
+    parent.wait(HANG_SECONDS)
     parent.stdout.close()
-    wait_until(lambda: not _alive(worker), 10)
+    wait_until(lambda: not _alive(worker))
     assert not leftovers(parent.pid)
 
 
