@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import signal
 import sys
 import threading
 import time
@@ -19,7 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from TumorSegLib.errors import Cancelled, TumorSegError
+from TumorSegLib.process_group import end_own_group
 from TumorSegLib.shared_block import SharedBlock
+from TumorSegLib.standard_input import take_standard_input
 from TumorSegLib.worker_protocol import (
     Cancel,
     Command,
@@ -323,16 +324,16 @@ def _changed(path: Path) -> int:
 
 def end_process_tree() -> None:
     """End this process and those it started, at once and whatever they are doing."""
-    if sys.platform != "win32" and OWN_GROUP in sys.argv:
-        os.killpg(0, signal.SIGKILL)
+    if OWN_GROUP in sys.argv:
+        end_own_group()
     os._exit(0)
 
 
 def main() -> None:
-    """Serve the panel on standard input and output."""
+    """Serve the panel on standard input and output, which nobody else here may use."""
     outbox = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    inbox = Inbox(sys.stdin.buffer, Blocks())
+    inbox = Inbox(take_standard_input(), Blocks())
     Worker(inbox, outbox).serve()
 
 

@@ -11,12 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from TumorSegLib.catalogue import data_folder
-from TumorSegModule.worker_client import (
-    end_group,
-    library_environment,
-    make_patient,
-    own_group,
-)
+from TumorSegLib.process_group import end_group, end_group_and_wait, make_patient, own_group
+from TumorSegModule.worker_client import library_environment
 
 PROGRESS, STOP, OUTPUT = "progress.jsonl", "stop", "output.log"
 CHECKPOINT, PLAN = "last.ckpt", "plan.json"
@@ -171,8 +167,7 @@ class RetrainProcess:
     def close(self):
         """End the run at once, as when Slicer ends; it can be resumed later."""
         if self.busy:
-            end_group(self._process)
-            self._process.wait()
+            end_group_and_wait(self._process)
             self._finish()
             self.state.stage = "stopped"
 
@@ -224,7 +219,7 @@ class RetrainProcess:
         if self._stop_by is not None:
             self.state.stage = "stopped"
             return
-        printed = (self.folder / OUTPUT).read_text(errors="replace").strip().splitlines()
+        printed = (self.folder / OUTPUT).read_text("utf-8", errors="replace").strip().splitlines()
         last = printed[-1].removeprefix("tumorseg: ") if printed else f"status {status}"
         self.state.stage, self.state.line = "failed", last
 

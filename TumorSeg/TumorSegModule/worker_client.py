@@ -1,25 +1,23 @@
 """The panel's end of the worker process: starts it, talks to it, ends it. No Qt, no threads.
 
-Slicer's main thread holds Python's interpreter lock while Qt waits for events, so a reading
-thread would starve. Pipes are therefore read without blocking whenever `poll` is called.
+Nothing here waits for the worker: what it has written is read, and what it has not read yet is
+written, whenever `poll` is called.
 """
 
 import contextlib
 import os
-import signal
 import subprocess
-import sys
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
 import TumorSegLib
+from TumorSegLib.process_group import end_group, own_group
 from TumorSegLib.shared_block import SharedBlock, remove_orphans
 from TumorSegLib.worker_protocol import Forget, Share, from_line, to_line
+from TumorSegModule.pipes import LineReader, Writer
 
 KEPT_LOG_LINES = 200
-PATIENT = 10
-"""Niceness of processes for which nobody waits."""
 
 
 @dataclass(frozen=True)
@@ -34,37 +32,8 @@ def library_environment():
     """Return the environment of a process that imports our packages."""
     library = str(Path(TumorSegLib.__file__).parent.parent)
     paths = [library, os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
-
-
-def own_group(*, patient=False):
-    """Return the options of a process that can be ended with all its descendants.
-
-    A `patient` one leaves the processor to others, on Windows; elsewhere see `make_patient`.
-    """
-    if sys.platform == "win32":
-        priority = subprocess.BELOW_NORMAL_PRIORITY_CLASS if patient else 0
-        return {"creationflags": subprocess.CREATE_NO_WINDOW | priority}
-    return {"start_new_session": True}  # killing PythonSlicer alone kills only a launcher
-
-
-def make_patient(process):
-    """Have a process that has just been started leave the processor to others."""
-    if sys.platform != "win32":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PGRP, process.pid, PATIENT)
-
-
-def end_group(process):
-    """End a process of its own group with all its descendants; returns at once."""
-    if sys.platform == "win32":
-        subprocess.Popen(
-            ["taskkill", "/F", "/T", "/PID", str(process.pid)],
-            creationflags=subprocess.CREATE_NO_WINDOW,
-        )
-    else:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+    path = os.pathsep.join(path for path in paths if path)
+    return {**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1"}  # not Windows' code page
 
 
 class WorkerClient:
@@ -79,7 +48,7 @@ class WorkerClient:
         self._python = list(python)
         self._process = None
         self._ended = []
-        self._partial = {}
+        self._commands = self._events = self._printed = None
         self._shared = {}
         self.log = deque(maxlen=KEPT_LOG_LINES)
 
@@ -108,9 +77,9 @@ class WorkerClient:
             bufsize=0,
             **own_group(),
         )
-        for stream in (self._process.stdout, self._process.stderr):
-            os.set_blocking(stream.fileno(), False)
-            self._partial[stream] = b""
+        self._commands = Writer(self._process.stdin)
+        self._events = LineReader(self._process.stdout)
+        self._printed = LineReader(self._process.stderr)
 
     def new_block(self, size):
         """Return a block of `size` zero bytes that the worker shares.
@@ -141,18 +110,29 @@ class WorkerClient:
             block.unlink()
 
     def send(self, command):
-        """Send a command; that the worker has died shows in `poll`."""
-        with contextlib.suppress(AttributeError, OSError):
-            self._process.stdin.write(to_line(command))
+        """Send a command; that the worker has died shows in `poll`.
+
+        What the worker does not take at once follows with the next calls of `poll`.
+        """
+        if self._process is not None:
+            with contextlib.suppress(OSError):
+                self._commands.write(to_line(command))
+
+    @property
+    def sending(self):
+        """Whether the worker has not taken all commands yet, so that `poll` must be called."""
+        return self._process is not None and self._commands.waiting > 0
 
     def poll(self):
         """Return the events since the last call, `WorkerEnded` last if the worker has died."""
         self._ended = [process for process in self._ended if process.poll() is None]
         if self._process is None:
             return []
+        with contextlib.suppress(OSError):
+            self._commands.flush()
         died = self._process.poll() is not None
-        lines, closed = self._read(self._process.stdout)
-        printed, _ = self._read(self._process.stderr)
+        lines, closed = self._events.lines()
+        printed, _ = self._printed.lines()
         self.log.extend(line.decode(errors="replace").rstrip() for line in printed)
         events = [from_line(line) for line in lines]
         if died or closed:
@@ -171,25 +151,6 @@ class WorkerClient:
             stream.close()
         if process.poll() is None:
             self._ended.append(process)
-        self._partial.clear()
         for block in self._shared.values():
             block.unlink()
         self._shared.clear()
-
-    def _read(self, stream):
-        """Return the whole lines that can be read now, and whether the stream has ended."""
-        content, closed = self._partial[stream], False
-        while True:
-            try:
-                chunk = os.read(stream.fileno(), 1 << 16)
-            except BlockingIOError:
-                break
-            except OSError:
-                closed = True
-                break
-            if not chunk:
-                closed = True
-                break
-            content += chunk
-        *lines, self._partial[stream] = content.split(b"\n")
-        return lines, closed
