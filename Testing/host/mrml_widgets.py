@@ -20,6 +20,7 @@ class qMRMLWidget(qt.QWidget):
 
 class qMRMLNodeComboBox(qt.QComboBox):
     currentNodeChanged = qt.Signal(object)
+    nodeAddedByUser = qt.Signal(object)
 
     def __init__(self, parent=None):
         super().__init__(parent)
@@ -51,6 +52,14 @@ class qMRMLNodeComboBox(qt.QComboBox):
             self.currentIndex = self._ids.index(node_id)
         elif not node_id:
             self.currentIndex = 0 if self._none else -1
+
+    def addNode(self):
+        """Do what the entry "Create new" does; nothing of the node is set but its name."""
+        node = self._scene.AddNewNodeByClass(self._types[0])
+        self.setCurrentNode(node)
+        self._emit()
+        self.nodeAddedByUser.emit(node)
+        return node
 
     def _refresh(self):
         if self._scene is None or self._scene.IsBatchProcessing() or self._busy:

@@ -13,9 +13,10 @@ from TumorSegModule.editor import Editor
 from TumorSegModule.export_section import ExportSection
 from TumorSegModule.geometry import placement_of
 from TumorSegModule.installation import ensure_installed, python_command
-from TumorSegModule.limits import box_of_region, box_of_shown_slice
+from TumorSegModule.limits import box_of_region, box_of_shown_slice, fit_region
 from TumorSegModule.model_choice import ModelChoice
 from TumorSegModule.model_picker import ModelPicker
+from TumorSegModule.new_segmentation import prepare_segmentation
 from TumorSegModule.parameters import REGION, THIS_SLICE, WHOLE_VOLUME
 from TumorSegModule.queue_section import QueueSection
 from TumorSegModule.retrain_process import RetrainProcess
@@ -101,6 +102,8 @@ class Panel:
         ):
             ui.extentSelector.addItem(text, extent)
         ui.extentSelector.currentIndexChanged.connect(self._extent_changed)
+        ui.regionSelector.nodeAddedByUser.connect(self._region_created)
+        ui.targetSelector.nodeAddedByUser.connect(self._target_created)
         ui.segmentButton.clicked.connect(self._segment_or_cancel)
         ui.sensitivitySlider.valueChanged.connect(self._sensitivity_changed)
         self._picker.show_bundles(self._choice.bundles)
@@ -328,6 +331,17 @@ class Panel:
         if self.parameters is not None and not self._updating:
             selector = self.ui.extentSelector
             self.parameters.extent = selector.itemData(selector.currentIndex)
+
+    def _region_created(self, region):
+        """Fit a region that the selector made; without a usable volume it stays empty."""
+        volume = self._volume()
+        if volume is not None and not self._problem(volume):
+            fit_region(region, volume)
+
+    def _target_created(self, segmentation):
+        volume = self._volume()
+        if volume is not None and not self._problem(volume):
+            prepare_segmentation(segmentation, volume)
 
     def _parameters_changed(self, *_event):
         self.update()

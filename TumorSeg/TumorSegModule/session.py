@@ -9,6 +9,7 @@ import slicer
 from TumorSegLib.bundle import Bundle
 from TumorSegLib.errors import InputError
 from TumorSegModule.geometry import placement_of
+from TumorSegModule.new_segmentation import prepare_segmentation
 from TumorSegModule.preview import Preview
 from TumorSegModule.reference import keep_reference
 from TumorSegModule.runner import Request, Runner
@@ -316,9 +317,7 @@ class Session:
             note = ["The target segmentation was removed meanwhile; the result is in a new one."]
         name = scene.GenerateUniqueName(f"{options.volume.GetName()} segmentation")
         node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
-        node.CreateDefaultDisplayNodes()
-        node.SetReferenceImageGeometryParameterFromVolumeNode(options.volume)
-        node.SetAndObserveTransformNodeID(options.volume.GetTransformNodeID())
+        prepare_segmentation(node, options.volume)
         return node, note
 
     def _write(self, target, options, placement, job, box):
