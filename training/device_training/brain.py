@@ -42,7 +42,7 @@ KEPT = ("all", "flair")
 
 ARCHIVE_BYTES = 16_000_000
 CONTEXT = 1
-CLOSING_SECONDS = 4.0
+CLOSING_SECONDS = 12.0
 """Kept at the end for what is still being written."""
 
 

@@ -50,7 +50,7 @@ class Examiner:
         channels = self.channels(name, variant=variant, size=size)
         slab = stack_context(channels, torch.arange(len(channels)), context)
         found = engine.probabilities(slab)[:, 0]
-        return found.mul(255).add(0.5).clamp(0, 255).to(torch.uint8).numpy()
+        return found.mul(255).add(0.5).clamp(0, 255).to(torch.uint8).cpu().numpy()
 
     def channels(self, name: str, *, variant: str, size: int) -> Tensor:
         """Return the normalised slices (n, C, size, size) of a head."""

@@ -72,7 +72,7 @@ def predict(
             if seen.any():
                 probabilities = engine.probabilities(cut[seen])
                 quantised = (probabilities * 255 + 0.5).clamp(0, 255).to(torch.uint8)
-                found[start:stop][box.index][seen.numpy()] = quantised.numpy()
+                found[start:stop][box.index][seen.numpy()] = quantised.cpu().numpy()
     finally:
         torch.backends.cudnn.benchmark = tuning
     return found
