@@ -1,7 +1,8 @@
-# make demo   segments a sample volume and says where the results are
-# make test   style, types and all tests
+# make demo        segments a sample volume and says where the results are
+# make test        style, types and all tests
+# make test-fast   style, types and the tests that take no more than ten seconds each
 #
-# Both make their own virtual environment in .venv first. PYTHON names another interpreter (3.11 or
+# All make their own virtual environment in .venv first. PYTHON names another interpreter (3.11 or
 # newer), TORCH another build of PyTorch; the test suite needs no GPU.
 
 PYTHON ?= python3
@@ -9,14 +10,18 @@ TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+.PHONY: demo test test-fast lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/tumorseg demo
 
 test: $(VENV)/installed-for-tests lint
-	$(BIN)/python -m pytest -m "not alone" --numprocesses 2 --dist loadfile
-	$(BIN)/python -m pytest -m alone
+	$(PYTEST)
+
+test-fast: $(VENV)/installed-for-tests lint
+	$(PYTEST) -m "not slow"
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .

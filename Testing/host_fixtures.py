@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = Path(__file__).resolve().parent / "host"
-PATIENCE = 120
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +19,11 @@ def host():
     """`slicer` of the stand-in, with the module TumorSeg loaded."""
     pytest.importorskip("slicer")
     pytest.importorskip("PySide6")
+    return load_host()
+
+
+def load_host():
+    """Return `slicer` of the stand-in, with the module TumorSeg loaded."""
     sys.path.insert(0, str(HOST))
     import loading
 
@@ -107,24 +112,37 @@ class Bench:
         self.turn()
 
     def turn(self, milliseconds=0):
-        """Let Qt handle events."""
-        deadline = time.monotonic() + milliseconds / 1000
-        while True:
+        """Let Qt handle events, those of timers that end within so many milliseconds, too."""
+        end, late = time.monotonic() + milliseconds / 1000, False
+        while not late:
+            late = time.monotonic() >= end
             self.qt.QApplication.processEvents()
-            if time.monotonic() >= deadline:
-                break
-            time.sleep(0.001)
+            if not late:
+                time.sleep(0.001)
         if self.unseen:
             raise AssertionError("exception in the event loop") from self.unseen[0][1]
 
-    def until(self, condition, seconds=PATIENCE):
+    def until(self, condition):
         """Let Qt handle events until `condition` holds."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, (
-                f"waited in vain; {self.panel.session.status} {list(self.client.log)[-5:]}"
-            )
-            self.turn(2)
+        wait_until(
+            condition,
+            turn=self._turn_once,
+            state=lambda: f"{self.panel.session.status} {list(self.client.log)[-5:]}",
+        )
+
+    def _turn_once(self):
+        self.turn()
+        time.sleep(0.002)
+
+    def one_event_at_a_time(self):
+        """Have each turn of the event loop take in one event of the worker, however busy it is."""
+        waiting, poll = [], self.client.poll
+
+        def next_event():
+            waiting.extend(poll())
+            return [waiting.pop(0)] if waiting else []
+
+        self.client.poll = next_event
 
     def run(self):
         """Click and wait for the end of the run; return its status."""

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +16,10 @@ from typing import Any
 import pytest
 from synthetic_data import write_nnunet
 from tiny_models import ALTERED, MASS, ct_specification, stump, write_tiny_bundle
+from waiting import HANG_SECONDS, wait_until
 
 from training.comparison import NEW, OLD, verdict
+from training.deadline import Deadline
 from training.holding_out import held_out
 from training.retraining import Retrained, retrain
 from training.retraining_plan import Wish
@@ -245,27 +246,35 @@ def test_a_signal_leaves_a_checkpoint(home: Path, tmp_path: Path) -> None:
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
-    deadline = time.monotonic() + 120
-    while not (folder / "last.ckpt").exists():
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.1)
+    wait_until(lambda: (folder / "last.ckpt").exists() or process.poll() is not None)
     process.send_signal(signal.SIGTERM)
-    _, printed = process.communicate(timeout=60)
+    _, printed = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 130
     assert b"Traceback" not in printed
     assert events(folder)[-1] == {"event": "stopped", "resumable": True}
 
 
-@pytest.mark.alone
-def test_a_time_limit_ends_the_run_with_the_learning_rate_down(home: Path, tmp_path: Path) -> None:
+def test_a_time_limit_ends_the_run_with_the_learning_rate_down(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock on which each epoch takes four seconds, and the third one eight."""
+    now, took = 0.0, iter([4, 4, 8, 4, 4, 4, 4])
+    ended = Deadline.on_validation_end
+
+    def later(deadline: Deadline, trainer: Any, *rest: Any) -> None:
+        nonlocal now
+        if not trainer.sanity_checking:
+            now += next(took)
+        ended(deadline, trainer, *rest)
+
+    monkeypatch.setattr(Deadline, "on_validation_end", later)
+    monkeypatch.setattr("training.deadline.time", SimpleNamespace(monotonic=lambda: now))
     folder = tmp_path / "run"
-    seconds = 10.0
-    run(wish(home, epochs=None, hours=seconds / 3600), folder)
+    run(wish(home, epochs=None, hours=26 / 3600), folder)
     epochs = [entry for entry in events(folder) if entry["event"] == "epoch"][1:]
-    assert sum(entry["seconds"] for entry in epochs) < 2 * seconds
-    assert epochs[-1]["epoch"] == epochs[-1]["epochs"]
-    assert epochs[-1]["learning_rate"] < 1e-3 or len(epochs) == 1
+    assert [entry["epochs"] for entry in epochs] == [6, 6, 4, 5, 5]  # as planned after each
+    assert now <= 26
+    assert epochs[-1]["learning_rate"] < 1e-3
 
 
 def test_nobody_who_was_trained_on_is_measured_on_when_cases_are_added() -> None:

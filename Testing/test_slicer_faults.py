@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
 from bright_models import write_model
 from host_fixtures import alive, bench, descendants, host, shared_blocks  # noqa: F401
 from scenes import add_head, dice, segment_mask
-
-pytestmark = pytest.mark.alone  # looks for new files in the temporary folder, and at the clock
+from waiting import HANG_SECONDS
 
 STAGES = ("click", "starting", "loading", "middle")
 
 
 @pytest.fixture
 def slow_run(bench):  # noqa: F811
-    """A panel whose runs take seconds."""
+    """A panel with a volume whose runs take so long that they are always caught in the middle."""
     write_model(bench.models, "tiny", width=16, depth=3)
     bench.open()
-    bench.volume, bench.mask = add_head(bench.slicer, shape=(60, 96, 96))
+    bench.volume, _ = add_head(bench.slicer, shape=(800, 96, 96))
     bench.parameters.volume = bench.volume
     bench.turn()
     bench.files = set(Path(tempfile.gettempdir()).iterdir())
@@ -55,7 +54,7 @@ def _maps(pid, library):
 
 def nothing_left(bench, pid):  # noqa: F811
     """Check that worker, shared memory, preview and files of a run are gone."""
-    bench.until(lambda: not alive(pid) and not shared_blocks(), 10)
+    bench.until(lambda: not alive(pid) and not shared_blocks())
     assert pid not in descendants()
     names = [n.GetName() for n in bench.slicer.util.getNodesByClass("vtkMRMLSegmentationNode")]
     assert not [name for name in names if "being segmented" in name]
@@ -64,10 +63,13 @@ def nothing_left(bench, pid):  # noqa: F811
 
 
 def works_again(bench):  # noqa: F811
+    """Check that a run on a small volume ends well."""
+    volume, mask = add_head(bench.slicer, "small")
+    bench.parameters.volume, bench.parameters.target = volume, None
     status = bench.run()
     assert not status.failed, status.line
-    mask = segment_mask(bench.slicer, bench.parameters.target, bench.volume)
-    assert dice(mask, bench.mask) > 0.9
+    found = segment_mask(bench.slicer, bench.parameters.target, volume)
+    assert dice(found, mask) > 0.9
 
 
 @pytest.mark.parametrize("stage", STAGES[1:])
@@ -76,7 +78,7 @@ def test_a_killed_worker_costs_one_message(slow_run, stage):
     os.kill(pid, signal.SIGKILL)
     messages = []
     session = slow_run.panel.session
-    slow_run.until(lambda: (messages.append(session.status.line), not session.busy)[1], 10)
+    slow_run.until(lambda: (messages.append(session.status.line), not session.busy)[1])
     assert session.status.failed
     assert "killed" in session.status.line
     assert "\n" not in session.status.line
@@ -88,15 +90,18 @@ def test_a_killed_worker_costs_one_message(slow_run, stage):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_cancel_is_immediate(slow_run, stage):
+def test_cancel_waits_for_nobody(slow_run, stage, monkeypatch):
+    if stage == "middle":  # on a busy machine, too, the worker is to say that it has stopped
+        monkeypatch.setattr("TumorSegModule.runner.CANCEL_SECONDS", HANG_SECONDS)
     pid = reach(slow_run, stage)
-    clicked = time.perf_counter()
-    slow_run.panel.ui.segmentButton.click()
-    assert time.perf_counter() - clicked < 0.05
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess.Popen, "wait", lambda *_: pytest.fail("waits for the worker"))
+        patch.setattr("time.sleep", lambda _: pytest.fail("waits for something"))
+        slow_run.panel.ui.segmentButton.click()
     assert not slow_run.panel.session.busy
     assert "Cancelled" in slow_run.panel.session.status.line
     assert not slow_run.slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-    slow_run.until(lambda: not slow_run.panel.session.pending, 10)
+    slow_run.until(lambda: not slow_run.panel.session.pending)
     assert not shared_blocks()
     if stage == "middle":
         assert slow_run.client.pid == pid, "a cancel between slices keeps the model warm"
@@ -111,13 +116,11 @@ def test_closing_the_scene_ends_everything(slow_run, stage):
     if pid is not None:
         nothing_left(slow_run, pid)
     assert not slow_run.panel.ui.segmentButton.enabled
-    slow_run.volume, slow_run.mask = add_head(slow_run.slicer, shape=(60, 96, 96))
-    slow_run.parameters.volume = slow_run.volume
     works_again(slow_run)
 
 
 def test_closing_the_scene_after_a_run_frees_its_memory(slow_run):
-    slow_run.run()
+    works_again(slow_run)
     pid = slow_run.client.pid
     slow_run.slicer.mrmlScene.Clear()
     nothing_left(slow_run, pid)
@@ -126,7 +129,7 @@ def test_closing_the_scene_after_a_run_frees_its_memory(slow_run):
 def test_the_volume_may_be_removed_during_a_run(slow_run):
     reach(slow_run, "middle")
     slow_run.slicer.mrmlScene.RemoveNode(slow_run.volume)
-    slow_run.until(lambda: not slow_run.panel.session.busy, 5)
+    slow_run.until(lambda: not slow_run.panel.session.busy)
     assert "removed" in slow_run.panel.session.status.line
     assert not slow_run.slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
 
@@ -134,12 +137,15 @@ def test_the_volume_may_be_removed_during_a_run(slow_run):
 def test_the_target_may_be_removed_during_a_run(slow_run):
     target = slow_run.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Mine")
     slow_run.parameters.target = target
+    slow_run.parameters.volume, wanted = add_head(slow_run.slicer, shape=(60, 96, 96))
+    slow_run.turn()
+    slow_run.one_event_at_a_time()
     reach(slow_run, "middle")
     slow_run.slicer.mrmlScene.RemoveNode(target)
     slow_run.until(lambda: not slow_run.panel.session.busy)
     assert "removed meanwhile" in slow_run.panel.session.status.line
-    mask = segment_mask(slow_run.slicer, slow_run.parameters.target, slow_run.volume)
-    assert dice(mask, slow_run.mask) > 0.9
+    mask = segment_mask(slow_run.slicer, slow_run.parameters.target, slow_run.parameters.volume)
+    assert dice(mask, wanted) > 0.9
 
 
 def test_reloading_the_module_during_a_run_ends_it(slow_run):
@@ -154,7 +160,7 @@ def test_a_worker_killed_while_idle_is_no_event(slow_run):
     works_again(slow_run)
     pid = slow_run.client.pid
     os.kill(pid, signal.SIGKILL)
-    slow_run.until(lambda: slow_run.client._process.poll() is not None, 5)
+    slow_run.until(lambda: slow_run.client._process.poll() is not None)
     works_again(slow_run)
 
 
@@ -162,7 +168,7 @@ def test_the_slider_after_the_worker_was_killed(slow_run):
     works_again(slow_run)
     os.kill(slow_run.client.pid, signal.SIGKILL)
     slow_run.panel.ui.sensitivitySlider.value = 50
-    slow_run.until(lambda: not slow_run.panel.session.pending, 5)
+    slow_run.until(lambda: not slow_run.panel.session.pending)
     assert not slow_run.panel.ui.sensitivitySlider.enabled
 
 

@@ -115,7 +115,7 @@ def test_pictures_of_a_review(phantom, folder):
     review, ui = phantom.panel.review, phantom.panel.ui
     for _ in range(2):
         ui.nextUnsureButton.click()
-        phantom.until(lambda: review.current in review.seen, 5)
+        phantom.until(lambda: review.current in review.seen)
     edit_by_hand(slicer, phantom.parameters.target, phantom.flair, np.s_[11:14, 100:120, 100:112])
     ui.uncertaintyBox.checked = True
     phantom.until(lambda: not review.busy)
@@ -132,6 +132,7 @@ def test_picture_of_a_growing_result(phantom, folder):
 
     phantom.parameters.volume = phantom.flair
     phantom.turn(20)
+    phantom.one_event_at_a_time()
     phantom.click()
     phantom.until(lambda: phantom.panel.session.status.done >= 12)
     pictures.picture_of_slice(phantom.flair, folder / "slice-running.png", offset=0)

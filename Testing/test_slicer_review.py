@@ -104,7 +104,7 @@ def test_a_click_on_the_strip_goes_to_the_slice_and_looking_is_noted(reviewed):
     assert review.current == 2
     assert red(reviewed).GetSliceOffset() == pytest.approx(10.0)
     assert 2 not in attribute(reviewed, "Slices")["seen"]
-    reviewed.until(lambda: 2 in attribute(reviewed, "Slices")["seen"], 5)
+    reviewed.until(lambda: 2 in attribute(reviewed, "Slices")["seen"])
     red(reviewed).SetSliceOffset(35.0)
     assert review.current == 7
     red(reviewed).SetSliceOffset(900.0)
@@ -316,7 +316,7 @@ def test_everything_is_there_after_saving_and_opening(reviewed):
     reviewed.panel.ui.uncertaintyBox.checked = True
     settle(reviewed)
     reviewed.panel.review.go_to(5)
-    reviewed.until(lambda: 5 in attribute(reviewed, "Slices")["seen"], 5)
+    reviewed.until(lambda: 5 in attribute(reviewed, "Slices")["seen"])
     figures = attribute(reviewed, "Slices")
     path = reviewed.folder / "scene.mrb"
     assert slicer.mrmlScene.WriteToMRB(str(path))

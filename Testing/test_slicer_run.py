@@ -54,6 +54,7 @@ def test_slices_appear_while_they_are_computed_and_are_gone_after(bench):  # noq
     bench.volume, _ = add_head(bench.slicer, shape=(90, 96, 96))
     bench.parameters.volume = bench.volume
     seen = []
+    bench.one_event_at_a_time()
     bench.click()
 
     def look():
@@ -74,6 +75,7 @@ def test_progress_says_slices_and_time(bench):  # noqa: F811
     write_model(bench.models, "tiny", width=16, depth=3)
     panel = bench.open()
     bench.parameters.volume, _ = add_head(bench.slicer, shape=(60, 96, 96))
+    bench.one_event_at_a_time()
     bench.click()
     assert panel.ui.segmentButton.text == "Cancel"
     texts = set()
@@ -203,7 +205,7 @@ def test_a_shown_surface_is_made_anew_after_the_slices(ready):
     ready.panel.ui.sensitivitySlider.value = 100
     ready.until(lambda: not ready.panel.session.pending)
     assert ready.panel.ui.show3DButton.text == "Updating 3D…"
-    ready.until(lambda: target.GetSegmentation().ContainsRepresentation(surface), 5)
+    ready.until(lambda: target.GetSegmentation().ContainsRepresentation(surface))
     assert segment.GetRepresentation(surface).GetNumberOfPoints() != before
     assert ready.panel.ui.show3DButton.text == "Show 3D"
 
@@ -358,6 +360,7 @@ def test_cancelling_stops_the_queue(bench):  # noqa: F811
     for name in ("A", "B"):
         add_head(bench.slicer, name, shape=(90, 96, 96))
     panel.ui.queueAddAllButton.click()
+    bench.one_event_at_a_time()
     panel.ui.queueRunButton.click()
     bench.until(lambda: panel.session.status.done > 0)
     bench.click()
