@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import compileall
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -66,6 +67,13 @@ def test_children_write_byte_code_and_know_no_folder_of_the_user(tmp_path):
     own = Path(os.environ["TUMORSEG_TESTS"])
     assert Path.home().parent == own
     assert Path(tempfile.gettempdir()).parent == own
+
+
+def test_no_test_looks_at_a_clock():
+    """What takes long on a busy machine is no fault; `waiting` ends what hangs."""
+    clocks = re.compile(r"\btime\.(time|monotonic|perf_counter|process_time|thread_time)\b")
+    tests = sorted((ROOT / "Testing").glob("test_*.py"))
+    assert not [path.name for path in tests if clocks.search(path.read_text(encoding="utf-8"))]
 
 
 def test_a_command_removes_byte_code_that_a_full_disk_cut_short(tmp_path):

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bright_models import write_model
 from pretended_windows import PIPE_BYTES, Windows, end
+from waiting import HANG_SECONDS, wait_until
 
 from TumorSegLib.shared_block import PREFIX
 from TumorSegLib.worker_protocol import Done, Failed, Segment, SharedVolume, Threshold, Thresholded
 
 MODULE = Path(__file__).resolve().parent.parent / "TumorSeg"
-PATIENCE = 120
 
 BUSY_WORKER = """
 import pathlib, sys, time
 allowed = pathlib.Path(sys.argv[1])
-for _ in range(1200):
+for _ in range(18_000):
     if allowed.exists():
         break
     time.sleep(0.05)
@@ -63,11 +62,10 @@ def windows(request, monkeypatch):
 
 def until(client, condition):
     """Poll until `condition` holds; return all events."""
-    events, deadline = [], time.monotonic() + PATIENCE
-    while not condition(events):
-        assert time.monotonic() < deadline, list(client.log)
-        events += client.poll()
-        time.sleep(0.005)
+    events = []
+    wait_until(
+        lambda: condition(events) or events.extend(client.poll()), state=lambda: list(client.log)
+    )
     return events
 
 
@@ -135,7 +133,7 @@ def test_a_volume_is_segmented_on_windows(windows, client_of, tmp_path):
     process = client._process
     client.stop()
     assert windows.killed == [process.pid]
-    process.wait(PATIENCE)
+    process.wait(HANG_SECONDS)
     assert not list(Path("/dev/shm").glob(f"{PREFIX}{process.pid}-*"))
 
 
@@ -145,16 +143,18 @@ def test_without_taskkill_the_process_is_ended_itself(windows, client_of):
     client.start()
     process = client._process
     client.stop()
-    process.wait(PATIENCE)
+    process.wait(HANG_SECONDS)
     assert process.returncode != 0
 
 
 def test_waiting_for_the_end_of_a_process_has_a_limit(monkeypatch):
     from TumorSegLib import process_group
 
-    monkeypatch.setattr(process_group, "END_SECONDS", 0.05)
     monkeypatch.setattr(process_group, "end_group", lambda process: None)  # as where it is blocked
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    limits = iter([0.05, HANG_SECONDS])  # until it is killed, and after
+    wait = process.wait
+    monkeypatch.setattr(process, "wait", lambda timeout: wait(next(limits)))
     assert process_group.end_group_and_wait(process)
     assert process.returncode is not None
 
