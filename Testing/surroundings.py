@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from TumorSegLib.byte_code import is_cut_short
@@ -29,6 +31,9 @@ TEMPORARY_OF_OTHERS = ("stand-in-", "pymp-", "torch", "matplotlib-", "lightning"
 """Beginnings of names of temporary folders that are removed when their process ends."""
 
 
+LIBRARIES = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib")}
+
+
 def enter(folder: Path, process: str) -> None:
     """Make this process, and those that it starts, work in `folder` as a user would elsewhere."""
     for name in DEVELOPERS:
@@ -44,9 +49,9 @@ def enter(folder: Path, process: str) -> None:
 class Watch:
     """Compares what is there at the end with what was there at the beginning."""
 
-    def __init__(self, root: Path, folder: Path) -> None:
-        """Watch the checkout `root` and the tests' own `folder`."""
-        self._root, self._folder = root, folder
+    def __init__(self, root: Path, folder: Path, libraries: Iterable[Path] = LIBRARIES) -> None:
+        """Watch the checkout `root`, the tests' own `folder` and byte code of `libraries`."""
+        self._root, self._folder, self._libraries = root, folder, libraries
         self._began = time.time()
         self._before = dict(_files(root))
 
@@ -64,11 +69,16 @@ class Watch:
         return lines + [f"{path}: left by a test" for path in self._left()]
 
     def _cut_short(self) -> Iterator[Path]:
-        libraries = {sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib")}
-        for folder in (self._root, *map(Path, libraries)):
-            for path in folder.rglob("__pycache__/*.pyc"):
-                if (folder == self._root or _changed(path) >= self._began) and is_cut_short(path):
-                    yield path
+        new = (
+            path
+            for folder in self._libraries
+            for path in folder.rglob("__pycache__/*.pyc")
+            if _changed(path) >= self._began
+        )
+        ours = _walk(self._root, UNWATCHED - {"__pycache__"})
+        for path in itertools.chain(ours, new):
+            if path.suffix == ".pyc" and is_cut_short(path):
+                yield path
 
     def _left(self) -> Iterator[Path]:
         for place in sorted(self._folder.iterdir()):
@@ -83,12 +93,16 @@ class Watch:
                         yield path
 
 
+def _walk(root: Path, without: set[str]) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in without]
+        yield from (Path(folder, name) for name in names if name not in without)
+
+
 def _files(root: Path) -> Iterator[tuple[Path, tuple[int, int]]]:
     """Yield the watched files below `root`, with their size and time of change."""
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if name not in UNWATCHED]
-        for name in set(names) - UNWATCHED:
-            path = Path(folder, name)
+    for path in _walk(root, UNWATCHED):
+        with contextlib.suppress(FileNotFoundError):  # a tool's own, gone again
             status = path.lstat()
             yield path, (status.st_size, status.st_mtime_ns)
 

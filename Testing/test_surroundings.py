@@ -23,7 +23,7 @@ def checkout(tmp_path):
         place.mkdir(parents=True)
     (root / "module.py").write_text("numbers = [" + "1.5, " * 100 + "]\n")
     compileall.compile_dir(root, quiet=2)
-    return root, folder, Watch(root, folder)
+    return root, folder, Watch(root, folder, ())
 
 
 def test_nothing_is_found_where_only_caches_were_written(checkout):
