@@ -1,19 +1,22 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import pickle
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save
-from tiny_models import brain_specification, write_tiny_bundle
+from tiny_models import brain_specification, ct_specification, stump, write_tiny_bundle
 
-from TumorSegLib.bundle import load_network, read_bundle
+from TumorSegLib.bundle import add_forest, load_forest, load_network, read_bundle
 from TumorSegLib.catalogue import Catalogue
-from TumorSegLib.errors import ModelError
+from TumorSegLib.errors import ModelError, OutputError
 from TumorSegLib.networks import build_network
-from TumorSegLib.specification import Network
+from TumorSegLib.specification import CandidateFilter, Network
 
 
 @pytest.fixture
@@ -185,3 +188,91 @@ def test_ensemble_members_must_fit(tmp_path):
         catalogue.members(catalogue.find("ensemble-third"))
     with pytest.raises(ModelError, match="model absent: not found"):
         catalogue.members(catalogue.find("ensemble-absent"))
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """A bundle without a forest, which a forest may judge."""
+    return write_tiny_bundle(tmp_path / "judged", ct_specification())
+
+
+def content_of(folder):
+    return {
+        path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def replace_whole(bundle):
+    write_tiny_bundle(bundle.folder.parent, replace(bundle.specification, version="2"), seed=1)
+
+
+def add_stump(bundle):
+    add_forest(bundle, stump("share", 0.5), CandidateFilter(label=2, organ=1))
+
+
+WAYS = pytest.mark.parametrize("write", [replace_whole, add_stump])
+
+
+@WAYS
+def test_a_rename_that_fails_leaves_the_old_model(judged, write, monkeypatch):
+    """As on Windows, where a virus scanner looks at the new files, or a viewer at the old ones."""
+    before = content_of(judged.folder.parent)
+    rename = Path.rename
+    for refused in ("partial", judged.folder.name):
+        asked = []
+
+        def refuse(self, target, refused=refused, asked=asked):
+            if self.name.endswith(refused):
+                asked.append(self)
+                raise PermissionError(13, "Access is denied")
+            return rename(self, target)
+
+        monkeypatch.setattr(Path, "rename", refuse)
+        with pytest.raises(OutputError, match="Access is denied; the model was not written"):
+            write(judged)
+        assert asked
+        assert content_of(judged.folder.parent) == before
+        load_network(read_bundle(judged.folder))
+
+
+@WAYS
+@pytest.mark.parametrize("failing", range(4))
+def test_a_full_disk_leaves_the_old_model(judged, write, failing, monkeypatch):
+    before = content_of(judged.folder.parent)
+    count = 0
+
+    def full(method):
+        def write_one(self, *arguments, **options):
+            nonlocal count
+            count += 1
+            if count > failing:
+                raise OSError(28, "No space left on device")
+            return method(self, *arguments, **options)
+
+        return write_one
+
+    for name in ("write_bytes", "write_text"):
+        monkeypatch.setattr(Path, name, full(getattr(Path, name)))
+    with contextlib.suppress(OutputError):
+        write(judged)
+    monkeypatch.undo()
+    if count > failing:
+        assert content_of(judged.folder.parent) == before
+    load_forest(read_bundle(judged.folder))
+    load_network(read_bundle(judged.folder))
+
+
+@WAYS
+def test_what_is_written_replaces_the_model_and_leaves_nothing_else(judged, write):
+    before = content_of(judged.folder)
+    write(judged)
+    assert content_of(judged.folder) != before
+    assert [path.name for path in judged.folder.parent.iterdir()] == [judged.folder.name]
+    assert (load_forest(read_bundle(judged.folder)) is not None) == (write is add_stump)
+
+
+def test_a_model_under_way_is_not_in_the_catalogue(judged):
+    judged.folder.rename(judged.folder.with_name(".tiny-ct.1-2.partial"))
+    catalogue = Catalogue.of([judged.folder.parent])
+    assert catalogue.bundles == ()
+    assert catalogue.broken == ()

@@ -9,7 +9,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Collection
+import uuid
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,7 +138,7 @@ def write_bundle(
     forest: Forest | None = None,
     card: str,
 ) -> Bundle:
-    """Write a bundle to `folder`, whole or not at all, replacing what is there.
+    """Write a bundle to `folder`, whole or not at all; what is there stays until then.
 
     Args:
         folder: of the bundle.
@@ -158,29 +160,21 @@ def write_bundle(
     judged = _with_checksum(specification.candidates, judging)
     specification = replace(specification, candidates=judged)
     text = _as_json(specification)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    try:
-        partial.mkdir(parents=True)
+    with _replacing(folder) as new:
+        new.mkdir(parents=True)
         if content is not None:
-            (partial / WEIGHTS_FILE).write_bytes(content)
+            (new / WEIGHTS_FILE).write_bytes(content)
         if judging is not None:
-            (partial / FOREST_FILE).write_bytes(judging)
-        (partial / SPECIFICATION_FILE).write_text(text, encoding="utf-8")
-        (partial / CARD_FILE).write_text(card, encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.rename(folder)
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: {error.strerror or error}; the model was not written"
-        ) from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+            (new / FOREST_FILE).write_bytes(judging)
+        (new / SPECIFICATION_FILE).write_text(text, encoding="utf-8")
+        (new / CARD_FILE).write_text(card, encoding="utf-8")
     return Bundle(folder, specification)
 
 
 def add_forest(bundle: Bundle, forest: Forest, wanted: CandidateFilter) -> Bundle:
     """Let `forest` judge the candidates of a bundle that is there; an earlier one is replaced.
+
+    The bundle is replaced as a whole: a forest and the checksum of another one are no model.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -188,12 +182,43 @@ def add_forest(bundle: Bundle, forest: Forest, wanted: CandidateFilter) -> Bundl
     content = forest.to_bytes()
     judged = _with_checksum(wanted, content)
     specification = replace(bundle.specification, candidates=judged)
-    try:
-        (bundle.folder / FOREST_FILE).write_bytes(content)
-        (bundle.folder / SPECIFICATION_FILE).write_text(_as_json(specification), encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{bundle.folder}: {error.strerror or error}") from None
+    with _replacing(bundle.folder) as new:
+        shutil.copytree(bundle.folder, new)
+        (new / FOREST_FILE).write_bytes(content)
+        (new / SPECIFICATION_FILE).write_text(_as_json(specification), encoding="utf-8")
     return Bundle(bundle.folder, specification)
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """Yield the path of a folder to make; when the block ends well, it takes `folder`'s place.
+
+    Both lie beside `folder`, with names that a catalogue passes over. The old folder is out of the
+    way for no longer than a rename takes, and comes back where the new one cannot take its place.
+
+    Raises:
+        OutputError: the new folder cannot be written, or cannot take the place.
+    """
+    number = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    new = folder.with_name(f".{folder.name}.{number}.partial")
+    old = folder.with_name(f".{folder.name}.{number}.old")
+    try:
+        yield new
+        if folder.exists():
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except BaseException:
+            if old.exists():
+                old.rename(folder)
+            raise
+    except (OSError, shutil.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{folder}: {reason}; the model was not written") from None
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _as_json(specification: ModelSpecification) -> str:

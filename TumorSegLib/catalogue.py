@@ -31,13 +31,15 @@ class Catalogue:
 
     @classmethod
     def of(cls, folders: Iterable[Path]) -> Catalogue:
-        """Read every `<folder>/<model>/model.json`."""
+        """Read every `<folder>/<model>/model.json`; a model under way begins with a full stop."""
         bundles: dict[str, Bundle] = {}
         broken = []
         preferred: dict[str, str] = {}
         for folder in folders:
             preferred = {**read_defaults(folder), **preferred}
             for path in sorted(folder.glob(f"*/{SPECIFICATION_FILE}")):
+                if path.parent.name.startswith("."):
+                    continue
                 try:
                     bundle = read_bundle(path.parent)
                 except ModelError as error:

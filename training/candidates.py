@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from training.case import Case
 from training.evaluation import Evaluation, Report
+from training.history import write_whole
 from TumorSegLib.bundle import FOREST_FILE, Bundle, add_forest
 from TumorSegLib.candidates import FEATURES, Segmented, find_candidates
 from TumorSegLib.catalogue import Catalogue
@@ -85,7 +86,7 @@ def judged(
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(grow(found).to_bytes())
+        write_whole(path, grow(found).to_bytes())
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror or error}") from None
     result = []
