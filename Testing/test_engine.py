@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from TumorSegLib.device import choose_device, choose_precision
-from TumorSegLib.engine import Engine
+from TumorSegLib.engine import GPU_BATCH_PIXELS, Engine
 from TumorSegLib.errors import InputError
 from TumorSegLib.networks import UNet
 
-CPU = torch.device("cpu")
+CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
 
 
 @pytest.fixture
@@ -35,34 +35,204 @@ def test_batches_do_not_matter(network):
     torch.testing.assert_close(engine.probabilities(slices), expected, rtol=1e-4, atol=1e-5)
 
 
-class SmallGPU(torch.nn.Module):
-    """A network on a pretended GPU that holds so many slices, and any number on the CPU."""
+class PretendedGPU:
+    """A device "cuda:0" that computes on the CPU, and fails as a test wants it to.
 
-    def __init__(self, network, capacity):
+    Attributes:
+        fails: takes the number of slices that the GPU is given, 0 where weights are moved to it;
+            raises what a GPU does.
+        engine: that runs on it.
+        precisions: types of the slices that came, with where they came to.
+    """
+
+    def __init__(self, monkeypatch):
+        self.fails = lambda count: None
+        self.engine = None
+        self.precisions = []
+        self._to = torch.Tensor.to
+        monkeypatch.setattr(
+            torch.Tensor, "to", lambda *arguments, **named: self._moved(*arguments, **named)
+        )
+
+    def _moved(self, tensor, *arguments, **named):
+        if any(map(self._is_me, arguments)) and isinstance(tensor, torch.nn.Parameter):
+            self.fails(0)
+        arguments = [CPU if self._is_me(part) else part for part in arguments]
+        return self._to(tensor, *arguments, **named)
+
+    def _is_me(self, part):
+        return isinstance(part, torch.device) and part.type == "cuda"
+
+    def engine_of(self, network, dtype=torch.float32):
+        self.engine = Engine(
+            [Watched(copy.deepcopy(network), self)], torch.sigmoid, device=GPU, dtype=dtype
+        )
+        return self.engine
+
+
+class Watched(torch.nn.Module):
+    """A network that fails where its GPU does."""
+
+    def __init__(self, network, gpu):
         super().__init__()
-        self.network, self.capacity, self.engine, self.sizes = network, capacity, None, []
+        self.network, self.gpu = network, gpu
+
+    def __deepcopy__(self, memo):
+        return Watched(copy.deepcopy(self.network, memo), self.gpu)
 
     def forward(self, slices):
-        self.sizes.append(len(slices))
-        if self.engine.device.type != "cpu" and len(slices) > self.capacity:
-            raise torch.OutOfMemoryError("pretended")
+        device = self.gpu.engine.device.type
+        self.gpu.precisions.append((device, slices.dtype))
+        if device == "cuda":
+            self.gpu.fails(len(slices))
         return self.network(slices)
 
 
-@pytest.mark.parametrize(("capacity", "warning"), [(3, "batches of 2 slices"), (0, "on the CPU")])
-def test_out_of_gpu_memory(network, capacity, warning, monkeypatch):
-    slices = torch.rand(8, 1, 32, 32)
+@pytest.fixture
+def gpu(monkeypatch):
+    return PretendedGPU(monkeypatch)
+
+
+def with_memory_for(capacity):
+    def fails(count):
+        if count > capacity:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    return fails
+
+
+def check(engine, network, slices):
+    """The probabilities are right, whatever the GPU does."""
     with torch.inference_mode():
         expected = network(slices).sigmoid()
-    small = SmallGPU(network, capacity)
-    engine = Engine([small], torch.sigmoid, device=CPU, dtype=torch.float32)
-    small.engine = engine
-    engine.device = torch.device("meta")  # anything but the CPU
-    monkeypatch.setattr(torch.Tensor, "to", lambda self, *_args, **_options: self)
-    found = engine.probabilities(slices)
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    close = (
+        {"rtol": 1e-4, "atol": 1e-5} if engine.dtype == torch.float32 else {"rtol": 0, "atol": 0.05}
+    )
+    torch.testing.assert_close(engine.probabilities(slices), expected, **close)
+
+
+@pytest.mark.parametrize(("capacity", "warning"), [(3, "batches of 2 slices"), (0, "on the CPU")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_out_of_gpu_memory(network, gpu, capacity, warning, dtype):
+    slices = torch.rand(8, 1, 32, 32)
+    engine = gpu.engine_of(network, dtype)
+    gpu.fails = with_memory_for(capacity)
+    check(engine, network, slices)
     assert warning in engine.warnings[-1]
     assert (engine.device.type == "cpu") == (capacity == 0)
+    expected = ("cpu", torch.float32) if capacity == 0 else ("cuda", dtype)
+    assert gpu.precisions[-1] == expected
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_next_run_tries_the_gpu_again(network, gpu, dtype):
+    slices = torch.rand(8, 1, 32, 32)
+    engine = gpu.engine_of(network, dtype)
+    gpu.fails = with_memory_for(0)
+    check(engine, network, slices)
+    assert engine.device == CPU
+    engine.restart()  # the memory is still taken
+    check(engine, network, slices)
+    assert engine.device == CPU
+    assert "on the CPU" in engine.warnings[-1], "each run says so"
+    gpu.fails = lambda count: None  # another program has given its memory back
+    engine.restart()
+    check(engine, network, slices)
+    assert (engine.device, engine.dtype) == (GPU, dtype)
+    assert engine.warnings == []
+    assert engine.batch_size((32, 32)) == GPU_BATCH_PIXELS // 32**2
+    assert gpu.precisions[-1] == ("cuda", dtype)
+
+
+NO_KERNEL = (
+    "CUDA error: no kernel image is available for execution on the device\nCUDA kernel errors"
+)
+NO_OPERATOR = (
+    "The operator 'aten::upsample_bicubic2d.out' is not currently implemented for the MPS device."
+    " If you want this op to be considered, file an issue"
+)
+FAILURES = pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError(NO_KERNEL), "no kernel image is available for execution on the device)"),
+        (NotImplementedError(NO_OPERATOR), "not currently implemented for the MPS device)"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"), "CUDNN_STATUS_NOT"),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors"), "out of GPU memory"),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"), "out of GPU memory"),
+        (RuntimeError("CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), "out of GPU memory"),
+    ],
+)  # fmt: skip
+
+
+@FAILURES
+@pytest.mark.parametrize("moving", [True, False], ids=["moving weights", "computing"])
+def test_a_gpu_that_cannot_run_the_model(network, gpu, error, words, moving):
+    def fails(count):
+        if (count == 0) == moving:
+            raise error
+
+    slices = torch.rand(3, 1, 32, 32)
+    gpu.fails = fails
+    engine = gpu.engine_of(network)
+    check(engine, network, slices)
+    assert engine.device == CPU
+    assert words in engine.warnings[-1]
+    assert "going on on the CPU" in engine.warnings[-1]
+    assert "\n" not in engine.warnings[-1]
+
+
+def test_a_gpu_that_is_lost_does_not_take_the_weights_along(network, gpu, monkeypatch):
+    """After an error such as an illegal address nothing can be copied back."""
+    slices = torch.rand(3, 1, 32, 32)
+    engine = gpu.engine_of(network)
+
+    def lost(count):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    gpu.fails = lost
+    on_gpu = engine.networks[0]
+    monkeypatch.setattr(on_gpu, "to", lambda *_: lost(0))
+    check(engine, network, slices)
+    assert engine.networks[0] is not on_gpu
+    engine.restart()
+    check(engine, network, slices)
+    assert "illegal memory access" in engine.warnings[-1]
+
+
+def test_a_fault_of_the_network_is_one_on_the_cpu_too(network, gpu):
+    engine = gpu.engine_of(network)
+    with pytest.raises(RuntimeError, match="expected input"):
+        engine.probabilities(torch.rand(2, 7, 32, 32))
+
+
+def test_out_of_ordinary_memory(network, monkeypatch):
+    def full(*_):
+        raise RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate"
+            " memory: you tried to allocate 4000000000 bytes."
+        )
+
+    engine = engine_of(network)
+    monkeypatch.setattr(engine.networks[0], "forward", full)
+    with pytest.raises(MemoryError):
+        engine.probabilities(torch.rand(2, 1, 32, 32))
+
+
+@FAILURES
+def test_auto_takes_a_gpu_only_if_it_computes(monkeypatch, error, words):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA GTX 680")
+    monkeypatch.setattr(torch, "ones", fail)
+    device, note = choose_device("auto")
+    if "out of GPU memory" in words:  # that may change until the run
+        assert (device, note) == (GPU, "NVIDIA GTX 680")
+    else:
+        assert device == CPU
+        assert "NVIDIA GTX 680 cannot be used: " in note
+        assert words.rstrip(")") in note
 
 
 def test_devices_and_precisions():

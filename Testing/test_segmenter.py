@@ -423,6 +423,25 @@ def test_only_slices_that_the_detector_finds_are_segmented(
     assert len(result.slices) == len(examined)
 
 
+def test_every_run_says_what_its_device_could_not_do(brain, detector, head, monkeypatch):
+    """The detector's as well, and not what an earlier run could not do."""
+    bundle, *_ = detector
+    gated = Segmenter(brain, device="cpu", precision="fp32", gate=bundle)
+    lines = {gated._engine: "out of GPU memory", gated._gate._engine: "no kernel image"}
+    for engine, line in lines.items():
+        found = engine.probabilities
+
+        def retreat(slices, engine=engine, line=line, found=found):
+            engine.warnings[:] = [line]
+            return found(slices)
+
+        monkeypatch.setattr(engine, "probabilities", retreat)
+    warnings = gated.segment(flair(head)).warnings
+    assert "detector: no kernel image" in warnings
+    monkeypatch.undo()
+    assert not [line for line in gated.segment(flair(head)).warnings if "kernel" in line]
+
+
 def test_a_gate_must_be_a_detector_for_the_same_images(brain, detector, tmp_path):
     bundle, *_ = detector
     with pytest.raises(ModelError, match="tiny-brain: segments, a detector is needed"):

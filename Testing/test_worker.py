@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bright_models import write_model
+from safetensors.torch import load_file, save_file
 from tiny_models import write_blind_detector
 from waiting import HANG_SECONDS, wait_until
 
@@ -214,6 +217,58 @@ def test_a_detector_chooses_slices_and_a_missing_one_gives_one_line(peer, tmp_pa
     labelmap, _ = segment(peer, model, voxels, job=3)
     peer.until(Done, Failed)
     assert labelmap.any()
+
+
+def blind(folder):
+    """Replace a model by one of the same name and size that finds nothing."""
+    content = json.loads((folder / "model.json").read_text())
+    weights = load_file(folder / "weights.safetensors")
+    weights["head.bias"].fill_(-99)
+    save_file(weights, folder / "weights.safetensors")
+    content["weights"]["sha256"] = hashlib.sha256(
+        (folder / "weights.safetensors").read_bytes()
+    ).hexdigest()
+    (folder / "model.json").write_text(json.dumps(content))
+
+
+def write_ensemble(folder, members):
+    content = json.loads((folder / members[0] / "model.json").read_text())
+    del content["network"], content["weights"]
+    (folder / "both").mkdir()
+    (folder / "both" / "model.json").write_text(
+        json.dumps({**content, "id": "both", "members": members})
+    )
+    return folder / "both"
+
+
+def test_a_member_that_was_retrained_is_loaded_anew(peer, tmp_path, voxels):
+    """Of an ensemble, whose own file does not change."""
+    members = ["one", "other"]
+    for member in members:
+        write_model(tmp_path, member)
+    ensemble = write_ensemble(tmp_path, members)
+    labelmap, before = segment(peer, ensemble, voxels)
+    assert isinstance(peer.until(Done, Failed)[-1], Done)
+    assert labelmap.any()
+    blind(tmp_path / "other")
+    _, after = segment(peer, ensemble, voxels, job=2)
+    done = peer.until(Done, Failed)[-1]
+    assert isinstance(done, Done), done
+    assert after.max() == pytest.approx(before.max() / 2, abs=1)
+
+
+def test_weights_that_changed_under_a_warm_worker_are_looked_at_again(peer, tmp_path, voxels):
+    model = write_model(tmp_path, "tiny")
+    segment(peer, model, voxels)
+    assert isinstance(peer.until(Done, Failed)[-1], Done)
+    path = model / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    segment(peer, model, voxels, job=2)
+    failed = peer.until(Done, Failed)[-1]
+    assert isinstance(failed, Failed), "the old weights answered for a model that is damaged"
+    assert "the file is damaged" in failed.message
 
 
 def test_cancel_before_the_start_and_in_the_middle(peer, tmp_path, voxels):

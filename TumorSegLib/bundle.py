@@ -46,6 +46,24 @@ class Bundle:
         """The model's id."""
         return self.specification.id
 
+    @property
+    def stamp(self) -> tuple[tuple[str, int, int], ...]:
+        """What changes when a file of the bundle does: its path, time of change and size.
+
+        A file that is missing has neither.
+        """
+        return tuple(
+            _stamp(self.folder / name) for name in (SPECIFICATION_FILE, WEIGHTS_FILE, FOREST_FILE)
+        )
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return str(path), 0, 0
+    return str(path), found.st_mtime_ns, found.st_size
+
 
 def read_bundle(folder: Path) -> Bundle:
     """Read the specification of the model in `folder`; the weights are not touched.

@@ -16,11 +16,7 @@ def choose_device(wish: str) -> tuple[torch.device, str]:
         InputError: the wish is none of these, or the device is not there.
     """
     if wish == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda:0"), torch.cuda.get_device_name(0)
-        if torch.backends.mps.is_available():
-            return torch.device("mps"), "Apple GPU"
-        return torch.device("cpu"), why_no_gpu()
+        return _choose()
     try:
         device = torch.device(wish)
     except RuntimeError:
@@ -35,6 +31,46 @@ def choose_device(wish: str) -> tuple[torch.device, str]:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise InputError("device mps: not available on this machine; use auto or cpu")
     return device, "as asked for"
+
+
+def _choose() -> tuple[torch.device, str]:
+    if torch.cuda.is_available():
+        device = torch.device("cuda:0")
+        name = torch.cuda.get_device_name(0)
+    elif torch.backends.mps.is_available():
+        device, name = torch.device("mps"), "Apple GPU"
+    else:
+        return torch.device("cpu"), why_no_gpu()
+    reason = why_unusable(device)
+    if reason is not None:
+        return torch.device("cpu"), f"{name} cannot be used: {reason}"
+    return device, name
+
+
+def why_unusable(device: torch.device) -> str | None:
+    """Return why nothing can be computed on a GPU that is there; nothing if it can.
+
+    A PyTorch that holds no code for an old or a very new GPU sees it, and fails at the first
+    addition. A GPU whose memory is taken at the moment can be used.
+    """
+    try:
+        torch.ones(1, device=device).add_(1).item()
+    except (RuntimeError, NotImplementedError) as error:
+        return None if is_out_of_memory(error) else reason_of(error)
+    return None
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether PyTorch failed for want of memory, which it says in many ways."""
+    text = str(error).lower()
+    signs = ("out of memory", "alloc_failed", "can't allocate memory", "not enough memory")
+    return isinstance(error, torch.cuda.OutOfMemoryError) or any(sign in text for sign in signs)
+
+
+def reason_of(error: Exception) -> str:
+    """Return the first sentence of what PyTorch says."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].partition(". ")[0].removeprefix("CUDA error: ").rstrip(".")
 
 
 def why_no_gpu() -> str:

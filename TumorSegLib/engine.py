@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from TumorSegLib.device import is_out_of_memory, reason_of
 from TumorSegLib.folding import fold_batch_norms
 from TumorSegLib.in_plane import resize
+
+CPU = torch.device("cpu")
 
 CPU_BATCH_PIXELS = 4 * 256 * 256
 """Slices a batch on a CPU: four at 256x256, one at 512x512; more only adds cache misses."""
@@ -21,11 +25,16 @@ class Engine:
 
     BatchNorms are folded, weights and activations are channels-last and in `dtype`.
 
+    A GPU may fail: it has too little memory, or this PyTorch holds no code for it or lacks an
+    operation there. The run then goes on on the CPU with a warning, and the next one (`restart`)
+    tries the GPU again. The weights also stay in ordinary memory, as a GPU that has failed may not
+    give them back.
+
     Attributes:
         device: where the networks are now.
         whole_slice: whether probabilities are one a slice (n, K), not one a pixel (n, K, H, W).
-        dtype: float32 or bfloat16.
-        warnings: one line for each time the engine had to retreat for want of memory.
+        dtype: float32 or bfloat16, now.
+        warnings: one line for each time the engine had to retreat since the last restart.
     """
 
     def __init__(
@@ -53,17 +62,31 @@ class Engine:
                 back before they are averaged; 1 for all if not given.
             weights: of the networks in the average; alike if not given.
         """
-        self.networks = [fold_batch_norms(network) for network in networks]
+        self._originals = [fold_batch_norms(network) for network in networks]
+        for network in self._originals:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.networks = self._originals
         self.activation = activation
-        self.dtype = dtype
         self.whole_slice = whole_slice
         self._flips = flips
         self._scales = tuple(scales) or (1.0,) * len(self.networks)
         weights = tuple(weights) or (1.0,) * len(self.networks)
         self._weights = [weight / sum(weights) for weight in weights]
+        self._wanted = (device, dtype)
+        self.device, self.dtype = CPU, torch.float32
         self.warnings: list[str] = []
         self._batch_limit: int | None = None
-        self._move(device)
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin a run: forget earlier retreats, and go back to the device that was asked for."""
+        self.warnings.clear()
+        self._batch_limit = None
+        if (self.device, self.dtype) != self._wanted:
+            try:
+                self._move(*self._wanted)
+            except (RuntimeError, NotImplementedError) as error:
+                self._retreat(error, 1)
 
     def batch_size(self, shape: tuple[int, int]) -> int:
         """Return how many slices of `shape` to hand over at once."""
@@ -76,16 +99,22 @@ class Engine:
 
         They lie where the networks ran, which the next line may change.
         Out of GPU memory, the batch is halved, and halved again; where a single slice does not
-        fit, everything moves to the CPU.
+        fit, or the GPU fails otherwise, everything moves to the CPU.
+
+        Raises:
+            MemoryError: there is not enough memory on the CPU, either.
         """
         limit = self.batch_size((slices.shape[-2], slices.shape[-1]))
         try:
             with torch.inference_mode():
                 return torch.cat([self._run(batch) for batch in torch.split(slices, limit)])
-        except torch.OutOfMemoryError:
+        except (RuntimeError, NotImplementedError) as error:
             if self.device.type == "cpu":
+                if is_out_of_memory(error):
+                    raise MemoryError from error
                 raise
-        self._retreat(min(limit, len(slices)))
+            failure = error
+        self._retreat(failure, min(limit, len(slices)))
         return self.probabilities(slices)
 
     def _run(self, batch: Tensor) -> Tensor:
@@ -114,19 +143,43 @@ class Engine:
         found = self.activation(network(seen).float())
         return found if self.whole_slice else resize(found, (rows, columns))
 
-    def _retreat(self, size: int) -> None:
-        torch.cuda.empty_cache()
-        if size > 1:
+    def _retreat(self, failure: Exception, size: int) -> None:
+        """Do with less after a failure of the GPU on a batch of `size` slices."""
+        lacks_memory = is_out_of_memory(failure)
+        failure.__traceback__ = None  # its frames hold the batch's activations
+        if lacks_memory and size > 1:
             self._batch_limit = size // 2
             self.warnings.append(f"out of GPU memory: going on with batches of {size // 2} slices")
         else:
+            reason = (
+                "out of GPU memory with a single slice"
+                if lacks_memory
+                else f"the GPU cannot run this model ({reason_of(failure)})"
+            )
             self._batch_limit = None
-            self._move(torch.device("cpu"))
-            self.dtype = torch.float32
-            self.warnings.append("out of GPU memory with a single slice: going on on the CPU")
+            self._move(CPU, torch.float32)
+            self.warnings.append(f"{reason}: going on on the CPU, which takes longer")
+        _empty_cache()
 
-    def _move(self, device: torch.device) -> None:
-        self.device = device
-        for network in self.networks:
-            network.to(device, self.dtype)
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    def _move(self, device: torch.device, dtype: torch.dtype) -> None:
+        """Put the networks on a device.
+
+        Types and memory formats are converted before, on the CPU: a GPU that cannot compute still
+        takes copies.
+        """
+        self.networks = self._originals
+        self.device, self.dtype = CPU, torch.float32
+        if (device, dtype) != (CPU, torch.float32):
+            networks = [copy.deepcopy(network).to(dtype) for network in self._originals]
+            self.networks = [network.to(device) for network in networks]
+        self.device, self.dtype = device, dtype
+
+
+def _empty_cache() -> None:
+    """Give memory that no tensor holds back to the GPU; one that has failed may refuse."""
+    try:
+        torch.cuda.empty_cache()
+        if torch.backends.mps.is_available():
+            torch.mps.empty_cache()
+    except RuntimeError:
+        return

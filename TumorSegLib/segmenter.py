@@ -187,7 +187,7 @@ class Segmenter:
             device=str(self._engine.device),
             precision=self.precision,
             seconds={"loading": self.loading_seconds} | run.seconds,
-            warnings=(*run.warnings, *self._engine.warnings, *run.left_out()),
+            warnings=(*run.warnings, *self._retreats(), *run.left_out()),
         )
 
     def detect(
@@ -217,8 +217,17 @@ class Segmenter:
             device=str(self._engine.device),
             precision=self.precision,
             seconds={"loading": self.loading_seconds} | run.seconds,
-            warnings=(*run.warnings, *self._engine.warnings),
+            warnings=(*run.warnings, *self._retreats()),
         )
+
+    def restart(self) -> None:
+        """Go back to the device that was asked for, where an earlier run had to leave it.
+
+        Every run begins with this.
+        """
+        self._engine.restart()
+        if self._gate is not None:
+            self._gate.restart()
 
     @property
     def device(self) -> str:
@@ -230,8 +239,13 @@ class Segmenter:
         """Precision of the network's arithmetic, "fp32" or "bf16"."""
         return "bf16" if self._engine.dtype == torch.bfloat16 else "fp32"
 
+    def _retreats(self) -> list[str]:
+        """Return a line for each time that the run had to do with less than was asked for."""
+        gate = [] if self._gate is None else self._gate._retreats()
+        return [*self._engine.warnings, *(f"detector: {line}" for line in gate)]
+
     def _run(self, volumes: Mapping[str, Volume], slices: range | None) -> Run:
-        self._engine.warnings.clear()
+        self.restart()
         run = Run(self._engine, self.specification, volumes, slices=slices, crop=self._crop)
         if self._gate is not None:
             known = {channel.name for channel in self._gate.specification.input.channels}

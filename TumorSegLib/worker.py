@@ -175,6 +175,7 @@ class Worker:
 
         if cancelled():
             raise Cancelled
+        segmenter.restart()
         self._send(
             Started(
                 command.job,
@@ -242,23 +243,35 @@ class Worker:
     def _segmenter(self, command: Segment) -> Segmenter:
         """Return the model, loaded anew only if it is not the one in memory."""
         from TumorSegLib.allocator import keep_large_blocks
-        from TumorSegLib.bundle import SPECIFICATION_FILE, read_bundle
+        from TumorSegLib.bundle import read_bundle
         from TumorSegLib.catalogue import SHIPPED, Catalogue, user_folder
         from TumorSegLib.segmenter import Segmenter
 
-        folders = [Path(name) for name in (command.model, command.gate) if name]
-        written = [_changed(folder / SPECIFICATION_FILE) for folder in folders]
-        key = (*folders, *written, command.device, command.precision, command.flips)
+        model = read_bundle(Path(command.model))
+        gate = read_bundle(Path(command.gate)) if command.gate else None
+        catalogue = Catalogue.of([model.folder.parent, user_folder(), SHIPPED])
+        bundles = [model, *catalogue.members(model)]
+        if gate is not None:
+            bundles += [gate, *catalogue.members(gate)]
+        stamps = [bundle.stamp for bundle in bundles]
+        key = (
+            command.model,
+            command.gate,
+            *stamps,
+            command.device,
+            command.precision,
+            command.flips,
+        )
         if key not in self._segmenters:
             keep_large_blocks()
             self._segmenters.clear()
             self._segmenters[key] = Segmenter(
-                read_bundle(folders[0]),
-                catalogue=Catalogue.of([folders[0].parent, user_folder(), SHIPPED]),
+                model,
+                catalogue=catalogue,
                 device=command.device,
                 precision=command.precision,
                 flips=command.flips,
-                gate=read_bundle(folders[1]) if command.gate else None,
+                gate=gate,
             )
         segmenter = self._segmenters[key]
         if not command.keep_model:
@@ -313,13 +326,6 @@ def _box(labelmap: NDArray[np.uint8]) -> tuple[int, ...]:
 
     box = bounding_box(labelmap)
     return () if box is None else tuple(edge for part in box for edge in (part.start, part.stop))
-
-
-def _changed(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def end_process_tree() -> None:
