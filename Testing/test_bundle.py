@@ -271,6 +271,38 @@ def test_what_is_written_replaces_the_model_and_leaves_nothing_else(judged, writ
     assert (load_forest(read_bundle(judged.folder)) is not None) == (write is add_stump)
 
 
+def test_a_model_behind_a_link_is_replaced_and_what_it_leads_to_stays(judged, tmp_path):
+    link = tmp_path / "models" / judged.folder.name
+    link.parent.mkdir()
+    link.symlink_to(judged.folder)
+    before = content_of(judged.folder)
+    add_stump(read_bundle(link))
+    assert load_forest(read_bundle(link)) is not None
+    assert content_of(judged.folder) == before
+    assert list(link.parent.iterdir()) == [link]
+
+
+def test_channels_that_replace_each_other_in_a_circle(bundle):
+    circle = [
+        {"name": "flair", "title": "FLAIR"},
+        {"name": "t1", "title": "T1", "replaced_by": "t1c"},
+        {"name": "t1c", "title": "T1 after contrast", "replaced_by": "t1"},
+    ]
+    with pytest.raises(ModelError, match="in a circle: t1 by t1c by t1"):
+        edit(bundle, input__channels=circle)
+    circle[1]["replaced_by"] = "t1"
+    with pytest.raises(ModelError, match="in a circle: t1 by t1$"):
+        edit(bundle, input__channels=circle)
+
+
+def test_candidates_are_judged_with_one_window_only(judged):
+    add_stump(judged)
+    with pytest.raises(ModelError, match=r"candidates: input.normalisation is Window\(low=-100"):
+        edit(judged, input__normalisation={"kind": "window", "low": -100, "high": 160})
+    with pytest.raises(ModelError, match="judged with Window.low=-40.0, high=160.0. only"):
+        edit(judged, input__normalisation={"kind": "foreground"})
+
+
 def test_a_model_under_way_is_not_in_the_catalogue(judged):
     judged.folder.rename(judged.folder.with_name(".tiny-ct.1-2.partial"))
     catalogue = Catalogue.of([judged.folder.parent])

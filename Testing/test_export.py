@@ -237,6 +237,19 @@ def test_several_segments_of_one_label_are_united(tmp_path):
     np.testing.assert_array_equal(written, 2 * (two_structures() > 0))
 
 
+def test_what_replaces_a_sequence_may_be_replaced_itself(tmp_path):
+    model = brain_specification()
+    flair, t1, t1c = model.input.channels
+    channels = (flair, replace(t1c, replaced_by="t1"), t1)
+    done = append(
+        dataset_in(tmp_path),
+        specification=replace(model, input=replace(model.input, channels=channels)),
+        volumes={"flair": volume()},
+        masks=masks(np.minimum(two_structures(), 1), names=("Tumour",)),
+    )
+    assert record_of(dataset_in(tmp_path), done.case)["replaced"] == {"t1c": "flair", "t1": "flair"}
+
+
 def test_missing_sequences_are_replaced_as_when_the_model_runs(tmp_path):
     t1 = volume(5, grid=replace(GRID, origin=(-131.0, 12.5, 101.125)))
     done = append(

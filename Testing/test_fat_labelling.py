@@ -9,13 +9,14 @@ import pytest
 import SimpleITK as sitk
 from tiny_models import CT_INPUT, ORGAN, ct_specification, write_tiny_bundle
 
-from TumorSegLib import cli
+from TumorSegLib import cli, writing
 from TumorSegLib.errors import InputError
 from TumorSegLib.fat_labelling import SUBCUTANEOUS, VISCERAL, label_fat
 from TumorSegLib.grid import AxialView, Grid
 from TumorSegLib.itk import image_of
 from TumorSegLib.phantom import abdomen_phantom, brain_phantom
 from TumorSegLib.reading import read_volume
+from TumorSegLib.result import LabelledVolume
 from TumorSegLib.specification import Code, Label
 from TumorSegLib.volume import Volume
 
@@ -98,11 +99,17 @@ def test_the_command_writes_segments_to_correct(phantom, tmp_path, monkeypatch, 
     monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "models"))
     sitk.WriteImage(image_of(phantom.voxels, phantom.grid), str(tmp_path / "ct.nrrd"))
     output = tmp_path / "fat.seg.nrrd"
+    handed_over = []
+    write = writing.write_segmentation
+    monkeypatch.setattr(
+        writing, "write_segmentation", lambda *given: (handed_over.append(given[0]), write(*given))
+    )
     assert cli.main(["label-fat", str(tmp_path / "ct.nrrd"), "-o", str(output)]) == 0
     assert "Visceral fat: " in capsys.readouterr().out
     written = sitk.ReadImage(str(output))
     assert written.GetMetaData("Segment0_Name") == "Subcutaneous fat"
     assert np.array_equal(sitk.GetArrayFromImage(written), label_fat(phantom))
+    assert [type(labelled) for labelled in handed_over] == [LabelledVolume], "a rule ran no network"
 
     assert cli.main(["label-fat", str(tmp_path / "ct.nrrd"), "-o", str(tmp_path / "fat.txt")]) == 2
     assert "expected a file name that ends in" in capsys.readouterr().err

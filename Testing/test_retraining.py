@@ -199,6 +199,7 @@ def test_a_new_version_keeps_its_bases_forest(home: Path, tmp_path: Path, models
     specification = replace(
         read_bundle(home / "shipped" / "ball").specification,
         id="judging",
+        input=replace(ct_specification().input, in_plane=PixelSpacing(1.5)),
         labels=(replace(BALL, includes=(2,)), replace(BALL, value=2, name="Part")),
         network=Network("U-Net", {"in_channels": 1, "out_channels": 2, "width": 8, "depth": 3}),
         default=False,

@@ -235,7 +235,9 @@ def _replacing(folder: Path) -> Iterator[Path]:
         raise OutputError(f"{folder}: {reason}; the model was not written") from None
     finally:
         shutil.rmtree(new, ignore_errors=True)
-        if folder.exists():
+        if old.is_symlink():
+            old.unlink()
+        elif folder.exists():
             shutil.rmtree(old, ignore_errors=True)
 
 

@@ -34,7 +34,8 @@ APART_MM = 1e4
 RIM = (4, 4, 4)
 """Voxels along (z, y, x): what surrounds a candidate so far is less likely with it."""
 DARK, FAT, BRIGHT = 0.275, 0.2, 0.99
-"""Levels of the normalised image; with a window of -40 to 160 HU these are 15, 0 and 158 HU."""
+"""Levels of the normalised image: with `CANDIDATES_WINDOW`, which a specification must then have,
+15, 0 and 158 HU."""
 
 FEATURES = (
     "log_ml", "log_height", "share", "log_area", "log_depth", "elongation", "compactness",

@@ -30,13 +30,25 @@ class SliceFigure:
 
 
 @dataclass(frozen=True)
-class SegmentationResult:
-    """A segmentation on the exact grid of `volume`.
+class LabelledVolume:
+    """Labels on the exact grid of `volume`, whoever or whatever drew them.
 
     Attributes:
-        volume: what was segmented.
-        specification: of the model that did it.
+        volume: what is labelled.
+        specification: of the model whose labels these are.
         labelmap: uint8 (z, y, x), values from the model's labels, 0 elsewhere.
+    """
+
+    volume: Volume
+    specification: ModelSpecification
+    labelmap: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class SegmentationResult(LabelledVolume):
+    """What a model has segmented.
+
+    Attributes:
         probabilities: uint8 (label, z, y, x), 0 to 255 for 0 to 1, in the order of the labels.
         slices: figures of every axial slice.
         device: where the network ran ("cpu", "cuda:0").
@@ -45,9 +57,6 @@ class SegmentationResult:
         warnings: lines for the user.
     """
 
-    volume: Volume
-    specification: ModelSpecification
-    labelmap: NDArray[np.uint8]
     probabilities: NDArray[np.uint8]
     slices: tuple[SliceFigure, ...]
     device: str

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from TumorSegLib.in_plane import InPlane
-from TumorSegLib.normalisation import Normalisation
+from TumorSegLib.normalisation import Normalisation, Window
 
 FORMAT = 1
 """Version of the file's layout; a reader refuses a newer one."""
@@ -76,7 +76,8 @@ class Channel:
     Attributes:
         name: on the command line and in data sets ("flair"). The first is the volume itself.
         title: for people ("T1 after contrast").
-        replaced_by: the channel that stands in for a missing one; none: it must be given.
+        replaced_by: the channel that stands in for a missing one, or if that is missing, too, what
+            stands in for that; none: it must be given.
     """
 
     name: str
@@ -112,8 +113,29 @@ class Input:
         for channel in self.channels[1:]:
             if channel.replaced_by is not None and channel.replaced_by not in names:
                 raise ValueError(f"channel {channel.name} is replaced by {channel.replaced_by!r}")
+            self._check_circle(channel.name)
         if not 0 <= self.context <= 8:
             raise ValueError(f"context {self.context} is not within 0 and 8 slices")
+
+    def stand_in(self, name: str, given: Container[str]) -> str | None:
+        """Return the channel to use for `name` where some are given: itself, or what replaces it.
+
+        Preparation, export and augmentation agree by asking here. None: it must be given.
+        """
+        replacements = {channel.name: channel.replaced_by for channel in self.channels}
+        source: str | None = name
+        while source is not None and source not in given:
+            source = replacements[source]
+        return source
+
+    def _check_circle(self, name: str) -> None:
+        replacements = {channel.name: channel.replaced_by for channel in self.channels}
+        passed = [name]
+        while (following := replacements[passed[-1]]) is not None:
+            if following in passed:
+                circle = " by ".join([*passed, following])
+                raise ValueError(f"channels replace each other in a circle: {circle}")
+            passed.append(following)
 
     @property
     def network_channels(self) -> int:
@@ -152,6 +174,10 @@ class FillHoles:
 
     kind: ClassVar[str] = "fill_holes"
     label: int
+
+
+CANDIDATES_WINDOW = Window(-40.0, 160.0)
+"""HU; what a candidate's features call dark, fat and bright holds with this normalisation only."""
 
 
 @dataclass(frozen=True)
@@ -261,11 +287,8 @@ class ModelSpecification:
         for step in self.postprocessing:
             if step.label not in values:
                 raise ValueError(f"postprocessing names label {step.label}, labels are {values}")
-        wanted = self.candidates
-        if wanted is not None and not any(
-            label.value == wanted.organ and wanted.label in label.includes for label in self.labels
-        ):
-            raise ValueError(f"candidates: no label {wanted.organ} includes label {wanted.label}")
+        if self.candidates is not None:
+            _check_candidates(self.candidates, self.labels, self.input.normalisation)
 
     @property
     def output_channels(self) -> int:
@@ -280,6 +303,18 @@ def _check_labels(labels: tuple[Label, ...]) -> None:
     for label in labels:
         if not set(label.includes) <= set(values) - {label.value}:
             raise ValueError(f"label {label.name} includes {label.includes}, labels are {values}")
+
+
+def _check_candidates(
+    wanted: CandidateFilter, labels: tuple[Label, ...], normalisation: Normalisation
+) -> None:
+    if not any(label.value == wanted.organ and wanted.label in label.includes for label in labels):
+        raise ValueError(f"candidates: no label {wanted.organ} includes label {wanted.label}")
+    if normalisation != CANDIDATES_WINDOW:
+        raise ValueError(
+            f"candidates: input.normalisation is {normalisation}, but candidates are judged with"
+            f" {CANDIDATES_WINDOW} only; use that, or leave candidates out"
+        )
 
 
 def _check_channels(network: Network, argument: str, expected: int) -> None:

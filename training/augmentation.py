@@ -146,23 +146,23 @@ class DropChannels(MapTransform, Randomizable):
 
     def __init__(self, specification: Input, prob: float) -> None:
         super().__init__("image")
-        names = [channel.name for channel in specification.channels]
+        self.specification = specification
         self.depth = 2 * specification.context + 1
-        self.replaced_by = {
-            index: names.index(channel.replaced_by)
-            for index, channel in enumerate(specification.channels)
-            if channel.replaced_by is not None
-        }
+        self.replaceable = [
+            channel.name for channel in specification.channels if channel.replaced_by is not None
+        ]
         self.prob = prob
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return `data` with "image" changed."""
         result = dict(data)
         everything = self.R.random() < self.prob
-        gone = [index for index in self.replaced_by if everything or self.R.random() < self.prob]
+        gone = [name for name in self.replaceable if everything or self.R.random() < self.prob]
         if gone:
-            image = result["image"].clone().unflatten(0, (-1, self.depth))
-            for index in gone:
-                image[index] = image[self.replaced_by[index]]
-            result["image"] = image.flatten(0, 1)
+            names = [channel.name for channel in self.specification.channels]
+            given = [name for name in names if name not in gone]
+            sources = [self.specification.stand_in(name, given) for name in names]
+            image = result["image"].unflatten(0, (-1, self.depth))
+            order = [names.index(source) for source in sources if source is not None]
+            result["image"] = image[order].flatten(0, 1)
         return result

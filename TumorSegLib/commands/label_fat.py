@@ -34,7 +34,7 @@ def run(arguments: Namespace) -> int:
 
     from TumorSegLib.fat_labelling import label_fat
     from TumorSegLib.reading import read_volume
-    from TumorSegLib.result import SegmentationResult
+    from TumorSegLib.result import LabelledVolume
     from TumorSegLib.writing import check_output, write_segmentation
 
     specification = default_catalogue().find(FAT_MODEL).specification
@@ -42,22 +42,10 @@ def run(arguments: Namespace) -> int:
     output = arguments.output or Path(f"{volume.name}-fat.seg.nrrd")
     check_output(output)
     labelmap = label_fat(volume)
-    values = np.array([[[[label.value]]] for label in specification.labels], np.uint8)
-    result = SegmentationResult(
-        volume=volume,
-        specification=specification,
-        labelmap=labelmap,
-        probabilities=(labelmap == values).astype(np.uint8) * np.uint8(255),
-        slices=(),
-        device="cpu",
-        precision="fp32",
-        seconds={},
-        warnings=volume.warnings,
-    )
-    write_segmentation(result, output)
+    write_segmentation(LabelledVolume(volume, specification, labelmap), output)
     if not arguments.quiet:
         errors = Console(stderr=True, highlight=False)
-        for warning in result.warnings:
+        for warning in volume.warnings:
             errors.print(f"[yellow]warning:[/] {warning}", soft_wrap=True)
         console = Console(highlight=False)
         for label in specification.labels:

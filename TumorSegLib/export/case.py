@@ -153,10 +153,10 @@ def _channels(
     warnings = [line for volume in volumes.values() for line in volume.warnings] + warnings
     replaced = {}
     for channel in channels:
-        stand_in = channel.replaced_by
-        if channel.name in found:
+        if channel.name in present:
             continue
-        if stand_in is None or stand_in not in present:
+        stand_in = specification.input.stand_in(channel.name, present)
+        if stand_in is None:
             raise InputError(f"channel {channel.name} ({channel.title}): is missing")
         found[channel.name] = found[stand_in]
         replaced[channel.name] = stand_in

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from TumorSegLib.errors import OutputError
-from TumorSegLib.result import SegmentationResult
+from TumorSegLib.result import LabelledVolume
 from TumorSegLib.writing.whole_file import check_place, whole_file
 
 SEGMENTATION_ENDING = ".seg.nrrd"
@@ -34,7 +34,7 @@ def check_output(path: Path) -> str:
     return ending
 
 
-def write_segmentation(result: SegmentationResult, path: Path) -> None:
+def write_segmentation(labelled: LabelledVolume, path: Path) -> None:
     """Write a segmentation on the exact grid of its volume; `path` is whole or absent.
 
     `.seg.nrrd` opens in 3D Slicer with names, colours and terminology; `.nii.gz`, `.nii`, `.nrrd`
@@ -52,21 +52,21 @@ def write_segmentation(result: SegmentationResult, path: Path) -> None:
             if ending == SCENE_ENDING:
                 from TumorSegLib.writing.scene import write_scene
 
-                whole = write_scene(result, new)
+                whole = write_scene(labelled, new)
             else:
-                whole = _write_image(result, new, named=ending == SEGMENTATION_ENDING)
+                whole = _write_image(labelled, new, named=ending == SEGMENTATION_ENDING)
         if not whole:
             raise OutputError(f"{path}: cannot be written completely; is the disk full?")
 
 
-def _write_image(result: SegmentationResult, path: Path, *, named: bool) -> bool:
+def _write_image(labelled: LabelledVolume, path: Path, *, named: bool) -> bool:
     """Write the label map, with names, colours and codes if `named`; tell whether it is whole."""
     from TumorSegLib.itk import image_of
     from TumorSegLib.writing.segments import segmentation_header
     from TumorSegLib.writing.whole_image import write_whole_image
 
-    image = image_of(result.labelmap, result.volume.grid)
+    image = image_of(labelled.labelmap, labelled.volume.grid)
     if named:
-        for key, value in segmentation_header(result).items():
+        for key, value in segmentation_header(labelled).items():
             image.SetMetaData(key, value)
     return write_whole_image(image, path)

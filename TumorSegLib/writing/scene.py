@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from TumorSegLib.display_window import display_window
 from TumorSegLib.grid import LPS_FROM_RAS, Grid
-from TumorSegLib.result import SegmentationResult
+from TumorSegLib.result import LabelledVolume
 from TumorSegLib.volume import Volume
 from TumorSegLib.writing.segments import SOURCE, segment_colour, segment_id, segment_tags
 
@@ -27,7 +27,7 @@ VIEW_PIXELS = 400
 FILL_OPACITY = 0.3
 
 
-def write_scene(result: SegmentationResult, path: Path) -> bool:
+def write_scene(labelled: LabelledVolume, path: Path) -> bool:
     """Write a scene to `path`; tell whether all of it was written.
 
     Its parts are left in the folder "segmentation" beside `path`, nothing is written elsewhere.
@@ -36,14 +36,14 @@ def write_scene(result: SegmentationResult, path: Path) -> bool:
 
     scene = vtkMRMLScene()
     _add_colours(scene)
-    volume = _add_volume(scene, result.volume)
-    _add_segmentation(scene, result, volume)
-    _add_views(scene, result, volume)
+    volume = _add_volume(scene, labelled.volume)
+    _add_segmentation(scene, labelled, volume)
+    _add_views(scene, labelled, volume)
     folder = path.absolute().with_name("segmentation")
     folder.mkdir()
     if not scene.SaveSceneToSlicerDataBundleDirectory(str(folder)):
         return False
-    if not _holds(folder, result.volume.voxels) or not _holds(folder, result.labelmap):
+    if not _holds(folder, labelled.volume.voxels) or not _holds(folder, labelled.labelmap):
         return False
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
         for file in sorted(folder.rglob("*")):
@@ -87,20 +87,20 @@ def _add_volume(scene: Any, volume: Volume) -> Any:
     return node
 
 
-def _add_segmentation(scene: Any, result: SegmentationResult, volume: Any) -> None:
+def _add_segmentation(scene: Any, labelled: LabelledVolume, volume: Any) -> None:
     """Add a segmentation whose segments share one label map on the volume's grid."""
     from slicer import vtkMRMLSegmentationNode, vtkSegment
 
     node = vtkMRMLSegmentationNode()
-    node.SetName(f"{result.volume.name} segmentation")
+    node.SetName(f"{labelled.volume.name} segmentation")
     scene.AddNode(node)
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     segmentation = node.GetSegmentation()
     segmentation.SetSourceRepresentationName(SOURCE)
-    image = _image(result.labelmap, oriented=True)
-    image.SetImageToWorldMatrix(_ijk_to_ras(result.volume.grid))
-    for label in result.specification.labels:
+    image = _image(labelled.labelmap, oriented=True)
+    image.SetImageToWorldMatrix(_ijk_to_ras(labelled.volume.grid))
+    for label in labelled.specification.labels:
         segment = vtkSegment()
         segment.SetName(label.name)
         segment.SetColor(*segment_colour(label))
@@ -110,21 +110,21 @@ def _add_segmentation(scene: Any, result: SegmentationResult, volume: Any) -> No
         for key, value in segment_tags(label).items():
             segment.SetTag(key, value)
         segment.AddRepresentation(SOURCE, image)
-        segmentation.AddSegment(segment, segment_id(result.specification, label))
+        segmentation.AddSegment(segment, segment_id(labelled.specification, label))
     node.GetDisplayNode().SetAllSegmentsOpacity2DFill(FILL_OPACITY)
 
 
-def _add_views(scene: Any, result: SegmentationResult, volume: Any) -> None:
+def _add_views(scene: Any, labelled: LabelledVolume, volume: Any) -> None:
     """Add slice views that show the volume where most of it is labelled, else its middle."""
     from slicer import vtkMRMLSliceLogic, vtkMRMLSliceNode
 
     vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
-    grid = result.volume.grid
+    grid = labelled.volume.grid
     centre = [(count - 1) / 2 for count in grid.shape]
-    if result.labelmap.any():
-        counts = [np.count_nonzero(plane) for plane in result.labelmap]
+    if labelled.labelmap.any():
+        counts = [np.count_nonzero(plane) for plane in labelled.labelmap]
         fullest = int(np.argmax(counts))
-        rows, columns = np.nonzero(result.labelmap[fullest])
+        rows, columns = np.nonzero(labelled.labelmap[fullest])
         centre = [fullest, float(np.median(rows)), float(np.median(columns))]
     position = LPS_FROM_RAS @ grid.affine @ [*centre[::-1], 1.0]
     for name, orientation, colour in VIEWS:
