@@ -12,6 +12,7 @@ from TumorSegLib.grid import Grid
 from TumorSegLib.in_plane import FieldOfView, PixelSpacing, resize
 from TumorSegLib.normalisation import Equalised, Foreground, Window, with_dark_air
 from TumorSegLib.preparation import PreparedVolume, body_box, stack_context
+from TumorSegLib.specification import Channel
 from TumorSegLib.volume import Volume
 
 
@@ -119,6 +120,38 @@ def test_missing_channels_are_replaced_and_named():
     assert slab.shape == (3, 3, 64, 64)
     torch.testing.assert_close(slab[:, 0], slab[:, 2])
     assert prepared.replaced == {"t1": "flair", "t1c": "flair"}
+
+
+CHAIN = replace(
+    BRAIN_INPUT,
+    channels=(
+        Channel("flair", "FLAIR"),
+        Channel("t1c", "T1 after contrast", "t1"),
+        Channel("t1", "T1", "flair"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "sources"),
+    [
+        (("flair",), ("flair", "flair", "flair")),
+        (("flair", "t1"), ("flair", "t1", "t1")),
+        (("flair", "t1c"), ("flair", "t1c", "flair")),
+    ],
+)
+def test_what_replaces_a_channel_may_be_replaced_itself(given, sources):
+    for channel, source in zip(CHAIN.channels, sources, strict=True):
+        assert CHAIN.stand_in(channel.name, given) == source
+    voxels = np.arange(64.0 * 64).reshape(1, 64, 64)
+    prepared = PreparedVolume({name: volume_of(voxels) for name in given}, CHAIN)
+    names = [channel.name for channel in CHAIN.channels]
+    expected = dict(zip(names, sources, strict=True))
+    assert {name: prepared.replaced.get(name, name) for name in names} == expected
+
+
+def test_nothing_stands_in_for_what_must_be_given():
+    assert CHAIN.stand_in("t1c", ()) is None
 
 
 def test_a_channel_that_nothing_replaces_is_asked_for():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,16 +11,18 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from synthetic_data import write_config, write_nnunet
+from tiny_models import BRAIN_INPUT
 
-from training.augmentation import augmentation
+from training.augmentation import DropChannels, augmentation
 from training.case import Annotated
+from training.code_version import DECODING, version_of
 from training.config import Augmentation, TrainingConfig, read_config
 from training.datasets import select_cases
 from training.oblique import oblique_slice, plane_positions
 from training.sampling import Draw
 from training.slice_cache import CachedCase, fill_cache, open_cache
 from training.slices import Slices, targets
-from TumorSegLib.specification import Label, Network
+from TumorSegLib.specification import Channel, Label, Network
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -172,6 +175,78 @@ def test_image_and_mask_move_together(config: TrainingConfig) -> None:
         overlaps.append(2 * (image & moved).sum() / (image.sum() + moved.sum()))
         assert set(torch.unique(changed["mask"]).tolist()) <= {0.0, 1.0}
     assert min(overlaps) > 0.93
+
+
+def test_sequences_are_dropped_as_they_are_when_a_user_has_none() -> None:
+    channels = (
+        Channel("flair", "FLAIR"),
+        Channel("t1c", "T1 after contrast", "t1"),
+        Channel("t1", "T1", "flair"),
+    )
+    model = replace(BRAIN_INPUT, channels=channels, context=1)
+    drop = DropChannels(model, 0.5)
+    image = torch.arange(9.0).reshape(9, 1, 1).expand(9, 4, 4)
+    kept = {}
+    for seed in range(30):
+        drop.set_random_state(seed)
+        found = torch.as_tensor(drop({"image": image})["image"])
+        sources = tuple(int(value) // 3 for value in found[1::3, 0, 0])
+        kept[sources] = found
+        torch.testing.assert_close(
+            found.unflatten(0, (3, 3))[:, :, 0, 0] % 3, torch.arange(3.0).expand(3, 3)
+        )
+    # everything; no T1: contrast stays; no contrast: T1; neither: FLAIR for both
+    assert set(kept) == {(0, 1, 2), (0, 1, 0), (0, 2, 2), (0, 0, 0)}
+
+
+def test_cached_slices_are_those_of_this_code(
+    config: TrainingConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases, cache = select_cases(config).training, tmp_path / "cache"
+    fill_cache(cases, config.model.input, cache)
+    assert len(open_cache(cases, config.model.input, cache)) == len(cases)
+    monkeypatch.setattr("training.slice_cache.decoding_version", lambda: "after an update")
+    assert open_cache(cases, config.model.input, cache) == []
+
+
+def test_every_file_that_makes_slices_counts_in_their_version(tmp_path: Path) -> None:
+    """What slice_cache and the readers import counts, or is here because it changes no voxel."""
+    harmless = {
+        "training/case.py",  # types
+        "training/code_version.py",
+        "TumorSegLib/errors.py",
+        "TumorSegLib/quiet.py",
+        "TumorSegLib/records.py",
+        "TumorSegLib/specification.py",  # its content counts
+        "TumorSegLib/sequence_names.py",
+        "TumorSegLib/export/dataset.py",  # where a data set's files lie
+        "TumorSegLib/export/record.py",
+    }
+    seen: set[Path] = set()
+    todo = [ROOT / "training/slice_cache.py", *(ROOT / "training/readers").glob("*.py")]
+    while todo:
+        path = todo.pop()
+        if path in seen or not path.is_file():
+            continue
+        seen.add(path)
+        if path.relative_to(ROOT).as_posix() in harmless:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                module = ROOT / node.module.replace(".", "/")
+                todo += [module.with_suffix(".py"), module / "__init__.py"]
+                todo += [(module / alias.name).with_suffix(".py") for alias in node.names]
+    counted = {path for pattern in DECODING for path in ROOT.glob(pattern)}
+    assert all(any(ROOT.glob(pattern)) for pattern in DECODING)
+    assert {path.relative_to(ROOT).as_posix() for path in seen - counted} == harmless
+    copies = [tmp_path / "one.py", tmp_path / "two.py"]
+    for copy in copies:
+        copy.write_bytes(b"gain = 1\n")
+    before = version_of(copies)
+    copies[0].write_bytes(b"gain = 1\r\n")  # a checkout on Windows
+    assert version_of(copies) == before
+    copies[0].write_bytes(b"gain = 2\n")
+    assert version_of(copies) != before
 
 
 def test_a_seed_repeats_every_change(config: TrainingConfig) -> None:

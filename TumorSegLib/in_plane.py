@@ -77,14 +77,14 @@ def resize(slices: Tensor, shape: tuple[int, int]) -> Tensor:
     Linear interpolation when enlarging, area-weighted (antialiased) when shrinking; separable, as
     two small matrix products, which on a CPU is many times faster than general interpolation.
     """
-    import torch
+    from TumorSegLib.arrays import tensor_from_array
 
     rows, columns = shape
     if slices.shape[-2] != rows:
-        vertical = torch.from_numpy(resize_matrix(slices.shape[-2], rows)).to(slices)
+        vertical = tensor_from_array(resize_matrix(slices.shape[-2], rows)).to(slices)
         slices = vertical @ slices
     if slices.shape[-1] != columns:
-        horizontal = torch.from_numpy(resize_matrix(slices.shape[-1], columns)).to(slices)
+        horizontal = tensor_from_array(resize_matrix(slices.shape[-1], columns)).to(slices)
         slices = slices @ horizontal.T
     return slices
 

@@ -61,14 +61,14 @@ class IntensityMap:
 
     def bent_tensor(self, scaled: Tensor) -> Tensor:
         """Do what `bent` does with a tensor, where it lies."""
-        import torch
+        from TumorSegLib.arrays import array_from_tensor, tensor_from_array
 
         if self.curve is None:
             return scaled
         if scaled.device.type == "cpu":
-            return torch.from_numpy(self.bent(scaled.numpy()))
+            return tensor_from_array(self.bent(array_from_tensor(scaled)))
         nearest = (scaled * (len(self.curve) - 1) + 0.5).int()
-        return torch.from_numpy(self.curve).to(scaled.device)[nearest]
+        return tensor_from_array(self.curve).to(scaled.device)[nearest]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from TumorSegLib.arrays import tensor_from_array
 from TumorSegLib.errors import InputError
 from TumorSegLib.grid import AxialView
 from TumorSegLib.in_plane import MAXIMUM_SIZE, resize
@@ -70,12 +71,9 @@ class PreparedVolume:
             raise InputError(f"channel {unknown[0]}: the model takes {', '.join(names)}")
         chosen = []
         for channel in channels:
-            source = channel.name
-            while source not in volumes:
-                replacement = next(c.replaced_by for c in channels if c.name == source)
-                if replacement is None:
-                    raise InputError(f"channel {channel.name}: missing, and the model needs it")
-                source = replacement
+            source = self.specification.stand_in(channel.name, volumes)
+            if source is None:
+                raise InputError(f"channel {channel.name}: missing, and the model needs it")
             if source != channel.name:
                 self.replaced[channel.name] = source
             chosen.append(volumes[source])
@@ -138,8 +136,8 @@ class PreparedVolume:
 def on_device(voxels: NDArray[Any], device: torch.device) -> Tensor:
     """Return a float32 copy of `voxels` on `device`; 8 and 16-bit integers travel as they are."""
     if device.type == "cpu" or voxels.dtype not in (np.uint8, np.int8, np.int16):
-        return torch.from_numpy(np.array(voxels, np.float32, order="C")).to(device)
-    return torch.from_numpy(np.ascontiguousarray(voxels)).to(device).float()
+        return tensor_from_array(np.array(voxels, np.float32, order="C")).to(device)
+    return tensor_from_array(np.ascontiguousarray(voxels)).to(device).float()
 
 
 def stack_context(channels: Tensor, indices: Tensor, context: int) -> Tensor:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
+from TumorSegLib.arrays import array_from_tensor
 from TumorSegLib.bundle import Bundle, load_forest, load_network
 from TumorSegLib.candidates import Segmented, give_up_unlikely
 from TumorSegLib.catalogue import Catalogue, default_catalogue
@@ -297,7 +298,7 @@ def smoothed(probabilities: Sequence[float], deviation: float) -> list[float]:
 
 def quantise(probabilities: Tensor) -> NDArray[np.uint8]:
     """Return probabilities as uint8, 0 to 255 for 0 to 1."""
-    return probabilities.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8).cpu().numpy()
+    return array_from_tensor(probabilities.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8))
 
 
 def _figures(
@@ -315,7 +316,9 @@ def _figures(
     spacing = run.prepared.view.spacing_zyx
     pixel_mm2 = spacing[1] * spacing[2]
     coarseness = prod(run.prepared.shape) / prod(run.prepared.network_shape)
-    corrections = expected_correction(wrong.numpy() * pixel_mm2 * coarseness, labels, pixel_mm2)
+    corrections = expected_correction(
+        array_from_tensor(wrong) * pixel_mm2 * coarseness, labels, pixel_mm2
+    )
     areas = np.count_nonzero(labels, axis=(1, 2)) * pixel_mm2
     return tuple(
         SliceFigure(index, float(area), float(uncertainty), float(correction))

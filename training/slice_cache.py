@@ -23,7 +23,9 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from training.case import Case, CaseList, Unusable
+from training.code_version import decoding_version
 from training.labelling import LabelError
+from TumorSegLib.arrays import array_from_tensor, tensor_from_array
 from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.grid import Vector
 from TumorSegLib.in_plane import resize
@@ -89,9 +91,11 @@ def open_cache(cases: Iterable[Case], specification: Input, folder: Path) -> lis
 
 
 def _location(case: Case, specification: Input, folder: Path) -> Path:
-    """Return a folder whose name changes with the files and with the preparation."""
+    """Return a folder whose name changes with the files, the preparation and its code."""
     files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in case.files]
-    content = json.dumps([plain(specification), files, case.recipe], sort_keys=True)
+    content = json.dumps(
+        [plain(specification), files, case.recipe, decoding_version()], sort_keys=True
+    )
     return folder / f"{case.name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
@@ -99,7 +103,7 @@ def _store(case: Case, specification: Input, location: Path) -> None:
     annotated = case.decode()
     prepared = PreparedVolume(annotated.volumes, specification)
     labelmap = prepared.view.apply(annotated.labelmap)
-    images = prepared.channels(0, prepared.count).mul_(255).round_().to(torch.uint8).numpy()
+    images = prepared.channels(0, prepared.count).mul_(255).round_().to(torch.uint8)
     masks = resize_labels(labelmap, prepared.network_shape)
     millimetres = prepared.view.spacing_zyx
     scales = np.divide(prepared.shape, prepared.network_shape)
@@ -108,7 +112,7 @@ def _store(case: Case, specification: Input, location: Path) -> None:
     partial = location.with_name(f"{location.name}.{os.getpid()}.partial")
     try:
         partial.mkdir(parents=True)
-        np.save(partial / "images.npy", images)
+        np.save(partial / "images.npy", array_from_tensor(images))
         np.save(partial / "masks.npy", masks)
         (partial / "case.json").write_text(json.dumps(content), encoding="utf-8")
         partial.rename(location)
@@ -147,8 +151,8 @@ def resize_labels(labelmap: NDArray[np.uint8], shape: tuple[int, int]) -> NDArra
         return np.ascontiguousarray(labelmap)
     resized = np.zeros((len(labelmap), *shape), np.uint8)
     for value in _values(labelmap):
-        share = resize(torch.from_numpy((labelmap == value).astype(np.float32)), shape)
-        resized[share.numpy() >= 0.5] = value
+        share = resize(tensor_from_array((labelmap == value).astype(np.float32)), shape)
+        resized[array_from_tensor(share) >= 0.5] = value
     return resized
 
 

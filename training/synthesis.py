@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from training.case import Annotated, Case, Reading
+from training.code_version import version_of
 from training.config import Synthesis
 from training.labelling import LabelError, value_of
 from TumorSegLib.errors import InputError
@@ -35,8 +36,6 @@ from TumorSegLib.volume import Volume
 BODY = "skin"
 LIVER = "liver"
 AIR_HU = -1000.0
-VERSION = 1
-"""Raised when the recipe changes, so that cached images are made again."""
 
 Mask = NDArray[np.bool_]
 Image = NDArray[np.float32]
@@ -97,12 +96,13 @@ def synthetic_cases(synthesis: Synthesis, reading: Reading, *, seed: int) -> tup
         raise InputError(f"{folder}: no label volumes (.npz) to synthesise images from")
     channel = reading.channels[0].name
     cases = []
+    code = version_of([Path(__file__)])
     for index, path in enumerate(paths):
         patient = synthesis.patients.get(path.stem, path.stem)
         for variant in range(synthesis.variants):
             source = (seed, index, variant)
             decode = partial(decode_label_volume, path, synthesis.labels, channel, source)
-            recipe = f"synthesis {VERSION} {dict(synthesis.labels)} {channel} {source}"
+            recipe = f"synthesis {code} {dict(synthesis.labels)} {channel} {source}"
             name = f"synthetic-{path.stem}-{variant}"
             cases.append(Case(name, patient, (path,), decode, recipe))
     return tuple(cases)
