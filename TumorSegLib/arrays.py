@@ -17,6 +17,7 @@ from torch import Tensor
 TYPES = {
     "bool": torch.bool,
     "uint8": torch.uint8,
+    "int8": torch.int8,
     "int16": torch.int16,
     "int32": torch.int32,
     "int64": torch.int64,

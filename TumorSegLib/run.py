@@ -105,19 +105,13 @@ class Run:
                 with self.timed("detector"):
                     wanted = self.gate.detected(start, stop).cpu() >= self.gate_threshold
                 self._skipped += int(wanted.logical_not().sum())
-            with self.timed("preparation"):
-                slab = self._slab(start, stop)
-            with self.timed("network"):
-                found = self._probabilities(slab, wanted)
-            yield start, stop, found
+            yield start, stop, self._computed(start, stop, wanted)
             if progress is not None:
                 progress(stop - self.slices.start, len(self.slices))
 
     def detected(self, start: int, stop: int) -> Tensor:
         """Return a detector's highest probability on each of consecutive slices, (n,)."""
-        slab = self._slab(start, stop)
-        found = self._probabilities(slab, torch.ones(stop - start, dtype=torch.bool))
-        return found.amax(dim=1)
+        return self._computed(start, stop, torch.ones(stop - start, dtype=torch.bool)).amax(dim=1)
 
     def left_out(self) -> list[str]:
         """Return a line on the slices that the detector left out, if there is a detector."""
@@ -138,6 +132,22 @@ class Run:
             spent = time.perf_counter() - started
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
 
+    def _computed(self, start: int, stop: int, wanted: Tensor) -> Tensor:
+        """Return probabilities (n, K, ...) of consecutive slices, 0 for those not `wanted` (n,).
+
+        Where the GPU fails beside the network, the slices are prepared on the CPU; the engine finds
+        out for itself whether it can go on.
+        """
+        with self.timed("preparation"):
+            slab = self._slab(start, stop)
+        if slab.device.type != "cpu":
+            with self.timed("network"), suppress(RuntimeError):
+                return self._probabilities(slab, wanted)
+            with self.timed("preparation"):
+                slab = self.prepared.slab(start, stop)
+        with self.timed("network"):
+            return self._probabilities(slab, wanted)
+
     def _probabilities(self, slab: Tensor, wanted: Tensor) -> Tensor:
         """Run the network on the slices that are `wanted` (n,) and show anything; else 0."""
         cut = slab[self._box.index]
@@ -152,10 +162,10 @@ class Run:
     def _slab(self, start: int, stop: int) -> Tensor:
         """Return the network's input, made on a CUDA device where the network runs on one.
 
-        A GPU without room for it is left to the engine, which goes on with smaller batches.
+        A GPU that fails at it is left to the engine, which has means to go on.
         """
         if self._engine.device.type == "cuda":
-            with suppress(torch.OutOfMemoryError):
+            with suppress(RuntimeError):
                 return self.prepared.slab(start, stop, self._engine.device)
         return self.prepared.slab(start, stop)
 

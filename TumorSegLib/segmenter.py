@@ -151,10 +151,9 @@ class Segmenter:
 
         for start, stop, found in run.batches(progress, cancelled):
             with run.timed("labels"):
-                wrong.append(expected_wrong(found))
-                limits = torch.tensor(thresholds, device=found.device)
-                uncertainties.append(slice_uncertainty(wrong[-1], found, limits))
-                quantised = quantise(resize(found, run.prepared.shape))
+                counted, quantised = _evaluated(found, thresholds, run.prepared.shape)
+                wrong.append(counted[0])
+                uncertainties.append(counted[1])
                 parts = [quantised[:, index] for index in range(len(labels))]
                 for target, part, label in zip(probability_views, parts, labels, strict=True):
                     if label.intensities is not None:
@@ -176,9 +175,7 @@ class Segmenter:
                 seen = Segmented(image, intensity, probability_views, label_view, spacing)
                 give_up_unlikely(seen, labels, judged, self._forest)
         with run.timed("labels"):
-            figures = _figures(
-                run, label_view, torch.cat(wrong).cpu(), torch.cat(uncertainties).cpu()
-            )
+            figures = _figures(run, label_view, torch.cat(wrong), torch.cat(uncertainties))
         return SegmentationResult(
             volume=volume,
             specification=self.specification,
@@ -299,6 +296,26 @@ def smoothed(probabilities: Sequence[float], deviation: float) -> list[float]:
 def quantise(probabilities: Tensor) -> NDArray[np.uint8]:
     """Return probabilities as uint8, 0 to 255 for 0 to 1."""
     return array_from_tensor(probabilities.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8))
+
+
+def _evaluated(
+    found: Tensor, thresholds: Sequence[float], shape: tuple[int, int]
+) -> tuple[Tensor, NDArray[np.uint8]]:
+    """Return what a batch's probabilities (n, K, H, W) say, computed where they lie if possible.
+
+    Returns:
+        Expected wrong pixels and uncertainties, (2, n) on the CPU; probabilities on the volume's
+        own grid, uint8 (n, K, *shape).
+    """
+    try:
+        wrong = expected_wrong(found)
+        limits = torch.tensor(thresholds, device=found.device)
+        counted = torch.stack([wrong, slice_uncertainty(wrong, found, limits)])
+        return counted.cpu(), quantise(resize(found, shape))
+    except RuntimeError:
+        if found.device.type == "cpu":
+            raise
+    return _evaluated(found.cpu(), thresholds, shape)  # the GPU has no room for it
 
 
 def _figures(
