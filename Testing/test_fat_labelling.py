@@ -111,5 +111,11 @@ def test_the_command_writes_segments_to_correct(phantom, tmp_path, monkeypatch, 
     assert np.array_equal(sitk.GetArrayFromImage(written), label_fat(phantom))
     assert [type(labelled) for labelled in handed_over] == [LabelledVolume], "a rule ran no network"
 
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ct.nrrd").rename(tmp_path / "CT: portal?.nrrd")
+    assert cli.main(["label-fat", "CT: portal?.nrrd", "--quiet"]) == 0
+    assert (tmp_path / "CT_ portal_-fat.seg.nrrd").is_file()
+    (tmp_path / "CT: portal?.nrrd").rename(tmp_path / "ct.nrrd")
+
     assert cli.main(["label-fat", str(tmp_path / "ct.nrrd"), "-o", str(tmp_path / "fat.txt")]) == 2
     assert "expected a file name that ends in" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from synthetic_data import write_config, write_nnunet
 from tiny_models import BRAIN_INPUT
+from torch.utils.data import DataLoader
 
 from training.augmentation import DropChannels, augmentation
 from training.case import Annotated
@@ -247,6 +249,43 @@ def test_every_file_that_makes_slices_counts_in_their_version(tmp_path: Path) ->
     assert version_of(copies) == before
     copies[0].write_bytes(b"gain = 2\n")
     assert version_of(copies) != before
+
+
+def test_a_loaders_process_is_handed_the_files_not_their_content(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    """Where it is spawned, as on Windows and macOS, and does not share the memory."""
+    cases = select_cases(config).training
+    fill_cache(cases, config.model.input, tmp_path / "cache")
+    opened = open_cache(cases, config.model.input, tmp_path / "cache")
+    content = pickle.dumps(opened)
+    assert len(content) < 2000 * len(opened)
+    assert sum(case.images.nbytes for case in opened) > 50 * len(content)
+    for case, again in zip(opened, pickle.loads(content), strict=True):
+        assert isinstance(again.images, np.memmap)
+        np.testing.assert_array_equal(again.images, case.images)
+        np.testing.assert_array_equal(again.masks, case.masks)
+        np.testing.assert_array_equal(again.foreground, case.foreground)
+        assert (again.name, again.patient, again.spacing_zyx) == (
+            case.name, case.patient, case.spacing_zyx,
+        )  # fmt: skip
+    part = replace(opened[0], images=opened[0].images[1:3])
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(part)).images, part.images)
+
+
+def test_slices_are_drawn_in_a_process_that_was_spawned(
+    config: TrainingConfig, tmp_path: Path
+) -> None:
+    cases = select_cases(config).training
+    fill_cache(cases, config.model.input, tmp_path / "cache")
+    opened = open_cache(cases, config.model.input, tmp_path / "cache")
+    changes = augmentation(EVERYTHING, config.model, 64)
+    slices = Slices(opened, config.model, transform=changes)
+    draws = [Draw(index, 7 + index) for index in range(4)]
+    loader = DataLoader(slices, 2, sampler=draws, num_workers=1, multiprocessing_context="spawn")
+    here = DataLoader(Slices(opened, config.model, transform=changes), 2, sampler=draws)
+    for one, other in zip(loader, here, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_a_seed_repeats_every_change(config: TrainingConfig) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 
 
 def is_windows() -> bool:
     """Tell whether this is Windows."""
     return sys.platform == "win32"
+
+
+def is_intel_mac() -> bool:
+    """Tell whether this Python is one for Macs with Intel processors, wherever it runs."""
+    return sys.platform == "darwin" and platform.machine() == "x86_64"

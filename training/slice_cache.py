@@ -15,7 +15,9 @@ import shutil
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from mmap import mmap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,6 +58,25 @@ class CachedCase:
     masks: NDArray[np.uint8]
     spacing_zyx: Vector
     foreground: NDArray[np.bool_]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the fields, files instead of what is mapped from them.
+
+        Windows and macOS hand a loader's process its cases as bytes, which would be all of them.
+        """
+        return {name: _file_of(value) or value for name, value in vars(self).items()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            mapped = np.load(value, mmap_mode="r") if isinstance(value, Path) else value
+            object.__setattr__(self, name, mapped)
+
+
+def _file_of(value: Any) -> Path | None:
+    """Return the file that an array maps as a whole, if it does."""
+    if isinstance(value, np.memmap) and isinstance(value.base, mmap) and value.filename:
+        return Path(value.filename)
+    return None
 
 
 def fill_cache(cases: Iterable[Case], specification: Input, folder: Path) -> CaseList:

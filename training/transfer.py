@@ -54,9 +54,9 @@ def start_from(source: str, network: nn.Module, model: ModelSpecification) -> Tr
         ModelError: there is no such model.
     """
     path = Path(source).expanduser()
-    if path.suffix == ".pth":
+    if path.suffix.lower() == ".pth":
         return load_imagenet(read_checkpoint(path), network, path.name)
-    if path.suffix == ".ckpt":
+    if path.suffix.lower() == ".ckpt":
         return load_checkpoint(network_weights(read_checkpoint(path)), network, source)
     bundle = default_catalogue().find(str(path))
     return load_model(load_network(bundle).state_dict(), bundle.specification, network, model)

@@ -99,4 +99,4 @@ def _files(training):
 
 
 def _requirement_lines(path):
-    return path.read_text().split()
+    return path.read_text("utf-8").split()

@@ -36,10 +36,11 @@ def run(arguments: Namespace) -> int:
     from TumorSegLib.reading import read_volume
     from TumorSegLib.result import LabelledVolume
     from TumorSegLib.writing import check_output, write_segmentation
+    from TumorSegLib.writing.file_name import file_name_of
 
     specification = default_catalogue().find(FAT_MODEL).specification
     volume = read_volume(arguments.volume, series=arguments.series)
-    output = arguments.output or Path(f"{volume.name}-fat.seg.nrrd")
+    output = arguments.output or Path(f"{file_name_of(volume.name)}-fat.seg.nrrd")
     check_output(output)
     labelmap = label_fat(volume)
     write_segmentation(LabelledVolume(volume, specification, labelmap), output)

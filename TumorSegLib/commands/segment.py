@@ -56,9 +56,10 @@ def run(arguments: Namespace) -> int:
     from TumorSegLib.reading import read_volume
     from TumorSegLib.report import write_report
     from TumorSegLib.writing import check_output, write_segmentation
+    from TumorSegLib.writing.file_name import file_name_of
 
     volume = read_volume(arguments.volume, series=arguments.series)
-    output = arguments.output or Path(f"{volume.name}.seg.nrrd")
+    output = arguments.output or Path(f"{file_name_of(volume.name)}.seg.nrrd")
     check_output(output)
     catalogue = default_catalogue()
     bundle = choose_bundle(catalogue, arguments.model, volume, "segmentation")

@@ -72,9 +72,9 @@ def export_key() -> ExportKey:
             if not path.exists():
                 with whole_file(path) as new:
                     descriptor = os.open(new, os.O_CREAT | os.O_WRONLY, 0o600)
-                    with os.fdopen(descriptor, "w") as file:
+                    with os.fdopen(descriptor, "w", encoding="ascii") as file:
                         file.write(secrets.token_hex(KEY_BYTES) + "\n")
-            secret = bytes.fromhex(path.read_text().strip())
+            secret = bytes.fromhex(path.read_text("ascii").strip())
     except OSError as error:
         raise OutputError(
             f"{path}: {error.strerror or error}; the key of exports is kept there"

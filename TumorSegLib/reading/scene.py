@@ -133,7 +133,7 @@ def _scene(path: Path) -> Iterator[Any]:
     import slicer
 
     _remove_orphans()
-    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as folder:
+    with _folder_to_unpack() as folder:
         scene = slicer.vtkMRMLScene()
         application = slicer.vtkSlicerApplicationLogic()
         application.SetTemporaryPath(folder)
@@ -154,6 +154,11 @@ def _scene(path: Path) -> Iterator[Any]:
             raise InputError(f"{path}: cannot be read as a scene of 3D Slicer; save it again")
         yield scene
         scene.Clear()
+
+
+def _folder_to_unpack() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder that goes with the block; on Windows, files that VTK keeps open stay."""
+    return tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", ignore_cleanup_errors=True)
 
 
 def _remove_orphans() -> None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.torch_support import why_not_train
 
 NEEDED = ("lightning", "monai", "matplotlib", "tensorboard", "scipy", "PIL")
 
 
 def require_train_extra(command: str) -> None:
-    """Check that the packages are there; nothing is imported.
+    """Check that the packages are there, or can be; nothing is imported.
 
     Raises:
-        InputError: one is missing.
+        InputError: one is missing, or this computer cannot train.
     """
+    if reason := why_not_train():
+        raise InputError(reason)
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise InputError(

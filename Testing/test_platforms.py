@@ -1,0 +1,258 @@
+"""Everything that differs between operating systems is known, with what becomes of it on Windows.
+
+A construct that `platform_calls` finds and the table lacks fails the test: write its branch for
+Windows, or find out that it needs none, and say so here. So does an entry that is no longer true.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from platform_calls import platform_calls
+
+from TumorSegLib import cli
+from TumorSegLib.torch_support import INTEL_MAC, USUAL, torch_requirement, why_not_train
+from TumorSegLib.writing.file_name import file_name_of
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("TumorSegLib", "TumorSeg", "training")
+
+CODE_PAGE = "in the system's code page"
+LINES = "write_text() with the system's ends of lines"
+JSON = "JSON and Markdown, whose readers take either end of lines"
+
+ON_WINDOWS = {
+    "TumorSegLib/allocator.py": {
+        "import ctypes": "exists everywhere; the library is loaded on Linux only",
+        "sys.platform": "elsewhere than on Linux nothing is done",
+    },
+    "TumorSegLib/bundle.py": {
+        LINES: JSON,
+        ".rename()": "targets are free; a refused one leaves or brings back the old model",
+        ".rmtree()": "errors are ignored: what is open stays beside, with a name passed over",
+        ".unlink()": "of a link, which nobody holds open",
+    },
+    "TumorSegLib/byte_code.py": {".unlink()": "read as a whole and closed before"},
+    "TumorSegLib/catalogue.py": {"the path ~/.local/share": "LOCALAPPDATA comes first"},
+    "TumorSegLib/default_models.py": {LINES: JSON},
+    "TumorSegLib/export/case.py": {LINES: JSON},
+    "TumorSegLib/export/dataset.py": {
+        LINES: JSON,
+        ".rename()": "of a folder whose files are closed, to a name in the locked staging folder",
+        ".replace() of a path": "replaces on Windows, too; a viewer's open file is an OutputError",
+        ".unlink()": "a viewer's open file is an OutputError, the staged case is finished later",
+        ".rmtree()": "of the locked staging folder, or of an old case as above",
+        "os.fsync": "of a file opened for writing, as Windows wants it",
+    },
+    "TumorSegLib/export/identity.py": {
+        "os.open": "the mode is ignored; the user's own folder is private there",
+        "fdopen() with the system's ends of lines": "stripped on reading",
+    },
+    "TumorSegLib/process_group.py": {
+        "import signal": "exists everywhere; SIGKILL is named in the other branch only",
+        "os.killpg": "taskkill ends the tree",
+        "os.setpriority": "a priority class is given at the start",
+        "creationflags=": "Windows' own branch",
+        "subprocess.Popen": "of taskkill, in Windows' own branch",
+    },
+    "TumorSegLib/quiet.py": {
+        "os.dup": "works on the C library's descriptors; absent under pythonw, which is handled",
+        "os.dup2": "as os.dup",
+        "os.open": "of os.devnull",
+    },
+    "TumorSegLib/reading/dicom_files.py": {
+        "a separator of paths": "DICOM's separator of values",
+    },
+    "TumorSegLib/reading/scene.py": {
+        "tempfile.TemporaryDirectory": "what VTK keeps open stays, without an error",
+        "the path /proc/self": "asked for first: orphans are looked for on Linux only",
+        "the path /proc": "as /proc/self",
+        ".rmtree()": "on Linux only",
+    },
+    "TumorSegLib/shared_block.py": {
+        "import mmap": "by a name of Windows' own, without a file",
+        "import _posixshmem": "in the other branch",
+        "sys.platform": "chooses the branch as the module is loaded",
+        "the path /dev/shm": "is not there: nothing is found",
+        "the path /proc": "asked for what /dev/shm holds only",
+    },
+    "TumorSegLib/standard_input.py": {
+        "import ctypes": "SetStdHandle, in Windows' own branch",
+        "import msvcrt": "in Windows' own branch",
+        "os.dup": "works on the C library's descriptors",
+        "os.dup2": "as os.dup; the standard handle follows by SetStdHandle",
+        "os.open": "of os.devnull",
+    },
+    "TumorSegLib/system.py": {
+        "sys.platform": "is what this file is for",
+        "import platform": "the processor of a Mac",
+    },
+    "TumorSegLib/worker.py": {
+        "os.dup": "works on the C library's descriptors",
+        "os.dup2": "as os.dup",
+        ".unlink()": "of a shared block, which does nothing there",
+    },
+    "TumorSegLib/writing/whole_file.py": {
+        ".replace() of a path": "replaces on Windows, too; an open target is an OutputError",
+        ".suffix as it is written": "kept as the user wrote it",
+        "os.access": "is always true for folders there; the write itself then fails as clearly",
+        "os.fsync": "of a file opened for writing, as Windows wants it",
+        "tempfile.TemporaryDirectory": "errors on cleaning up are ignored",
+    },
+    "TumorSeg/TumorSegModule/pipes.py": {
+        "import _winapi": "Python 3.11 on Windows",
+        "import msvcrt": "Python 3.11 on Windows",
+        "os.set_blocking": "there from Python 3.12 on; SetNamedPipeHandleState before",
+    },
+    "TumorSeg/TumorSegModule/retrain_process.py": {
+        ".unlink()": "of an empty file that is closed as soon as it is made",
+        "subprocess.Popen": "with the options of own_group, which has Windows' branch",
+    },
+    "TumorSeg/TumorSegModule/worker_client.py": {
+        ".unlink()": "of a shared block, which does nothing there",
+        "os.pathsep": "is the system's own",
+        "subprocess.Popen": "with the options of own_group, which has Windows' branch",
+    },
+    "training/checkpoints.py": {
+        ".replace() of a path": "replaces on Windows, too; torch has closed the file",
+        ".unlink()": "errors are ignored",
+    },
+    "training/commands/retrain.py": {
+        "import signal": "SIGTERM can be handled there, though nobody sends it: the panel leaves a"
+        " file that says stop",
+    },
+    "training/config.py": {"the path ~/.cache/tumorseg": "~ is the user's profile there"},
+    "training/data_module.py": {
+        "num_workers=": "processes are spawned; cases travel as the names of their files",
+    },
+    "training/history.py": {
+        ".replace() of a path": "replaces on Windows, too; an open table is an OutputError",
+        ".unlink()": "of what was not renamed",
+    },
+    "training/progress.py": {
+        "open() with the system's ends of lines": "read as bytes, line by line, as JSON",
+    },
+    "training/publishing.py": {"subprocess.run": "git; without it the version stands alone"},
+    "training/retraining.py": {
+        ".rmtree()": "of a draft whose files are read as a whole and closed",
+        ".unlink()": "of checkpoints that are read as a whole, and of the file that says stop",
+    },
+    "training/retraining_recipe.py": {"import platform": "names the machine in the model card"},
+    "training/slice_cache.py": {
+        "import mmap": "names the type of what NumPy maps",
+        LINES: JSON,
+        ".rename()": "the target is free, or another run was quicker, which is noticed",
+        ".rmtree()": "errors are ignored: another run may have them open",
+    },
+}  # fmt: skip
+"""What becomes of a construct on Windows, by file."""
+
+
+def found_in(path):
+    return {name for _, name in platform_calls(path.read_text(encoding="utf-8"))}
+
+
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_differs_between_systems_has_its_branch(path):
+    known = ON_WINDOWS.get(path.relative_to(ROOT).as_posix(), {})
+    found = found_in(path)
+    assert not [name for name in found if CODE_PAGE in name], "name the encoding"
+    assert found - known.keys() == set(), "what becomes of it on Windows?"
+    assert known.keys() - found == set(), "this is no longer true"
+    assert all(known.values())
+
+
+def test_the_table_names_files_that_are_there():
+    assert [name for name in ON_WINDOWS if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("os.fork()", "os.fork"),
+        ("signal.alarm(3); import signal", "import signal"),
+        ("from fcntl import flock", "import fcntl"),
+        ("import resource", "import resource"),
+        ("Path('/proc/self/status')", "the path /proc/self/status"),
+        ("open('/dev/shm/a', 'rb')", "the path /dev/shm/a"),
+        ("os.set_blocking(3, False)", "os.set_blocking"),
+        ("subprocess.Popen(words, start_new_session=True)", "start_new_session="),
+        ("path.rename(target)", ".rename()"),
+        ("path.replace(target)", ".replace() of a path"),
+        ("shutil.rmtree(folder)", ".rmtree()"),
+        ("name.split('/')", "a separator of paths"),
+        ("'/'.join(parts)", "a separator of paths"),
+        ("path.suffix == '.nii'", ".suffix as it is written"),
+        ("path.name.endswith('.nii')", ".endswith() as it is written"),
+        ("path.read_text()", f"read_text() {CODE_PAGE}"),
+        ("path.write_text(content)", f"write_text() {CODE_PAGE}"),
+        ("open(path)", f"open() {CODE_PAGE}"),
+        ("path.open('a')", f"open() {CODE_PAGE}"),
+        ("os.fdopen(3, 'w')", f"fdopen() {CODE_PAGE}"),
+        ("path.open('w', encoding='utf-8')", "open() with the system's ends of lines"),
+    ],
+)
+def test_the_scan_finds_what_it_is_for(line, name):
+    assert name in {found for _, found in platform_calls(line)}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "text.replace('a', 'b')",
+        "path.suffix.lower() == '.nii'",
+        "path.name.lower().endswith('.nii')",
+        "path.read_text('utf-8')",
+        "path.read_text(encoding='utf-8')",
+        "path.open('rb')",
+        "path.open('w', encoding='utf-8', newline='')",
+        "Image.open(path)",
+        "process: subprocess.Popen[bytes]",
+        "names.remove(name)",
+        "text.split(',')",
+    ],
+)
+def test_the_scan_passes_over_what_is_alike_everywhere(line):
+    assert list(platform_calls(line)) == []
+
+
+def test_a_mac_with_an_intel_processor_gets_what_there_is_for_it(monkeypatch, tmp_path, capsys):
+    assert (torch_requirement(), why_not_train()) == (">=2.4", None)
+    monkeypatch.setattr("TumorSegLib.system.is_intel_mac", lambda: True)
+    assert torch_requirement() == ">=2.2"
+    assert cli.main(["retrain", str(tmp_path), "--base", "liver-ct-unet", "--epochs", "1"]) == 2
+    line = capsys.readouterr().err
+    assert "not supported on this Mac yet" in line
+    assert "train on another computer" in line
+
+
+def test_what_pip_reads_says_the_same():
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    lines = [line for line in content["project"]["dependencies"] if line.startswith("torch")]
+    assert sorted(line.partition(";")[0] for line in lines) == [
+        f"torch{INTEL_MAC}",
+        f"torch{USUAL}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "file_name"),
+    [
+        ("T2: axial / brain", "T2_ axial _ brain"),
+        ('a<b>c"d|e?f*g\\h', "a_b_c_d_e_f_g_h"),
+        ("Müller^Eva", "Müller^Eva"),
+        ("scan. ", "scan"),
+        ("...", "unnamed"),
+        ("", "unnamed"),
+        ("aux", "_aux"),
+        ("COM1.ct", "_COM1.ct"),
+        ("auxiliary", "auxiliary"),
+    ],
+)
+def test_a_volumes_name_becomes_a_files_name_everywhere(name, file_name):
+    assert file_name_of(name) == file_name
