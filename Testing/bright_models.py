@@ -78,7 +78,8 @@ def write_model(folder: Path, model_id: str, **changes: Any) -> Path:
 
 
 def write_ct_model(folder: Path, model_id: str, **changes: Any) -> Path:
-    """Write a bundle for CT with two labels."""
+    """Write a bundle for CT with two labels; `window` is that of its normalisation, in HU."""
+    low, high = changes.pop("window", (-160, 240))
     return write_model(
         folder,
         model_id,
@@ -89,7 +90,7 @@ def write_ct_model(folder: Path, model_id: str, **changes: Any) -> Path:
         input={
             "channels": [{"name": "ct", "title": "CT"}],
             "in_plane": {"kind": "field_of_view", "size": 128},
-            "normalisation": {"kind": "window", "low": -160, "high": 240},
+            "normalisation": {"kind": "window", "low": low, "high": high},
         },
         **changes,
     )

@@ -197,7 +197,7 @@ def test_what_is_no_safetensors_file_is_refused():
 
 @pytest.fixture
 def bundle(tmp_path):
-    model = write_ct_model(tmp_path, "plain")
+    model = write_ct_model(tmp_path, "plain", window=(-40, 160))
     content = read_bundle(model).specification
     labels = (replace(content.labels[0], includes=(2,)), content.labels[1])
 
@@ -261,7 +261,7 @@ def scan(seed):
     """A CT whose liver holds a bright lesion, and a brighter loop of bowel that sinks into it."""
     segmented, lesion, fluid = liver(seed=seed)
     random = np.random.default_rng(seed)
-    image = segmented.image.copy()
+    image = (segmented.image - 100) / 2 + 82  # dark enough for the model's first label
     image[lesion] = 170 + random.normal(0, 5, lesion.sum())
     image[fluid] = 200 + random.normal(0, 5, fluid.sum())
     truth = segmented.labelmap.copy()

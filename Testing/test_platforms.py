@@ -127,6 +127,13 @@ ON_WINDOWS = {
     "training/data_module.py": {
         "num_workers=": "processes are spawned; cases travel as the names of their files",
     },
+    "training/device_training/brain.py": {
+        LINES: JSON,
+        "subprocess.Popen": "of this Python; without a group, as their ends are waited for",
+    },
+    "training/device_training/data.py": {"a separator of paths": "NumPy's own, within an archive"},
+    "training/device_training/liver.py": {LINES: JSON},
+    "training/device_training/liver_candidates.py": {LINES: JSON},
     "training/history.py": {
         ".replace() of a path": "replaces on Windows, too; an open table is an OutputError",
         ".unlink()": "of what was not renamed",

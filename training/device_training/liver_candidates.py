@@ -280,7 +280,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     print("\n".join(lines))  # noqa: T201
     path = options.source / f"{options.model}-nested.json"
-    path.write_text(json.dumps({name: asdict(row) for name, row in rows.items()}, indent=1))
+    path.write_text(
+        json.dumps({name: asdict(row) for name, row in rows.items()}, indent=1), "utf-8"
+    )
     return 0
 
 
