@@ -17,9 +17,10 @@ pytest.importorskip("lightning")  # what trains is not installed with what segme
 
 from tiny_models import BRAIN_INPUT, brain_specification
 
-from training.device_training import augment, brain
+from training.device_training import augment, brain, loop
 from training.device_training.augment import Augmenter
 from training.device_training.brain_mask import DEPTH_STEPS, OUTLINE, brain_depth
+from training.device_training.brain_plans import PLANS, tiny, works
 from training.device_training.data import half_size, read_packs, write_pack
 from training.device_training.draws import Draws
 from training.device_training.equalisation import Histograms, apply_curves, curves, enlarged
@@ -230,6 +231,22 @@ def test_the_loss_is_least_where_the_answer_is_right():
     assert overlap_loss(20 * targets - 10, small) > right + 0.1
 
 
+class Clock:
+    """Every look at it takes its time."""
+
+    def __init__(self, step):
+        self.now, self.step = 0.0, step
+
+    def monotonic(self):
+        self.now += self.step
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    monkeypatch.setattr(loop, "time", Clock(30.0))
+
+
 class Broken(Augmenter):
     """Every second batch is not finite."""
 
@@ -241,19 +258,19 @@ class Broken(Augmenter):
         return inputs * (float("nan") if self.calls % 2 == 0 else 1.0), targets
 
 
-def test_a_step_that_is_not_finite_is_skipped_and_counted(heads):
+def test_a_step_that_is_not_finite_is_skipped_and_counted(heads, clock):
     network = torch.nn.Conv2d(9, 1, 3, padding=1)
     learned = train(
         network,
         Broken(heads, [32], 1),
         Draws(heads, PATIENTS, 0),
         (Stage(0.5, 32, 24, 10), Stage(1.0, 32, 32, 10)),
-        seconds=0.6,
+        seconds=600,
         learning_rate=1e-2,
         weight_decay=0,
         log=lambda line: None,
     )
-    assert learned.steps >= 2
+    assert learned.steps > 4
     assert learned.skipped == learned.steps // 2
     assert learned.images == 10 * learned.steps
     assert all(torch.isfinite(tensor).all() for tensor in learned.network.state_dict().values())
@@ -322,13 +339,13 @@ def test_dice_of_a_head():
 
 def test_runs_are_dealt_out_and_none_is_lost():
     folds = ["fold0", "fold1", "all"]
-    every = [brain.works(brain.PLANS, folds, worker, 2) for worker in range(2)]
+    every = [works(PLANS, folds, worker, 2) for worker in range(2)]
     assert len({run.name for runs in every for run in runs}) == 9
-    assert {run.plan.id for run in every[1]} == {plan.id for plan in brain.PLANS}
+    assert {run.plan.id for run in every[1]} == {plan.id for plan in PLANS}
 
 
-def test_every_stage_runs_and_leaves_its_files(packs, tmp_path, capsys):
-    options = ["--seconds", "9", "--workers", "1", "--tiny", "--device", "cpu"]
+def test_every_stage_runs_and_leaves_its_files(packs, tmp_path, capsys, clock):
+    options = ["--seconds", "600", "--workers", "1", "--tiny", "--device", "cpu"]
     options += ["--networks", "U-Net", "--folds", "fold0", "all"]
     assert brain.main([str(packs), str(tmp_path), *options]) == 0
     said = capsys.readouterr().out
@@ -348,11 +365,11 @@ def test_every_stage_runs_and_leaves_its_files(packs, tmp_path, capsys):
     run = json.loads((tmp_path / "run-brain-lgg-unet-fold0.json").read_text())
     assert len(run["rates"]) == 3
     with safe_open(tmp_path / "weights-brain-lgg-unet-all.safetensors", "pt") as weights:
-        assert set(weights.keys()) == set(brain.tiny(brain.PLANS[1]).build().state_dict())
+        assert set(weights.keys()) == set(tiny(PLANS[1]).build().state_dict())
 
 
-def test_a_run_that_fails_stops_no_other(packs, tmp_path, capsys):
-    options = ["--seconds", "5", "--workers", "1", "--tiny", "--device", "cpu"]
+def test_a_run_that_fails_stops_no_other(packs, tmp_path, capsys, clock):
+    options = ["--seconds", "600", "--workers", "1", "--tiny", "--device", "cpu"]
     options += ["--networks", "U-Net", "--folds", "nobody", "all"]
     no_weights = {"nobody": ["a", "b", "c", "d"]}
     folder = tmp_path / "packs"
@@ -364,6 +381,14 @@ def test_a_run_that_fails_stops_no_other(packs, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "brain-lgg-unet-nobody FAILED" in said
     assert "brain-lgg-unet-all DONE" in said
+
+
+def test_without_time_runs_are_left_out_and_the_rest_is_written(packs, tmp_path, capsys, clock):
+    options = ["--seconds", "-100", "--workers", "1", "--tiny", "--device", "cpu"]
+    assert brain.main([str(packs), str(tmp_path), *options]) == 0
+    said = capsys.readouterr().out
+    assert said.count("LEFT OUT") == 9
+    assert "brain-lgg-munet: 0 runs" in said
 
 
 def test_nothing_that_the_gpus_machine_lacks_is_imported():
