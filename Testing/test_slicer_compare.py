@@ -48,7 +48,7 @@ def ready(views, bench):  # noqa: F811
 def compare(bench):  # noqa: F811
     bench.ui.compareButton.click()
     bench.until(lambda: not bench.panel.compare.running)
-    return [bench.slicer.mrmlScene.GetNodeByID(node) for node, _ in bench.panel.compare._results]
+    return [node for node, _bundle in bench.panel.compare._results]
 
 
 def cells(bench):  # noqa: F811

@@ -5,8 +5,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.catalogue import default_catalogue
-from TumorSegLib.errors import InputError, ModelError
-from TumorSegModule.advanced import AdvancedSection
+from TumorSegLib.errors import InputError, ModelError, TumorSegError
+from TumorSegModule.advanced import AdvancedSection, effective, run_settings
 from TumorSegModule.compare_section import CompareSection
 from TumorSegModule.dialogs import ask_about_edits
 from TumorSegModule.editor import Editor
@@ -17,14 +17,15 @@ from TumorSegModule.limits import box_of_region, box_of_shown_slice, fit_region
 from TumorSegModule.model_choice import ModelChoice
 from TumorSegModule.model_picker import ModelPicker
 from TumorSegModule.new_segmentation import prepare_segmentation
-from TumorSegModule.parameters import REGION, THIS_SLICE, WHOLE_VOLUME
+from TumorSegModule.parameters import REGION, THIS_SLICE, WHOLE_VOLUME, Settings
 from TumorSegModule.queue_section import QueueSection
 from TumorSegModule.retrain_process import RetrainProcess
 from TumorSegModule.retrain_section import RetrainSection
 from TumorSegModule.review_section import ReviewSection
+from TumorSegModule.run_options import Options
 from TumorSegModule.segments import REPLACE, edited_segments
 from TumorSegModule.sequences_section import SequencesSection
-from TumorSegModule.session import Options, Session
+from TumorSegModule.session import Session
 from TumorSegModule.status_section import StatusSection
 from TumorSegModule.volumes import check_usable
 from TumorSegModule.worker_client import WorkerClient
@@ -71,7 +72,7 @@ class Panel:
         self._picker = ModelPicker(ui, self._seconds_per_slice, self._model_picked)
         self._sequences = SequencesSection(ui, self.update)
         self._advanced = AdvancedSection(ui, self.session.runner.client)
-        self.review = ReviewSection(ui, self.session, self.editor)
+        self.review = ReviewSection(ui, self.session, self.editor, self._show_sensitivity)
         self.export = ExportSection(
             ui,
             WorkerClient(python_command()),
@@ -79,10 +80,8 @@ class Panel:
             self._bundle_for,
             self._sequences_of,
         )
-        self._queue = QueueSection(
-            ui, self._volume, self._accompanying, self._run_queued, self._cancel
-        )
-        self.compare = CompareSection(ui, self._bundles, self._volume, self._run_on)
+        self._queue = QueueSection(ui, self.session, self._volume, self._accompanying, self.series)
+        self.compare = CompareSection(ui, self.session, self._bundles, self._volume, self.series)
         command = [*python_command(), "-m", "TumorSegLib.cli"]
         self.retrain = RetrainSection(
             ui, retrain_process or RetrainProcess(command), self._bundles, self._models_changed
@@ -163,6 +162,7 @@ class Panel:
             self.ui.regionSelector.visible = parameters.extent == REGION
             self._advanced.update(bundle, self._choice.catalogue)
             self.export.update()
+            self._queue.show()
             self.compare.show()
             self.ui.show3DButton.setSegmentationNode(parameters.target)
             if not self.session.busy:
@@ -176,23 +176,51 @@ class Panel:
         """Start what the panel shows; problems are shown, not raised."""
         try:
             options = self._options()
-        except (InputError, ModelError) as error:
-            self.session.fail(str(error))
-            return
-        if options is None or not ensure_installed():
-            return
-        self.start(options)
+            if options is not None and ensure_installed():
+                self.start(options)
+        except TumorSegError as error:
+            self.session.refuse(str(error))
 
     def start(self, options):
-        """Start a run; problems are shown, not raised. Return whether it runs."""
-        try:
-            self.session.start(options)
-        except InputError as error:
-            self.session.fail(str(error))
-            return False
+        """Start a run and return its number.
+
+        Raises:
+            InputError: see `Session.start`.
+        """
+        number = self.session.start(options)
         self._timer.setInterval(0)
         self._timer.start()
-        return True
+        self._queue.show()
+        self.compare.show()
+        return number
+
+    def series(self):
+        """Return what starts the runs of a series, all with the settings of this moment.
+
+        Returns:
+            A function of a volume node, and of a model if it is not to be the one chosen or the
+            default. It starts a run into a new segmentation and returns its number, None if what
+            is needed is not installed; it raises a `TumorSegError` for what cannot be run.
+        """
+        choice, settings = self._choice, Settings.of(self.parameters)
+
+        def run(volume, bundle=None):
+            if bundle is None:
+                bundle = choice.bundle_for(volume, settings)
+                bundle = effective(bundle, choice.catalogue, settings)
+            if not ensure_installed():
+                return None
+            return self.start(
+                Options(
+                    volume,
+                    bundle,
+                    sequences=self._sequences.suggested(volume, bundle),
+                    show=False,
+                    **run_settings(bundle, choice.catalogue, settings),
+                )
+            )
+
+        return run
 
     def _poll(self):
         self.session.poll()
@@ -202,16 +230,15 @@ class Panel:
 
     def _segment_or_cancel(self):
         if self.session.busy:
-            self._cancel()
+            self.session.cancel()
         else:
             self.segment()
 
-    def _cancel(self):
-        self._queue.stop()
-        self.session.cancel()
-
     def _volume(self):
         return self.parameters.volume if self.parameters else None
+
+    def _target(self):
+        return self.parameters.target if self.parameters else None
 
     def _options(self):
         """Return what the settings ask for, None if the user was asked and does not want it."""
@@ -238,12 +265,12 @@ class Panel:
             within = box_of_region(placement, parameters.region)
         return Options(
             volume,
-            self._advanced.effective(bundle, self._choice.catalogue),
+            effective(bundle, self._choice.catalogue, parameters),
             sequences=self._sequences.chosen(bundle),
             target=target,
             mode=mode,
             within=within,
-            **self._advanced.options(bundle, self._choice.catalogue),
+            **run_settings(bundle, self._choice.catalogue, parameters),
         )
 
     def _bundles(self):
@@ -287,32 +314,6 @@ class Panel:
             return self._sequences.chosen(bundle)
         return self._sequences.suggested(volume, bundle)
 
-    def _run_queued(self, volume):
-        """Start the next volume of the queue; return whether it runs."""
-        try:
-            bundle = self._choice.bundle_for(volume, self.parameters)
-        except (InputError, ModelError) as error:
-            self.session.fail(str(error))
-            return False
-        return self._run_on(volume, self._advanced.effective(bundle, self._choice.catalogue))
-
-    def _run_on(self, volume, bundle):
-        """Start a run into a new segmentation; return whether it runs."""
-        try:
-            options = Options(
-                volume,
-                bundle,
-                sequences=self._sequences.suggested(volume, bundle),
-                **self._advanced.options(bundle, self._choice.catalogue),
-            )
-        except (InputError, ModelError) as error:
-            self.session.fail(str(error))
-            return False
-        if not ensure_installed():
-            self._cancel()
-            return False
-        return self.start(options)
-
     def _problem(self, volume):
         """Return why a volume cannot be segmented, "" if it can or none is chosen."""
         if volume is None:
@@ -348,46 +349,33 @@ class Panel:
 
     def _sensitivity_changed(self, value):
         if not self._updating and not self.session.busy:
-            self.session.adjust(value)
+            self.session.adjust(self._target(), value)
             self._timer.start()
 
     def status_changed(self):
         """See `TumorSegModule.session.View`."""
-        ui, status, session = self.ui, self.session.status, self.session
-        volume = self._volume()
+        status, volume = self.session.status, self._volume()
         can_start = (
             volume is not None
             and not self._problem(volume)
             and self._choice.bundle(self.parameters) is not None
         )
         self._status.show(status, can_start=can_start, has_volume=volume is not None)
-        ui.sensitivitySlider.enabled = session.can_adjust
-        has_target = volume is not None and self.parameters.target is not None
-        self.editor.widget.visible = has_target
-        ui.sensitivityNote.visible = has_target and not session.can_adjust
+        self.editor.widget.visible = volume is not None and self._target() is not None
+        self._show_sensitivity()
+        self._advanced.show(status)
+
+    def _show_sensitivity(self):
+        """Show whether the result that the panel shows can be adjusted."""
+        ui, target = self.ui, self._target()
+        can_adjust = self.session.can_adjust(target)
+        ui.sensitivitySlider.enabled = can_adjust
+        ui.sensitivityNote.visible = (
+            self._volume() is not None and target is not None and not can_adjust
+        )
         ui.sensitivityNote.text = _(
             "The sensitivity can be adjusted after a run, as long as its result is not edited."
         )
-        self._advanced.show(status)
-
-    def result_written(self, target, options, done):
-        """See `TumorSegModule.session.View`."""
-        seconds = sum(
-            done.seconds.get(stage, 0.0) for stage in ("preparation", "network", "labels")
-        )
-        if done.slices:
-            slicer.app.userSettings().setValue(
-                _timing_key(options.bundle), seconds / len(done.slices)
-            )
-        self._updating = True
-        self.ui.sensitivitySlider.value = 0
-        self._updating = False
-        if self.compare.running:
-            self.compare.take(target, options.bundle)
-        elif not self._queue.running:
-            self.parameters.target = target
-        if self.review.target is target:
-            self.review.refresh()
 
     def surface_outdated(self, target):
         """See `TumorSegModule.session.View`."""
@@ -403,11 +391,30 @@ class Panel:
             self.ui.show3DButton.setSegmentationNode(target)
         self.ui.show3DButton.text = _("Show 3D")
 
-    def run_ended(self, failure):
+    def run_ended(self, ending):
         """See `TumorSegModule.session.View`."""
-        self._queue.run_ended(failure)
-        self.compare.run_ended(failure)
+        if ending.done:
+            self._take_result(ending)
+        self._queue.run_ended(ending)
+        self.compare.run_ended(ending)
         self.update()
+
+    def _take_result(self, ending):
+        """Open a result, unless it is one of a series, and remember how long it took."""
+        seconds = sum(
+            ending.event.seconds.get(stage, 0.0) for stage in ("preparation", "network", "labels")
+        )
+        if ending.event.slices:
+            slicer.app.userSettings().setValue(
+                _timing_key(ending.options.bundle), seconds / len(ending.event.slices)
+            )
+        if ending.options.show:
+            self._updating = True
+            self.ui.sensitivitySlider.value = 0
+            self._updating = False
+            self.parameters.target = ending.target
+        if self.review.target is ending.target:
+            self.review.refresh()
 
     def _seconds_per_slice(self, bundle):
         stored = slicer.app.userSettings().value(_timing_key(bundle))

@@ -36,8 +36,15 @@ class ReviewSection:
         target: segmentation under review, None if there is none.
     """
 
-    def __init__(self, ui, session, editor):
-        """Drive the widgets in `ui`; `session` has the last run, `editor` undo."""
+    def __init__(self, ui, session, editor, edited):
+        """Drive the widgets in `ui`.
+
+        Args:
+            ui: the panel's widgets.
+            session: has the last run.
+            editor: has Undo.
+            edited: called soon after the segmentation was written to, by whomever.
+        """
         self._ui = ui
         self._session = session
         self._editor = editor
@@ -62,6 +69,7 @@ class ReviewSection:
         self._restore_menu = qt.QMenu()
         ui.restoreButton.setMenu(self._restore_menu)
         self._seen_timer = _timer(SEEN_MILLISECONDS, self._note_seen)
+        self._told_timer = _timer(0, edited)
         self._edit_timer = _timer(COMPARE_MILLISECONDS, self._start_comparison)
         self._work_timer = qt.QTimer()
         self._work_timer.timeout.connect(self._work)
@@ -94,7 +102,7 @@ class ReviewSection:
         self._overlay.show(None)
         self._let_go()
         self.target = self._figures = None
-        for timer in (self._seen_timer, self._edit_timer, self._work_timer):
+        for timer in (self._seen_timer, self._told_timer, self._edit_timer, self._work_timer):
             timer.stop()
         for node, tag in self._views.values():
             node.RemoveObserver(tag)
@@ -166,6 +174,7 @@ class ReviewSection:
                 self._views[view.GetID()] = (view, view.AddObserver("ModifiedEvent", self._look))
 
     def _edited(self, *_event):
+        self._told_timer.start()
         if self._figures is not None:
             self._edit_timer.start()
 
