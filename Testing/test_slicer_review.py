@@ -306,6 +306,16 @@ def test_a_case_is_marked_as_reviewed_until_it_is_segmented_again(reviewed):
     assert not ui.reviewedBox.checked
 
 
+@pytest.mark.parametrize("value", ["1", "0", "true", "{}", ""])
+def test_the_box_says_what_an_export_says(reviewed, value):
+    from TumorSegLib.export.scene import is_reviewed
+
+    target = reviewed.parameters.target
+    target.SetAttribute("TumorSeg.Reviewed", value)
+    reviewed.panel.review.refresh()
+    assert reviewed.panel.ui.reviewedBox.checked == is_reviewed(target) == (value == "1")
+
+
 def test_everything_is_there_after_saving_and_opening(reviewed):
     slicer = reviewed.slicer
     target = reviewed.parameters.target

@@ -9,9 +9,10 @@ import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.export.scene import is_reviewed
 from TumorSegModule import reference, uncertainty_map
 from TumorSegModule.correction import compare, write_correction
-from TumorSegModule.slice_figures import figures_of, is_reviewed, set_reviewed, write_figures
+from TumorSegModule.slice_figures import figures_of, set_reviewed, write_figures
 from TumorSegModule.slice_strip import SliceStrip, Strip
 from TumorSegModule.slice_views import show_slice, shown_slice
 
