@@ -109,6 +109,9 @@ class ExportSection:
     def export(self):
         """Export what the section shows; problems are shown, not raised."""
         bundle = self._chosen_bundle()
+        if bundle is None:  # its volume was removed while the user was asked something
+            self.update()
+            return
         self._lines, self._done, self._overlapping = [], 0, []
         cases = []
         for segmentation in self._segmentations():

@@ -159,18 +159,18 @@ class Exporter:
     def _send(self, case):
         """Copy a case's voxels to shared memory bit by bit, then send it."""
         segmentation = case.segmentation
-        nodes = (segmentation, *case.volumes.values())
-        if not all(slicer.mrmlScene.IsNodePresent(node) for node in nodes):
-            raise InputError("was removed from the scene")
+        channels = _channels(case)
         self.client.start()
         volumes, blocks = {}, {}
-        for name, node in case.volumes.items():
-            channel = channel_of(node)
+        for name, channel in channels.items():
             if channel.key not in blocks:
                 blocks[channel.key] = self._new_block(channel.voxels.nbytes)
                 yield from copy_voxels(channel.voxels, blocks[channel.key])
             volumes[name] = described(channel, blocks[channel.key])
         masks = yield from self._masks(segmentation)
+        for name, channel in _channels(case).items():
+            if channel.key != channels[name].key or not channel.grid.same_as(channels[name].grid):
+                raise InputError(f"{channel.name} was changed meanwhile; export it again")
         first = next(iter(case.volumes.values()))
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
         order = self.order
@@ -210,7 +210,7 @@ class Exporter:
 
     def _take(self, event):
         if isinstance(event, WorkerEnded):
-            if self.busy:
+            if self._blocks:  # else the next worker has all of the case
                 self._fail("the export process ended unexpectedly; nothing of this case is there")
             return
         if self._case is None or event.job != self._job:
@@ -242,6 +242,18 @@ class Exporter:
         self._next()
         if self.busy:
             self._listener.case_exported()
+
+
+def _channels(case):
+    """Return the volumes of a case for the worker, by channel name.
+
+    Raises:
+        InputError: a node is no longer in the scene, or no image.
+    """
+    nodes = (case.segmentation, *case.volumes.values())
+    if not all(slicer.mrmlScene.IsNodePresent(node) for node in nodes):
+        raise InputError("was removed from the scene")
+    return {name: channel_of(node) for name, node in case.volumes.items()}
 
 
 def _stamps(segmentation):
