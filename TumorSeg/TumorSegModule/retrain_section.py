@@ -11,7 +11,7 @@ from TumorSegModule.installation import ensure_installed
 from TumorSegModule.model_choice import called
 from TumorSegModule.model_picker import in_words
 from TumorSegModule.retrain_plot import RetrainPlot
-from TumorSegModule.retrain_process import Wish
+from TumorSegModule.retrain_process import State, Wish
 from TumorSegModule.small_table import SmallTable
 from TumorSegModule.status_section import PROBLEM_STYLE
 
@@ -92,8 +92,8 @@ class RetrainSection:
         try:
             self.process.start(self.wish, resume=resume)
         except OSError as error:
-            self.process.state.stage = "failed"
-            self.process.state.line = f"{error.filename or ''}: {error.strerror or error}"
+            line = f"{error.filename or ''}: {error.strerror or error}"
+            self.process.state = State("failed", line=line)
         self._made_default = False
         self.plot.update(self.process.state.rows)
         self._timer.start()
@@ -119,7 +119,7 @@ class RetrainSection:
         ui.retrainProgressBar.setRange(0, total)
         ui.retrainProgressBar.value = done
         ui.retrainProgressBar.format = progress_text(state)
-        line = status_text(state, resumable)
+        line = status_text(state, self.process.can_go_on)
         ui.retrainStatusLabel.text = line
         ui.retrainStatusLabel.visible = bool(line)
         ui.retrainStatusLabel.styleSheet = PROBLEM_STYLE if state.stage == "failed" else ""
