@@ -46,7 +46,8 @@ class Everyone:
         stepping.bench.parameters.model = ""
         self.volumes, self.transforms = [], []
         self.count = self.told = self.queue_done = 0
-        self.content, self.slid = {}, set()
+        self.content, self.slid, self.drawn_on = {}, set(), {}
+        self.target_was_chosen = False
         self.reasons = Counter()
         for _ in range(3):
             self.add_volume(0)
@@ -73,6 +74,7 @@ class Everyone:
 
     def choose_volume(self, number):
         self.s.bench.parameters.volume = self.pick(self.volumes, number)
+        self.target_was_chosen = False
 
     def delete_volume(self, number):
         if node := self.pick(self.volumes, number):
@@ -93,6 +95,7 @@ class Everyone:
     def choose_target(self, number):
         nodes = [None, *self.segmentations()]
         self.s.bench.parameters.target = nodes[number % len(nodes)]
+        self.target_was_chosen = True
 
     def delete_target(self, number):
         if node := self.pick(self.segmentations(), number):
@@ -187,6 +190,7 @@ class Everyone:
         assert not self.s.queue.entries
         assert not self.panel.compare.running
         self.volumes, self.transforms, self.content, self.slid = [], [], {}, set()
+        self.drawn_on = {}
         self.queue_done = 0
 
     def everything_is_right(self):
@@ -222,6 +226,9 @@ class Everyone:
             wanted = np.unique(np.concatenate([wanted, before]), axis=0)
         assert np.array_equal(self.s.world_points(target), wanted), "another volume's result"
         assert target is options.target or target not in self.content
+        of_another = self.drawn_on.get(target, options.volume) is not options.volume
+        assert not of_another or self.target_was_chosen, "into another volume's segmentation"
+        self.drawn_on[target] = options.volume
         self.content[target] = local_points(self.slicer, target)
         self.slid.discard(target)
         target.SetAttribute("Test.Model", options.bundle.id)
@@ -244,7 +251,7 @@ class Everyone:
         if np.array_equal(now, self.content[node]):
             return
         assert node in self.slid, f"{node.GetName()} was changed by nobody"
-        volume = node.GetNodeReference(node.GetReferenceImageGeometryReferenceRole())
+        volume = self.drawn_on[node]
         model = node.GetAttribute("Test.Model")
         wanted = [self.s.expected(volume, model, value) for value in VALUES]
         found = self.s.found(node, volume)

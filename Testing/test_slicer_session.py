@@ -157,11 +157,8 @@ def test_a_queue_keeps_the_settings_that_it_began_with(three):
 
 def test_a_queue_leaves_panel_and_editor_as_they_are(ready):
     mine = ready.run().target
-    ready.panel.ui.queueAddButton.click()
-    second = ready.add_volume(1)
-    ready.bench.parameters.volume = second
-    ready.panel.ui.queueAddButton.click()
-    ready.bench.parameters.volume = ready.volume
+    ready.add_volume(1)
+    ready.panel.ui.queueAddAllButton.click()
     ready.panel.ui.queueRunButton.click()
     editor = ready.panel.editor.widget
     while ready.session.pending:
@@ -439,6 +436,22 @@ def test_a_switched_model_is_that_of_the_next_run(ready):
     ready.bench.parameters.target = None
     assert ready.is_right(ready.run())
     assert ready.endings[-1].options.bundle.id == STRICT
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_another_volume_does_not_go_into_the_segmentation_of_the_last_one(ready, deleted):
+    target = ready.run().target
+    before = ready.found(target, ready.volume)
+    if deleted:
+        remove(ready, ready.volume)
+    ready.bench.parameters.volume = other = ready.add_volume(1)
+    assert ready.bench.parameters.target is None
+    ending = ready.run()
+    assert ending.target.GetName() == "V1 segmentation"
+    assert ready.is_right(ending)
+    assert (ready.found(target, other) == before).all()  # both volumes have one grid
+    ready.bench.parameters.target = target
+    assert ready.run().target is target  # for that was chosen for this volume
 
 
 def test_a_result_that_cannot_be_written_ends_its_run(ready, monkeypatch):

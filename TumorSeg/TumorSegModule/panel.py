@@ -6,6 +6,7 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.catalogue import default_catalogue
 from TumorSegLib.errors import InputError, ModelError, TumorSegError
+from TumorSegLib.export.scene import volume_of
 from TumorSegModule.advanced import AdvancedSection, effective, run_settings
 from TumorSegModule.compare_section import CompareSection
 from TumorSegModule.dialogs import ask_about_edits
@@ -62,7 +63,7 @@ class Panel:
         self.editor = Editor()
         self.session = Session(client or WorkerClient(python_command()), self.editor, self)
         self._ask = ask
-        self.parameters = None
+        self.parameters = self._chosen_for = None
         self._gui_tag = None
         self._observer = None
         self._modality_key = self._known_modality = None
@@ -114,6 +115,7 @@ class Panel:
             self.parameters.disconnectGui(self._gui_tag)
             self.parameters.RemoveObserver(self._observer)
         self.parameters = parameters
+        self._chosen_for = self._volume()
         self._advanced.connect(parameters)
         self._sequences.connect(parameters)
         if parameters is not None:
@@ -345,7 +347,18 @@ class Panel:
             prepare_segmentation(segmentation, volume)
 
     def _parameters_changed(self, *_event):
+        self._let_go_of_target()
         self.update()
+
+    def _let_go_of_target(self):
+        """Take another volume's segments out of the way of the volume that was chosen just now."""
+        volume, target = self._volume(), self._target()
+        if volume is None or volume is self._chosen_for:
+            return
+        self._chosen_for = volume
+        drawn = target is not None and target.GetSegmentation().GetNumberOfSegments() > 0
+        if drawn and volume_of(target) is not volume:
+            self.parameters.target = None
 
     def _sensitivity_changed(self, value):
         if not self._updating and not self.session.busy:
