@@ -212,6 +212,20 @@ def test_the_slider_stays_on_while_it_is_moved(ready):
     assert all(states)
 
 
+def test_a_label_map_is_taken_over_before_the_worker_writes_it_again(ready, monkeypatch):
+    ready.run()
+    session, order = ready.session, []
+    send, take = ready.client.send, session.job_thresholded
+    monkeypatch.setattr(ready.client, "send", lambda command: (order.append("sent"), send(command)))
+    monkeypatch.setattr(
+        session, "job_thresholded", lambda job, event: (take(job, event), order.append("taken"))
+    )
+    for value in (100, 50, -100):
+        ready.panel.ui.sensitivitySlider.value = value
+    ready.until_idle()
+    assert order == ["sent", "taken"] * 2
+
+
 def test_a_failed_move_of_the_slider_ends_no_run(ready, monkeypatch):
     import TumorSegLib.relabelling
 
