@@ -47,7 +47,7 @@ class Everyone:
         self.volumes, self.transforms = [], []
         self.count = self.told = self.queue_done = 0
         self.content, self.slid, self.drawn_on = {}, set(), {}
-        self.target_was_chosen = False
+        self.chosen, self.target_was_chosen = None, False
         self.reasons = Counter()
         for _ in range(3):
             self.add_volume(0)
@@ -73,8 +73,10 @@ class Everyone:
         self.count += 1
 
     def choose_volume(self, number):
-        self.s.bench.parameters.volume = self.pick(self.volumes, number)
-        self.target_was_chosen = False
+        volume = self.pick(self.volumes, number)
+        self.s.bench.parameters.volume = volume
+        if volume not in (None, self.chosen):
+            self.chosen, self.target_was_chosen = volume, False
 
     def delete_volume(self, number):
         if node := self.pick(self.volumes, number):
@@ -226,8 +228,9 @@ class Everyone:
             wanted = np.unique(np.concatenate([wanted, before]), axis=0)
         assert np.array_equal(self.s.world_points(target), wanted), "another volume's result"
         assert target is options.target or target not in self.content
-        of_another = self.drawn_on.get(target, options.volume) is not options.volume
-        assert not of_another or self.target_was_chosen, "into another volume's segmentation"
+        role = target.GetReferenceImageGeometryReferenceRole()
+        own = target.GetNodeReference(role) is options.volume
+        assert own or self.target_was_chosen, "into another volume's segmentation"
         self.drawn_on[target] = options.volume
         self.content[target] = local_points(self.slicer, target)
         self.slid.discard(target)
