@@ -89,7 +89,10 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         """Slicer ends, or the module is reloaded."""
+        from TumorSegModule.installation import cancel_installation
+
         self.removeObservers()
+        cancel_installation()
         if self.panel is not None:
             self.panel.connect(None)
             self.panel.close()

@@ -205,7 +205,7 @@ class ExportSection:
             return
         self.update()
         # a segment may have been added or renamed meanwhile
-        if self._ui.exportButton.enabled and ensure_installed():
+        if self._ui.exportButton.enabled and ensure_installed(self.export):
             self.export()
 
     def _browse(self, *_checked):

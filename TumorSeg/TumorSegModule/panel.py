@@ -176,9 +176,11 @@ class Panel:
 
     def segment(self):
         """Start what the panel shows; problems are shown, not raised."""
+        if not ensure_installed(self.segment):
+            return
         try:
             options = self._options()
-            if options is not None and ensure_installed():
+            if options is not None:
                 self.start(options)
         except TumorSegError as error:
             self.session.refuse(str(error))
@@ -210,7 +212,7 @@ class Panel:
             if bundle is None:
                 bundle = choice.bundle_for(volume, settings)
                 bundle = effective(bundle, choice.catalogue, settings)
-            if not ensure_installed():
+            if not ensure_installed(lambda: None):
                 return None
             return self.start(
                 Options(

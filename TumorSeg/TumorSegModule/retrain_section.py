@@ -87,7 +87,9 @@ class RetrainSection:
 
     def start(self, *, resume=False):
         """Start a run or go on with one; problems are shown, not raised."""
-        if self.process.busy or not ensure_installed(training=True):
+        if self.process.busy or not ensure_installed(
+            lambda: self.start(resume=resume), training=True
+        ):
             return
         try:
             self.process.start(self.wish, resume=resume)

@@ -14,6 +14,7 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
 from TumorSegModule.ending import Ending, Reason
+from TumorSegModule.install_advice import explain_import_failure
 from TumorSegModule.new_segmentation import new_segmentation
 from TumorSegModule.reference import keep_reference
 from TumorSegModule.run_status import Status
@@ -222,7 +223,7 @@ class Session:
     def job_failed(self, job, reason, message, details):
         """See `Listener`."""
         self._log(details)
-        self._end(reason, message)
+        self._end(reason, explain_import_failure(message, details))
 
     def threshold_failed(self, job, message, details):
         """See `Listener`."""
