@@ -14,10 +14,12 @@ from TumorSegModule.editor import Editor
 from TumorSegModule.export_section import ExportSection
 from TumorSegModule.geometry import placement_of
 from TumorSegModule.installation import ensure_installed, python_command
+from TumorSegModule.licence_question import agreed_to
 from TumorSegModule.limits import box_of_region, box_of_shown_slice, fit_region
 from TumorSegModule.model_choice import ModelChoice
 from TumorSegModule.model_picker import ModelPicker
 from TumorSegModule.new_segmentation import prepare_segmentation
+from TumorSegModule.own_models import OwnModels
 from TumorSegModule.parameters import REGION, THIS_SLICE, WHOLE_VOLUME, Settings
 from TumorSegModule.queue_section import QueueSection
 from TumorSegModule.retrain_process import RetrainProcess
@@ -54,6 +56,7 @@ class Panel:
         client=None,
         catalogue=default_catalogue,
         ask=ask_about_edits,
+        agree=agreed_to,
         retrain_process=None,
     ):
         """Drive `ui`, with other processes, other models or ready answers in tests."""
@@ -62,7 +65,7 @@ class Panel:
         self._choice = ModelChoice(catalogue())
         self.editor = Editor()
         self.session = Session(client or WorkerClient(python_command()), self.editor, self)
-        self._ask = ask
+        self._ask, self._agree = ask, agree
         self.parameters = self._chosen_for = None
         self._gui_tag = None
         self._observer = None
@@ -71,6 +74,9 @@ class Panel:
         ui.resultSection.layout().addWidget(self.editor.widget)
         self._status = StatusSection(ui)
         self._picker = ModelPicker(ui, self._seconds_per_slice, self._model_picked)
+        self._own_models = OwnModels(
+            ui, lambda: self._choice.catalogue, lambda: self._picker.bundle, self._own_changed
+        )
         self._sequences = SequencesSection(ui, self.update)
         self._advanced = AdvancedSection(ui, self.session.runner.client)
         self.review = ReviewSection(ui, self.session, self.editor, self._show_sensitivity)
@@ -155,6 +161,7 @@ class Panel:
             self._picker.choose(
                 bundle or self._choice.picked(parameters), 0 if note else _slices_of(volume)
             )
+            self._own_models.show()
             if volume is not None and not note and bundle is None:
                 note = self._choice.why_none(volume)
             note = note or self._sequences.update(volume, bundle)
@@ -180,10 +187,15 @@ class Panel:
             return
         try:
             options = self._options()
-            if options is not None:
+            if options is not None and self._agreed(options):
                 self.start(options)
         except TumorSegError as error:
             self.session.refuse(str(error))
+
+    def _agreed(self, options):
+        """Show licences that the user has not accepted; return whether all are."""
+        models = self._choice.catalogue.members(options.bundle)
+        return self._agree([*models, options.gate] if options.gate else models)
 
     def start(self, options):
         """Start a run and return its number.
@@ -204,7 +216,8 @@ class Panel:
         Returns:
             A function of a volume node, and of a model if it is not to be the one chosen or the
             default. It starts a run into a new segmentation and returns its number, None if what
-            is needed is not installed; it raises a `TumorSegError` for what cannot be run.
+            is needed is not installed or a licence not accepted; it raises a `TumorSegError` for
+            what cannot be run.
         """
         choice, settings = self._choice, Settings.of(self.parameters)
 
@@ -212,17 +225,16 @@ class Panel:
             if bundle is None:
                 bundle = choice.bundle_for(volume, settings)
                 bundle = effective(bundle, choice.catalogue, settings)
-            if not ensure_installed(lambda: None):
-                return None
-            return self.start(
-                Options(
-                    volume,
-                    bundle,
-                    sequences=self._sequences.suggested(volume, bundle),
-                    show=False,
-                    **run_settings(bundle, choice.catalogue, settings),
-                )
+            options = Options(
+                volume,
+                bundle,
+                sequences=self._sequences.suggested(volume, bundle),
+                show=False,
+                **run_settings(bundle, choice.catalogue, settings),
             )
+            if not ensure_installed(lambda: None) or not self._agreed(options):
+                return None
+            return self.start(options)
 
         return run
 
@@ -287,6 +299,12 @@ class Panel:
         self.compare.show_bundles()
         self.retrain.show_bundles()
         self.update()
+
+    def _own_changed(self, model_id):
+        """A model was imported and is chosen now, or one was removed ("": the default)."""
+        if self.parameters is not None:
+            self.parameters.model = model_id
+        self._models_changed()
 
     def _accompanying(self, volume):
         """Return the nodes that are further sequences of a volume."""

@@ -7,6 +7,7 @@ from slicer.i18n import tr as _
 from TumorSegLib.catalogue import user_folder
 from TumorSegLib.default_models import make_default
 from TumorSegLib.errors import TumorSegError
+from TumorSegLib.licences import licence_of
 from TumorSegModule.installation import ensure_installed
 from TumorSegModule.model_choice import called
 from TumorSegModule.model_picker import in_words
@@ -125,6 +126,9 @@ class RetrainSection:
         ui.retrainStatusLabel.text = line
         ui.retrainStatusLabel.visible = bool(line)
         ui.retrainStatusLabel.styleSheet = PROBLEM_STYLE if state.stage == "failed" else ""
+        base = next((b for b in self._bundles() if b.id == wish.base), None)
+        ui.retrainLicenceNote.text = licence_note(base)
+        ui.retrainLicenceNote.visible = bool(licence_note(base))
         ui.retrainPlotButton.visible = self.plot.chart is not None
         result = state.result
         ui.retrainReportButton.visible = bool(result)
@@ -204,6 +208,14 @@ class RetrainSection:
 
     def _changed(self, *_overloaded):
         self.show()
+
+
+def licence_note(base):
+    """Return what the licence of a base says of weights that are trained on from it."""
+    if base is None or not base.specification.licence:
+        return ""
+    licence = licence_of(base.specification.licence)
+    return f"{licence.name}: {licence.retraining}"
 
 
 def _progress(state):
