@@ -6,6 +6,7 @@ from pathlib import Path
 import qt
 import slicer
 from slicer.i18n import tr as _
+from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -15,9 +16,12 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 
 FOLDER = Path(__file__).resolve().parent
-for _place in (FOLDER, FOLDER.parent):  # a plain checkout has TumorSegLib beside the module
-    if str(_place) not in sys.path:
-        sys.path.append(str(_place))
+if str(FOLDER) not in sys.path:
+    sys.path.append(str(FOLDER))
+
+from TumorSegModule.library import find_library  # noqa: E402
+
+find_library()
 
 
 class TumorSeg(ScriptedLoadableModule):
@@ -26,7 +30,7 @@ class TumorSeg(ScriptedLoadableModule):
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = "TumorSeg"
-        parent.categories = [_("Segmentation")]
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         parent.icon = qt.QIcon(str(FOLDER / "Resources" / "Icons" / "TumorSeg.png"))
         parent.dependencies = ["Segmentations", "SegmentEditor", "Terminologies"]
         parent.contributors = ["The TumorSeg authors"]

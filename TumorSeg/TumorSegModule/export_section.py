@@ -250,8 +250,14 @@ class ExportSection:
         modality = modality_of_node(volume)
         if self._all and modality != specification.modality:
             raise InputError(
-                f"{volume.GetName()} is {modality}, the model {specification.title} is for"
-                f" {specification.modality}; export it by itself"
+                _(
+                    "{name} is {modality}, the model {title} is for {expected}; export it by itself"
+                ).format(
+                    name=volume.GetName(),
+                    modality=modality,
+                    title=specification.title,
+                    expected=specification.modality,
+                )
             )
         first = specification.input.channels[0].name
         return Case(segmentation, {first: volume, **self._sequences(volume, bundle)})

@@ -77,6 +77,7 @@ class SequencesSection:
         label, selector = qt.QLabel(), slicer.qMRMLNodeComboBox()
         label.minimumWidth = self._ui.volumeLabel.minimumWidth
         selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+        selector.showChildNodeTypes = False
         selector.noneEnabled = True
         selector.addEnabled = selector.removeEnabled = False
         selector.setMRMLScene(slicer.mrmlScene)
