@@ -146,7 +146,7 @@ def test_every_file_of_the_module_is_installed():
         path.relative_to(MODULE).as_posix()
         for path in MODULE.rglob("*")
         if path.is_file()
-        and path.suffix in (".py", ".ui", ".png", ".txt")
+        and path.suffix in (".py", ".ui", ".png", ".txt", ".html")
         and path.name != "CMakeLists.txt"
         and path.relative_to(MODULE).as_posix() not in listed
     ]

@@ -39,13 +39,22 @@ class TumorSeg(ScriptedLoadableModule):
             " segments that the Segment Editor corrects. Choose a volume and click Segment."
             " Not a medical device: check every slice before you rely on it."
         )
-        parent.helpText += self.getDefaultModuleDocumentationLink()
+        parent.helpText += self.documentationLink()
         parent.acknowledgementText = _(
             "The networks follow Ronneberger et al. 2015 (U-Net), Chaurasia and Culurciello 2017"
             " (LinkNet), Seo et al. 2020 (mU-Net) and Long et al. 2015 (FCN). Each model's card"
             " names the data that it was trained on."
         )
         slicer.app.startupCompleted.connect(self._register)
+
+    def documentationLink(self):
+        """Return a link to the page that comes with the module."""
+        from TumorSegModule.documentation import PAGE
+
+        text = _(
+            "The {start}documentation{end} comes with the module and needs no internet."
+        ).format(start=f'<a href="{PAGE.as_uri()}">', end="</a>")
+        return f"<p>{text}</p>"
 
     def _register(self):
         from TumorSegModule.registration import register_sample_data, register_terminology

@@ -10,6 +10,7 @@ from TumorSegLib.export.scene import volume_of
 from TumorSegModule.advanced import AdvancedSection, effective, run_settings
 from TumorSegModule.compare_section import CompareSection
 from TumorSegModule.dialogs import ask_about_edits
+from TumorSegModule.documentation import open_documentation
 from TumorSegModule.editor import Editor
 from TumorSegModule.export_section import ExportSection
 from TumorSegModule.geometry import placement_of
@@ -111,6 +112,7 @@ class Panel:
         ui.regionSelector.nodeAddedByUser.connect(self._region_created)
         ui.targetSelector.nodeAddedByUser.connect(self._target_created)
         ui.segmentButton.clicked.connect(self._segment_or_cancel)
+        ui.documentationButton.clicked.connect(open_documentation)
         ui.sensitivitySlider.valueChanged.connect(self._sensitivity_changed)
         self._picker.show_bundles(self._choice.bundles)
         self.status_changed()
