@@ -32,7 +32,7 @@ class TumorSeg(ScriptedLoadableModule):
         parent.title = "TumorSeg"
         parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         parent.icon = qt.QIcon(str(FOLDER / "Resources" / "Icons" / "TumorSeg.png"))
-        parent.dependencies = ["Segmentations", "SegmentEditor", "Terminologies"]
+        parent.dependencies = ["Segmentations", "SegmentEditor", "Sequences", "Terminologies"]
         parent.contributors = ["The TumorSeg authors"]
         parent.helpText = _(
             "Segments tumours and organs in CT and MRI with neural networks, slice by slice, as"

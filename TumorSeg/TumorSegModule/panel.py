@@ -9,10 +9,11 @@ from TumorSegLib.errors import InputError, ModelError, TumorSegError
 from TumorSegLib.export.scene import volume_of
 from TumorSegModule.advanced import AdvancedSection, effective, run_settings
 from TumorSegModule.compare_section import CompareSection
-from TumorSegModule.dialogs import ask_about_edits
+from TumorSegModule.dialogs import ask_about_edits, ask_about_frames
 from TumorSegModule.documentation import open_documentation
 from TumorSegModule.editor import Editor
 from TumorSegModule.export_section import ExportSection
+from TumorSegModule.frames import FrameRun, frames_of
 from TumorSegModule.geometry import placement_of
 from TumorSegModule.installation import ensure_installed, python_command
 from TumorSegModule.licence_question import agreed_to
@@ -57,6 +58,7 @@ class Panel:
         client=None,
         catalogue=default_catalogue,
         ask=ask_about_edits,
+        ask_frames=ask_about_frames,
         agree=agreed_to,
         retrain_process=None,
     ):
@@ -66,7 +68,7 @@ class Panel:
         self._choice = ModelChoice(catalogue())
         self.editor = Editor()
         self.session = Session(client or WorkerClient(python_command()), self.editor, self)
-        self._ask, self._agree = ask, agree
+        self._ask, self._ask_frames, self._agree = ask, ask_frames, agree
         self.parameters = self._chosen_for = None
         self._gui_tag = None
         self._observer = None
@@ -89,6 +91,7 @@ class Panel:
             self._sequences_of,
         )
         self._queue = QueueSection(ui, self.session, self._volume, self._accompanying, self.series)
+        self._frames = FrameRun(self.start, self._frames_segmented)
         self.compare = CompareSection(ui, self.session, self._bundles, self._volume, self.series)
         command = [*python_command(), "-m", "TumorSegLib.cli"]
         self.retrain = RetrainSection(
@@ -188,11 +191,30 @@ class Panel:
         if not ensure_installed(self.segment):
             return
         try:
-            options = self._options()
-            if options is not None and self._agreed(options):
+            every = self._wants_every_frame()
+            if every is None:
+                return
+            options = self._options(None if every else self._target())
+            if options is None or not self._agreed(options):
+                return
+            if every:
+                self._frames.start(options)
+            else:
                 self.start(options)
         except TumorSegError as error:
             self.session.refuse(str(error))
+
+    def _wants_every_frame(self):
+        """Return whether all frames of a volume over time are to be segmented, None for nothing."""
+        volume, limited = self._volume(), self.parameters.extent != WHOLE_VOLUME
+        frames = None if volume is None or limited else frames_of(volume)
+        return False if frames is None else self._ask_frames(volume.GetName(), frames)
+
+    def _frames_segmented(self, segmentation, line):
+        """Open what shows the results of a run on all frames, None if there is nothing."""
+        if segmentation is not None and self.parameters is not None:
+            self.parameters.target = segmentation
+        self.session.tell(line)
 
     def _agreed(self, options):
         """Show licences that the user has not accepted; return whether all are."""
@@ -258,14 +280,14 @@ class Panel:
     def _target(self):
         return self.parameters.target if self.parameters else None
 
-    def _options(self):
-        """Return what the settings ask for, None if the user was asked and does not want it."""
+    def _options(self, target):
+        """Return what the settings ask for, None if the user was asked and does not want it.
+
+        Args:
+            target: segmentation node to write to, None for a new one.
+        """
         parameters = self.parameters
-        volume, target, bundle = (
-            parameters.volume,
-            parameters.target,
-            self._choice.bundle(parameters),
-        )
+        volume, bundle = parameters.volume, self._choice.bundle(parameters)
         check_usable(volume)
         if bundle is None:
             raise ModelError(self._choice.why_none(volume))
@@ -395,7 +417,9 @@ class Panel:
             and not self._problem(volume)
             and self._choice.bundle(self.parameters) is not None
         )
-        self._status.show(status, can_start=can_start, has_volume=volume is not None)
+        self._status.show(
+            status, can_start=can_start, has_volume=volume is not None, frame=self._frames.line
+        )
         self.editor.widget.visible = volume is not None and self._target() is not None
         self._show_sensitivity()
         self._advanced.show(status)
@@ -430,6 +454,7 @@ class Panel:
         """See `TumorSegModule.session.View`."""
         if ending.done:
             self._take_result(ending)
+        self._frames.run_ended(ending)
         self._queue.run_ended(ending)
         self.compare.run_ended(ending)
         self.update()

@@ -6,6 +6,7 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.errors import TumorSegError
 from TumorSegModule.ending import Reason
+from TumorSegModule.frames import name_in_lists
 from TumorSegModule.volumes import is_usable
 from TumorSegModule.work_queue import DONE, FAILED, RUNNING, WAITING, WorkQueue
 
@@ -96,7 +97,7 @@ class QueueSection:
     def _add(self, volumes):
         for volume in volumes:
             if volume is not None and is_usable(volume):
-                self._queue.add(volume, volume.GetName())
+                self._queue.add(volume, name_in_lists(volume))
         self.show()
 
     def _remove(self, *_checked):

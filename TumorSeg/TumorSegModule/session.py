@@ -115,6 +115,10 @@ class Session:
         """Show why no run was started; one that is under way goes on."""
         self._show(replace(self.status, line=line, failed=True))
 
+    def tell(self, line):
+        """Show a line about what several runs have brought."""
+        self._show(replace(self.status, line=line))
+
     def cancel(self):
         """Stop the run; the scene is as it was before."""
         if self.busy:
