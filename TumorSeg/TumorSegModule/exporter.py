@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import slicer
+from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.export.scene import correction_of, is_reviewed, masks_of, patient_of
@@ -170,7 +171,9 @@ class Exporter:
         masks = yield from self._masks(segmentation)
         for name, channel in _channels(case).items():
             if channel.key != channels[name].key or not channel.grid.same_as(channels[name].grid):
-                raise InputError(f"{channel.name} was changed meanwhile; export it again")
+                raise InputError(
+                    _("{name} was changed meanwhile; export it again").format(name=channel.name)
+                )
         first = next(iter(case.volumes.values()))
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
         order = self.order
@@ -192,7 +195,7 @@ class Exporter:
 
     def _masks(self, segmentation):
         """Return the segments in shared memory, all as they were at one moment."""
-        for _ in range(COPIES):
+        for _copy in range(COPIES):
             stamps = _stamps(segmentation)
             found, blocks = masks_of(segmentation), {}
             for mask in found:
@@ -201,7 +204,7 @@ class Exporter:
                     yield from copy_voxels(mask.labelmap, blocks[id(mask.labelmap)])
             if _stamps(segmentation) == stamps:
                 return tuple(_shared(mask, blocks[id(mask.labelmap)]) for mask in found)
-        raise InputError("is being edited; export it when you have done")
+        raise InputError(_("is being edited; export it when you have done"))
 
     def _new_block(self, size):
         """Return a block that is let go of when the case is over."""
@@ -211,7 +214,9 @@ class Exporter:
     def _take(self, event):
         if isinstance(event, WorkerEnded):
             if self._blocks:  # else the next worker has all of the case
-                self._fail("the export process ended unexpectedly; nothing of this case is there")
+                self._fail(
+                    _("the export process ended unexpectedly; nothing of this case is there")
+                )
             return
         if self._case is None or event.job != self._job:
             return
@@ -252,7 +257,7 @@ def _channels(case):
     """
     nodes = (case.segmentation, *case.volumes.values())
     if not all(slicer.mrmlScene.IsNodePresent(node) for node in nodes):
-        raise InputError("was removed from the scene")
+        raise InputError(_("was removed from the scene"))
     return {name: channel_of(node) for name, node in case.volumes.items()}
 
 

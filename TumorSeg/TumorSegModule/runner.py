@@ -21,6 +21,7 @@ from TumorSegLib.worker_protocol import (
     Thresholded,
 )
 from TumorSegModule.ending import Reason
+from TumorSegModule.translation import tr as _
 from TumorSegModule.worker_client import WorkerEnded
 
 COPY_SECONDS = 0.01
@@ -298,8 +299,10 @@ class Runner:
         if begun:
             self._fail(
                 Reason.WORKER_ENDED,
-                f"the segmentation process ended unexpectedly ({_reason(event.status)});"
-                " nothing was changed, click Segment to try again",
+                _(
+                    "the segmentation process ended unexpectedly ({reason}); nothing was changed,"
+                    " click Segment to try again"
+                ).format(reason=_reason(event.status)),
                 event.details,
             )
         elif not self.busy:
@@ -351,7 +354,9 @@ def described(channel, block):
 
 def _reason(status):
     if status is None:
-        return "no reason is known"
+        return _("no reason is known")
     if status == -9:
-        return "it was killed, perhaps for want of memory"
-    return f"signal {-status}" if status < 0 else f"status {status}"
+        return _("it was killed, perhaps for want of memory")
+    if status < 0:
+        return _("signal {number}").format(number=-status)
+    return _("status {number}").format(number=status)

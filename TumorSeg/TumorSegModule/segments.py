@@ -8,6 +8,7 @@ import zlib
 
 import numpy as np
 import slicer
+from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.writing.segments import MODEL_TAG, segment_id
@@ -78,8 +79,10 @@ def write_segments(segmentation_node, specification, labels, box, ijk_to_ras, *,
     """
     if not is_usable_target(segmentation_node):
         raise InputError(
-            f"{segmentation_node.GetName()}: its segments are surfaces, not label maps; choose"
-            " another segmentation or a new one"
+            _(
+                "{name}: its segments are surfaces, not label maps; choose another segmentation or"
+                " a new one"
+            ).format(name=segmentation_node.GetName())
         )
     segmentation = segmentation_node.GetSegmentation()
     put_labels(segmentation, specification, labels, box, ijk_to_ras, within=within, mode=mode)
