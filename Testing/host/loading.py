@@ -20,10 +20,11 @@ _kept = []
 
 
 def load_ui(path):
-    """Return the widget of a `.ui` file; its connections are those of the MRML scene only."""
+    """Return the widget of a `.ui` file, with its connections made."""
     tree = ElementTree.parse(path)
-    for connections in tree.getroot().findall("connections"):
-        tree.getroot().remove(connections)
+    connections = tree.getroot().findall("connections/connection")
+    for part in tree.getroot().findall("connections"):
+        tree.getroot().remove(part)  # Qt knows no signals and slots of Python classes
     buffer = qt.QBuffer()
     buffer.setData(ElementTree.tostring(tree.getroot()))
     buffer.open(qt.QIODevice.ReadOnly)
@@ -32,6 +33,13 @@ def load_ui(path):
         loader.registerCustomWidget(widget)
     widget = loader.load(buffer)
     _kept.append((widget, widget.findChildren(qt.QObject)))
+    named = {child.objectName: child for child in (widget, *widget.findChildren(qt.QObject))}
+    for connection in connections:
+        sender, signal, receiver, slot = (
+            connection.findtext(part).partition("(")[0]
+            for part in ("sender", "signal", "receiver", "slot")
+        )
+        getattr(named[sender], signal).connect(getattr(named[receiver], slot))
     return widget
 
 

@@ -1,5 +1,7 @@
 """The panel: what the user chooses becomes a run, and a run's status is shown."""
 
+from functools import partial
+
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -17,6 +19,7 @@ from TumorSegModule.limits import box_of_region, box_of_shown_slice, fit_region
 from TumorSegModule.model_choice import ModelChoice
 from TumorSegModule.model_picker import ModelPicker
 from TumorSegModule.new_segmentation import prepare_segmentation
+from TumorSegModule.node_choice import NodeChoices
 from TumorSegModule.parameters import REGION, THIS_SLICE, WHOLE_VOLUME
 from TumorSegModule.queue_section import QueueSection
 from TumorSegModule.retrain_process import RetrainProcess
@@ -69,7 +72,11 @@ class Panel:
         ui.resultSection.layout().addWidget(self.editor.widget)
         self._status = StatusSection(ui)
         self._picker = ModelPicker(ui, self._seconds_per_slice, self._model_picked)
-        self._sequences = SequencesSection(ui, self.update)
+        self._choices = NodeChoices(self.update)
+        for name in ("volume", "target", "region"):
+            selector = getattr(ui, f"{name}Selector")
+            self._choices.add(selector, partial(self._node, name), partial(self._keep_node, name))
+        self._sequences = SequencesSection(ui, self._choices, self.update)
         self._advanced = AdvancedSection(ui, self.session.runner.client)
         self.review = ReviewSection(ui, self.session, self.editor)
         self.export = ExportSection(
@@ -111,6 +118,7 @@ class Panel:
 
     def connect(self, parameters):
         """Show and keep the settings in `parameters`; None lets go of them."""
+        self._choices.stop()
         if self.parameters is not None:
             self.parameters.disconnectGui(self._gui_tag)
             self.parameters.RemoveObserver(self._observer)
@@ -120,6 +128,7 @@ class Panel:
         if parameters is not None:
             self._gui_tag = parameters.connectGui(self.ui)
             self._observer = parameters.AddObserver("ModifiedEvent", self._parameters_changed)
+            self._choices.watch()
             self.update()
 
     def enter(self):
@@ -148,6 +157,7 @@ class Panel:
             return
         self._updating = True
         try:
+            self._choices.show()
             volume = parameters.volume
             note = self._problem(volume)
             bundle = None if note else self._choice.bundle(parameters)
@@ -210,8 +220,15 @@ class Panel:
         self._queue.stop()
         self.session.cancel()
 
+    def _node(self, name):
+        return getattr(self.parameters, name) if self.parameters else None
+
+    def _keep_node(self, name, node):
+        if self.parameters is not None:
+            setattr(self.parameters, name, node)
+
     def _volume(self):
-        return self.parameters.volume if self.parameters else None
+        return self._node("volume")
 
     def _options(self):
         """Return what the settings ask for, None if the user was asked and does not want it."""
