@@ -82,6 +82,7 @@ class Bench:
     """
 
     def __init__(self, slicer, folder):
+        import loading
         import qt
         from TumorSegModule.panel import Panel
         from TumorSegModule.retrain_process import RetrainProcess
@@ -92,7 +93,7 @@ class Bench:
         self.models.mkdir()
         self.answers, self.asked, self.unseen = [], [], []
         sys.excepthook = lambda *error: self.unseen.append(error)
-        self._panel_class = Panel
+        self._panel_class, self._open_widget = Panel, loading.open_widget
         self.client = WorkerClient([sys.executable])
         self.retrain_process = RetrainProcess(
             [sys.executable, "-m", "TumorSegLib.cli"], folder / "runs"
@@ -111,20 +112,19 @@ class Bench:
         import TumorSeg
         from TumorSegLib.catalogue import Catalogue
 
-        root = self.slicer.qMRMLWidget()
-        root.setLayout(self.qt.QVBoxLayout())
-        widget = TumorSeg.TumorSegWidget(root)
-        widget.makePanel = lambda ui: self._panel_class(
-            ui,
-            client=self.client,
-            catalogue=lambda: Catalogue.of([self.models]),
-            ask=self._ask,
-            retrain_process=self.retrain_process,
-        )
-        widget.setup()
-        root.setMRMLScene(self.slicer.mrmlScene)
-        widget.enter()
-        self.root, self.widget, self.panel = root, widget, widget.panel
+        def take_ours(widget):
+            widget.makePanel = lambda ui: self._panel_class(
+                ui,
+                client=self.client,
+                catalogue=lambda: Catalogue.of([self.models]),
+                ask=self._ask,
+                retrain_process=self.retrain_process,
+            )
+
+        self.root = self._open_widget(TumorSeg.TumorSegWidget, take_ours)
+        self.widget = self.root.self()
+        self.widget.enter()
+        self.panel = self.widget.panel
         return self.panel
 
     def _ask(self, names):

@@ -19,8 +19,16 @@ class qMRMLWidget(qt.QWidget):
         return self._scene
 
 
+class qSlicerScriptedLoadableModuleWidget(qMRMLWidget):
+    """What a module panel shows; `self()` is the Python object behind it."""
+
+    def self(self):
+        return self._python
+
+
 WIDGETS = (
     qMRMLWidget,
+    qSlicerScriptedLoadableModuleWidget,
     qMRMLNodeComboBox,
     qMRMLSegmentEditorWidget,
     qMRMLSegmentationShow3DButton,

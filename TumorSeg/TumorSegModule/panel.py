@@ -118,6 +118,9 @@ class Panel:
 
     def connect(self, parameters):
         """Show and keep the settings in `parameters`; None lets go of them."""
+        if parameters is not None and parameters is self.parameters:
+            self.update()
+            return
         self._choices.stop()
         if self.parameters is not None:
             self.parameters.disconnectGui(self._gui_tag)
