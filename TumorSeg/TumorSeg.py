@@ -127,7 +127,9 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneChanged(self, caller, event):
         """The scene was closed or another was loaded: take its settings."""
-        self.panel.connect(self.logic.getParameterNode())
+        parameters = self.logic.getParameterNode()
+        parameters.Modified()  # the nodes that they refer to are there only now
+        self.panel.connect(parameters)
 
 
 class TumorSegLogic(ScriptedLoadableModuleLogic):

@@ -23,7 +23,7 @@ _kept = []
 """Loaded widgets: PySide forgets the Python side of those that only Qt refers to."""
 
 
-def main_window(verbose=True):
+def main_window():
     """Return None: there is no main window in tests."""
 
 

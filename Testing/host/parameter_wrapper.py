@@ -1,6 +1,8 @@
 """A stand-in for `slicer.parameterNodeWrapper`, from its documentation.
 
-As in 5.10, `disconnectGui` leaves the observer that `connectGui` put on the node.
+As there, values are kept and read anew only when the node says that it was modified, which it does
+not when a node of a loaded scene that it refers to arrives. As in 5.10, `disconnectGui` leaves the
+observer that `connectGui` put on the node.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ class _ParameterNodeWrapper:
     def __init__(self, parameterNode):
         self.parameterNode = parameterNode
         self._guis = {}
-        self._updating = False
-        for name in self._defaults:
-            getattr(self, name)
+        self._updating = self._writing = False
+        self._read_all()
+        self.AddObserver("ModifiedEvent", lambda *_: self._read_all())
 
     def connectGui(self, gui):
         connections = []
@@ -54,6 +56,36 @@ class _ParameterNodeWrapper:
     def Modified(self):
         self.parameterNode.Modified()
 
+    def _read_all(self):
+        if not self._writing:
+            self._values = {name: self._read(name) for name in self._types}
+
+    def _read(self, name):
+        kind, node = self._types[name], self.parameterNode
+        if not node.HasParameter(name):  # also anew, after the scene was closed
+            self._write(name, self._defaults[name])
+        if issubclass(kind, slicer.vtkMRMLNode):
+            return node.GetNodeReference(name)
+        text = node.GetParameter(name)
+        return text == "True" if kind is bool else kind(text)
+
+    def _write(self, name, value):
+        kind, node = self._types[name], self.parameterNode
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"{name} is {value!r}, expected {kind.__name__}")
+        if issubclass(kind, slicer.vtkMRMLNode):
+            node.SetParameter(name, "")
+            node.SetNodeReferenceID(name, value.GetID() if value is not None else None)
+        else:
+            node.SetParameter(name, str(value))
+
+    def _set(self, name, value):
+        modifying, self._writing = self.StartModify(), True
+        self._write(name, value)
+        self._values[name] = self._read(name)
+        self._writing = False
+        self.EndModify(modifying)
+
     def _reader(self, name, read):
         def changed(*_value):
             if not self._updating:
@@ -79,32 +111,15 @@ def parameterNodeWrapper(classtype=None):
         "_defaults": {name: getattr(classtype, name, None) for name in types},
         "__doc__": classtype.__doc__,
     }
-    for name, kind in types.items():
-        content[name] = _parameter(name, kind, content["_defaults"][name])
+    content |= {name: _parameter(name) for name in types}
     return type(classtype.__name__, (_ParameterNodeWrapper,), content)
 
 
-def _parameter(name, kind, default):
-    if issubclass(kind, slicer.vtkMRMLNode):
-        return property(
-            lambda self: self.parameterNode.GetNodeReference(name),
-            lambda self, node: self.parameterNode.SetNodeReferenceID(
-                name, node.GetID() if node else None
-            ),
-        )
-
-    def read(self):
-        if not self.parameterNode.HasParameter(name):  # anew after the scene was closed
-            self.parameterNode.SetParameter(name, str(default))
-        text = self.parameterNode.GetParameter(name)
-        return text == "True" if kind is bool else kind(text)
-
-    def write(self, value):
-        if not isinstance(value, kind):
-            raise TypeError(f"{name} is {value!r}, expected {kind.__name__}")
-        self.parameterNode.SetParameter(name, str(value))
-
-    return property(read, write)
+def _parameter(name):
+    return property(
+        lambda self: self._values[name],
+        lambda self, value: self._set(name, value),
+    )
 
 
 def _connector(widget, kind):
