@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from bright_models import write_model
 from host_fixtures import bench, host, no_vtk_errors  # noqa: F401
@@ -74,6 +76,25 @@ def test_the_panels_keys_are_nobody_elses(segmented):
     assert not set(ours) & (set(KEYS) | VIEW_KEYS)
     for key, button in zip(ours, (ui.nextUnsureButton, ui.previousUnsureButton), strict=True):
         assert f"(key: {key})" in button.toolTip
+
+
+def test_the_editors_keys_are_those_of_its_source():
+    import slicer_source
+    from segment_editor import KEYS
+
+    tree = slicer_source.tree()
+    if tree is None:
+        pytest.skip("needs a source tree of 3D Slicer in TUMORSEG_SLICER_SOURCE")
+    (path,) = (tree / "Modules" / "Loadable").rglob("qMRMLSegmentEditorWidget.cxx")
+    text = path.read_text().partition("::installKeyboardShortcuts(")[2]
+    text = text.partition("::uninstallKeyboardShortcuts(")[0]
+    names = {
+        "Escape": "Esc", "Slash": "/", "Asterisk": "*", "Comma": ",", "Period": ".",
+        "Less": "<", "Greater": ">",
+    }  # fmt: skip
+    found = {names.get(key, key) for key in re.findall(r"Qt::Key_(\w+)", text)} - {"unknown"}
+    digits = {key for key in KEYS if key[-1].isdigit()}
+    assert found == set(KEYS) - digits - {"Ctrl+Z", "Ctrl+Y"}
 
 
 def test_the_keys_go_to_the_unsure_slices(segmented):

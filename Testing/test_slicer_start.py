@@ -114,6 +114,14 @@ def test_the_modules_file_parses_in_the_python_of_older_versions():
     ast.parse((ROOT / "TumorSeg" / "TumorSeg.py").read_text(), feature_version=(3, 9))
 
 
+def test_the_oldest_version_is_the_same_wherever_it_is_said(host):  # noqa: F811
+    import TumorSeg
+
+    oldest = ".".join(map(str, TumorSeg.OLDEST))
+    assert f"find_package(Slicer {oldest} REQUIRED)" in (ROOT / "CMakeLists.txt").read_text()
+    assert f"Slicer {oldest} and newer" in (ROOT / "README.md").read_text()
+
+
 def test_an_older_version_gets_a_line_and_imports_nothing(host, monkeypatch):  # noqa: F811
     import loading
 
