@@ -1,5 +1,7 @@
 # make demo   segments a sample volume and says where the results are
 # make test   style, types and all tests
+# make test-slicer SLICER=~/Slicer
+#             the tests of the Slicer module, with the Python files of a source tree of 3D Slicer
 #
 # Both make their own virtual environment in .venv first. PYTHON names another interpreter (3.11 or
 # newer), TORCH another build of PyTorch; the test suite needs no GPU.
@@ -9,7 +11,7 @@ TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-slicer lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/tumorseg demo
@@ -17,6 +19,10 @@ demo: $(VENV)/installed
 test: $(VENV)/installed-for-tests lint
 	$(BIN)/python -m pytest -m "not alone" --numprocesses 2 --dist loadfile
 	$(BIN)/python -m pytest -m alone
+
+test-slicer: $(VENV)/installed-for-tests
+	TUMORSEG_SLICER_SOURCE="$(SLICER)" $(BIN)/python -m pytest Testing/test_slicer_*.py \
+		--numprocesses 2 --dist loadfile
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ from tiny_models import BRAIN_INPUT, CT_INPUT
 from TumorSegLib.errors import InputError
 from TumorSegLib.grid import Grid
 from TumorSegLib.in_plane import FieldOfView, PixelSpacing, resize
-from TumorSegLib.normalisation import Equalised, Foreground, Window
+from TumorSegLib.normalisation import Equalised, Foreground, Window, with_dark_air
 from TumorSegLib.preparation import PreparedVolume, body_box, stack_context
 from TumorSegLib.volume import Volume
 
@@ -167,3 +167,35 @@ def test_body_box_holds_everything_but_air():
     outside = prepared.slab(0, 4)
     outside[box.index] = 0
     assert not outside.any()
+
+
+def standardised(air):
+    """A head standardised within itself, as pipelines do before networks; air is `air`."""
+    head = head_with_fat(150)
+    head[:, 18:23, 12:20] = 25  # ventricles
+    inside = head > 10
+    standard = (head - head[inside].mean()) / head[inside].std()
+    return head, np.where(inside, standard, air).astype(np.float32)
+
+
+@pytest.mark.parametrize("normalisation", [Equalised(), Foreground()])
+@pytest.mark.parametrize("scale", [(1.0, 0.0), (0.1, 0.5)])
+def test_air_amid_tissues_values_is_still_air(normalisation, scale):
+    """Standardised within the head, air is left at 0: the mean of the head."""
+    head, changed = standardised(0.0)
+    changed = changed * np.float32(scale[0]) + np.float32(scale[1])
+    wanted = replace(BRAIN_INPUT, normalisation=normalisation, in_plane=FieldOfView(40))
+    plain = PreparedVolume({"flair": volume_of(head)}, wanted).slab(0, 8)[:, 0]
+    shown = PreparedVolume({"flair": volume_of(changed)}, wanted).slab(0, 8)[:, 0]
+    inside = torch.from_numpy(head > 10)
+    assert not shown[~inside].any()
+    assert abs(shown[:, 22:28, 22:28].mean() - plain[:, 22:28, 22:28].mean()) < 0.1
+    assert (shown - plain)[inside].abs().mean() < 0.1
+
+
+def test_ordinary_air_is_left_alone():
+    head = head_with_fat(150)
+    flat = np.full((3, 8, 8), 5.0)
+    clipped = np.minimum(head, 100)  # so bright that a third of the volume has one value
+    for voxels in (head, head.astype(np.int16), flat, clipped, -head):
+        assert with_dark_air(voxels) is voxels

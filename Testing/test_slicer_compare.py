@@ -14,6 +14,8 @@ def views(host):  # noqa: F811
     """Layout and slice views, as the application has them."""
     scene = host.mrmlScene
     layout = scene.AddNewNodeByClass("vtkMRMLLayoutNode")
+    for arrangement in (layout.SlicerLayoutFourUpView, layout.SlicerLayoutSideBySideView):
+        layout.AddLayoutDescription(arrangement, '<layout type="horizontal"/>')
     layout.SetViewArrangement(layout.SlicerLayoutFourUpView)
     for name, orientation in (("Red", "Axial"), ("Yellow", "Sagittal")):
         node = scene.CreateNodeByClass("vtkMRMLSliceNode")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +189,21 @@ def test_pictures_become_hounsfield_units_and_groups_patients(tmp_path: Path) ->
 def test_pictures_need_a_spacing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"data\.spacing"):
         read_cases(write_png(tmp_path, 1), "png_pairs", CT)
+
+
+def test_pictures_may_have_a_spacing_of_their_own(tmp_path: Path) -> None:
+    folder = write_png(tmp_path, 2)
+    known = json.loads((folder / "volumes.json").read_text())
+    known["1"]["spacing"] = [0.8, 0.9, 5]
+    (folder / "volumes.json").write_text(json.dumps(known))
+    cases = read_cases(folder, "png_pairs", replace(CT, spacing=(1.1, 1.1, 2.0))).cases
+    spacings = [case.decode().volumes["ct"].grid.spacing for case in cases]
+    assert spacings == [(1.1, 1.1, 2.0), (0.8, 0.9, 5.0)]
+    assert cases[0].recipe != cases[1].recipe
+    known["1"]["spacing"] = [0.8, 0.9]
+    (folder / "volumes.json").write_text(json.dumps(known))
+    with pytest.raises(InputError, match=r"volume-1: spacing is \[0\.8, 0\.9\], expected"):
+        read_cases(folder, "png_pairs", replace(CT, spacing=(1.1, 1.1, 2.0)))
 
 
 def test_unknown_label_values_are_named(tmp_path: Path) -> None:

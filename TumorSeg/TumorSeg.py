@@ -1,4 +1,8 @@
-"""The scripted module TumorSeg: what 3D Slicer calls, wired to the package TumorSegModule."""
+"""The scripted module TumorSeg: what 3D Slicer calls, wired to the package TumorSegModule.
+
+This file must parse under Python 3.9, which older versions of Slicer have: it says there what is
+needed, before anything newer is imported.
+"""
 
 import sys
 from pathlib import Path
@@ -15,6 +19,9 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
+OLDEST = (5, 10)
+"""Major and minor version of Slicer that the module needs."""
+
 FOLDER = Path(__file__).resolve().parent
 if str(FOLDER) not in sys.path:
     sys.path.append(str(FOLDER))
@@ -22,6 +29,16 @@ if str(FOLDER) not in sys.path:
 from TumorSegModule.library import find_library  # noqa: E402
 
 find_library()
+
+
+def too_old():
+    """Return a line for the user if this Slicer is too old for the module, else ""."""
+    version = (slicer.app.majorVersion, slicer.app.minorVersion)
+    if version >= OLDEST:
+        return ""
+    return _("TumorSeg needs 3D Slicer {needed} or newer; this is {found}.").format(
+        needed="{}.{}".format(*OLDEST), found="{}.{}".format(*version)
+    )
 
 
 class TumorSeg(ScriptedLoadableModule):
@@ -57,10 +74,10 @@ class TumorSeg(ScriptedLoadableModule):
         return f"<p>{text}</p>"
 
     def _register(self):
-        from TumorSegModule.registration import register_sample_data, register_terminology
+        if not too_old():
+            from TumorSegModule.registration import register
 
-        register_sample_data()
-        register_terminology()
+            register()
 
 
 class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -74,6 +91,12 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setup(self):
         """Make the widgets."""
         ScriptedLoadableModuleWidget.setup(self)
+        if line := too_old():
+            label = qt.QLabel(line)
+            label.wordWrap = True
+            self.layout.addWidget(label)
+            self.layout.addStretch(1)
+            return
         widget = slicer.util.loadUI(self.resourcePath("UI/TumorSeg.ui"))
         self.layout.addWidget(widget)
         widget.setMRMLScene(slicer.mrmlScene)
@@ -93,12 +116,14 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self):
         """The panel is shown."""
-        self.panel.connect(self.logic.getParameterNode())
-        self.panel.enter()
+        if self.panel is not None:
+            self.panel.connect(self.logic.getParameterNode())
+            self.panel.enter()
 
     def exit(self):
         """Another module is shown."""
-        self.panel.exit()
+        if self.panel is not None:
+            self.panel.exit()
 
     def cleanup(self):
         """Slicer ends, or the module is reloaded."""
@@ -118,17 +143,29 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneChanged(self, caller, event):
         """The scene was closed or another was loaded: take its settings."""
-        self.panel.connect(self.logic.getParameterNode())
+        parameters = self.logic.getParameterNode()
+        parameters.Modified()  # the nodes that they refer to are there only now
+        self.panel.connect(parameters)
 
 
 class TumorSegLogic(ScriptedLoadableModuleLogic):
     """The settings; the work is done in `TumorSegModule.session`."""
 
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._parameters = None
+
     def getParameterNode(self):
-        """Return the scene's settings."""
+        """Return the scene's settings: the same object as long as the scene has the same node.
+
+        Each new one would leave its observers on the node.
+        """
         from TumorSegModule.parameters import Parameters
 
-        return Parameters(super().getParameterNode())
+        node = super().getParameterNode()
+        if self._parameters is None or self._parameters.parameterNode is not node:
+            self._parameters = Parameters(node)
+        return self._parameters
 
 
 class TumorSegTest(ScriptedLoadableModuleTest):
@@ -141,6 +178,8 @@ class TumorSegTest(ScriptedLoadableModuleTest):
 
     def test_segment_phantom(self):
         """A phantom of a brain has segments after a click."""
+        if line := too_old():
+            self.skipTest(line)
         from TumorSegModule.self_test import segment_phantom
 
         segment_phantom(self)

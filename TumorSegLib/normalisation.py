@@ -22,6 +22,13 @@ CURVE_STEPS = 8192
 STATISTICS_VOXELS = 2_000_000
 """Percentiles are taken from an evenly strided sample of about this many voxels."""
 
+AIR_SHARE, AIR_BORDER_SHARE, AIR_ABOVE = 0.1, 0.5, 0.15
+"""A value is air's if so much of the volume and of the slices' borders has it exactly; it is amid
+tissue's if it lies so much of their range above the darkest. In scanners' images it does not."""
+
+AIR_BELOW = 0.25
+"""How far air lies below the darkest tissue, in parts of the distance from there to the median."""
+
 
 @dataclass(frozen=True)
 class IntensityMap:
@@ -140,6 +147,32 @@ class Equalised:
 
 
 Normalisation = Window | Foreground | Equalised
+
+
+def with_dark_air(voxels: NDArray[Any]) -> NDArray[Any]:
+    """Return an MRI volume (slices, H, W) whose air is darker than its tissue.
+
+    Intensities standardised within the head leave air at 0, amid tissue's; phase-corrected images
+    have grey air. Any other volume is returned as it is.
+    """
+    if voxels.size == 0:
+        return voxels
+    rows, columns = voxels[:, [0, -1]], voxels[:, :, [0, -1]]
+    border = np.concatenate([rows.ravel(), columns.ravel()])
+    values, counts = np.unique(border, return_counts=True)
+    air = values[counts.argmax()]
+    if counts.max() < AIR_BORDER_SHARE * border.size:
+        return voxels
+    sample = strided_sample(voxels)
+    low, high = np.percentile(sample, (0.5, 99.5))
+    tissue = sample[sample != np.float32(air)]
+    amid = high > air > low + AIR_ABOVE * (high - low)
+    if not amid or tissue.size > (1 - AIR_SHARE) * sample.size:
+        return voxels
+    dark = low - AIR_BELOW * (float(np.median(tissue)) - low)
+    if np.issubdtype(voxels.dtype, np.integer):
+        dark = max(dark, np.iinfo(voxels.dtype).min)
+    return np.where(voxels == air, np.asarray(dark).astype(voxels.dtype), voxels)
 
 
 def strided_sample(voxels: NDArray[Any]) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ from torch import Tensor
 from TumorSegLib.errors import InputError
 from TumorSegLib.grid import AxialView
 from TumorSegLib.in_plane import MAXIMUM_SIZE, resize
-from TumorSegLib.normalisation import IntensityMap
+from TumorSegLib.normalisation import IntensityMap, Window, with_dark_air
 from TumorSegLib.specification import Input
 from TumorSegLib.volume import Volume
 
@@ -48,6 +48,8 @@ class PreparedVolume:
         grid = chosen[0].grid
         self.view = AxialView.of(grid)
         views = [self.view.apply(volume.voxels) for volume in chosen]
+        if not isinstance(specification.normalisation, Window):
+            views = [with_dark_air(view) for view in views]
         self._channels = [(view, specification.normalisation.fit(view)) for view in views]
         self.count, *shape = self._channels[0][0].shape
         self.shape = (shape[0], shape[1])

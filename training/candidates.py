@@ -23,7 +23,7 @@ from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.forest import Forest
 from TumorSegLib.grid import AxialView
 from TumorSegLib.segmenter import Segmenter
-from TumorSegLib.specification import CandidateFilter
+from TumorSegLib.specification import CandidateFilter, Label
 
 RIGHT_FROM = 0.3
 """Part of a candidate that must lie in the reference for it to be right."""
@@ -100,7 +100,7 @@ def collect(fold: Fold, wanted: CandidateFilter) -> Examples:
     """Return what a fold's model, without a forest, marks in the cases kept aside."""
     model = replace(fold.bundle.specification, candidates=None)
     segmenter = Segmenter(replace(fold.bundle, specification=model), catalogue=fold.catalogue)
-    features, right = [np.zeros((0, len(FEATURES)), np.float32)], [np.zeros(0, np.bool_)]
+    examples = []
     for case in fold.cases:
         content = case.decode()
         result = segmenter.segment(content.volumes)
@@ -113,16 +113,35 @@ def collect(fold: Fold, wanted: CandidateFilter) -> Examples:
             view.apply(result.labelmap),
             view.spacing_zyx,
         )
-        found = find_candidates(segmented, model.labels, wanted)
-        if found is None:
-            continue
-        truth = view.apply(content.labelmap)[found.box] == wanted.label
-        numbered = found.components.ravel()
-        counts = np.bincount(numbered)[1:]
-        hits = np.bincount(numbered, truth.ravel())[1:]
-        features.append(found.features)
-        right.append(hits >= RIGHT_FROM * counts)
-    return Examples(np.concatenate(features), np.concatenate(right))
+        truth = view.apply(content.labelmap)
+        examples.append(examples_of(segmented, truth, model.labels, wanted))
+    return joined(examples)
+
+
+def examples_of(
+    segmented: Segmented,
+    truth: NDArray[np.uint8],
+    labels: Sequence[Label],
+    wanted: CandidateFilter,
+) -> Examples:
+    """Return the candidates of one segmented volume, given its reference (z, y, x)."""
+    found = find_candidates(segmented, labels, wanted)
+    if found is None:
+        return joined([])
+    numbered = found.components.ravel()
+    counts = np.bincount(numbered)[1:]
+    hits = np.bincount(numbered, (truth[found.box] == wanted.label).ravel())[1:]
+    return Examples(found.features, hits >= RIGHT_FROM * counts)
+
+
+def joined(examples: Sequence[Examples]) -> Examples:
+    """Return the candidates of several volumes as one."""
+    none = Examples(np.zeros((0, len(FEATURES)), np.float32), np.zeros(0, np.bool_))
+    every = [none, *examples]
+    return Examples(
+        np.concatenate([item.features for item in every]),
+        np.concatenate([item.right for item in every]),
+    )
 
 
 def grow(examples: Sequence[Examples], *, trees: int = 100, seed: int = 0) -> Forest:

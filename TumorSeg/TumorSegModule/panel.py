@@ -1,5 +1,7 @@
 """The panel: what the user chooses becomes a run, and a run's status is shown."""
 
+from functools import partial
+
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -21,6 +23,7 @@ from TumorSegModule.limits import box_of_region, box_of_shown_slice, fit_region
 from TumorSegModule.model_choice import ModelChoice
 from TumorSegModule.model_picker import ModelPicker
 from TumorSegModule.new_segmentation import prepare_segmentation
+from TumorSegModule.node_choice import NodeChoices
 from TumorSegModule.own_models import OwnModels
 from TumorSegModule.parameters import REGION, THIS_SLICE, WHOLE_VOLUME, Settings
 from TumorSegModule.queue_section import QueueSection
@@ -80,7 +83,11 @@ class Panel:
         self._own_models = OwnModels(
             ui, lambda: self._choice.catalogue, lambda: self._picker.bundle, self._own_changed
         )
-        self._sequences = SequencesSection(ui, self.update)
+        self._choices = NodeChoices(self.update)
+        for name in ("volume", "target", "region"):
+            selector = getattr(ui, f"{name}Selector")
+            self._choices.add(selector, partial(self._node, name), partial(self._keep_node, name))
+        self._sequences = SequencesSection(ui, self._choices, self.update)
         self._advanced = AdvancedSection(ui, self.session.runner.client)
         self.review = ReviewSection(ui, self.session, self.editor, self._show_sensitivity)
         self.export = ExportSection(
@@ -122,6 +129,10 @@ class Panel:
 
     def connect(self, parameters):
         """Show and keep the settings in `parameters`; None lets go of them."""
+        if parameters is not None and parameters is self.parameters:
+            self.update()
+            return
+        self._choices.stop()
         if self.parameters is not None:
             self.parameters.disconnectGui(self._gui_tag)
             self.parameters.RemoveObserver(self._observer)
@@ -132,6 +143,7 @@ class Panel:
         if parameters is not None:
             self._gui_tag = parameters.connectGui(self.ui)
             self._observer = parameters.AddObserver("ModifiedEvent", self._parameters_changed)
+            self._choices.watch()
             self.update()
 
     def enter(self):
@@ -160,6 +172,7 @@ class Panel:
             return
         self._updating = True
         try:
+            self._choices.show()
             volume = parameters.volume
             note = self._problem(volume)
             bundle = None if note else self._choice.bundle(parameters)
@@ -274,8 +287,15 @@ class Panel:
         else:
             self.segment()
 
+    def _node(self, name):
+        return getattr(self.parameters, name) if self.parameters else None
+
+    def _keep_node(self, name, node):
+        if self.parameters is not None:
+            setattr(self.parameters, name, node)
+
     def _volume(self):
-        return self.parameters.volume if self.parameters else None
+        return self._node("volume")
 
     def _target(self):
         return self.parameters.target if self.parameters else None

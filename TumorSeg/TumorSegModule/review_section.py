@@ -25,8 +25,8 @@ COMPARE_MILLISECONDS = 300
 WORK_SECONDS = 0.01
 """Longest time that one turn of the event loop spends on comparing or on the map."""
 
-NEXT_KEY, PREVIOUS_KEY = ".", ","
-"""Neither Slicer nor its Segment Editor uses these."""
+NEXT_KEY, PREVIOUS_KEY = "N", "P"
+"""Neither Slicer's views nor its Segment Editor and its effects use these."""
 
 
 class ReviewSection:
@@ -55,6 +55,7 @@ class ReviewSection:
         self._rank = -1
         self._current = None
         self._observed = []
+        self._scene_tag = None
         self._views = {}
         self._comparison = self._mapping = None
         self._mapped = None
@@ -108,6 +109,9 @@ class ReviewSection:
         for node, tag in self._views.values():
             node.RemoveObserver(tag)
         self._views = {}
+        if self._scene_tag is not None:
+            slicer.mrmlScene.RemoveObserver(self._scene_tag)
+            self._scene_tag = None
         self._show()
 
     def go_to(self, index):
@@ -156,10 +160,9 @@ class ReviewSection:
             segmentation.SegmentRemoved,
         ):
             self._observed.append((self.target, self.target.AddObserver(event, self._edited)))
-        scene = slicer.mrmlScene
-        self._observed.append(
-            (scene, scene.AddObserver(scene.NodeRemovedEvent, self._node_removed))
-        )
+        if self._scene_tag is None:  # also of a target that is let go of before it is removed
+            scene = slicer.mrmlScene
+            self._scene_tag = scene.AddObserver(scene.NodeRemovedEvent, self._node_removed)
 
     def _let_go(self):
         for node, tag in self._observed:

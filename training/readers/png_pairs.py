@@ -2,12 +2,15 @@
 
 Slices are axial, numbered from inferior to superior. Where they come from CT, `data.window` says
 which Hounsfield units black and white stand for; `data.spacing` says what the files cannot. A
-`volumes.json` in the folder may give each case, by its number, the `group` that is its patient.
+`volumes.json` in the folder may give each case, by its number, the `group` that is its patient and
+its own `spacing`, [x, y, z] in mm.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,17 +22,17 @@ from PIL import Image
 from training.case import Annotated, Case, CaseList, Reading, Unusable
 from training.labelling import model_values
 from TumorSegLib.errors import InputError
-from TumorSegLib.grid import Grid
+from TumorSegLib.grid import Grid, Vector
 from TumorSegLib.volume import Volume
 
 
 def read_png_pairs(folder: Path, reading: Reading) -> CaseList:
-    """List the cases below `folder`."""
-    if reading.spacing is None:
-        raise InputError(
-            "data.spacing: missing; pictures carry no spacing, expected [x, y, z] in mm"
-        )
-    patients = _patients(folder / "volumes.json")
+    """List the cases below `folder`.
+
+    Raises:
+        InputError: neither `reading` nor the folder says how far apart a case's voxels are.
+    """
+    known = _known(folder / "volumes.json")
     cases: list[Case] = []
     unusable: list[Unusable] = []
     for case in sorted(path for path in folder.iterdir() if path.is_dir()):
@@ -39,19 +42,41 @@ def read_png_pairs(folder: Path, reading: Reading) -> CaseList:
             unusable.append(Unusable(case.name, reason))
             continue
         pairs = tuple((images[number], masks[number]) for number in sorted(images))
-        patient = patients.get(case.name.rsplit("-", 1)[-1], case.name)
+        number = case.name.rsplit("-", 1)[-1]
+        entry = known.get(number, {})
+        patient = str(entry.get("group", number if number in known else case.name))
+        own = replace(reading, spacing=_spacing(entry, case.name) or reading.spacing)
+        if own.spacing is None:
+            raise InputError(
+                "data.spacing: missing; pictures carry no spacing, expected [x, y, z] in mm"
+            )
         files = tuple(path for pair in pairs for path in pair)
         recipe = f"{[c.name for c in reading.channels]} {dict(reading.labels)} {reading.window}"
-        decode = partial(_decode, case.name, pairs, reading)
-        cases.append(Case(case.name, patient, files, decode, f"{recipe} {reading.spacing}"))
+        decode = partial(_decode, case.name, pairs, own)
+        cases.append(Case(case.name, patient, files, decode, f"{recipe} {own.spacing}"))
     return CaseList(tuple(cases), tuple(unusable))
 
 
-def _patients(path: Path) -> dict[str, str]:
+def _known(path: Path) -> Mapping[str, Mapping[str, Any]]:
+    """Return what `volumes.json` says of the cases, by number."""
     if not path.is_file():
         return {}
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return {number: str(entry.get("group", number)) for number, entry in content.items()}
+    content: Mapping[str, Mapping[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _spacing(entry: Mapping[str, Any], case: str) -> Vector | None:
+    """Return the spacing of a case's own, if it has one."""
+    spacing = entry.get("spacing")
+    if spacing is None:
+        return None
+    try:
+        x, y, z = (float(mm) for mm in spacing)
+    except (TypeError, ValueError):
+        x = y = z = 0.0
+    if not min(x, y, z) > 0:
+        raise InputError(f"volumes.json: {case}: spacing is {spacing!r}, expected [x, y, z] in mm")
+    return x, y, z
 
 
 def _slices(case: Path, suffix: str) -> tuple[dict[int, Path], dict[int, Path]]:

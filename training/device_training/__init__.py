@@ -1,0 +1,1 @@
+"""Trainings that run whole on one accelerator: data, random changes and networks in its memory."""
