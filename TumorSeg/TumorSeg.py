@@ -127,11 +127,11 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         """Slicer ends, or the module is reloaded."""
-        from TumorSegModule.installation import cancel_installation
-
         self.removeObservers()
-        cancel_installation()
         if self.panel is not None:
+            from TumorSegModule.installation import cancel_installation
+
+            cancel_installation()
             self.panel.connect(None)
             self.panel.close()
             self.panel.retrain.close()

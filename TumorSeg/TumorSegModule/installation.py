@@ -32,6 +32,11 @@ def python_command():
     return [shutil.which("PythonSlicer") or sys.executable]
 
 
+def missing_packages(*, training=False):
+    """Return the names of the packages that must be installed, without importing any."""
+    return [package.name for package in requirements.missing_packages(training=training)]
+
+
 def ensure_installed(then, *, training=False):
     """Return whether everything is there; if not, ask once, and call `then` when it is installed.
 
@@ -124,10 +129,10 @@ def _install(missing, then, training):
         importlib.invalidate_caches()
         if not well:
             return
-        if absent := requirements.missing_packages(training=training):
+        if absent := missing_packages(training=training):
             slicer.util.errorDisplay(
                 _("{packages}: installed, but not found; restart Slicer and try again.").format(
-                    packages=", ".join(package.name for package in absent)
+                    packages=", ".join(absent)
                 ),
                 windowTitle="TumorSeg",
             )
