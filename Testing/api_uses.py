@@ -203,7 +203,11 @@ class Uses(ast.NodeVisitor):
             if not any(
                 self._facts.has_class(VERSIONS[0], kind)
                 and kind.lower() == f"qslicer{rest[1]}module"
-                for kind in ("qSlicerPlotsModule", "qSlicerTerminologiesModule")
+                for kind in (
+                    "qSlicerPlotsModule",
+                    "qSlicerSequencesModule",
+                    "qSlicerTerminologiesModule",
+                )
             ):
                 self._fault(node, f"slicer.modules.{rest[1]}: no module of Slicer has that name")
             elif len(rest) > 2:

@@ -24,7 +24,8 @@ def test_only_images_are_offered(bench, kind):  # noqa: F811
     selectors += [row[1] for row in bench.panel._sequences._rows.values()]
     assert len(selectors) == 3
     for selector in selectors:
-        offered = [selector.itemText(row) for row in range(selector.count)]
+        nodes = [selector.nodeFromIndex(index) for index in range(selector.nodeCount())]
+        offered = [node.GetName() for node in nodes]
         assert image.GetName() not in offered
         assert "FLAIR" in offered
 

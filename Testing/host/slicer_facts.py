@@ -22,7 +22,7 @@ CLASSES = (
     "qMRMLWidget", "qSlicerScriptedLoadableModuleWidget", "qSlicerScriptedLoadableModule",
     "qSlicerApplication", "qSlicerCommandOptions", "qSlicerModuleManager",
     "qSlicerBaseQTBasePythonQtDecorators", "ctkCollapsibleButton", "ctkSliderWidget",
-    "qSlicerPlotsModule", "qSlicerTerminologiesModule",
+    "qSlicerPlotsModule", "qSlicerSequencesModule", "qSlicerTerminologiesModule",
 )  # fmt: skip
 """Classes that the module or the stand-in has; their bases come with them."""
 
