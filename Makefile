@@ -1,6 +1,8 @@
 # make demo        segments a sample volume and says where the results are
 # make test        style, types and all tests
 # make test-fast   style, types and the tests that take no more than ten seconds each
+# make test-slicer SLICER=~/Slicer
+#                  the tests of the Slicer module, with the Python files of a source tree of 3D Slicer
 #
 # All make their own virtual environment in .venv first. PYTHON names another interpreter (3.11 or
 # newer), TORCH another build of PyTorch; the test suite needs no GPU.
@@ -12,7 +14,7 @@ BIN := $(VENV)/bin
 
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: demo test test-fast lint clean
+.PHONY: demo test test-fast test-slicer lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/tumorseg demo
@@ -22,6 +24,9 @@ test: $(VENV)/installed-for-tests lint
 
 test-fast: $(VENV)/installed-for-tests lint
 	$(PYTEST) -m "not slow"
+
+test-slicer: $(VENV)/installed-for-tests
+	TUMORSEG_SLICER_SOURCE="$(SLICER)" $(PYTEST) Testing/test_slicer_*.py
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .

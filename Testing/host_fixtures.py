@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 HOST = Path(__file__).resolve().parent / "host"
+
+NOISE = ("bad X server connection", "does not contain sentinel file")
+"""Complaints that the test machine's lack of a screen and the stand-in's cache folder cause."""
 
 
 @pytest.fixture(scope="session")
@@ -33,13 +37,42 @@ def load_host():
     return slicer
 
 
+@contextmanager
+def no_vtk_errors():
+    """Fail if VTK or MRML complains of anything meanwhile.
+
+    They raise nothing: in the application, such lines appear in red in the console.
+
+    Yields:
+        The complaints so far; a test that provokes one clears them.
+    """
+    import vtk
+
+    window, heard = vtk.vtkOutputWindow.GetInstance(), []
+
+    @vtk.calldata_type(vtk.VTK_STRING)
+    def hear(_window, _event, text):
+        if not any(words in text for words in NOISE):
+            heard.append(text)
+
+    tags = [window.AddObserver(event, hear) for event in ("ErrorEvent", "WarningEvent")]
+    try:
+        yield heard
+    finally:
+        for tag in tags:
+            window.RemoveObserver(tag)
+    assert not heard, "".join(heard)
+
+
 @pytest.fixture
 def bench(host, tmp_path):
-    """A new panel in an empty scene, with models of its own."""
-    bench = Bench(host, tmp_path)
-    yield bench
-    bench.close()
-    host.mrmlScene.Clear()
+    """A new panel in an empty scene, with models of its own; VTK's complaints fail the test."""
+    with no_vtk_errors() as complaints:
+        bench = Bench(host, tmp_path)
+        bench.complaints = complaints
+        yield bench
+        bench.close()
+        host.mrmlScene.Clear()
 
 
 class Bench:
@@ -50,9 +83,11 @@ class Bench:
         answers: what the user answers when asked about edited segments, in order.
         asked: what the user was asked about.
         unseen: exceptions that escaped into the event loop.
+        complaints: of VTK and MRML so far; any that is left at the end fails the test.
     """
 
     def __init__(self, slicer, folder):
+        import loading
         import qt
         from TumorSegModule.panel import Panel
         from TumorSegModule.retrain_process import RetrainProcess
@@ -63,7 +98,7 @@ class Bench:
         self.models.mkdir()
         self.answers, self.asked, self.unseen = [], [], []
         sys.excepthook = lambda *error: self.unseen.append(error)
-        self._panel_class = Panel
+        self._panel_class, self._open_widget = Panel, loading.open_widget
         self.client = WorkerClient([sys.executable])
         self.retrain_process = RetrainProcess(
             [sys.executable, "-m", "TumorSegLib.cli"], folder / "runs"
@@ -82,20 +117,19 @@ class Bench:
         import TumorSeg
         from TumorSegLib.catalogue import Catalogue
 
-        root = self.slicer.qMRMLWidget()
-        root.setLayout(self.qt.QVBoxLayout())
-        widget = TumorSeg.TumorSegWidget(root)
-        widget.makePanel = lambda ui: self._panel_class(
-            ui,
-            client=self.client,
-            catalogue=lambda: Catalogue.of([self.models]),
-            ask=self._ask,
-            retrain_process=self.retrain_process,
-        )
-        widget.setup()
-        root.setMRMLScene(self.slicer.mrmlScene)
-        widget.enter()
-        self.root, self.widget, self.panel = root, widget, widget.panel
+        def take_ours(widget):
+            widget.makePanel = lambda ui: self._panel_class(
+                ui,
+                client=self.client,
+                catalogue=lambda: Catalogue.of([self.models]),
+                ask=self._ask,
+                retrain_process=self.retrain_process,
+            )
+
+        self.root = self._open_widget(TumorSeg.TumorSegWidget, take_ours)
+        self.widget = self.root.self()
+        self.widget.enter()
+        self.panel = self.widget.panel
         return self.panel
 
     def _ask(self, names):

@@ -14,6 +14,8 @@ def views(host):  # noqa: F811
     """Layout and slice views, as the application has them."""
     scene = host.mrmlScene
     layout = scene.AddNewNodeByClass("vtkMRMLLayoutNode")
+    for arrangement in (layout.SlicerLayoutFourUpView, layout.SlicerLayoutSideBySideView):
+        layout.AddLayoutDescription(arrangement, '<layout type="horizontal"/>')
     layout.SetViewArrangement(layout.SlicerLayoutFourUpView)
     for name, orientation in (("Red", "Axial"), ("Yellow", "Sagittal")):
         node = scene.CreateNodeByClass("vtkMRMLSliceNode")
@@ -48,7 +50,7 @@ def ready(views, bench):  # noqa: F811
 def compare(bench):  # noqa: F811
     bench.ui.compareButton.click()
     bench.until(lambda: not bench.panel.compare.running)
-    return [bench.slicer.mrmlScene.GetNodeByID(node) for node, _ in bench.panel.compare._results]
+    return [node for node, _bundle in bench.panel.compare._results]
 
 
 def cells(bench):  # noqa: F811
@@ -102,6 +104,41 @@ def test_the_end_brings_the_views_back(ready):
     for node in (first, second):
         assert scene.IsNodePresent(node)
         assert not node.GetDisplayNode().GetViewNodeIDs()
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_the_end_brings_background_linking_and_planes_back(ready, linked):
+    scene, util = ready.slicer.mrmlScene, ready.slicer.util
+    other, _ = add_head(ready.slicer, "Other")
+    composites = {n.GetLayoutName(): n for n in util.getNodesByClass("vtkMRMLSliceCompositeNode")}
+    red, yellow = composites["Red"], composites["Yellow"]
+    for composite, volume in ((red, other), (yellow, None)):
+        composite.SetBackgroundVolumeID(volume.GetID() if volume else None)
+        composite.SetLinkedControl(linked)
+    plane = scene.GetNodeByID("vtkMRMLSliceNodeYellow")
+    plane.SetSliceToRASByNTP(0.6, 0, 0.8, 0, 1, 0, 3, 4, 5, 0)  # oblique
+    before = util.arrayFromVTKMatrix(plane.GetSliceToRAS())
+    compare(ready)
+    for composite in (red, yellow):
+        assert composite.GetBackgroundVolumeID() == ready.volume.GetID()
+        assert composite.GetLinkedControl()
+    ready.ui.compareEndButton.click()
+    assert red.GetBackgroundVolumeID() == other.GetID()
+    assert yellow.GetBackgroundVolumeID() is None
+    assert {bool(composite.GetLinkedControl()) for composite in (red, yellow)} == {linked}
+    assert np.allclose(util.arrayFromVTKMatrix(plane.GetSliceToRAS()), before)
+
+
+def test_a_background_that_was_removed_meanwhile_does_not_come_back(ready):
+    other, _ = add_head(ready.slicer, "Other")
+    composites = ready.slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    for composite in composites:
+        composite.SetBackgroundVolumeID(other.GetID())
+    compare(ready)
+    ready.slicer.mrmlScene.RemoveNode(other)
+    ready.ui.compareEndButton.click()
+    shown = {composite.GetBackgroundVolumeID() for composite in composites}
+    assert shown == {ready.volume.GetID()}
 
 
 def test_only_different_models_are_compared(ready):

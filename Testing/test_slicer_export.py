@@ -11,6 +11,7 @@ from bright_models import write_ct_model, write_model
 from host_fixtures import bench, descendants, host, shared_blocks  # noqa: F401
 from results import names_in
 from scenes import add_body, add_head, head
+from stepped_worker import SteppedClient
 from test_grid import rotation_about
 
 from TumorSegLib.cli import main
@@ -329,6 +330,48 @@ def test_a_removed_volume_or_a_killed_worker_costs_its_case_only(ready):
     assert line.startswith("1 case exported"), line
     assert "case 0: the export process ended unexpectedly" in line
     assert "case 2: was removed from the scene" in line
+
+
+@pytest.mark.parametrize("how", ["removed", "drawn on", "moved"])
+def test_a_volume_that_is_another_when_it_has_been_copied(ready, monkeypatch, how):
+    import TumorSegModule.exporter as module
+
+    copy, slicer, volume = module.copy_voxels, ready.slicer, ready.volume
+
+    def copy_slowly(voxels, block):
+        yield from copy(voxels, block)
+        if how == "removed":
+            slicer.mrmlScene.RemoveNode(volume)
+        elif how == "drawn on":
+            slicer.util.arrayFromVolume(volume)[0] = 7
+            slicer.util.arrayFromVolumeModified(volume)
+        else:
+            volume.SetOrigin(1, 2, 3)
+
+    monkeypatch.setattr(module, "copy_voxels", copy_slowly)
+    ready.parameters.target = add_segmentation(ready, volume, {"Tumour": ready.mask})
+    ready.turn()
+    wanted = "was removed" if how == "removed" else "was changed meanwhile; export it again"
+    assert wanted in export(ready)
+    assert not ready.dataset.exists()
+
+
+def test_a_worker_that_dies_after_a_case_costs_the_next_one_nothing(ready):
+    for number in range(2):
+        volume, mask = add_head(ready.slicer, f"head {number}", shape=(12 + number, 64, 64))
+        add_segmentation(ready, volume, {"Tumour": mask}, f"case {number}")
+    ready.ui.exportScopeSelector.currentIndex = 1
+    exporter = ready.panel.export.exporter
+    exporter.client = client = SteppedClient()
+    ready.ui.exportButton.click()
+    while exporter.copying:
+        exporter.poll()
+    client.run_ahead(5)
+    client.kill()
+    while exporter.busy:
+        exporter.poll()
+    assert ready.ui.exportResult.text.startswith("2 cases exported")
+    assert client.workers == 2
 
 
 def test_segments_that_are_edited_while_they_are_copied(ready, monkeypatch):

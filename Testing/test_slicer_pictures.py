@@ -171,6 +171,7 @@ def test_picture_of_a_failed_run(bench, folder):  # noqa: F811
 
 def test_picture_of_the_question_about_edits(phantom, folder):
     import qt
+    from picture_label import label_picture
     from TumorSegModule.dialogs import ask_about_edits
 
     phantom.parameters.volume = phantom.flair
@@ -181,6 +182,7 @@ def test_picture_of_the_question_about_edits(phantom, folder):
     def answer():
         box = next(w for w in qt.QApplication.topLevelWidgets() if isinstance(w, qt.QMessageBox))
         box.grab().save(str(folder / "question-edits.png"))
+        label_picture(folder / "question-edits.png")
         button = next(b for b in box.buttons() if b.text == "Add")
         clicked.append(button.text)
         button.click()

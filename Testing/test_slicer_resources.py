@@ -6,7 +6,7 @@ import json
 import sys
 
 import pytest
-from host_fixtures import ROOT, bench, host  # noqa: F401
+from host_fixtures import ROOT, host  # noqa: F401
 
 from TumorSegLib.catalogue import SHIPPED, Catalogue
 from TumorSegLib.writing.terminology import CATEGORY_CONTEXT
@@ -66,28 +66,6 @@ def _entries(slicer, path):
         entries.add((index, node.GetColorName(index), rgb))
     slicer.mrmlScene.RemoveNode(node)
     return entries
-
-
-def test_sample_data_are_registered_and_load(host):  # noqa: F811
-    import SampleData
-
-    sources = {source["sampleName"]: source for source in SampleData.SampleDataLogic.sources}
-    assert set(sources) == {"TumorSegBrain", "TumorSegAbdomen"}
-    nodes = sources["TumorSegBrain"]["customDownloader"](None)
-    assert [node.GetName() for node in nodes] == ["Phantom FLAIR", "Phantom T1", "Phantom T1C"]
-    host.mrmlScene.Clear()
-
-
-@pytest.mark.skipif(not BUNDLES, reason="needs a shipped model")
-def test_the_self_test_of_the_application(bench):  # noqa: F811
-    import TumorSeg
-
-    bench.models.rmdir()
-    bench.models.symlink_to(SHIPPED)
-    bench.open()
-    bench.slicer.modules.TumorSegWidget = bench.widget
-    test = TumorSeg.TumorSegTest()
-    test.runTest()
 
 
 def test_the_extension_files_agree():

@@ -108,6 +108,36 @@ def test_a_run_is_stopped_and_resumed(ready, monkeypatch):
     assert ui.retrainResumeButton.isHidden()
 
 
+def test_a_run_of_another_data_set_of_the_same_name_is_not_gone_on_with(ready, monkeypatch):
+    monkeypatch.setenv("FAKE_RETRAIN", "wait")
+    ui, process = ready.ui, ready.panel.retrain.process
+    ui.retrainStartButton.click()
+    ready.until(lambda: process.state.epoch == 2)
+    ui.retrainStartButton.click()
+    ready.until(lambda: not process.busy)
+    ready.turn(600)
+    own = ui.retrainDatasetEdit.text
+    ui.retrainDatasetEdit.text = str(ready.folder / "elsewhere" / "Dataset501_Corrected")
+    assert ui.retrainResumeButton.isHidden()
+    assert "Stopped after a whole epoch" in ui.retrainStatusLabel.text  # of the run that there was
+    ui.retrainDatasetEdit.text = own
+    assert not ui.retrainResumeButton.isHidden()
+
+
+def test_a_run_that_cannot_be_started_leaves_nothing_of_the_last_one(ready):
+    run(ready)
+    process, command = ready.panel.retrain.process, ready.panel.retrain.process._command
+    process._command, folder = ["/nowhere/python"], process.folder
+    run(ready)
+    assert "/nowhere/python" in ready.ui.retrainStatusLabel.text
+    assert ready.ui.retrainTable.isHidden()
+    assert ready.ui.retrainReportButton.isHidden()
+    assert process.folder == folder
+    process._command = command
+    run(ready)
+    assert process.state.stage == "done"
+
+
 def test_closing_the_scene_leaves_the_run_alone(ready, monkeypatch):
     monkeypatch.setenv("FAKE_RETRAIN", "wait")
     section = ready.panel.retrain

@@ -198,7 +198,7 @@ def test_the_sensitivity_works_on_kept_probabilities(ready):
 def test_a_shown_surface_is_made_anew_after_the_slices(ready):
     ready.run()
     target = ready.parameters.target
-    ready.panel.ui.show3DButton.click()
+    ready.panel.ui.show3DButton.toggle()
     surface = ready.slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
     segment = target.GetSegmentation().GetNthSegment(0)
     before = segment.GetRepresentation(surface).GetNumberOfPoints()

@@ -31,7 +31,8 @@ def saved(bench):  # noqa: F811
     path = bench.folder / "scène 1.mrb"
     assert slicer.mrmlScene.WriteToMRB(str(path))
     slicer.mrmlScene.Clear()
-    assert parameters is not bench.parameters
+    assert bench.parameters.volume is None
+    assert bench.parameters.precision == "auto"
     slicer.mrmlScene.SetURL(str(path))
     assert slicer.mrmlScene.ReadFromMRB(str(path), True)
     bench.turn(50)

@@ -1,4 +1,8 @@
-"""The scripted module TumorSeg: what 3D Slicer calls, wired to the package TumorSegModule."""
+"""The scripted module TumorSeg: what 3D Slicer calls, wired to the package TumorSegModule.
+
+This file must parse under Python 3.9, which older versions of Slicer have: it says there what is
+needed, before anything newer is imported.
+"""
 
 import sys
 from pathlib import Path
@@ -6,6 +10,7 @@ from pathlib import Path
 import qt
 import slicer
 from slicer.i18n import tr as _
+from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -14,10 +19,26 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
+OLDEST = (5, 10)
+"""Major and minor version of Slicer that the module needs."""
+
 FOLDER = Path(__file__).resolve().parent
-for _place in (FOLDER, FOLDER.parent):  # a plain checkout has TumorSegLib beside the module
-    if str(_place) not in sys.path:
-        sys.path.append(str(_place))
+if str(FOLDER) not in sys.path:
+    sys.path.append(str(FOLDER))
+
+from TumorSegModule.library import find_library  # noqa: E402
+
+find_library()
+
+
+def too_old():
+    """Return a line for the user if this Slicer is too old for the module, else ""."""
+    version = (slicer.app.majorVersion, slicer.app.minorVersion)
+    if version >= OLDEST:
+        return ""
+    return _("TumorSeg needs 3D Slicer {needed} or newer; this is {found}.").format(
+        needed="{}.{}".format(*OLDEST), found="{}.{}".format(*version)
+    )
 
 
 class TumorSeg(ScriptedLoadableModule):
@@ -26,16 +47,16 @@ class TumorSeg(ScriptedLoadableModule):
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = "TumorSeg"
-        parent.categories = [_("Segmentation")]
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
         parent.icon = qt.QIcon(str(FOLDER / "Resources" / "Icons" / "TumorSeg.png"))
-        parent.dependencies = ["Segmentations", "SegmentEditor", "Terminologies"]
+        parent.dependencies = ["Segmentations", "SegmentEditor", "Sequences", "Terminologies"]
         parent.contributors = ["The TumorSeg authors"]
         parent.helpText = _(
             "Segments tumours and organs in CT and MRI with neural networks, slice by slice, as"
             " segments that the Segment Editor corrects. Choose a volume and click Segment."
             " Not a medical device: check every slice before you rely on it."
         )
-        parent.helpText += self.getDefaultModuleDocumentationLink()
+        parent.helpText += self.documentationLink()
         parent.acknowledgementText = _(
             "The networks follow Ronneberger et al. 2015 (U-Net), Chaurasia and Culurciello 2017"
             " (LinkNet), Seo et al. 2020 (mU-Net) and Long et al. 2015 (FCN). Each model's card"
@@ -43,11 +64,20 @@ class TumorSeg(ScriptedLoadableModule):
         )
         slicer.app.startupCompleted.connect(self._register)
 
-    def _register(self):
-        from TumorSegModule.registration import register_sample_data, register_terminology
+    def documentationLink(self):
+        """Return a link to the page that comes with the module."""
+        from TumorSegModule.documentation import PAGE
 
-        register_sample_data()
-        register_terminology()
+        text = _(
+            "The {start}documentation{end} comes with the module and needs no internet."
+        ).format(start=f'<a href="{PAGE.as_uri()}">', end="</a>")
+        return f"<p>{text}</p>"
+
+    def _register(self):
+        if not too_old():
+            from TumorSegModule.registration import register
+
+            register()
 
 
 class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -61,6 +91,12 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setup(self):
         """Make the widgets."""
         ScriptedLoadableModuleWidget.setup(self)
+        if line := too_old():
+            label = qt.QLabel(line)
+            label.wordWrap = True
+            self.layout.addWidget(label)
+            self.layout.addStretch(1)
+            return
         widget = slicer.util.loadUI(self.resourcePath("UI/TumorSeg.ui"))
         self.layout.addWidget(widget)
         widget.setMRMLScene(slicer.mrmlScene)
@@ -80,17 +116,22 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self):
         """The panel is shown."""
-        self.panel.connect(self.logic.getParameterNode())
-        self.panel.enter()
+        if self.panel is not None:
+            self.panel.connect(self.logic.getParameterNode())
+            self.panel.enter()
 
     def exit(self):
         """Another module is shown."""
-        self.panel.exit()
+        if self.panel is not None:
+            self.panel.exit()
 
     def cleanup(self):
         """Slicer ends, or the module is reloaded."""
         self.removeObservers()
         if self.panel is not None:
+            from TumorSegModule.installation import cancel_installation
+
+            cancel_installation()
             self.panel.connect(None)
             self.panel.close()
             self.panel.retrain.close()
@@ -102,17 +143,29 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneChanged(self, caller, event):
         """The scene was closed or another was loaded: take its settings."""
-        self.panel.connect(self.logic.getParameterNode())
+        parameters = self.logic.getParameterNode()
+        parameters.Modified()  # the nodes that they refer to are there only now
+        self.panel.connect(parameters)
 
 
 class TumorSegLogic(ScriptedLoadableModuleLogic):
     """The settings; the work is done in `TumorSegModule.session`."""
 
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+        self._parameters = None
+
     def getParameterNode(self):
-        """Return the scene's settings."""
+        """Return the scene's settings: the same object as long as the scene has the same node.
+
+        Each new one would leave its observers on the node.
+        """
         from TumorSegModule.parameters import Parameters
 
-        return Parameters(super().getParameterNode())
+        node = super().getParameterNode()
+        if self._parameters is None or self._parameters.parameterNode is not node:
+            self._parameters = Parameters(node)
+        return self._parameters
 
 
 class TumorSegTest(ScriptedLoadableModuleTest):
@@ -125,6 +178,8 @@ class TumorSegTest(ScriptedLoadableModuleTest):
 
     def test_segment_phantom(self):
         """A phantom of a brain has segments after a click."""
+        if line := too_old():
+            self.skipTest(line)
         from TumorSegModule.self_test import segment_phantom
 
         segment_phantom(self)

@@ -125,6 +125,21 @@ def load_network(bundle: Bundle) -> nn.Module:
     return network.eval()
 
 
+def check_files(bundle: Bundle) -> None:
+    """Refuse a bundle whose weights or forest are not those that `model.json` was written for.
+
+    Nothing is computed and no torch is imported.
+
+    Raises:
+        ModelError: a file is missing or damaged.
+    """
+    weights, forest = bundle.specification.weights, bundle.specification.candidates
+    if weights is not None:
+        _read_checked(bundle.folder / WEIGHTS_FILE, weights.sha256)
+    if forest is not None:
+        _read_checked(bundle.folder / FOREST_FILE, forest.sha256)
+
+
 def load_forest(bundle: Bundle) -> Forest | None:
     """Read the forest that judges the bundle's candidates, if it has one.
 

@@ -36,11 +36,24 @@ def make_default(model: ModelSpecification, folder: Path) -> None:
     Raises:
         OutputError: the choice cannot be kept.
     """
-    choices = {**read_defaults(folder), key_of(model.modality, model.task): model.id}
-    path = folder / DEFAULTS
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: {error.strerror or error}") from None
-    with whole_file(path) as new:
+    _write({**read_defaults(folder), key_of(model.modality, model.task): model.id}, folder)
+
+
+def forget_default(model_id: str, folder: Path) -> None:
+    """Take a model out of the choices in `folder`.
+
+    Raises:
+        OutputError: the choices cannot be written.
+    """
+    choices = read_defaults(folder)
+    if model_id in choices.values():
+        _write({key: model for key, model in choices.items() if model != model_id}, folder)
+
+
+def _write(choices: Mapping[str, str], folder: Path) -> None:
+    with whole_file(folder / DEFAULTS) as new:
         new.write_text(json.dumps(choices, indent=2) + "\n", encoding="utf-8")

@@ -4,51 +4,63 @@ from __future__ import annotations
 
 import qt
 
+HEADER = 24
+"""Height of a collapsible button's title in pixels."""
 
-class ctkCollapsibleButton(qt.QGroupBox):
+
+class ctkCollapsibleButton(qt.QAbstractButton):
     contentsCollapsed = qt.Signal(bool)
 
     def __init__(self, parent=None):
         super().__init__(parent)
-        self._text, self._collapsed = "", False
         self._folded = []
-        self.setStyleSheet(
-            "ctkCollapsibleButton { font-weight: bold; border: none; margin-top: 20px; }"
-            "ctkCollapsibleButton::title { subcontrol-origin: margin; left: 2px; }"
-        )
+        self.setCheckable(True)
+        self.setChecked(True)
+        self.setSizePolicy(qt.QSizePolicy.Preferred, qt.QSizePolicy.Preferred)
+        self.setContentsMargins(0, HEADER, 0, 0)
+        self.toggled.connect(self._fold)
 
     def event(self, event):
-        if event.type() == qt.QEvent.Polish:
-            self._collapse(self._collapsed)
+        if event.type() == qt.QEvent.Polish and not self.checked:
+            self._hide_contents()
         return super().event(event)
 
-    def _get_text(self):
-        return self._text
+    def hitButton(self, position):
+        return position.y() < HEADER
 
-    def _set_text(self, text):
-        self._text = text
-        self.setTitle(f"{'▸' if self._collapsed else '▾'}  {text}")
+    def paintEvent(self, event):
+        painter = qt.QPainter(self)
+        font = qt.QFont(self.font())
+        font.setBold(True)
+        painter.setFont(font)
+        sign = "▾" if self.checked else "▸"
+        painter.drawText(2, HEADER - 7, f"{sign}  {self.text}")
+        painter.end()
 
     def _is_collapsed(self):
-        return self._collapsed
+        return not self.checked
 
     def _collapse(self, collapsed):
-        self._collapsed = bool(collapsed)
-        self._set_text(self._text)
-        if self._collapsed:
-            self._folded += [
-                child for child in self.children() if child.isWidgetType() and not child.isHidden()
-            ]
-            for child in self._folded:
-                child.hide()
-        else:
+        self.setChecked(not collapsed)
+
+    def _fold(self, opened):
+        if opened:
             for child in self._folded:
                 child.show()
             self._folded = []
-        self.setMaximumHeight(24 if self._collapsed else 16777215)
-        self.contentsCollapsed.emit(self._collapsed)
+        else:
+            self._hide_contents()
+        self.setMaximumHeight(16777215 if opened else HEADER)
+        self.contentsCollapsed.emit(not opened)
 
-    text = qt.Property(str, _get_text, _set_text)
+    def _hide_contents(self):
+        shown = [
+            child for child in self.children() if child.isWidgetType() and not child.isHidden()
+        ]
+        self._folded += shown
+        for child in shown:
+            child.hide()
+
     collapsed = qt.Property(bool, _is_collapsed, _collapse)
 
 

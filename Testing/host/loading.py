@@ -14,16 +14,25 @@ import mrml_widgets
 import python_layer
 import qt
 import slicer
+import slicer_source
+
+NEWEST = (5, 12)
+"""Version of Slicer that the stand-in stands in for."""
 
 _kept = []
 """Loaded widgets: PySide forgets the Python side of those that only Qt refers to."""
 
 
+def main_window():
+    """Return None: there is no main window in tests."""
+
+
 def load_ui(path):
-    """Return the widget of a `.ui` file; its connections are those of the MRML scene only."""
+    """Return the widget of a `.ui` file, with its connections made."""
     tree = ElementTree.parse(path)
-    for connections in tree.getroot().findall("connections"):
-        tree.getroot().remove(connections)
+    connections = tree.getroot().findall("connections/connection")
+    for part in tree.getroot().findall("connections"):
+        tree.getroot().remove(part)  # Qt knows no signals and slots of Python classes
     buffer = qt.QBuffer()
     buffer.setData(ElementTree.tostring(tree.getroot()))
     buffer.open(qt.QIODevice.ReadOnly)
@@ -32,6 +41,13 @@ def load_ui(path):
         loader.registerCustomWidget(widget)
     widget = loader.load(buffer)
     _kept.append((widget, widget.findChildren(qt.QObject)))
+    named = {child.objectName: child for child in (widget, *widget.findChildren(qt.QObject))}
+    for connection in connections:
+        sender, signal, receiver, slot = (
+            connection.findtext(part).partition("(")[0]
+            for part in ("sender", "signal", "receiver", "slot")
+        )
+        getattr(named[sender], signal).connect(getattr(named[receiver], slot))
     return widget
 
 
@@ -47,20 +63,48 @@ def load_module(folder: Path):
     name = folder.name
     sys.path.insert(0, str(folder))
     python = importlib.import_module(name)
-    parent = SimpleNamespace(path=str(folder / f"{name}.py"))
-    module = application.Module(name, path=str(folder))
+    path = str(folder / f"{name}.py")
+    module = application.Module(
+        name, path=path, make_widget=lambda: open_widget(getattr(python, f"{name}Widget"))
+    )
     setattr(slicer.modules, name.lower(), module)
-    module.instance = getattr(python, name)(parent)
+    module.instance = getattr(python, name)(SimpleNamespace(path=path))
     slicer.app.startupCompleted.emit()
     return python
 
 
+def open_widget(kind, change=lambda widget: None):
+    """Return what a module panel shows for a widget class of a scripted module.
+
+    Args:
+        kind: subclass of ScriptedLoadableModuleWidget.
+        change: is handed the object of `kind` before its `setup`.
+    """
+    root = slicer.qSlicerScriptedLoadableModuleWidget()
+    root.setLayout(qt.QVBoxLayout())
+    root._python = widget = kind(root)
+    setattr(slicer.modules, kind.__name__, widget)
+    change(widget)
+    widget.setup()
+    root.setMRMLScene(slicer.mrmlScene)
+    return root
+
+
 def start():
-    """Boot the stand-in once and return `slicer`."""
+    """Boot the stand-in once and return `slicer`.
+
+    With the environment's TUMORSEG_SLICER_SOURCE, Slicer's own Python files take the place of the
+    stand-in's.
+    """
     if getattr(slicer, "app", None) is None:
-        application.boot()
+        tree = slicer_source.tree()
+        application.boot(slicer_source.version(tree) if tree else NEWEST)
         mrml_widgets.install()
-        python_layer.install()
+        if tree:
+            slicer_source.install(tree)
+        else:
+            python_layer.install()
         slicer.util.loadUI = load_ui
         slicer.util.childWidgetVariables = child_widget_variables
+        slicer.util.mainWindow = main_window
     return slicer

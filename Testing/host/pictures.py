@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import slicer
 import vtk
+from picture_label import label_picture
 
 _views = {}
 
@@ -19,6 +20,7 @@ def picture_of_widget(widget, path, width=430):
     slicer.app.processEvents()
     widget.grab().save(str(path))
     widget.hide()
+    label_picture(path)
 
 
 def picture_of_slice(volume, path, *, offset=None, size=(480, 480), name="Red"):
@@ -75,6 +77,7 @@ def _save(window, path):
     writer.SetInputConnection(grab.GetOutputPort())
     writer.SetFileName(str(path))
     writer.Write()
+    label_picture(path)
 
 
 class _View:

@@ -72,22 +72,6 @@ class AdvancedSection:
         if self._ui.logText.plainText != log:
             self._ui.logText.plainText = log
 
-    def effective(self, bundle, catalogue):
-        """Return `bundle`, or its ensemble if that is wanted."""
-        ensemble = ensemble_of(bundle, catalogue)
-        return ensemble if self._parameters.ensemble and ensemble is not None else bundle
-
-    def options(self, bundle, catalogue):
-        """Return the settings for a run of `bundle` as arguments of `Options`."""
-        parameters = self._parameters
-        return {
-            "device": parameters.device,
-            "precision": parameters.precision,
-            "flips": {"on": True, "off": False}.get(parameters.flips),
-            "keep_model": parameters.keepModel,
-            "gate": detector_for(bundle, catalogue) if parameters.onlyDetected else None,
-        }
-
     def _setter(self, combo, name):
         def changed(*_overloaded):
             value = combo.itemData(combo.currentIndex)
@@ -95,6 +79,23 @@ class AdvancedSection:
                 setattr(self._parameters, name, value)
 
         return changed
+
+
+def effective(bundle, catalogue, settings):
+    """Return `bundle`, or its ensemble if `settings` want that."""
+    ensemble = ensemble_of(bundle, catalogue)
+    return ensemble if settings.ensemble and ensemble is not None else bundle
+
+
+def run_settings(bundle, catalogue, settings):
+    """Return `settings` for a run of `bundle` as arguments of `Options`."""
+    return {
+        "device": settings.device,
+        "precision": settings.precision,
+        "flips": {"on": True, "off": False}.get(settings.flips),
+        "keep_model": settings.keepModel,
+        "gate": detector_for(bundle, catalogue) if settings.onlyDetected else None,
+    }
 
 
 def detector_for(bundle, catalogue):

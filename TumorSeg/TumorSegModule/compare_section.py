@@ -3,7 +3,7 @@
 import slicer
 from slicer.i18n import tr as _
 
-from TumorSegLib.errors import InputError
+from TumorSegLib.errors import InputError, TumorSegError
 from TumorSegModule.geometry import placement_of
 from TumorSegModule.model_choice import called
 from TumorSegModule.side_by_side import SideBySide, agreements
@@ -15,24 +15,25 @@ COLUMNS = (_("Segment"), _("Dice"), _("Left, ml"), _("Right, ml"), _("Difference
 class CompareSection:
     """Drives the section's widgets."""
 
-    def __init__(self, ui, bundles, volume, run):
+    def __init__(self, ui, session, bundles, volume, series):
         """Drive the widgets in `ui`.
 
         Args:
             ui: the panel's widgets.
+            session: that has the run under way.
             bundles: returns the models that segment.
             volume: returns the volume chosen in the panel.
-            run: starts a run of a model on a volume; returns whether it runs.
+            series: returns what starts a run of a model on a volume node, with the settings of
+                that moment; see `TumorSegModule.panel.Panel.series`.
         """
         self._ui = ui
+        self._session = session
         self._bundles = bundles
         self._volume = volume
-        self._run = run
+        self._series = series
         self._views = SideBySide()
-        self._waiting = []
-        self._results = []
-        self._volume_id = None
-        self._note = ""
+        self._run = self._number = self._compared = None
+        self._waiting, self._results, self._note = [], [], ""
         for selector in (ui.compareFirstSelector, ui.compareSecondSelector):
             selector.currentIndexChanged.connect(self._changed)
         ui.compareButton.clicked.connect(self._start)
@@ -43,7 +44,7 @@ class CompareSection:
     @property
     def running(self):
         """Whether one of the two models runs."""
-        return bool(self._waiting)
+        return self._number is not None
 
     def show_bundles(self):
         """List the models, at first two different ones."""
@@ -66,56 +67,56 @@ class CompareSection:
         first, second = self._chosen()
         ui.compareButton.enabled = (
             volume is not None and None not in (first, second) and first is not second
-        ) and not self.running
+        ) and not self._session.busy
         ui.compareButton.text = _("Comparing…") if self.running else _("Compare")
         ui.compareTable.visible = self._views.active
         ui.compareEndButton.visible = self._views.active
         ui.compareNote.text = self._note
         ui.compareNote.visible = bool(self._note)
 
-    def take(self, target, bundle):
-        """Keep a result of the comparison."""
-        name = f"{target.GetName()} ({called(bundle.specification)})"
-        target.SetName(slicer.mrmlScene.GenerateUniqueName(name))
-        self._results.append((target.GetID(), bundle))
-
-    def run_ended(self, failure):
-        """Start the second model, or show both results."""
-        if not self.running:
+    def run_ended(self, ending):
+        """Start the second model, or show both results; other runs are none of ours."""
+        if ending.number != self._number:
             return
-        self._waiting.pop(0)
-        if failure:
-            self._waiting, self._note = [], failure
-        elif self._waiting:
-            self._next()
+        self._number = None
+        if not ending.done:
+            self._note = ending.line
         else:
-            self._finish()
+            bundle = ending.options.bundle
+            name = f"{ending.target.GetName()} ({called(bundle.specification)})"
+            ending.target.SetName(slicer.mrmlScene.GenerateUniqueName(name))
+            self._results.append((ending.target, bundle))
+            if self._waiting:
+                self._next()
+            else:
+                self._finish()
         self.show()
 
     def forget(self):
         """Let go of the nodes, as when the scene is closed."""
         self._views.forget()
+        self._run = self._number = self._compared = None
         self._waiting, self._results, self._note = [], [], ""
         self.show()
 
     def _start(self, *_checked):
-        self._views.end()
-        self._results, self._note = [], ""
-        self._volume_id = self._volume().GetID()
-        self._waiting = list(self._chosen())
+        self._run, self._compared = self._series(), self._volume()
+        self._waiting, self._results, self._note = list(self._chosen()), [], ""
         self._next()
+        if self.running:
+            self._views.end()
         self.show()
 
     def _next(self):
-        volume = slicer.mrmlScene.GetNodeByID(self._volume_id)
-        if volume is None or not self._run(volume, self._waiting[0]):
-            self._waiting = []
+        """Start the next model; a problem ends the comparison."""
+        try:
+            self._number = self._run(self._compared, self._waiting.pop(0))
+        except TumorSegError as error:
+            self._note = str(error)
 
     def _finish(self):
-        scene = slicer.mrmlScene
-        volume = scene.GetNodeByID(self._volume_id)
-        nodes = [scene.GetNodeByID(node_id) for node_id, _bundle in self._results]
-        if volume is None or len(nodes) != 2 or None in nodes:
+        volume, nodes = self._compared, [node for node, _bundle in self._results]
+        if not all(slicer.mrmlScene.IsNodePresent(node) for node in (volume, *nodes)):
             self._note = _("A result was removed meanwhile; compare again.")
             return
         try:

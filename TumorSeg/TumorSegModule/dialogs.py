@@ -31,6 +31,35 @@ def ask_about_edits(names):
     return next((mode for mode, button in buttons.items() if button == clicked), None)
 
 
+def ask_about_frames(name, frames):
+    """Ask whether all frames of a volume over time are meant; None: nothing, do not run.
+
+    Args:
+        name: of the volume.
+        frames: see `TumorSegModule.frames.Frames`.
+    """
+    box = qt.QMessageBox(slicer.util.mainWindow())
+    box.setWindowTitle("TumorSeg")
+    box.setText(
+        _("{name} has {count} frames; number {number} is shown.").format(
+            name=name, count=frames.count, number=frames.shown + 1
+        )
+    )
+    box.setInformativeText(
+        _(
+            "All frames: one after the other, into a sequence of segmentations that is browsed"
+            " together with the volume.\nThis frame: only the one that is shown."
+        )
+    )
+    every = box.addButton(_("All frames"), qt.QMessageBox.AcceptRole)
+    this = box.addButton(_("This frame"), qt.QMessageBox.AcceptRole)
+    box.addButton(qt.QMessageBox.Cancel)
+    box.setDefaultButton(every)
+    box.exec_()
+    clicked = box.clickedButton()
+    return True if clicked == every else False if clicked == this else None
+
+
 def confirm(text, explanation, yes):
     """Ask a question; return whether the button called `yes` was clicked."""
     box = qt.QMessageBox(slicer.util.mainWindow())

@@ -2,6 +2,9 @@
 
 import slicer
 
+UNDO_STEPS = 20
+"""Strokes after which Undo still takes a whole result back; the widget keeps 5 by itself."""
+
 
 class Editor:
     """A qMRMLSegmentEditorWidget and the node that holds its settings.
@@ -15,6 +18,8 @@ class Editor:
         self.widget = slicer.qMRMLSegmentEditorWidget()
         self.widget.setSegmentationNodeSelectorVisible(False)
         self.widget.setSourceVolumeNodeSelectorVisible(False)
+        self.widget.setShow3DButtonVisible(False)  # the panel has one
+        self.widget.setMaximumNumberOfUndoStates(UNDO_STEPS)
         self._connect_node()
         self.widget.setMRMLScene(slicer.mrmlScene)
 
@@ -22,7 +27,8 @@ class Editor:
         """Open on `segmentation` with `volume` as the source; None closes."""
         self._connect_node()
         self.widget.setSegmentationNode(segmentation)
-        self.widget.setSourceVolumeNode(volume)
+        if segmentation is not None:  # without one, the widget logs an error
+            self.widget.setSourceVolumeNode(volume)
 
     def save_for_undo(self):
         """Keep the segmentation's present state for Undo."""
@@ -36,17 +42,19 @@ class Editor:
         """Let mouse and keyboard events in the views reach the effects."""
         self._connect_node()
         self.widget.setupViewObservations()
+        self.widget.installKeyboardShortcuts()
 
     def exit(self):
         """Stop that; another module is shown."""
         self.widget.setActiveEffect(None)
+        self.widget.uninstallKeyboardShortcuts()
         self.widget.removeViewObservations()
 
     def close(self):
         """Let go of the nodes, as before the scene is closed."""
         self.widget.setActiveEffect(None)
-        self.widget.setSegmentationNode(None)
         self.widget.setSourceVolumeNode(None)
+        self.widget.setSegmentationNode(None)
 
     def _connect_node(self):
         """Give the widget its parameter node, anew after the scene was closed."""

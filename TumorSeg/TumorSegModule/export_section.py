@@ -109,6 +109,9 @@ class ExportSection:
     def export(self):
         """Export what the section shows; problems are shown, not raised."""
         bundle = self._chosen_bundle()
+        if bundle is None:  # its volume was removed while the user was asked something
+            self.update()
+            return
         self._lines, self._done, self._overlapping = [], 0, []
         cases = []
         for segmentation in self._segmentations():
@@ -202,7 +205,7 @@ class ExportSection:
             return
         self.update()
         # a segment may have been added or renamed meanwhile
-        if self._ui.exportButton.enabled and ensure_installed():
+        if self._ui.exportButton.enabled and ensure_installed(self.export):
             self.export()
 
     def _browse(self, *_checked):
@@ -247,8 +250,14 @@ class ExportSection:
         modality = modality_of_node(volume)
         if self._all and modality != specification.modality:
             raise InputError(
-                f"{volume.GetName()} is {modality}, the model {specification.title} is for"
-                f" {specification.modality}; export it by itself"
+                _(
+                    "{name} is {modality}, the model {title} is for {expected}; export it by itself"
+                ).format(
+                    name=volume.GetName(),
+                    modality=modality,
+                    title=specification.title,
+                    expected=specification.modality,
+                )
             )
         first = specification.input.channels[0].name
         return Case(segmentation, {first: volume, **self._sequences(volume, bundle)})

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import slicer
+from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.export.scene import correction_of, is_reviewed, masks_of, patient_of
@@ -159,18 +160,20 @@ class Exporter:
     def _send(self, case):
         """Copy a case's voxels to shared memory bit by bit, then send it."""
         segmentation = case.segmentation
-        nodes = (segmentation, *case.volumes.values())
-        if not all(slicer.mrmlScene.IsNodePresent(node) for node in nodes):
-            raise InputError("was removed from the scene")
+        channels = _channels(case)
         self.client.start()
         volumes, blocks = {}, {}
-        for name, node in case.volumes.items():
-            channel = channel_of(node)
+        for name, channel in channels.items():
             if channel.key not in blocks:
                 blocks[channel.key] = self._new_block(channel.voxels.nbytes)
                 yield from copy_voxels(channel.voxels, blocks[channel.key])
             volumes[name] = described(channel, blocks[channel.key])
         masks = yield from self._masks(segmentation)
+        for name, channel in _channels(case).items():
+            if channel.key != channels[name].key or not channel.grid.same_as(channels[name].grid):
+                raise InputError(
+                    _("{name} was changed meanwhile; export it again").format(name=channel.name)
+                )
         first = next(iter(case.volumes.values()))
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
         order = self.order
@@ -192,7 +195,7 @@ class Exporter:
 
     def _masks(self, segmentation):
         """Return the segments in shared memory, all as they were at one moment."""
-        for _ in range(COPIES):
+        for _copy in range(COPIES):
             stamps = _stamps(segmentation)
             found, blocks = masks_of(segmentation), {}
             for mask in found:
@@ -201,7 +204,7 @@ class Exporter:
                     yield from copy_voxels(mask.labelmap, blocks[id(mask.labelmap)])
             if _stamps(segmentation) == stamps:
                 return tuple(_shared(mask, blocks[id(mask.labelmap)]) for mask in found)
-        raise InputError("is being edited; export it when you have done")
+        raise InputError(_("is being edited; export it when you have done"))
 
     def _new_block(self, size):
         """Return a block that is let go of when the case is over."""
@@ -210,8 +213,10 @@ class Exporter:
 
     def _take(self, event):
         if isinstance(event, WorkerEnded):
-            if self.busy:
-                self._fail("the export process ended unexpectedly; nothing of this case is there")
+            if self._blocks:  # else the next worker has all of the case
+                self._fail(
+                    _("the export process ended unexpectedly; nothing of this case is there")
+                )
             return
         if self._case is None or event.job != self._job:
             return
@@ -242,6 +247,18 @@ class Exporter:
         self._next()
         if self.busy:
             self._listener.case_exported()
+
+
+def _channels(case):
+    """Return the volumes of a case for the worker, by channel name.
+
+    Raises:
+        InputError: a node is no longer in the scene, or no image.
+    """
+    nodes = (case.segmentation, *case.volumes.values())
+    if not all(slicer.mrmlScene.IsNodePresent(node) for node in nodes):
+        raise InputError(_("was removed from the scene"))
+    return {name: channel_of(node) for name, node in case.volumes.items()}
 
 
 def _stamps(segmentation):

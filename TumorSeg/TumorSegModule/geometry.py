@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 import vtk
+from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.grid import LPS_FROM_RAS, AxialView, Grid, grid_of_affine
@@ -55,7 +56,9 @@ class Placement:
         axis = view.axes[0]
         index, count = round(ijk[2 - axis]), self.grid.shape[axis]
         if not 0 <= index < count:
-            raise InputError("the slice shown does not meet the volume; scroll to a slice of it")
+            raise InputError(
+                _("The slice shown does not meet the volume; scroll to a slice of it.")
+            )
         return count - 1 - index if view.flips[0] else index
 
     def box_around(self, corners):
@@ -71,7 +74,7 @@ class Placement:
             along = ijk[2 - axis]
             start, stop = max(0, int(np.ceil(along.min()))), min(count, int(along.max()) + 1)
             if start >= stop:
-                raise InputError("the region lies outside the volume; move it onto the volume")
+                raise InputError(_("The region lies outside the volume; move it onto the volume."))
             box += [start, stop]
         return tuple(box)
 
@@ -119,8 +122,10 @@ def parent_matrix(node):
         return np.eye(4)
     if not transform.IsTransformToWorldLinear():
         raise InputError(
-            f"{node.GetName()}: the transform {transform.GetName()} above it is not linear, so its"
-            " voxels lie on no grid; harden the transform in the Data module, then segment"
+            _(
+                "{name}: the transform {transform} above it is not linear, so its voxels lie on no"
+                " grid; harden the transform in the Data module, then segment"
+            ).format(name=node.GetName(), transform=transform.GetName())
         )
     matrix = vtk.vtkMatrix4x4()
     transform.GetMatrixTransformToWorld(matrix)

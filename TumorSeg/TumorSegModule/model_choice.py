@@ -3,7 +3,7 @@
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError, ModelError
-from TumorSegModule.volumes import modality_of_node
+from TumorSegModule.volumes import check_usable, modality_of_node
 
 
 def called(specification):
@@ -42,7 +42,7 @@ class ModelChoice:
             return None
 
     def bundle_for(self, volume, parameters):
-        """Return the model for a volume of the queue: the one picked, if it fits, or the default.
+        """Return the model for any volume: the one picked, if it fits, or the default.
 
         Raises:
             InputError: the volume cannot be segmented.
@@ -54,11 +54,12 @@ class ModelChoice:
         return self.catalogue.default_for(modality)
 
     def modality(self, volume):
-        """Return a usable volume's modality, worked out once for the same voxels.
+        """Return a volume's modality, worked out once for the same voxels.
 
         Raises:
-            InputError: there is nothing to see in the volume.
+            InputError: there is nothing to see in the volume, or it is no scalar image.
         """
+        check_usable(volume)
         key = (volume.GetID(), volume.GetImageData().GetMTime(), volume.GetMTime())
         if key != self._key:
             self._modality = modality_of_node(volume)

@@ -1,6 +1,16 @@
 """What a new segmentation gets from its volume: grid, transform, place in the study."""
 
 import slicer
+from slicer.i18n import tr as _
+
+
+def new_segmentation(volume):
+    """Return a new segmentation node in the scene, named after a volume node and fitting it."""
+    scene = slicer.mrmlScene
+    name = scene.GenerateUniqueName(_("{name} segmentation").format(name=volume.GetName()))
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    prepare_segmentation(node, volume)
+    return node
 
 
 def prepare_segmentation(segmentation, volume):

@@ -1,30 +1,39 @@
 """The panel: what the user chooses becomes a run, and a run's status is shown."""
 
+from functools import partial
+
 import qt
 import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.catalogue import default_catalogue
-from TumorSegLib.errors import InputError, ModelError
-from TumorSegModule.advanced import AdvancedSection
+from TumorSegLib.errors import InputError, ModelError, TumorSegError
+from TumorSegLib.export.scene import volume_of
+from TumorSegModule.advanced import AdvancedSection, effective, run_settings
 from TumorSegModule.compare_section import CompareSection
-from TumorSegModule.dialogs import ask_about_edits
+from TumorSegModule.dialogs import ask_about_edits, ask_about_frames
+from TumorSegModule.documentation import open_documentation
 from TumorSegModule.editor import Editor
 from TumorSegModule.export_section import ExportSection
+from TumorSegModule.frames import FrameRun, frames_of
 from TumorSegModule.geometry import placement_of
 from TumorSegModule.installation import ensure_installed, python_command
+from TumorSegModule.licence_question import agreed_to
 from TumorSegModule.limits import box_of_region, box_of_shown_slice, fit_region
 from TumorSegModule.model_choice import ModelChoice
 from TumorSegModule.model_picker import ModelPicker
 from TumorSegModule.new_segmentation import prepare_segmentation
-from TumorSegModule.parameters import REGION, THIS_SLICE, WHOLE_VOLUME
+from TumorSegModule.node_choice import NodeChoices
+from TumorSegModule.own_models import OwnModels
+from TumorSegModule.parameters import REGION, THIS_SLICE, WHOLE_VOLUME, Settings
 from TumorSegModule.queue_section import QueueSection
 from TumorSegModule.retrain_process import RetrainProcess
 from TumorSegModule.retrain_section import RetrainSection
 from TumorSegModule.review_section import ReviewSection
+from TumorSegModule.run_options import Options
 from TumorSegModule.segments import REPLACE, edited_segments
 from TumorSegModule.sequences_section import SequencesSection
-from TumorSegModule.session import Options, Session
+from TumorSegModule.session import Session
 from TumorSegModule.status_section import StatusSection
 from TumorSegModule.volumes import check_usable
 from TumorSegModule.worker_client import WorkerClient
@@ -52,6 +61,8 @@ class Panel:
         client=None,
         catalogue=default_catalogue,
         ask=ask_about_edits,
+        ask_frames=ask_about_frames,
+        agree=agreed_to,
         retrain_process=None,
     ):
         """Drive `ui`, with other processes, other models or ready answers in tests."""
@@ -60,8 +71,8 @@ class Panel:
         self._choice = ModelChoice(catalogue())
         self.editor = Editor()
         self.session = Session(client or WorkerClient(python_command()), self.editor, self)
-        self._ask = ask
-        self.parameters = None
+        self._ask, self._ask_frames, self._agree = ask, ask_frames, agree
+        self.parameters = self._chosen_for = None
         self._gui_tag = None
         self._observer = None
         self._modality_key = self._known_modality = None
@@ -69,9 +80,16 @@ class Panel:
         ui.resultSection.layout().addWidget(self.editor.widget)
         self._status = StatusSection(ui)
         self._picker = ModelPicker(ui, self._seconds_per_slice, self._model_picked)
-        self._sequences = SequencesSection(ui, self.update)
+        self._own_models = OwnModels(
+            ui, lambda: self._choice.catalogue, lambda: self._picker.bundle, self._own_changed
+        )
+        self._choices = NodeChoices(self.update)
+        for name in ("volume", "target", "region"):
+            selector = getattr(ui, f"{name}Selector")
+            self._choices.add(selector, partial(self._node, name), partial(self._keep_node, name))
+        self._sequences = SequencesSection(ui, self._choices, self.update)
         self._advanced = AdvancedSection(ui, self.session.runner.client)
-        self.review = ReviewSection(ui, self.session, self.editor)
+        self.review = ReviewSection(ui, self.session, self.editor, self._show_sensitivity)
         self.export = ExportSection(
             ui,
             WorkerClient(python_command()),
@@ -79,10 +97,9 @@ class Panel:
             self._bundle_for,
             self._sequences_of,
         )
-        self._queue = QueueSection(
-            ui, self._volume, self._accompanying, self._run_queued, self._cancel
-        )
-        self.compare = CompareSection(ui, self._bundles, self._volume, self._run_on)
+        self._queue = QueueSection(ui, self.session, self._volume, self._accompanying, self.series)
+        self._frames = FrameRun(self.start, self._frames_segmented)
+        self.compare = CompareSection(ui, self.session, self._bundles, self._volume, self.series)
         command = [*python_command(), "-m", "TumorSegLib.cli"]
         self.retrain = RetrainSection(
             ui, retrain_process or RetrainProcess(command), self._bundles, self._models_changed
@@ -105,21 +122,28 @@ class Panel:
         ui.regionSelector.nodeAddedByUser.connect(self._region_created)
         ui.targetSelector.nodeAddedByUser.connect(self._target_created)
         ui.segmentButton.clicked.connect(self._segment_or_cancel)
+        ui.documentationButton.clicked.connect(open_documentation)
         ui.sensitivitySlider.valueChanged.connect(self._sensitivity_changed)
         self._picker.show_bundles(self._choice.bundles)
         self.status_changed()
 
     def connect(self, parameters):
         """Show and keep the settings in `parameters`; None lets go of them."""
+        if parameters is not None and parameters is self.parameters:
+            self.update()
+            return
+        self._choices.stop()
         if self.parameters is not None:
             self.parameters.disconnectGui(self._gui_tag)
             self.parameters.RemoveObserver(self._observer)
         self.parameters = parameters
+        self._chosen_for = self._volume()
         self._advanced.connect(parameters)
         self._sequences.connect(parameters)
         if parameters is not None:
             self._gui_tag = parameters.connectGui(self.ui)
             self._observer = parameters.AddObserver("ModifiedEvent", self._parameters_changed)
+            self._choices.watch()
             self.update()
 
     def enter(self):
@@ -148,12 +172,14 @@ class Panel:
             return
         self._updating = True
         try:
+            self._choices.show()
             volume = parameters.volume
             note = self._problem(volume)
             bundle = None if note else self._choice.bundle(parameters)
             self._picker.choose(
                 bundle or self._choice.picked(parameters), 0 if note else _slices_of(volume)
             )
+            self._own_models.show()
             if volume is not None and not note and bundle is None:
                 note = self._choice.why_none(volume)
             note = note or self._sequences.update(volume, bundle)
@@ -163,6 +189,7 @@ class Panel:
             self.ui.regionSelector.visible = parameters.extent == REGION
             self._advanced.update(bundle, self._choice.catalogue)
             self.export.update()
+            self._queue.show()
             self.compare.show()
             self.ui.show3DButton.setSegmentationNode(parameters.target)
             if not self.session.busy:
@@ -174,25 +201,79 @@ class Panel:
 
     def segment(self):
         """Start what the panel shows; problems are shown, not raised."""
+        if not ensure_installed(self.segment):
+            return
         try:
-            options = self._options()
-        except (InputError, ModelError) as error:
-            self.session.fail(str(error))
-            return
-        if options is None or not ensure_installed():
-            return
-        self.start(options)
+            every = self._wants_every_frame()
+            if every is None:
+                return
+            options = self._options(None if every else self._target())
+            if options is None or not self._agreed(options):
+                return
+            if every:
+                self._frames.start(options)
+            else:
+                self.start(options)
+        except TumorSegError as error:
+            self.session.refuse(str(error))
+
+    def _wants_every_frame(self):
+        """Return whether all frames of a volume over time are to be segmented, None for nothing."""
+        volume, limited = self._volume(), self.parameters.extent != WHOLE_VOLUME
+        frames = None if volume is None or limited else frames_of(volume)
+        return False if frames is None else self._ask_frames(volume.GetName(), frames)
+
+    def _frames_segmented(self, segmentation, line):
+        """Open what shows the results of a run on all frames, None if there is nothing."""
+        if segmentation is not None and self.parameters is not None:
+            self.parameters.target = segmentation
+        self.session.tell(line)
+
+    def _agreed(self, options):
+        """Show licences that the user has not accepted; return whether all are."""
+        models = self._choice.catalogue.members(options.bundle)
+        return self._agree([*models, options.gate] if options.gate else models)
 
     def start(self, options):
-        """Start a run; problems are shown, not raised. Return whether it runs."""
-        try:
-            self.session.start(options)
-        except InputError as error:
-            self.session.fail(str(error))
-            return False
+        """Start a run and return its number.
+
+        Raises:
+            InputError: see `Session.start`.
+        """
+        number = self.session.start(options)
         self._timer.setInterval(0)
         self._timer.start()
-        return True
+        self._queue.show()
+        self.compare.show()
+        return number
+
+    def series(self):
+        """Return what starts the runs of a series, all with the settings of this moment.
+
+        Returns:
+            A function of a volume node, and of a model if it is not to be the one chosen or the
+            default. It starts a run into a new segmentation and returns its number, None if what
+            is needed is not installed or a licence not accepted; it raises a `TumorSegError` for
+            what cannot be run.
+        """
+        choice, settings = self._choice, Settings.of(self.parameters)
+
+        def run(volume, bundle=None):
+            if bundle is None:
+                bundle = choice.bundle_for(volume, settings)
+                bundle = effective(bundle, choice.catalogue, settings)
+            options = Options(
+                volume,
+                bundle,
+                sequences=self._sequences.suggested(volume, bundle),
+                show=False,
+                **run_settings(bundle, choice.catalogue, settings),
+            )
+            if not ensure_installed(lambda: None) or not self._agreed(options):
+                return None
+            return self.start(options)
+
+        return run
 
     def _poll(self):
         self.session.poll()
@@ -202,25 +283,31 @@ class Panel:
 
     def _segment_or_cancel(self):
         if self.session.busy:
-            self._cancel()
+            self.session.cancel()
         else:
             self.segment()
 
-    def _cancel(self):
-        self._queue.stop()
-        self.session.cancel()
+    def _node(self, name):
+        return getattr(self.parameters, name) if self.parameters else None
+
+    def _keep_node(self, name, node):
+        if self.parameters is not None:
+            setattr(self.parameters, name, node)
 
     def _volume(self):
-        return self.parameters.volume if self.parameters else None
+        return self._node("volume")
 
-    def _options(self):
-        """Return what the settings ask for, None if the user was asked and does not want it."""
+    def _target(self):
+        return self.parameters.target if self.parameters else None
+
+    def _options(self, target):
+        """Return what the settings ask for, None if the user was asked and does not want it.
+
+        Args:
+            target: segmentation node to write to, None for a new one.
+        """
         parameters = self.parameters
-        volume, target, bundle = (
-            parameters.volume,
-            parameters.target,
-            self._choice.bundle(parameters),
-        )
+        volume, bundle = parameters.volume, self._choice.bundle(parameters)
         check_usable(volume)
         if bundle is None:
             raise ModelError(self._choice.why_none(volume))
@@ -238,12 +325,12 @@ class Panel:
             within = box_of_region(placement, parameters.region)
         return Options(
             volume,
-            self._advanced.effective(bundle, self._choice.catalogue),
+            effective(bundle, self._choice.catalogue, parameters),
             sequences=self._sequences.chosen(bundle),
             target=target,
             mode=mode,
             within=within,
-            **self._advanced.options(bundle, self._choice.catalogue),
+            **run_settings(bundle, self._choice.catalogue, parameters),
         )
 
     def _bundles(self):
@@ -256,6 +343,12 @@ class Panel:
         self.compare.show_bundles()
         self.retrain.show_bundles()
         self.update()
+
+    def _own_changed(self, model_id):
+        """A model was imported and is chosen now, or one was removed ("": the default)."""
+        if self.parameters is not None:
+            self.parameters.model = model_id
+        self._models_changed()
 
     def _accompanying(self, volume):
         """Return the nodes that are further sequences of a volume."""
@@ -286,32 +379,6 @@ class Panel:
         if volume is self._volume():
             return self._sequences.chosen(bundle)
         return self._sequences.suggested(volume, bundle)
-
-    def _run_queued(self, volume):
-        """Start the next volume of the queue; return whether it runs."""
-        try:
-            bundle = self._choice.bundle_for(volume, self.parameters)
-        except (InputError, ModelError) as error:
-            self.session.fail(str(error))
-            return False
-        return self._run_on(volume, self._advanced.effective(bundle, self._choice.catalogue))
-
-    def _run_on(self, volume, bundle):
-        """Start a run into a new segmentation; return whether it runs."""
-        try:
-            options = Options(
-                volume,
-                bundle,
-                sequences=self._sequences.suggested(volume, bundle),
-                **self._advanced.options(bundle, self._choice.catalogue),
-            )
-        except (InputError, ModelError) as error:
-            self.session.fail(str(error))
-            return False
-        if not ensure_installed():
-            self._cancel()
-            return False
-        return self.start(options)
 
     def _problem(self, volume):
         """Return why a volume cannot be segmented, "" if it can or none is chosen."""
@@ -344,50 +411,50 @@ class Panel:
             prepare_segmentation(segmentation, volume)
 
     def _parameters_changed(self, *_event):
+        self._let_go_of_target()
         self.update()
+
+    def _let_go_of_target(self):
+        """Take another volume's segments out of the way of the volume that was chosen just now."""
+        volume, target = self._volume(), self._target()
+        if volume is None or volume is self._chosen_for:
+            return
+        self._chosen_for = volume
+        drawn = target is not None and target.GetSegmentation().GetNumberOfSegments() > 0
+        if drawn and volume_of(target) is not volume:
+            self.parameters.target = None
 
     def _sensitivity_changed(self, value):
         if not self._updating and not self.session.busy:
-            self.session.adjust(value)
+            self.session.adjust(self._target(), value)
             self._timer.start()
 
     def status_changed(self):
         """See `TumorSegModule.session.View`."""
-        ui, status, session = self.ui, self.session.status, self.session
-        volume = self._volume()
+        status, volume = self.session.status, self._volume()
         can_start = (
             volume is not None
             and not self._problem(volume)
             and self._choice.bundle(self.parameters) is not None
         )
-        self._status.show(status, can_start=can_start, has_volume=volume is not None)
-        ui.sensitivitySlider.enabled = session.can_adjust
-        has_target = volume is not None and self.parameters.target is not None
-        self.editor.widget.visible = has_target
-        ui.sensitivityNote.visible = has_target and not session.can_adjust
+        self._status.show(
+            status, can_start=can_start, has_volume=volume is not None, frame=self._frames.line
+        )
+        self.editor.widget.visible = volume is not None and self._target() is not None
+        self._show_sensitivity()
+        self._advanced.show(status)
+
+    def _show_sensitivity(self):
+        """Show whether the result that the panel shows can be adjusted."""
+        ui, target = self.ui, self._target()
+        can_adjust = self.session.can_adjust(target)
+        ui.sensitivitySlider.enabled = can_adjust
+        ui.sensitivityNote.visible = (
+            self._volume() is not None and target is not None and not can_adjust
+        )
         ui.sensitivityNote.text = _(
             "The sensitivity can be adjusted after a run, as long as its result is not edited."
         )
-        self._advanced.show(status)
-
-    def result_written(self, target, options, done):
-        """See `TumorSegModule.session.View`."""
-        seconds = sum(
-            done.seconds.get(stage, 0.0) for stage in ("preparation", "network", "labels")
-        )
-        if done.slices:
-            slicer.app.userSettings().setValue(
-                _timing_key(options.bundle), seconds / len(done.slices)
-            )
-        self._updating = True
-        self.ui.sensitivitySlider.value = 0
-        self._updating = False
-        if self.compare.running:
-            self.compare.take(target, options.bundle)
-        elif not self._queue.running:
-            self.parameters.target = target
-        if self.review.target is target:
-            self.review.refresh()
 
     def surface_outdated(self, target):
         """See `TumorSegModule.session.View`."""
@@ -403,11 +470,31 @@ class Panel:
             self.ui.show3DButton.setSegmentationNode(target)
         self.ui.show3DButton.text = _("Show 3D")
 
-    def run_ended(self, failure):
+    def run_ended(self, ending):
         """See `TumorSegModule.session.View`."""
-        self._queue.run_ended(failure)
-        self.compare.run_ended(failure)
+        if ending.done:
+            self._take_result(ending)
+        self._frames.run_ended(ending)
+        self._queue.run_ended(ending)
+        self.compare.run_ended(ending)
         self.update()
+
+    def _take_result(self, ending):
+        """Open a result, unless it is one of a series, and remember how long it took."""
+        seconds = sum(
+            ending.event.seconds.get(stage, 0.0) for stage in ("preparation", "network", "labels")
+        )
+        if ending.event.slices:
+            slicer.app.userSettings().setValue(
+                _timing_key(ending.options.bundle), seconds / len(ending.event.slices)
+            )
+        if ending.options.show:
+            self._updating = True
+            self.ui.sensitivitySlider.value = 0
+            self._updating = False
+            self.parameters.target = ending.target
+        if self.review.target is ending.target:
+            self.review.refresh()
 
     def _seconds_per_slice(self, bundle):
         stored = slicer.app.userSettings().value(_timing_key(bundle))

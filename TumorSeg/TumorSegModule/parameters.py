@@ -1,5 +1,7 @@
 """The panel's settings, which live in the scene and are saved with it."""
 
+from dataclasses import dataclass, fields
+
 import slicer
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
@@ -37,6 +39,24 @@ class Parameters:
     onlyDetected: bool = False
     flips: str = "auto"
     keepModel: bool = True
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a series of runs as they were when it began; see `Parameters`."""
+
+    model: str
+    device: str
+    precision: str
+    ensemble: bool
+    onlyDetected: bool
+    flips: str
+    keepModel: bool
+
+    @classmethod
+    def of(cls, parameters):
+        """Return what `parameters` say now."""
+        return cls(**{field.name: getattr(parameters, field.name) for field in fields(cls)})
 
 
 def channel_node(parameters, name):

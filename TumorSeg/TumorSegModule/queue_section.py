@@ -4,6 +4,9 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from TumorSegLib.errors import TumorSegError
+from TumorSegModule.ending import Reason
+from TumorSegModule.frames import name_in_lists
 from TumorSegModule.volumes import is_usable
 from TumorSegModule.work_queue import DONE, FAILED, RUNNING, WAITING, WorkQueue
 
@@ -11,23 +14,24 @@ from TumorSegModule.work_queue import DONE, FAILED, RUNNING, WAITING, WorkQueue
 class QueueSection:
     """Drives the section's widgets."""
 
-    def __init__(self, ui, current, accompanying, run, cancel):
+    def __init__(self, ui, session, current, accompanying, series):
         """Drive the widgets in `ui`.
 
         Args:
             ui: the panel's widgets.
+            session: that has the run under way.
             current: returns the volume chosen in the panel.
             accompanying: returns the further sequences of a volume, which are no cases themselves.
-            run: starts a run on a volume node.
-            cancel: stops the run under way.
+            series: returns what starts a run on a volume node, with the settings of that moment;
+                see `TumorSegModule.panel.Panel.series`.
         """
         self._ui = ui
+        self._session = session
         self._current = current
         self._accompanying = accompanying
-        self._run = run
-        self._cancel = cancel
+        self._series = series
+        self._run = self._number = None
         self._queue = WorkQueue()
-        self._starting = False
         ui.queueAddButton.clicked.connect(self._add_current)
         ui.queueAddAllButton.clicked.connect(self._add_all)
         ui.queueRemoveButton.clicked.connect(self._remove)
@@ -44,21 +48,21 @@ class QueueSection:
         """Whether the queue is being worked off."""
         return self._queue.running
 
-    def run_ended(self, failure):
-        """Note how the run of the queue ended ("" is well), and start the next."""
-        if self._queue.running:
-            self._queue.finish(failure)
-            if not self._starting:
-                self._next()
-
-    def stop(self):
-        """Stop after a cancel; what was not done waits."""
-        self._queue.stop()
-        self.show()
+    def run_ended(self, ending):
+        """Note how the queue's own run ended, and start the next; others are none of its."""
+        if ending.number != self._number:
+            return
+        self._number = None
+        if ending.reason is Reason.CANCELLED:
+            self._queue.stop()
+            self.show()
+        else:
+            self._queue.finish("" if ending.done else ending.line)
+            self._next()
 
     def clear(self):
         """Forget all volumes, as when the scene is closed."""
-        self._queue = WorkQueue()
+        self._queue, self._run, self._number = WorkQueue(), None, None
         self.show()
 
     def show(self):
@@ -78,7 +82,7 @@ class QueueSection:
         ui.queueList.currentRow = min(row, len(self._queue.entries) - 1)
         waiting = any(entry.state == WAITING for entry in self._queue.entries)
         ui.queueRunButton.text = _("Stop") if self._queue.running else _("Segment all")
-        ui.queueRunButton.enabled = waiting or self._queue.running
+        ui.queueRunButton.enabled = self._queue.running or (waiting and not self._session.busy)
         ui.queueRemoveButton.enabled = bool(self._queue.entries)
 
     def _add_current(self, *_checked):
@@ -93,7 +97,7 @@ class QueueSection:
     def _add(self, volumes):
         for volume in volumes:
             if volume is not None and is_usable(volume):
-                self._queue.add(volume.GetID(), volume.GetName())
+                self._queue.add(volume, name_in_lists(volume))
         self.show()
 
     def _remove(self, *_checked):
@@ -102,21 +106,23 @@ class QueueSection:
 
     def _run_or_stop(self, *_checked):
         if self._queue.running:
-            self._cancel()
-        else:
+            self._session.cancel()
+        elif not self._session.busy:
+            self._run = self._series()
             self._next()
 
     def _next(self):
-        """Start the next volume; those that fail at once are passed over."""
-        self._starting = True
-        try:
-            while entry := self._queue.next():
-                self.show()
-                volume = slicer.mrmlScene.GetNodeByID(entry.volume)
-                if volume is None:
-                    self._queue.finish(_("removed from the scene"))
-                elif self._run(volume):
-                    break
-        finally:
-            self._starting = False
-            self.show()
+        """Start the next volume; those that cannot be run are passed over."""
+        while entry := self._queue.next():
+            if not slicer.mrmlScene.IsNodePresent(entry.volume):
+                self._queue.finish(_("removed from the scene"))
+                continue
+            try:
+                self._number = self._run(entry.volume)
+            except TumorSegError as error:
+                self._queue.finish(str(error))
+                continue
+            if self._number is None:
+                self._queue.stop()
+            break
+        self.show()

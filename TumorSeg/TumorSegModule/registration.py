@@ -1,5 +1,6 @@
 """What is registered when Slicer starts: sample data and terminology. Nothing is downloaded."""
 
+import logging
 from pathlib import Path
 
 import slicer
@@ -12,33 +13,49 @@ TERMINOLOGY = Path(TumorSegLib.__file__).parent.parent / "Resources/Terminology/
 CATEGORY = "TumorSeg"
 
 
+def register():
+    """Register everything; what cannot be registered is logged in a line, the rest is there."""
+    for name, step in (
+        ("sample data", register_sample_data),
+        ("terminology", register_terminology),
+    ):
+        try:
+            step()
+        except Exception as error:  # of Slicer's own code, whose versions differ
+            logging.error(f"TumorSeg: {name} could not be registered: {error!r}")
+
+
 def register_terminology():
-    """Offer the models' terms in the Segment Editor's list of terminologies."""
-    slicer.modules.terminologies.logic().LoadTerminologyFromFile(str(TERMINOLOGY))
+    """Offer the models' terms in the Segment Editor's list of terminologies.
+
+    Raises:
+        RuntimeError: Slicer cannot read them.
+    """
+    logic = slicer.modules.terminologies.logic()
+    if not logic.LoadTerminologyFromFile(str(TERMINOLOGY)):
+        raise RuntimeError(f"{TERMINOLOGY}: cannot be read")
 
 
 def register_sample_data():
     """Offer digital phantoms in the module Sample Data; they are made on the spot."""
     import SampleData
 
-    for name, icon, title, load in (
-        ("TumorSegBrain", "brain", _("Brain phantom (FLAIR, T1, T1c)"), load_brain_phantom),
-        ("TumorSegAbdomen", "abdomen", _("Abdomen phantom (CT)"), load_abdomen_phantom),
+    for icon, name, load in (
+        ("brain", _("Brain phantom (FLAIR, T1, T1c)"), load_brain_phantom),
+        ("abdomen", _("Abdomen phantom (CT)"), load_abdomen_phantom),
     ):
         SampleData.SampleDataLogic.registerCustomSampleDataSource(
             category=CATEGORY,
             sampleName=name,
-            thumbnailFileName=str(ICONS / f"{icon}.png"),
             uris=[],
             fileNames=[],
             nodeNames=[],
-            customDownloader=lambda source, load=load: load(),
-            checksums=None,
-            sampleDescription=title,
+            customDownloader=load,
+            thumbnailFileName=str(ICONS / f"{icon}.png"),
         )
 
 
-def load_brain_phantom():
+def load_brain_phantom(_source=None):
     """Add the sequences of a head with a glioma to the scene and return their nodes."""
     from TumorSegLib.phantom import brain_phantom
 
@@ -46,8 +63,8 @@ def load_brain_phantom():
     return [add_volume(volume, f"Phantom {name.upper()}") for name, volume in volumes.items()]
 
 
-def load_abdomen_phantom():
-    """Add the CT of an abdomen with liver tumours to the scene and return its node."""
+def load_abdomen_phantom(_source=None):
+    """Add the CT of an abdomen with liver tumours to the scene and return its node in a list."""
     from TumorSegLib.phantom import abdomen_phantom
 
     volume, _labels = abdomen_phantom()

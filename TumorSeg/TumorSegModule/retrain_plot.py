@@ -4,12 +4,14 @@ import math
 
 import slicer
 import vtk
+from slicer.i18n import tr as _
 
 NAME = "Retraining"
+EPOCH = _("Epoch")
 SERIES = (
-    ("loss", "Loss", (0.20, 0.44, 0.70)),
-    ("validation_loss", "Loss, held-out cases", (0.55, 0.72, 0.90)),
-    ("dice", "Dice, held-out cases", (0.77, 0.42, 0.11)),
+    ("loss", _("Loss"), (0.20, 0.44, 0.70)),
+    ("validation_loss", _("Loss, held-out cases"), (0.55, 0.72, 0.90)),
+    ("dice", _("Dice, held-out cases"), (0.77, 0.42, 0.11)),
 )
 """Figures of an epoch, their names in the chart, and red, green and blue of their lines."""
 
@@ -38,7 +40,7 @@ class RetrainPlot:
         if self.chart is None or self.table is None:
             self._make()
         table = vtk.vtkTable()
-        for name, title in (("epoch", "Epoch"), *((name, title) for name, title, _ in SERIES)):
+        for name, title in (("epoch", EPOCH), *(series[:2] for series in SERIES)):
             column = vtk.vtkDoubleArray()
             column.SetName(title)
             for epoch in sorted(rows):
@@ -59,14 +61,14 @@ class RetrainPlot:
         table = scene.AddNewNodeByClass("vtkMRMLTableNode", NAME)
         chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", NAME)
         chart.SetTitle(NAME)
-        chart.SetXAxisTitle("Epoch")
+        chart.SetXAxisTitle(EPOCH)
         chart.SetYAxisRangeAuto(False)
         chart.SetYAxisRange(0.0, 1.0)
-        for _, title, colour in SERIES:
+        for _name, title, colour in SERIES:
             series = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", title)
             series.SetAndObserveTableNodeID(table.GetID())
             series.SetPlotType(series.PlotTypeScatter)
-            series.SetXColumnName("Epoch")
+            series.SetXColumnName(EPOCH)
             series.SetYColumnName(title)
             series.SetLineStyle(series.LineStyleSolid)
             series.SetMarkerStyle(series.MarkerStyleCircle)

@@ -16,6 +16,8 @@ from TumorSegModule.worker_client import library_environment
 
 PROGRESS, STOP, OUTPUT = "progress.jsonl", "stop", "output.log"
 CHECKPOINT, PLAN = "last.ckpt", "plan.json"
+DATASET = "dataset.txt"
+"""Names the data set of a run, for two of them may be folders of the same name."""
 
 STOP_SECONDS = 20.0
 """A run that has not stopped by itself by then is ended; its last checkpoint is whole."""
@@ -117,15 +119,15 @@ class RetrainProcess:
         """
         if self.busy:
             raise RuntimeError("one run at a time")
-        self.folder = self.resumable(wish) if resume else None
-        if self.folder is None:
-            self.folder, resume = self._new_folder(wish), False
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / STOP).unlink(missing_ok=True)
-        self.state, self._read, self._stop_by = State("starting"), 0, None
-        words = [*self._command, *wish.words, "-o", str(self.folder)]
-        with (self.folder / OUTPUT).open("wb") as output:
-            self._process = subprocess.Popen(
+        folder = self.resumable(wish) if resume else None
+        if folder is None:
+            folder, resume = self._new_folder(wish), False
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / STOP).unlink(missing_ok=True)
+        (folder / DATASET).write_text(_dataset_of(wish), encoding="utf-8")
+        words = [*self._command, *wish.words, "-o", str(folder)]
+        with (folder / OUTPUT).open("wb") as output:
+            process = subprocess.Popen(
                 words + (["--resume"] if resume else []),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -133,16 +135,25 @@ class RetrainProcess:
                 env=library_environment(),
                 **own_group(patient=True),
             )
-        make_patient(self._process)
+        self._process, self.folder, self.state = process, folder, State("starting")
+        self._read, self._stop_by = 0, None
+        make_patient(process)
         if resume:
             self._replay()
 
     def resumable(self, wish):
         """Return the folder of the last run of `wish` that was stopped, None if there is none."""
         for folder in reversed(self._folders(wish)):
-            if (folder / CHECKPOINT).exists() and (folder / PLAN).exists():
+            kept = folder / DATASET
+            same = not kept.exists() or kept.read_text(encoding="utf-8") == _dataset_of(wish)
+            if same and _has_checkpoint(folder):
                 return folder
         return None
+
+    @property
+    def can_go_on(self):
+        """Whether the last run left something to go on with."""
+        return not self.busy and self.folder is not None and _has_checkpoint(self.folder)
 
     def poll(self):
         """Take in what the run has written; return whether `state` changed."""
@@ -240,3 +251,11 @@ class RetrainProcess:
         folders = self._folders(wish)
         number = int(folders[-1].name.rpartition("-")[2]) + 1 if folders else 1
         return self._runs / f"{self._name(wish)}-{number}"
+
+
+def _dataset_of(wish):
+    return str(Path(wish.dataset).expanduser().resolve())
+
+
+def _has_checkpoint(folder):
+    return (folder / CHECKPOINT).exists() and (folder / PLAN).exists()

@@ -7,11 +7,12 @@ from slicer.i18n import tr as _
 from TumorSegLib.catalogue import user_folder
 from TumorSegLib.default_models import make_default
 from TumorSegLib.errors import TumorSegError
+from TumorSegLib.licences import licence_of
 from TumorSegModule.installation import ensure_installed
 from TumorSegModule.model_choice import called
 from TumorSegModule.model_picker import in_words
 from TumorSegModule.retrain_plot import RetrainPlot
-from TumorSegModule.retrain_process import Wish
+from TumorSegModule.retrain_process import State, Wish
 from TumorSegModule.small_table import SmallTable
 from TumorSegModule.status_section import PROBLEM_STYLE
 
@@ -87,13 +88,15 @@ class RetrainSection:
 
     def start(self, *, resume=False):
         """Start a run or go on with one; problems are shown, not raised."""
-        if self.process.busy or not ensure_installed(training=True):
+        if self.process.busy or not ensure_installed(
+            lambda: self.start(resume=resume), training=True
+        ):
             return
         try:
             self.process.start(self.wish, resume=resume)
         except OSError as error:
-            self.process.state.stage = "failed"
-            self.process.state.line = f"{error.filename or ''}: {error.strerror or error}"
+            line = f"{error.filename or ''}: {error.strerror or error}"
+            self.process.state = State("failed", line=line)
         self._made_default = False
         self.plot.update(self.process.state.rows)
         self._timer.start()
@@ -119,10 +122,13 @@ class RetrainSection:
         ui.retrainProgressBar.setRange(0, total)
         ui.retrainProgressBar.value = done
         ui.retrainProgressBar.format = progress_text(state)
-        line = status_text(state, resumable)
+        line = status_text(state, self.process.can_go_on)
         ui.retrainStatusLabel.text = line
         ui.retrainStatusLabel.visible = bool(line)
         ui.retrainStatusLabel.styleSheet = PROBLEM_STYLE if state.stage == "failed" else ""
+        base = next((b for b in self._bundles() if b.id == wish.base), None)
+        ui.retrainLicenceNote.text = licence_note(base)
+        ui.retrainLicenceNote.visible = bool(licence_note(base))
         ui.retrainPlotButton.visible = self.plot.chart is not None
         result = state.result
         ui.retrainReportButton.visible = bool(result)
@@ -202,6 +208,14 @@ class RetrainSection:
 
     def _changed(self, *_overloaded):
         self.show()
+
+
+def licence_note(base):
+    """Return what the licence of a base says of weights that are trained on from it."""
+    if base is None or not base.specification.licence:
+        return ""
+    licence = licence_of(base.specification.licence)
+    return f"{licence.name}: {licence.retraining}"
 
 
 def _progress(state):

@@ -9,9 +9,10 @@ import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.export.scene import is_reviewed
 from TumorSegModule import reference, uncertainty_map
 from TumorSegModule.correction import compare, write_correction
-from TumorSegModule.slice_figures import figures_of, is_reviewed, set_reviewed, write_figures
+from TumorSegModule.slice_figures import figures_of, set_reviewed, write_figures
 from TumorSegModule.slice_strip import SliceStrip, Strip
 from TumorSegModule.slice_views import show_slice, shown_slice
 
@@ -24,8 +25,8 @@ COMPARE_MILLISECONDS = 300
 WORK_SECONDS = 0.01
 """Longest time that one turn of the event loop spends on comparing or on the map."""
 
-NEXT_KEY, PREVIOUS_KEY = ".", ","
-"""Neither Slicer nor its Segment Editor uses these."""
+NEXT_KEY, PREVIOUS_KEY = "N", "P"
+"""Neither Slicer's views nor its Segment Editor and its effects use these."""
 
 
 class ReviewSection:
@@ -36,8 +37,15 @@ class ReviewSection:
         target: segmentation under review, None if there is none.
     """
 
-    def __init__(self, ui, session, editor):
-        """Drive the widgets in `ui`; `session` has the last run, `editor` undo."""
+    def __init__(self, ui, session, editor, edited):
+        """Drive the widgets in `ui`.
+
+        Args:
+            ui: the panel's widgets.
+            session: has the last run.
+            editor: has Undo.
+            edited: called soon after the segmentation was written to, by whomever.
+        """
         self._ui = ui
         self._session = session
         self._editor = editor
@@ -47,6 +55,7 @@ class ReviewSection:
         self._rank = -1
         self._current = None
         self._observed = []
+        self._scene_tag = None
         self._views = {}
         self._comparison = self._mapping = None
         self._mapped = None
@@ -62,6 +71,7 @@ class ReviewSection:
         self._restore_menu = qt.QMenu()
         ui.restoreButton.setMenu(self._restore_menu)
         self._seen_timer = _timer(SEEN_MILLISECONDS, self._note_seen)
+        self._told_timer = _timer(0, edited)
         self._edit_timer = _timer(COMPARE_MILLISECONDS, self._start_comparison)
         self._work_timer = qt.QTimer()
         self._work_timer.timeout.connect(self._work)
@@ -94,11 +104,14 @@ class ReviewSection:
         self._overlay.show(None)
         self._let_go()
         self.target = self._figures = None
-        for timer in (self._seen_timer, self._edit_timer, self._work_timer):
+        for timer in (self._seen_timer, self._told_timer, self._edit_timer, self._work_timer):
             timer.stop()
         for node, tag in self._views.values():
             node.RemoveObserver(tag)
         self._views = {}
+        if self._scene_tag is not None:
+            slicer.mrmlScene.RemoveObserver(self._scene_tag)
+            self._scene_tag = None
         self._show()
 
     def go_to(self, index):
@@ -147,10 +160,9 @@ class ReviewSection:
             segmentation.SegmentRemoved,
         ):
             self._observed.append((self.target, self.target.AddObserver(event, self._edited)))
-        scene = slicer.mrmlScene
-        self._observed.append(
-            (scene, scene.AddObserver(scene.NodeRemovedEvent, self._node_removed))
-        )
+        if self._scene_tag is None:  # also of a target that is let go of before it is removed
+            scene = slicer.mrmlScene
+            self._scene_tag = scene.AddObserver(scene.NodeRemovedEvent, self._node_removed)
 
     def _let_go(self):
         for node, tag in self._observed:
@@ -166,6 +178,7 @@ class ReviewSection:
                 self._views[view.GetID()] = (view, view.AddObserver("ModifiedEvent", self._look))
 
     def _edited(self, *_event):
+        self._told_timer.start()
         if self._figures is not None:
             self._edit_timer.start()
 

@@ -20,6 +20,8 @@ from TumorSegLib.worker_protocol import (
     Threshold,
     Thresholded,
 )
+from TumorSegModule.ending import Reason
+from TumorSegModule.translation import tr as _
 from TumorSegModule.worker_client import WorkerEnded
 
 COPY_SECONDS = 0.01
@@ -65,7 +67,10 @@ class Request:
 
 
 class Listener(Protocol):
-    """What the runner tells about a job, always from within `poll` or `cancel`."""
+    """What the runner tells about a job, always from within `poll`.
+
+    A job ends by `job_done` or `job_failed`, once, unless `Runner.cancel` ends it.
+    """
 
     def job_started(self, job, event):
         """The model is loaded, the first slice is about to be computed."""
@@ -79,11 +84,11 @@ class Listener(Protocol):
     def job_thresholded(self, job, event):
         """The label map was written anew with another sensitivity."""
 
-    def job_failed(self, job, message, details):
+    def job_failed(self, job, reason, message, details):
         """There is no result; `message` is for the user, `details` for the log."""
 
-    def job_stopped(self, job):
-        """The job was cancelled."""
+    def threshold_failed(self, job, message, details):
+        """The result stays as it is; its probabilities are gone."""
 
     def worker_ended(self):
         """The worker died while nothing was under way; kept probabilities are gone."""
@@ -96,6 +101,7 @@ class Job:
     Attributes:
         number: counts up.
         request: as submitted.
+        inputs: voxels by channel name as the worker got them.
         labelmap: uint8 (z, y, x), which the worker fills slice by slice.
         probabilities: uint8 (labels, z, y, x).
         submitted: time of the click, `time.perf_counter`.
@@ -105,6 +111,7 @@ class Job:
     request: Request
     submitted: float
     blocks: dict = field(default_factory=dict)
+    inputs: dict = field(default_factory=dict)
     labelmap: np.ndarray | None = None
     probabilities: np.ndarray | None = None
 
@@ -165,7 +172,7 @@ class Runner:
             self._copy(now + COPY_SECONDS)
 
     def cancel(self):
-        """Stop the job under way; the listener knows at once, the worker within a batch."""
+        """Stop the job under way at once; the worker stops within a batch."""
         if not self.busy:
             return
         job = self.job
@@ -174,7 +181,6 @@ class Runner:
             self.client.send(Cancel(job.number))
         self._finish()
         self.release()
-        self._listener.job_stopped(job)
 
     def threshold(self, sensitivity):
         """Have the last job's label map written anew; the newest wish wins."""
@@ -224,6 +230,7 @@ class Runner:
                     self.client.forget(block)
                     raise
                 self._inputs[channel.key] = block
+            job.inputs[name] = block.array(channel.voxels.shape, channel.voxels.dtype)
             volumes[name] = described(channel, block)
         wanted = {channel.key for channel in job.request.channels.values()}
         for key in set(self._inputs) - wanted:
@@ -252,7 +259,7 @@ class Runner:
         except StopIteration:
             self._copying, self._phase = None, "sent"
         except (MemoryError, OSError) as error:
-            self._fail(str(error), "")
+            self._fail(Reason.FAILED, str(error), "")
 
     def _take(self, event):
         if isinstance(event, WorkerEnded):
@@ -272,32 +279,44 @@ class Runner:
                 self._listener.job_done(self.job, event)
             case Thresholded():
                 self._threshold_sent = None
+                self._listener.job_thresholded(self.job, event)  # before the worker writes again
                 if self._threshold_wanted not in (None, event.sensitivity):
                     self._send_threshold()
-                self._listener.job_thresholded(self.job, event)
             case Failed():
-                self._fail(event.message, event.details)
+                self._take_failure(event)
+
+    def _take_failure(self, event):
+        if self.busy:
+            self._fail(Reason.FAILED, event.message, event.details)
+            return
+        job = self.job
+        self.release()
+        self._listener.threshold_failed(job, event.message, event.details)
 
     def _take_end(self, event):
+        begun = self.busy and bool(self.job.blocks)  # else the next worker has all of the job
         self._worker_is_gone()
-        if self.busy:
+        if begun:
             self._fail(
-                f"the segmentation process ended unexpectedly ({_reason(event.status)});"
-                " nothing was changed, click Segment to try again",
+                Reason.WORKER_ENDED,
+                _(
+                    "the segmentation process ended unexpectedly ({reason}); nothing was changed,"
+                    " click Segment to try again"
+                ).format(reason=_reason(event.status)),
                 event.details,
             )
-        else:
+        elif not self.busy:
             self._listener.worker_ended()
 
     def _send_threshold(self):
         self._threshold_sent = self._threshold_wanted
         self.client.send(Threshold(self.job.number, self._threshold_sent))
 
-    def _fail(self, message, details):
+    def _fail(self, reason, message, details):
         job = self.job
         self._finish()
         self.release()
-        self._listener.job_failed(job, message, details)
+        self._listener.job_failed(job, reason, message, details)
 
     def _finish(self):
         self._phase, self._copying = "idle", None
@@ -335,7 +354,9 @@ def described(channel, block):
 
 def _reason(status):
     if status is None:
-        return "no reason is known"
+        return _("no reason is known")
     if status == -9:
-        return "it was killed, perhaps for want of memory"
-    return f"signal {-status}" if status < 0 else f"status {status}"
+        return _("it was killed, perhaps for want of memory")
+    if status < 0:
+        return _("signal {number}").format(number=-status)
+    return _("status {number}").format(number=status)

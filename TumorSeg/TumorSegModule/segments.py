@@ -8,6 +8,7 @@ import zlib
 
 import numpy as np
 import slicer
+from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.writing.segments import MODEL_TAG, segment_id
@@ -34,15 +35,30 @@ def is_usable_target(segmentation_node):
     )
 
 
-def edited_segments(segmentation_node, specification):
-    """Return the names of the model's segments whose voxels are not as a model left them."""
+def edited_segments(segmentation_node, specification, *, since=None):
+    """Return the names of the model's segments whose voxels are not as a model left them.
+
+    Args:
+        segmentation_node: that may hold such segments.
+        specification: of the model.
+        since: earlier `voxels_stamps`; segments that nobody wrote to since then do not count.
+    """
     segmentation = segmentation_node.GetSegmentation()
-    edited = []
-    for label in specification.labels:
-        segment = segmentation.GetSegment(segment_id(specification, label))
-        if segment is not None and tag(segment, VOXELS_TAG) != fingerprint(segment):
-            edited.append(segment.GetName())
-    return edited
+    return [
+        segmentation.GetSegment(name).GetName()
+        for name, stamp in voxels_stamps(segmentation_node, specification).items()
+        if (since is None or stamp != since.get(name))
+        and tag(segmentation.GetSegment(name), VOXELS_TAG)
+        != fingerprint(segmentation.GetSegment(name))
+    ]
+
+
+def voxels_stamps(segmentation_node, specification):
+    """Return `voxels_stamp` of each of the model's segments that are there, by segment id."""
+    segmentation = segmentation_node.GetSegmentation()
+    names = [segment_id(specification, label) for label in specification.labels]
+    segments = {name: segmentation.GetSegment(name) for name in names}
+    return {name: voxels_stamp(segment) for name, segment in segments.items() if segment}
 
 
 def write_segments(segmentation_node, specification, labels, box, ijk_to_ras, *, within=None, mode):
@@ -63,8 +79,10 @@ def write_segments(segmentation_node, specification, labels, box, ijk_to_ras, *,
     """
     if not is_usable_target(segmentation_node):
         raise InputError(
-            f"{segmentation_node.GetName()}: its segments are surfaces, not label maps; choose"
-            " another segmentation or a new one"
+            _(
+                "{name}: its segments are surfaces, not label maps; choose another segmentation or"
+                " a new one"
+            ).format(name=segmentation_node.GetName())
         )
     segmentation = segmentation_node.GetSegmentation()
     put_labels(segmentation, specification, labels, box, ijk_to_ras, within=within, mode=mode)

@@ -1,5 +1,7 @@
 """Further sequences (T1, T1 after contrast): one selector for each that the model takes."""
 
+from functools import partial
+
 import qt
 import slicer
 from slicer.i18n import tr as _
@@ -12,18 +14,24 @@ from TumorSegModule.volumes import check_usable, on_another_grid, suggest_sequen
 class SequencesSection:
     """Drives the rows of selectors below the volume."""
 
-    def __init__(self, ui, changed):
-        """Put rows into `ui.sequences`; `changed` is called when the user chose."""
+    def __init__(self, ui, choices, changed):
+        """Put rows into `ui.sequences`, and what is picked there into `choices`.
+
+        `changed` is called when the user picked.
+        """
         self._ui = ui
+        self._choices = choices
         self._changed = changed
         self._parameters = None
         self._rows = {}
         self._suggested_for = None
+        self._picked = set()
 
     def connect(self, parameters):
         """Keep the choice in `parameters`."""
         self._parameters = parameters
         self._suggested_for = None
+        self._picked = set()
 
     def update(self, volume, bundle):
         """Show a row for each further sequence of the model; return a note for the user."""
@@ -33,9 +41,7 @@ class SequencesSection:
         if not channels:
             return ""
         self._suggest(volume, channels)
-        for channel in channels:
-            _label, selector = self._rows[channel.name]
-            selector.setCurrentNode(channel_node(self._parameters, channel.name))
+        self._choices.show()
         return self._note(volume, channels)
 
     def chosen(self, bundle):
@@ -61,32 +67,35 @@ class SequencesSection:
         for channel in channels:
             if channel.name not in self._rows:
                 self._rows[channel.name] = self._new_row(channel.name)
-            label, selector = self._rows[channel.name]
+            label, _selector, choice = self._rows[channel.name]
             label.text = channel.title
-            selector.noneDisplay = (
+            choice.show_none_as(
                 _("Not given; replaced by {name}").format(name=channel.replaced_by.upper())
                 if channel.replaced_by
                 else _("Needed by this model")
             )
         shown = {channel.name for channel in channels}
-        for name, row in self._rows.items():
-            for widget in row:
-                widget.visible = name in shown
+        for name, (label, selector, _choice) in self._rows.items():
+            label.visible = selector.visible = name in shown
 
     def _new_row(self, name):
         label, selector = qt.QLabel(), slicer.qMRMLNodeComboBox()
         label.minimumWidth = self._ui.volumeLabel.minimumWidth
         selector.nodeTypes = ["vtkMRMLScalarVolumeNode"]
+        selector.showChildNodeTypes = False
         selector.noneEnabled = True
         selector.addEnabled = selector.removeEnabled = False
         selector.setMRMLScene(slicer.mrmlScene)
-        selector.currentNodeChanged.connect(lambda *_overloaded: self._chosen(name))
         self._ui.sequences.layout().addRow(label, selector)
-        return label, selector
+        choice = self._choices.add(selector, partial(self._node, name), partial(self._keep, name))
+        return label, selector, choice
 
-    def _chosen(self, name):
-        node = self._rows[name][1].currentNode()
-        if self._parameters is not None and node is not channel_node(self._parameters, name):
+    def _node(self, name):
+        return channel_node(self._parameters, name) if self._parameters is not None else None
+
+    def _keep(self, name, node):
+        if self._parameters is not None:
+            self._picked.add(name)
             set_channel_node(self._parameters, name, node)
             self._changed()
 
@@ -97,7 +106,9 @@ class SequencesSection:
             return
         changed_volume = self._suggested_for is not None and self._suggested_for[0] != key[0]
         self._suggested_for = key
-        names = [channel.name for channel in channels]
+        if changed_volume:
+            self._picked = set()
+        names = [channel.name for channel in channels if channel.name not in self._picked]
         found = suggest_sequences(volume, names, _volumes())
         for name in names:
             if changed_volume or channel_node(self._parameters, name) is None:

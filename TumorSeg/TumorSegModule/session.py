@@ -1,95 +1,45 @@
-"""From nodes to a run and from its result to segments. MRML, no Qt."""
+"""From nodes to a run and from its result to segments. MRML, no Qt.
+
+A run exists from when the runner has accepted it, and ends once, with a `Reason`; there is one at
+a time. Its number tells it from all others.
+"""
 
 import time
-from dataclasses import dataclass, field, replace
+import traceback
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import slicer
+from slicer.i18n import tr as _
 
-from TumorSegLib.bundle import Bundle
 from TumorSegLib.errors import InputError
-from TumorSegModule.geometry import placement_of
-from TumorSegModule.new_segmentation import prepare_segmentation
-from TumorSegModule.preview import Preview
+from TumorSegModule.ending import Ending, Reason
+from TumorSegModule.install_advice import explain_import_failure
+from TumorSegModule.new_segmentation import new_segmentation
 from TumorSegModule.reference import keep_reference
-from TumorSegModule.runner import Request, Runner
-from TumorSegModule.segments import (
-    NEW,
-    REPLACE,
-    is_usable_target,
-    segment_id,
-    voxels_stamp,
-    write_segments,
-)
+from TumorSegModule.run_status import Status
+from TumorSegModule.runner import Runner
+from TumorSegModule.segmentation_run import SegmentationRun
+from TumorSegModule.segments import REPLACE, segment_id, voxels_stamps, write_segments
 from TumorSegModule.slice_figures import take_over
-from TumorSegModule.volumes import channel_of, check_usable
 
 SENSITIVITY_RANGE = 100.0
 
 
 @dataclass(frozen=True)
-class Options:
-    """What to run.
-
-    Attributes:
-        volume: node to segment.
-        bundle: model.
-        sequences: further volume nodes by channel name.
-        target: segmentation node to write to; a new one if none.
-        mode: what to do with segments that are there already.
-        within: box along (z, y, x) to which to limit the run; the whole volume if not given.
-        device: see `TumorSegLib.device`.
-        precision: see `TumorSegLib.device`.
-        flips: average with mirrored slices; as the model says if none.
-        keep_model: keep the model in memory.
-        gate: detector that chooses slices; every slice is segmented if none.
-    """
-
-    volume: object
-    bundle: Bundle
-    sequences: dict = field(default_factory=dict)
-    target: object = None
-    mode: str = REPLACE
-    within: tuple | None = None
-    device: str = "auto"
-    precision: str = "auto"
-    flips: bool | None = None
-    keep_model: bool = True
-    gate: Bundle | None = None
-
-
-@dataclass(frozen=True)
-class Status:
-    """What the panel shows of a run.
-
-    Attributes:
-        stage: "idle", "starting" (process, model and voxels) or "running".
-        done: slices.
-        total: slices.
-        seconds_left: estimated, None while unknown.
-        line: last result or error, for the user.
-        failed: whether `line` is an error.
-        device: where the network ran and why there.
-    """
-
-    stage: str = "idle"
-    done: int = 0
-    total: int = 0
-    seconds_left: float | None = None
-    line: str = ""
-    failed: bool = False
-    device: str = ""
-
-
-@dataclass(frozen=True)
 class _Result:
-    """The last result, which the sensitivity slider changes."""
+    """The last result, which the sensitivity slider changes.
 
-    job: int
-    options: Options
-    placement: object
-    target_id: str
-    voxels: tuple = ()
+    Attributes:
+        run: that it is of.
+        target: segmentation node that it is in.
+        stamps: of its segments as they were written.
+        undo_saved: whether the slider's first move is a step of Undo already.
+    """
+
+    run: SegmentationRun
+    target: object
+    stamps: dict
     undo_saved: bool = False
 
 
@@ -97,23 +47,20 @@ class View(Protocol):
     """What a session tells the panel."""
 
     def status_changed(self):
-        """`Session.status` or `Session.can_adjust` is another."""
-
-    def result_written(self, target, options, done):
-        """Segments were written; `done` is `TumorSegLib.worker_protocol.Done`."""
+        """`Session.status`, or what can be adjusted, is another."""
 
     def surface_outdated(self, target):
         """Segments whose 3-D surface was shown have new voxels; making it anew takes a while."""
 
-    def run_ended(self, failure):
-        """The run is over, well if `failure` is empty."""
+    def run_ended(self, ending):
+        """A run is over; comes once for each that was started, when the next may be started."""
 
 
 class Session:
     """Runs models on nodes of the scene and writes segments.
 
     >>> session = Session(WorkerClient(["PythonSlicer"]), editor, view)
-    >>> session.start(Options(volume, bundle))
+    >>> number = session.start(Options(volume, bundle))
     >>> session.poll()  # every few milliseconds while session.pending
 
     Attributes:
@@ -127,16 +74,15 @@ class Session:
         self.status = Status()
         self._editor = editor
         self._view = view
-        self._options = None
-        self._placement = None
-        self._preview = None
+        self._run = None
         self._began = 0.0
         self._result = None
+        self._endings = []
 
     @property
     def busy(self):
         """Whether a run is under way."""
-        return self.runner.busy
+        return self._run is not None
 
     @property
     def pending(self):
@@ -144,71 +90,60 @@ class Session:
         return self.runner.pending
 
     def start(self, options):
-        """Start a run.
+        """Start a run and return its number, which its `Ending` carries.
 
         Raises:
-            InputError: a node cannot be used; nothing was started.
+            InputError: a node cannot be used, or another run is under way; nothing was started,
+                and what there was before is as it was.
         """
-        check_usable(options.volume)
-        if options.mode == NEW:
-            options = replace(options, target=None, mode=REPLACE)
-        if options.target is not None and not is_usable_target(options.target):
-            raise InputError(
-                f"{options.target.GetName()}: its segments are surfaces, not label maps; choose"
-                " another segmentation or a new one"
-            )
-        specification = options.bundle.specification
-        first = specification.input.channels[0].name
-        placement = placement_of(options.volume)
-        if options.target is not None:
-            placement.ijk_to(options.target)  # refuses warped targets before the run, not after
-        nodes = {first: options.volume, **options.sequences}
-        request = Request(
-            model=str(options.bundle.folder),
-            labels=len(specification.labels),
-            channels={name: channel_of(node) for name, node in nodes.items()},
-            device=options.device,
-            precision=options.precision,
-            flips=options.flips,
-            slices=placement.axial_slices_of(options.within) if options.within else None,
-            keep_model=options.keep_model,
-            gate=str(options.gate.folder) if options.gate else None,
-        )
+        if self.busy:
+            raise InputError(_("Another run is under way; wait for its end, or cancel it."))
+        job = self.runner.submit(options.request())
         self._result = None
-        self._options, self._placement = options, placement
-        self.runner.submit(request)
+        self._run = SegmentationRun(job, options)
         self._show(Status("starting"))
+        return job.number
 
     def poll(self):
-        """Go on with what is under way; a run whose volume was deleted is cancelled."""
-        if self.busy and not slicer.mrmlScene.IsNodePresent(self._options.volume):
-            self.runner.cancel()
-            self.fail("The volume was removed; the run was stopped.")
+        """Go on with what is under way; a run whose volume was deleted is stopped."""
+        if self.busy and not self._run.has_volume:
+            self._stop(Reason.VOLUME_REMOVED, _("The volume was removed; the run was stopped."))
         self.runner.poll()
+        self._tell()
 
-    def fail(self, line):
-        """Show why there is no run or no result."""
-        self._end(Status(line=line, failed=True, device=self.status.device), line)
+    def refuse(self, line):
+        """Show why no run was started; one that is under way goes on."""
+        self._show(replace(self.status, line=line, failed=True))
+
+    def tell(self, line):
+        """Show a line about what several runs have brought."""
+        self._show(replace(self.status, line=line))
 
     def cancel(self):
         """Stop the run; the scene is as it was before."""
-        self.runner.cancel()
+        if self.busy:
+            self._stop(Reason.CANCELLED, _("Cancelled; nothing was changed."))
+            self._tell()
 
     def close(self):
         """End run and worker, as when the scene is closed or the panel goes away."""
+        if self.busy:
+            self._stop(Reason.SCENE_CLOSED, _("The scene was closed; the run was stopped."))
         self.runner.stop()
         self._result = None
+        self._tell()
 
-    @property
-    def can_adjust(self):
-        """Whether the last result's sensitivity can be changed: nobody has edited its segments."""
+    def can_adjust(self, target):
+        """Tell whether `target` has the last result, as the model left it, to adjust."""
         result = self._result
         return (
             result is not None
-            and result.options.mode == REPLACE
-            and self.runner.can_threshold(result.job)
-            and slicer.mrmlScene.GetNodeByID(result.target_id) is not None
-            and self._voxels_of(result) == result.voxels
+            and result.target is target
+            and result.run.options.mode == REPLACE
+            and self.runner.can_threshold(result.run.number)
+            and result.run.has_volume
+            and slicer.mrmlScene.IsNodePresent(target)
+            and self._stamps_of(result.run, target) == result.stamps
         )
 
     def probabilities_of(self, target):
@@ -218,38 +153,32 @@ class Session:
             The run's number, its volume node, and probabilities, uint8 (labels, z, y, x); else
             None.
         """
-        result, job = self._result, self.runner.job
+        result = self._result
         if (
             result is None
-            or result.target_id != target.GetID()
-            or not self.runner.can_threshold(result.job)
-            or not slicer.mrmlScene.IsNodePresent(result.options.volume)
+            or result.target is not target
+            or not self.runner.can_threshold(result.run.number)
+            or not result.run.has_volume
         ):
             return None
-        return job.number, result.options.volume, job.probabilities
+        return result.run.number, result.run.options.volume, result.run.job.probabilities
 
-    def adjust(self, sensitivity):
-        """Label the last result anew with a sensitivity of -100 to 100, without another run."""
-        if self.can_adjust:
+    def adjust(self, target, sensitivity):
+        """Label the result in `target` anew with a sensitivity of -100 to 100, without a run."""
+        if self.can_adjust(target):
             self.runner.threshold(sensitivity / SENSITIVITY_RANGE)
 
     def job_started(self, job, event):
         """See `Listener`."""
         self._began = time.perf_counter()
-        options = self._options
-        self._preview = Preview(
-            f"{options.volume.GetName()} (being segmented)",
-            options.bundle.specification,
-            job.labelmap,
-            self._placement,
-        )
+        self._run.show_preview()
         self._show(replace(self.status, stage="running", device=f"{event.device}: {event.note}"))
 
     def job_progressed(self, job, event):
         """See `Listener`."""
         spent = time.perf_counter() - self._began
         left = spent / event.done * (event.total - event.done)
-        self._preview.refresh()
+        self._run.refresh_preview()
         self._show(
             replace(
                 self.status, stage="running", done=event.done, total=event.total, seconds_left=left
@@ -258,99 +187,118 @@ class Session:
 
     def job_done(self, job, event):
         """See `Listener`."""
-        options, placement = self._options, self._placement
-        self._remove_preview()
-        target, note = self._target(options)
-        specification = options.bundle.specification
+        run = self._run
+        run.remove_preview()
         try:
-            self._editor.edit(target, options.volume)
-            self._editor.save_for_undo()
-            self._write(target, options, placement, job, event.box)
-            take_over(target, placement, event.slices)
+            target, lines = self._take_result(run, event)
         except InputError as error:
-            self.fail(str(error))
-            return
-        self._result = _Result(job.number, options, placement, target.GetID())
-        self._result = replace(self._result, voxels=self._voxels_of(self._result))
-        self._editor.select(segment_id(specification, specification.labels[0]))
-        self._view.result_written(target, options, event)
-        seconds = time.perf_counter() - job.submitted
-        found = "" if event.box else "; nothing was found"
-        lines = [f"Segmented in {seconds:.1f} s{found}.", *note, *event.warnings]
-        self._end(Status(line="\n".join(lines), device=self.status.device))
+            self._end(Reason.FAILED, str(error))
+        except Exception as error:  # whoever waits for the run must hear of its end
+            self._log(traceback.format_exc())
+            line = _("The result could not be written: {error}").format(error=error)
+            self._end(Reason.FAILED, line)
+        else:
+            self._result = _Result(run, target, self._stamps_of(run, target))
+            seconds = time.perf_counter() - job.submitted
+            found = "" if event.box else _("; nothing was found")
+            first = _("Segmented in {seconds:.1f} s{found}.").format(seconds=seconds, found=found)
+            self._end(Reason.DONE, "\n".join([first, *lines, *event.warnings]), target, event)
 
     def job_thresholded(self, job, event):
         """See `Listener`."""
-        if not self.can_adjust:
-            return
         result = self._result
-        target = slicer.mrmlScene.GetNodeByID(result.target_id)
+        if result is None or not self.can_adjust(result.target):
+            return
+        try:
+            placement = result.run.placement()
+            placement.ijk_to(result.target)
+        except InputError as error:
+            self._result = None
+            self.runner.release()
+            self.refuse(str(error))
+            return
         if not result.undo_saved:
             self._editor.save_for_undo()
-        self._write(target, result.options, result.placement, job, event.box)
-        self._result = replace(result, undo_saved=True, voxels=self._voxels_of(result))
+        self._write(result.run, result.target, placement, event.box)
+        stamps = self._stamps_of(result.run, result.target)
+        self._result = replace(result, undo_saved=True, stamps=stamps)
         self._view.status_changed()
 
-    def job_failed(self, job, message, details):
+    def job_failed(self, job, reason, message, details):
         """See `Listener`."""
-        self._remove_preview()
-        if details:
-            self.runner.client.log.extend(details.splitlines())
-        self.fail(message)
+        self._log(details)
+        self._end(reason, explain_import_failure(message, details))
+
+    def threshold_failed(self, job, message, details):
+        """See `Listener`."""
+        self._log(details)
+        self._result = None
+        self.refuse(message)
 
     def worker_ended(self):
         """See `Listener`."""
         self._view.status_changed()
 
-    def job_stopped(self, job):
-        """See `Listener`."""
-        self._remove_preview()
-        line = "Cancelled; nothing was changed."
-        self._end(Status(line=line, device=self.status.device), line)
+    def _take_result(self, run, event):
+        """Write the segments of a run that is done; return the target and lines for the user."""
+        options = run.options
+        placement = run.placement()
+        target, line = run.target(placement)
+        if target is None:
+            target = new_segmentation(options.volume)
+        if options.show:
+            self._editor.edit(target, options.volume)
+            self._editor.save_for_undo()
+        self._write(run, target, placement, event.box)
+        take_over(target, placement, event.slices)
+        if options.show:
+            specification = options.bundle.specification
+            self._editor.select(segment_id(specification, specification.labels[0]))
+        lines = [line] if line else []
+        if run.was_moved:
+            lines.append(_("The volume was moved meanwhile; the segments lie where it lies now."))
+        return target, lines
 
-    def _target(self, options):
-        """Return the segmentation to write to, made now if it is new or was deleted meanwhile."""
-        scene, note = slicer.mrmlScene, []
-        if options.target is not None:
-            if scene.IsNodePresent(options.target):
-                return options.target, note
-            note = ["The target segmentation was removed meanwhile; the result is in a new one."]
-        name = scene.GenerateUniqueName(f"{options.volume.GetName()} segmentation")
-        node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
-        prepare_segmentation(node, options.volume)
-        return node, note
-
-    def _write(self, target, options, placement, job, box):
+    def _write(self, run, target, placement, box):
         """Write segments; a shown 3-D surface would hold up the slice views, it is made later."""
+        options = run.options
         surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
         shown = target.GetSegmentation().ContainsRepresentation(surface)
         if shown:
             target.RemoveClosedSurfaceRepresentation()
-        written = target, options.bundle.specification, job.labelmap, box, placement.ijk_to(target)
+        specification, ijk_to_ras = options.bundle.specification, placement.ijk_to(target)
+        written = target, specification, run.job.labelmap, box, ijk_to_ras
         write_segments(*written, within=options.within, mode=options.mode)
         keep_reference(*written, within=options.within)
         if shown:
             self._view.surface_outdated(target)
 
-    def _voxels_of(self, result):
-        """Return what changes as soon as a result's segments are edited, or undone."""
-        segmentation = slicer.mrmlScene.GetNodeByID(result.target_id).GetSegmentation()
-        specification = result.options.bundle.specification
-        segments = [
-            segmentation.GetSegment(segment_id(specification, label))
-            for label in specification.labels
-        ]
-        return tuple(voxels_stamp(segment) if segment else None for segment in segments)
+    def _stop(self, reason, line):
+        self.runner.cancel()
+        self._end(reason, line)
 
-    def _remove_preview(self):
-        if self._preview is not None:
-            self._preview.remove()
-            self._preview = None
+    def _end(self, reason, line, target=None, event=None):
+        """End the run, the one place where that happens; `_tell` says so."""
+        run, self._run = self._run, None
+        run.remove_preview()
+        self._endings.append(Ending(run.number, reason, line, run.options, target, event))
+        if reason is not Reason.DONE:
+            self.runner.release()
+        failed = reason not in (Reason.DONE, Reason.CANCELLED)
+        self._show(Status(line=line, failed=failed, device=self.status.device))
+
+    def _tell(self):
+        """Tell of runs that are over, when the runner has taken in all that the worker said."""
+        while self._endings:
+            self._view.run_ended(self._endings.pop(0))
+
+    def _stamps_of(self, run, target):
+        """Return what changes as soon as a result's segments are edited, or undone."""
+        return voxels_stamps(target, run.options.bundle.specification)
 
     def _show(self, status):
         self.status = status
         self._view.status_changed()
 
-    def _end(self, status, failure=""):
-        self._show(status)
-        self._view.run_ended(failure)
+    def _log(self, text):
+        self.runner.client.log.extend(text.splitlines())

@@ -5,6 +5,7 @@ and Yellow.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import slicer
@@ -74,15 +75,12 @@ class SideBySide:
 
     def __init__(self):
         """Change nothing yet."""
-        self._shown = []
-        self._hidden = []
-        self._layout = None
-        self._orientation = None
+        self._changes = []
 
     @property
     def active(self):
         """Whether two segmentations are shown."""
-        return bool(self._shown)
+        return bool(self._changes)
 
     def show(self, volume, first, second):
         """Show axial slices of `volume` twice, with a segmentation each."""
@@ -91,49 +89,60 @@ class SideBySide:
         for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
             display = node.GetDisplayNode()
             if node not in (first, second) and display is not None and display.GetVisibility():
+                self._before(display, partial(display.SetVisibility, True))
                 display.SetVisibility(False)
-                self._hidden.append(display.GetID())
         for node, view in ((first, RED), (second, YELLOW)):
             display = node.GetDisplayNode()
-            display.RemoveAllViewNodeIDs()
-            display.AddViewNodeID(view)
-            self._shown.append(display.GetID())
+            self._before(display, partial(_show_in, display, display.GetViewNodeIDs()))
+            _show_in(display, [view])
         layout = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
         if layout is not None:
-            self._layout = layout.GetViewArrangement()
+            self._before(layout, partial(layout.SetViewArrangement, layout.GetViewArrangement()))
             layout.SetViewArrangement(layout.SlicerLayoutSideBySideView)
         red, yellow = scene.GetNodeByID(RED), scene.GetNodeByID(YELLOW)
         for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
             if composite.GetLayoutName() in ("Red", "Yellow"):
-                composite.SetBackgroundVolumeID(volume.GetID())
-                composite.SetLinkedControl(True)
+                background = scene.GetNodeByID(composite.GetBackgroundVolumeID() or "")
+                linked = composite.GetLinkedControl()
+                self._before(composite, partial(_set_background, composite, background, linked))
+                _set_background(composite, volume, True)
         if red is not None and yellow is not None:
-            self._orientation = (red.GetOrientation(), yellow.GetOrientation())
             for view in (red, yellow):
+                to_ras = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())
+                self._before(view, partial(_set_plane, view, to_ras))
                 view.SetOrientationToAxial()
             yellow.SetSliceOffset(red.GetSliceOffset())
 
     def end(self):
-        """Show everything everywhere again, in the layout that there was before."""
-        if not self.active:
-            return
-        scene = slicer.mrmlScene
-        for display in map(scene.GetNodeByID, self._shown):
-            if display is not None:
-                display.RemoveAllViewNodeIDs()
-        for display in map(scene.GetNodeByID, self._hidden):
-            if display is not None:
-                display.SetVisibility(True)
-        layout = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
-        if layout is not None and self._layout is not None:
-            layout.SetViewArrangement(self._layout)
-        if self._orientation is not None:
-            for view, orientation in zip((RED, YELLOW), self._orientation, strict=True):
-                if node := scene.GetNodeByID(view):
-                    node.SetOrientation(orientation)
+        """Show everything everywhere again, in the views that there were before."""
+        for node, restore in reversed(self._changes):
+            if slicer.mrmlScene.IsNodePresent(node):
+                restore()
         self.forget()
 
     def forget(self):
         """Let go of the nodes, as when the scene is closed."""
-        self._shown, self._hidden = [], []
-        self._layout = self._orientation = None
+        self._changes = []
+
+    def _before(self, node, restore):
+        """Remember how a node that is about to be changed is to be restored."""
+        self._changes.append((node, restore))
+
+
+def _show_in(display, views):
+    display.RemoveAllViewNodeIDs()
+    for view in views:
+        display.AddViewNodeID(view)
+
+
+def _set_background(composite, volume, linked):
+    """Unlinks first: of linked views, each passes its background on to the others."""
+    composite.SetLinkedControl(False)
+    if volume is None or slicer.mrmlScene.IsNodePresent(volume):
+        composite.SetBackgroundVolumeID(volume.GetID() if volume is not None else None)
+    composite.SetLinkedControl(linked)
+
+
+def _set_plane(view, to_ras):
+    view.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(to_ras))
+    view.UpdateMatrices()

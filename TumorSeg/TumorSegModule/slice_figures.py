@@ -114,11 +114,6 @@ def take_over(segmentation_node, placement, slices):
     set_reviewed(segmentation_node, False)
 
 
-def is_reviewed(segmentation_node):
-    """Tell whether somebody has marked a segmentation as reviewed."""
-    return segmentation_node.GetAttribute(REVIEWED) == "1"
-
-
 def set_reviewed(segmentation_node, reviewed):
     """Mark a segmentation as reviewed, or take the mark off."""
     set_quietly(segmentation_node, REVIEWED, "1" if reviewed else None)

@@ -21,8 +21,15 @@ class StatusSection:
         """Show it in `ui`."""
         self._ui = ui
 
-    def show(self, status, *, can_start, has_volume):
-        """Show `status`; `can_start` says whether a click would start a run."""
+    def show(self, status, *, can_start, has_volume, frame=""):
+        """Show `status`.
+
+        Args:
+            status: of the run under way or the last one.
+            can_start: whether a click would start a run.
+            has_volume: whether a volume is chosen.
+            frame: which frame of how many the run is on, "" if there is but one.
+        """
         ui, busy = self._ui, status.stage != "idle"
         ui.segmentButton.text = _("Cancel") if busy else _("Segment")
         ui.segmentButton.styleSheet = BUSY_STYLE if busy else PRIMARY_STYLE
@@ -30,7 +37,8 @@ class StatusSection:
         ui.progressBar.visible = busy
         ui.progressBar.setRange(0, status.total)
         ui.progressBar.value = status.done
-        ui.progressBar.format = progress_text(status)
+        progress = progress_text(status)
+        ui.progressBar.format = f"{frame}: {progress}" if frame else progress
         line = status.line
         if status.stage == "starting":
             line = _("Loading the model; the first run of a session takes a few seconds longer.")

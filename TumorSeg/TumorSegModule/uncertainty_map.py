@@ -46,6 +46,8 @@ def make_map(target, volume, probabilities):
         part = slice(start, start + rows)
         voxels[part] = doubt(probabilities[:, part])
         yield
+    if not all(slicer.mrmlScene.IsNodePresent(node) for node in (target, volume)):
+        return
     remove_map(target)
     node = _new_node(target, volume)
     node.SetAndObserveImageData(image)

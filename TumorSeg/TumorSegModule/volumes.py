@@ -1,6 +1,7 @@
 """What the scene's volume nodes are: usable or not and why, CT or MRI, which sequence."""
 
 import slicer
+from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.grid import Grid
@@ -21,15 +22,19 @@ def check_usable(volume):
     """
     name = volume.GetName()
     if volume.IsA("vtkMRMLLabelMapVolumeNode"):
-        raise InputError(f"{name}: is a label map; choose the image that it was drawn on")
+        raise InputError(
+            _("{name}: is a label map; choose the image that it was drawn on").format(name=name)
+        )
     image = volume.GetImageData()
     if image is None or 0 in image.GetDimensions():
-        raise InputError(f"{name}: holds no voxels; load the volume again")
+        raise InputError(_("{name}: holds no voxels; load the volume again").format(name=name))
     components = image.GetNumberOfScalarComponents()
     if components != 1 or not volume.IsA("vtkMRMLScalarVolumeNode"):
         raise InputError(
-            f"{name}: holds {components} values a voxel (a colour or vector volume); convert it"
-            " with the module Vector to Scalar Volume, then segment"
+            _(
+                "{name}: holds {count} values a voxel (a colour or vector volume); convert it with"
+                " the module Vector to Scalar Volume, then segment"
+            ).format(name=name, count=components)
         )
 
 

@@ -1,4 +1,4 @@
-"""Several volumes one after the other. No Qt, no MRML: volumes are known by id and name."""
+"""Several volumes one after the other. No Qt, no MRML: any object is a volume here."""
 
 from dataclasses import dataclass, replace
 
@@ -7,9 +7,12 @@ WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
 
 @dataclass(frozen=True)
 class Entry:
-    """A volume in the queue; `line` says why it failed."""
+    """A volume in the queue; `line` says why it failed.
 
-    volume: str
+    The volume itself is kept, as an id may come back with another scene; let go of when it is over.
+    """
+
+    volume: object
     name: str
     state: str = WAITING
     line: str = ""
@@ -30,7 +33,7 @@ class WorkQueue:
 
     def add(self, volume, name):
         """Add a volume, unless it is waiting already."""
-        if not any(entry.volume == volume and entry.state == WAITING for entry in self.entries):
+        if not any(entry.volume is volume and entry.state == WAITING for entry in self.entries):
             self.entries.append(Entry(volume, name))
 
     def remove(self, row):
@@ -53,7 +56,7 @@ class WorkQueue:
         for row, entry in enumerate(self.entries):
             if entry.state == RUNNING:
                 state = FAILED if failure else DONE
-                self.entries[row] = replace(entry, state=state, line=failure)
+                self.entries[row] = replace(entry, volume=None, state=state, line=failure)
 
     def stop(self):
         """Stop; what was running waits again."""

@@ -16,6 +16,7 @@ from TumorSegLib.process_group import end_group, own_group
 from TumorSegLib.shared_block import SharedBlock, remove_orphans
 from TumorSegLib.worker_protocol import Forget, Share, from_line, to_line
 from TumorSegModule.pipes import LineReader, Writer
+from TumorSegModule.translation import tr as _
 
 KEPT_LOG_LINES = 200
 
@@ -92,7 +93,8 @@ class WorkerClient:
         try:
             block = SharedBlock.create(size)
         except OSError as error:
-            line = f"no shared memory of {size >> 20} MiB: {error.strerror}; close other data"
+            line = _("no shared memory of {size} MiB: {reason}; close other data")
+            line = line.format(size=size >> 20, reason=error.strerror)
             raise MemoryError(line) from None
         self._shared[block.name] = block
         self.send(Share(block.name, len(block.memory)))
@@ -132,7 +134,7 @@ class WorkerClient:
             self._commands.flush()
         died = self._process.poll() is not None
         lines, closed = self._events.lines()
-        printed, _ = self._printed.lines()
+        printed, _closed = self._printed.lines()
         self.log.extend(line.decode(errors="replace").rstrip() for line in printed)
         events = [from_line(line) for line in lines]
         if died or closed:

@@ -91,7 +91,7 @@ def masks_of(segmentation: Any) -> tuple[NamedMask, ...]:
 
 def is_reviewed(segmentation: Any) -> bool:
     """Tell whether a person has marked a segmentation node as looked through."""
-    return segmentation.GetAttribute(REVIEWED) not in (None, "", "0", "false", "null", "{}", "[]")
+    return bool(segmentation.GetAttribute(REVIEWED) == "1")
 
 
 def correction_of(segmentation: Any) -> Correction | None:

@@ -17,7 +17,7 @@ def table(out: Path, plans: Sequence[Plan]) -> list[str]:
     """Return the figures of all runs, network by network."""
     lines = []
     for plan in plans:
-        runs = [json.loads(path.read_text()) for path in sorted(out.glob(f"run-{plan.id}-*.json"))]
+        runs = [json.loads(path.read_text("utf-8")) for path in sorted(out.glob(f"run-{plan.id}-*.json"))]
         by_key: dict[str, dict[str, float]] = {}
         for run in runs:
             kind = "further" if run["fold"] == EVERYBODY else "heldout"

@@ -1,0 +1,230 @@
+"""What the module uses of Slicer exists in 5.10 and 5.12, and the stand-in has nothing else."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from host_fixtures import HOST, ROOT, host  # noqa: F401
+
+pytest.importorskip("slicer")
+pytest.importorskip("PySide6")
+sys.path.insert(0, str(HOST))
+from api_uses import Uses, qt_class, widgets_of
+from slicer_facts import FILE, VERSIONS, Facts, reduced, text_of
+
+MODULE = ROOT / "TumorSeg"
+SOURCES = sorted(MODULE.rglob("*.py"))
+UI_FILE = MODULE / "Resources" / "UI" / "TumorSeg.ui"
+FACTS = Facts()
+GROUPED = {"layout": "QLayout", "spacer": "QSpacerItem"}
+APPLICATION_CLASSES = {
+    "Application": "qSlicerApplication",
+    "Module": "qSlicerScriptedLoadableModule",
+    "ModuleManager": "qSlicerModuleManager",
+    "CommandOptions": "qSlicerCommandOptions",
+}
+
+
+def faults_of(path):
+    return Uses(path, FACTS, widgets_of(UI_FILE)).faults
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_everything_that_the_module_uses_exists_in_both_versions(path):
+    assert not faults_of(path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "slicer.util.loadUi('a')",
+        "slicer.util.getNodesByClass('a', 'b', 'c')",
+        "slicer.util.addVolumeFromArray(a, matrix=b)",
+        "slicer.util.pip_install('a', requester='b')",
+        "slicer.app.restartNow()",
+        "slicer.app.majorVersion()",
+        "slicer.modules.TumorSegWidget.panel",
+        "slicer.modules.plots.reader()",
+        "slicer.mrmlScene.GetAllNodes()",
+        "slicer.vtkMRMLVolumesNode()",
+        "slicer.vtkMRMLSliceNode.NoSuchThing",
+        "slicer.qMRMLNodeComboBoxes()",
+        "import slicer.pydeps",
+        "import slicer.packaging",
+        "from slicer.i18n import ngettext",
+        "import SampleData\nSampleData.SampleDataLogic.registerCustomSampleDataSource("
+        "category='a', sampleDescription='b')",
+        "qt.QTimers()",
+        "qt.Qt.NoSuchKey",
+        "qt.QTimer(singleShot=True)",
+        "t = qt.QTimer()\nt.isActive2",
+        "t = qt.QTimer()\nt.interval()",
+        "t = qt.QTimer()\nt.colour = 3",
+        "ui.volumeSelector.count",
+        "ui.volumeSelector.noneDisplay()",
+        "ui.volumeSelector.setCurrentNode(node, True)",
+        "ui.volumeSelector.currentNodeChanged(node)",
+        "ui.segmentButton.text()",
+        "ui.segmentButton.caption = 'a'",
+        "ui.noSuchWidget.text",
+        "ui.reviewSection.title",
+        "class A:\n def f(self):\n  self.w = slicer.qMRMLSegmentEditorWidget()\n"
+        " def g(self):\n  self.w.setUndoDepth(3)",
+        "class A(VTKObservationMixin):\n def f(self):\n  self.addObserver(a, b, c, d, e, f)",
+        "class A(ScriptedLoadableModuleTest):\n def f(self):\n  self.delayDisplay('a', ms=3)",
+    ],
+)
+def test_what_does_not_exist_is_found(tmp_path, line):
+    path = tmp_path / "bad.py"
+    path.write_text(line)
+    assert faults_of(path), line
+
+
+@pytest.mark.parametrize(
+    "widget", ElementTree.parse(UI_FILE).iter("widget"), ids=lambda w: w.get("name")
+)
+def test_every_property_in_the_ui_exists(widget):
+    for version in VERSIONS:
+        names = {
+            child.get("name") for child in widget.findall("property") if child.get("stdset") is None
+        }
+        kind, known = widget.get("class"), set()
+        base = qt_class(kind)
+        if base is None:
+            interface = FACTS.interface(version, kind)
+            known, base = set(interface.properties), qt_class(interface.qt)
+        meta = base.staticMetaObject
+        known |= {meta.property(index).name() for index in range(meta.propertyCount())}
+        assert names <= known, (kind, names - known)
+
+
+def test_the_connections_in_the_ui_exist():
+    widgets = widgets_of(UI_FILE)
+    connections = ElementTree.parse(UI_FILE).getroot().findall("connections/connection")
+    assert connections
+    for connection in connections:
+        for version in VERSIONS:
+            sender = FACTS.interface(version, widgets[connection.findtext("sender")])
+            receiver = FACTS.interface(version, widgets[connection.findtext("receiver")])
+            assert connection.findtext("signal").partition("(")[0] in sender.signals
+            assert connection.findtext("slot").partition("(")[0] in receiver.methods
+
+
+def test_every_selector_of_the_ui_gets_the_scene():
+    selectors = {n for n, kind in widgets_of(UI_FILE).items() if kind == "qMRMLNodeComboBox"}
+    connections = ElementTree.parse(UI_FILE).getroot().findall("connections/connection")
+    assert {connection.findtext("receiver") for connection in connections} == selectors
+
+
+def own_members(cls):
+    """What a stand-in class itself has of public names, those of the Qt base excepted."""
+    for name, member in vars(cls).items():
+        virtual = inspect.isfunction(member) and any(
+            hasattr(base, name) and qt_class(base.__name__) is base for base in cls.__mro__[1:]
+        )
+        if not name.startswith("_") and name != "staticMetaObject" and not virtual:
+            yield name, member
+
+
+def parameters_of(function):
+    """Return a function's parameters as the facts write them."""
+    stated, extra = [], {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            extra["*"] = parameter.name
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            extra["**"] = parameter.name
+        else:
+            default = "" if parameter.default is parameter.empty else "="
+            stated.append(parameter.name + default)
+    return {"parameters": stated, **extra}
+
+
+def widget_classes():
+    import ctk
+    import mrml_widgets
+
+    return [*mrml_widgets.WIDGETS, ctk.ctkCollapsibleButton, ctk.ctkSliderWidget]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_stand_ins_widgets_have_nothing_that_the_real_ones_lack(host, version):  # noqa: F811
+    import qt
+
+    for cls in widget_classes():
+        real = FACTS.interface(version, cls.__name__)
+        assert next(b for b in cls.__mro__ if qt_class(b.__name__) is b).__name__ == real.qt
+        for name, member in own_members(cls):
+            if isinstance(member, qt.Property):
+                assert name in real.properties, (cls, name)
+            elif isinstance(member, qt.Signal):
+                assert name in real.signals, (cls, name)
+            else:
+                assert name in real.methods, (cls, name)
+                stated = parameters_of(member)["parameters"][1:]
+                takes = set(range(sum("=" not in part for part in stated), len(stated) + 1))
+                assert not real.methods[name] or takes <= real.methods[name], (cls, name)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_stand_ins_application_has_nothing_that_the_real_one_lacks(host, version):  # noqa: F811
+    import application
+
+    for ours, theirs in APPLICATION_CLASSES.items():
+        real, cls = FACTS.interface(version, theirs), getattr(application, ours)
+        known = {*real.properties, *real.signals, *real.methods, "connect", "disconnect"}
+        known |= FACTS.decorators(version, "qSlicerCoreApplication")
+        known |= set(dir(qt_class(real.qt)))
+        assert {name for name, _ in own_members(cls)} <= known, ours
+    made = {name for name in vars(host.app) if not name.startswith("_")} - {"keep"}
+    assert made <= set(FACTS.interface(version, "qSlicerApplication").properties)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_stand_ins_python_functions_have_exactly_the_real_parameters(host, version):  # noqa: F811
+    import loading
+    import parameter_wrapper
+    import python_layer
+    import sample_data
+
+    for module, place in (
+        ("ScriptedLoadableModule", python_layer),
+        ("SampleData", sample_data),
+    ):
+        for class_name, content in FACTS.python(version, module).items():
+            cls = getattr(place, class_name, None)
+            if cls is None:
+                continue
+            for name, member in own_members(cls):
+                function = member.__func__ if isinstance(member, staticmethod) else member
+                assert parameters_of(function) == content["methods"][name], (class_name, name)
+            if "__init__" in vars(cls):
+                assert parameters_of(cls.__init__) == content["methods"]["__init__"], class_name
+    functions = (
+        ("i18n", "tr", python_layer.tr),
+        ("i18n", "translate", python_layer.translate),
+        ("parameterNodeWrapper.wrapper", "parameterNodeWrapper",
+         parameter_wrapper.parameterNodeWrapper),
+        ("util", "loadUI", loading.load_ui),
+        ("util", "childWidgetVariables", loading.child_widget_variables),
+        ("util", "mainWindow", loading.main_window),
+    )  # fmt: skip
+    for module, name, function in functions:
+        assert parameters_of(function) == FACTS.python(version, module)[name], name
+
+
+def test_no_stand_in_takes_just_anything():
+    for path in HOST.glob("*.py"):
+        for function in inspect.cleandoc(path.read_text()).split("def ")[1:]:
+            head = function.partition(":\n")[0]
+            assert "**kwargs" not in head or head.startswith("runTest("), (path.name, head)
+
+
+def test_the_facts_are_those_of_the_full_list(shared: Path):
+    full = json.loads((shared / "notes" / "slicer_api.json").read_text())
+    assert FILE.read_text() == text_of(reduced(full))

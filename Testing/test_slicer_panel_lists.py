@@ -1,0 +1,55 @@
+"""What the panel's selectors offer, and where the module stands in Slicer's list."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from bright_models import write_model
+from host_fixtures import bench, host  # noqa: F401
+from scenes import add_head
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["vtkMRMLLabelMapVolumeNode", "vtkMRMLVectorVolumeNode", "vtkMRMLDiffusionWeightedVolumeNode"],
+)
+def test_only_images_are_offered(bench, kind):  # noqa: F811
+    write_model(bench.models, "tiny")
+    bench.open()
+    bench.parameters.volume, _ = add_head(bench.slicer)
+    bench.turn()
+    image = slicer_image(bench.slicer, kind)
+    bench.turn()
+    selectors = [bench.panel.ui.volumeSelector]
+    selectors += [row[1] for row in bench.panel._sequences._rows.values()]
+    assert len(selectors) == 3
+    for selector in selectors:
+        nodes = [selector.nodeFromIndex(index) for index in range(selector.nodeCount())]
+        offered = [node.GetName() for node in nodes]
+        assert image.GetName() not in offered
+        assert "FLAIR" in offered
+
+
+def slicer_image(slicer, kind):
+    node = slicer.mrmlScene.AddNewNodeByClass(kind, "Not an image")
+    slicer.util.updateVolumeFromArray(node, np.zeros((4, 8, 8), np.int16))
+    return node
+
+
+def test_results_and_regions_can_be_renamed(bench):  # noqa: F811
+    write_model(bench.models, "tiny")
+    ui = bench.open().ui
+    for selector in (ui.targetSelector, ui.regionSelector):
+        assert selector.property("renameEnabled")
+
+
+def test_the_category_is_translated_as_slicers_own(host, monkeypatch):  # noqa: F811
+    import TumorSeg
+
+    def translate(context, text):
+        return f"{context}/{text}"
+
+    monkeypatch.setattr(TumorSeg, "translate", translate)
+    parent = type("Parent", (), {"path": ""})()
+    TumorSeg.TumorSeg(parent)
+    assert parent.categories == ["qSlicerAbstractCoreModule/Segmentation"]

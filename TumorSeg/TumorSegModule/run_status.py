@@ -1,0 +1,26 @@
+"""How a run stands, for the panel."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the panel shows of a run.
+
+    Attributes:
+        stage: "idle", "starting" (process, model and voxels) or "running".
+        done: slices.
+        total: slices.
+        seconds_left: estimated, None while unknown.
+        line: last result or error, for the user.
+        failed: whether `line` is an error.
+        device: where the network ran and why there.
+    """
+
+    stage: str = "idle"
+    done: int = 0
+    total: int = 0
+    seconds_left: float | None = None
+    line: str = ""
+    failed: bool = False
+    device: str = ""
