@@ -34,12 +34,12 @@ def add_body(slicer, name="CT", shape=(12, 64, 64)):
     return slicer.util.addVolumeFromArray(voxels, HEAD_MATRIX, name)
 
 
-def add_large_body(slicer):
-    """Add a CT of 512 x 512 x 200, 100 MiB, with a liver and a tumour in it."""
-    voxels = np.full((200, 512, 512), -1000, np.int16)
+def add_large_body(slicer, slices=200):
+    """Add a CT of 512 x 512 pixels, half a MiB a slice, with a liver and a tumour in it."""
+    voxels = np.full((slices, 512, 512), -1000, np.int16)
     voxels[:, 80:-80, 60:-60] = -100
-    voxels[60:150, 150:380, 120:330] = 100
-    voxels[90:110, 200:240, 200:240] = 300
+    voxels[slices // 4 : -slices // 4, 150:380, 120:330] = 100
+    voxels[slices // 2 : slices // 2 + 20, 200:240, 200:240] = 300
     return slicer.util.addVolumeFromArray(voxels, np.diag([0.75, 0.75, 1.5, 1.0]), "CT")
 
 

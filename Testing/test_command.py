@@ -166,6 +166,7 @@ def test_status_in_a_process_of_its_own(place):
     assert (process.returncode, out, len(err.strip().splitlines())) == (2, "", 1)
 
 
+@pytest.mark.slow
 def test_interruption_leaves_nothing(place):
     specification = brain_specification(
         id="slow", input=replace(brain_specification().input, in_plane=FieldOfView(1024))

@@ -478,6 +478,7 @@ def edited():
     return np.where(two_structures() == 2, 1, two_structures()).astype(np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
 @pytest.mark.parametrize("replacing", [False, True])
 def test_killed_at_every_step_of_an_append(tmp_path, replacing):
