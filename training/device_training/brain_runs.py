@@ -102,11 +102,12 @@ class Worker:
             weight_decay=plan.weight_decay,
             log=lambda line: self.log(f"{run.name} {line}"),
         )
+        self.examiner.wait()
         begun = time.time()
         save_weights(learned.network, self.out / f"weights-{run.name}")
         figures = self._examine(run, learned.network)
         self._record(run, learned, seconds, figures)
-        self._spent = max(self._spent, time.time() - begun)
+        self._spent = time.time() - begun
 
     def _augmenter(self, plan: Plan) -> Augmenter:
         sizes = tuple(stage.size for stage in plan.stages)
@@ -130,7 +131,7 @@ class Worker:
         engine = engine_of(network, examiner.device)
         for name in names:
             part = heads.slices_of(name)
-            mask = heads.masks[part.start : part.stop]
+            mask = heads.masks[part.start : part.stop].to(examiner.device)
             for variant in variants:
                 found = examiner.predict(
                     engine, name, variant=variant, size=run.plan.size, context=CONTEXT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 import torch
@@ -42,6 +42,10 @@ class Examiner:
         self.device = device
         self._pool = ThreadPoolExecutor(threads)
         self._maps = {name: self._pool.submit(self._fit, name) for name in names}
+
+    def wait(self) -> None:
+        """Wait until all heads are fitted."""
+        wait(self._maps.values())
 
     def predict(
         self, engine: Engine, name: str, *, variant: str, size: int, context: int
