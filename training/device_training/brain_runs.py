@@ -67,14 +67,12 @@ class Worker:
     def work(self, runs: Sequence[Work]) -> None:
         """Do the runs; one that fails is logged, and the next goes on."""
         for index, run in enumerate(runs):
-            left = sum(other.plan.share for other in runs[index:])
-            usable = self.deadline - time.time() - self._spent * (len(runs) - index)
             if time.time() > self.deadline:
                 self.log(f"{run.name} LEFT OUT for want of time")
                 continue
-            seconds = max(usable * run.plan.share / left, 0.5)
             try:
-                self._run(run, seconds)
+                augmenter = self._augmenter(run.plan)
+                self._run(run, augmenter, self._seconds(runs[index:]))
             except Exception:
                 self.log(f"{run.name} FAILED\n{traceback.format_exc()}")
         self.finish()
@@ -86,7 +84,12 @@ class Worker:
                 self.log(f"WRITING FAILED: {error!r}")
         self._writing.clear()
 
-    def _run(self, run: Work, seconds: float) -> None:
+    def _seconds(self, runs: Sequence[Work]) -> float:
+        """Return the first run's share of the time that is left for training."""
+        usable = self.deadline - time.time() - self._spent * len(runs)
+        return max(0.5, usable * runs[0].plan.share / sum(run.plan.share for run in runs))
+
+    def _run(self, run: Work, augmenter: Augmenter, seconds: float) -> None:
         plan = run.plan
         self.log(f"{run.name}: {seconds:.1f} s")
         held_out = self.folds.get(run.fold, [])
@@ -94,7 +97,7 @@ class Worker:
         torch.manual_seed(self.seed)
         learned = train(
             plan.build(),
-            self._augmenter(plan),
+            augmenter,
             Draws(self.heads, learners, self.seed),
             plan.stages,
             seconds=seconds,
