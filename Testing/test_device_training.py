@@ -344,6 +344,17 @@ def test_runs_are_dealt_out_and_none_is_lost():
     assert {run.plan.id for run in every[1]} == {plan.id for plan in PLANS}
 
 
+@pytest.mark.parametrize("plan", [*PLANS, *map(tiny, PLANS)], ids=lambda plan: plan.id)
+def test_no_crop_is_padded(plan):
+    """Padding takes no part in the loss: where crops had been padded, whole slices went wrong."""
+    network = plan.build()
+    assert network.stride == plan.stride
+    assert all(stage.crop <= stage.size for stage in plan.stages)
+    padded = replace(plan, stages=(Stage(1.0, 128, plan.stages[0].crop + 8, 8),))
+    with pytest.raises(ValueError, match="expected a multiple"):
+        padded.build()
+
+
 def test_every_stage_runs_and_leaves_its_files(packs, tmp_path, capsys, clock):
     options = ["--seconds", "600", "--workers", "1", "--tiny", "--device", "cpu"]
     options += ["--networks", "U-Net", "--folds", "fold0", "all"]

@@ -39,10 +39,25 @@ class Plan:
     weight_decay: float = 1e-2
 
     def build(self) -> nn.Module:
-        """Return the network with random weights."""
+        """Return the network with random weights.
+
+        Raises:
+            ValueError: a crop is not a multiple of the network's stride: what is padded to one
+                takes no part in the loss, and the network would answer anything there.
+        """
+        for stage in self.stages:
+            if stage.crop % self.stride:
+                raise ValueError(
+                    f"{self.id}: found a crop of {stage.crop}, expected a multiple of {self.stride}"
+                )
         inputs = 3 * (2 * CONTEXT + 1)
         arguments = {"in_channels": inputs, "out_channels": 1, "width": self.width}
         return build_network(self.network, arguments)
+
+    @property
+    def stride(self) -> int:
+        """By how much the network's deepest features are coarser than a slice."""
+        return 32 if self.network == "LinkNet" else 16
 
 
 FINE = (Stage(0.45, 128, 112, 48), Stage(0.85, 192, 160, 32), Stage(1.0, 192, 192, 32))
@@ -81,7 +96,12 @@ def works(plans: Sequence[Plan], folds: Sequence[str], worker: int, workers: int
 def tiny(plan: Plan) -> Plan:
     """Return a plan that a CPU finishes in seconds, with all stages."""
     stages = tuple(
-        replace(stage, size=stage.size // 4, crop=stage.crop // 4, batch=10)
+        replace(
+            stage,
+            size=stage.size // 4,
+            crop=stage.crop // 4 // plan.stride * plan.stride,
+            batch=10,
+        )
         for stage in plan.stages
     )
     return replace(plan, width=8, size=plan.size // 4, stages=stages)
