@@ -17,7 +17,8 @@ def table(out: Path, plans: Sequence[Plan]) -> list[str]:
     """Return the figures of all runs, network by network."""
     lines = []
     for plan in plans:
-        runs = [json.loads(path.read_text("utf-8")) for path in sorted(out.glob(f"run-{plan.id}-*.json"))]
+        files = sorted(out.glob(f"run-{plan.id}-*.json"))
+        runs = [json.loads(file.read_text("utf-8")) for file in files]
         by_key: dict[str, dict[str, float]] = {}
         for run in runs:
             kind = "further" if run["fold"] == EVERYBODY else "heldout"
