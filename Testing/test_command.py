@@ -210,7 +210,8 @@ def test_a_gate_that_is_missing_or_no_detector_is_refused(place, capsys):
 
 def test_only_slices_that_a_detector_finds(place, capsys):
     write_blind_detector(place / "models")
-    words = ["segment", "flair.nii.gz", "-o", "out.nii.gz", "--json", "--gate", "blind"]
+    words = ["segment", "flair.nii.gz", "-o", "out.nii.gz", "--json", "--overwrite"]
+    words += ["--gate", "blind"]
     assert cli.main(words) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["segments"][0]["voxels"] == 0

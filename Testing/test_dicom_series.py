@@ -251,7 +251,7 @@ def test_several_series_are_listed_and_one_can_be_chosen(tmp_path, slices):
     )
     message = refusal(tmp_path)
     assert "found 2 series" in message
-    assert "--series UID" in message
+    assert "FOLDER#UID, or --series UID for the volume itself" in message
     assert "1.2.3 (Schädel 2 mm, CT, 9 slices)" in message
     assert "1.2.4 (t2, MR, 4 slices)" in message
     chosen = read_volume(tmp_path, series="1.2.4")

@@ -20,6 +20,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.reading.dicom_files import DicomFile, list_dicom
 from TumorSegLib.reading.dicom_geometry import SAME_DIRECTION, slice_geometry
 from TumorSegLib.reading.slice_stack import SliceGeometry, slice_axes, stack_slices
+from TumorSegLib.reading.source_files import SERIES_SIGN
 from TumorSegLib.sequence_names import sequence_by_timing, sequence_of
 from TumorSegLib.volume import Volume
 
@@ -93,8 +94,8 @@ def choose_series(files: Sequence[DicomFile], folder: Path, series: str | None) 
         return by_series[series]
     if len(by_series) > 1:
         raise InputError(
-            f"{folder}: found {len(by_series)} series, expected one; choose with --series UID:"
-            f" {listed}"
+            f"{folder}: found {len(by_series)} series, expected one; name it as"
+            f" FOLDER{SERIES_SIGN}UID, or --series UID for the volume itself: {listed}"
         )
     return next(iter(by_series.values()))
 
