@@ -127,6 +127,9 @@ def cases_for(bundle: Bundle, arguments: Namespace) -> list[Case]:
             say(f"not in the data set: {', '.join(sorted(absent))}")
     if not cases:
         raise InputError(f"{arguments.dataset}: no cases to measure on")
+    for case in cases:
+        for line in case.notes:
+            say(f"{case.name}: {line}")
     return cases
 
 
