@@ -153,7 +153,7 @@ def test_nnunet_lists_unpaired_and_misshaped_cases(tmp_path: Path) -> None:
         "BALL_000": "no label map in labelsTr",
         "BALL_001": "no image of channel 0000 in imagesTr",
         "BALL_002": "BALL_002.nii.gz has shape 48x48x4, BALL_002_0000.nii.gz 48x48x8",
-        "BALL_003": "BALL_003.nii.gz: cannot be read as an image",
+        "BALL_003": "BALL_003.nii.gz: not a NIfTI file, or a damaged one; copy or export it again",
     }
 
 

@@ -27,9 +27,14 @@ def read_volume(path: Path, *, series: str | None = None) -> Volume:
         InputError: missing, unreadable, damaged, or not one scalar volume.
     """
     readable(path)
-    with quiet_stderr():
-        if path.is_dir():
-            return read_series(path, series=series)
-        if series is not None:
-            raise InputError(f"{path}: a series can be chosen from a DICOM folder only")
-        return read_image_file(path)
+    try:
+        with quiet_stderr():
+            if path.is_dir():
+                return read_series(path, series=series)
+            if series is not None:
+                raise InputError(f"{path}: a series can be chosen from a DICOM folder only")
+            return read_image_file(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except MemoryError:
+        raise InputError(f"{path}: needs more memory than is free") from None

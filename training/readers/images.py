@@ -19,7 +19,8 @@ from TumorSegLib.grid import Grid
 from TumorSegLib.itk import grid_of_image
 from TumorSegLib.quiet import quiet_stderr
 from TumorSegLib.reading import read_volume
-from TumorSegLib.reading.image_file import FORMATS
+from TumorSegLib.reading.file_path import readable
+from TumorSegLib.reading.image_file import read_array, read_grid
 from TumorSegLib.volume import Volume
 
 
@@ -29,14 +30,11 @@ def grid_of_file(path: Path) -> Grid:
     Raises:
         InputError: it cannot be read or is not 3-D.
     """
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
     try:
         with quiet_stderr():
-            reader.ReadImageInformation()
-    except RuntimeError:
-        raise InputError(f"{path.name}: cannot be read as an image") from None
-    return _grid(reader, path.name)
+            return read_grid(readable(path))
+    except InputError as error:
+        raise _by_name(error, path) from None
 
 
 def read_labelmap(path: Path) -> tuple[NDArray[Any], Grid]:
@@ -45,16 +43,11 @@ def read_labelmap(path: Path) -> tuple[NDArray[Any], Grid]:
     Raises:
         InputError: it cannot be read, is cut off, or is not 3-D.
     """
-    file_format = next((f for end, f in FORMATS.items() if path.name.lower().endswith(end)), None)
-    if file_format is None:
-        raise InputError(f"{path.name}: unknown ending, expected {', '.join(FORMATS)}")
     try:
         with quiet_stderr():
-            file_format.header.read(path).check()
-            image = sitk.ReadImage(str(path))
-    except RuntimeError:
-        raise InputError(f"{path.name}: cannot be read as an image; it may be cut off") from None
-    return sitk.GetArrayFromImage(image), _grid(image, path.name)
+            return read_array(readable(path))
+    except InputError as error:
+        raise _by_name(error, path) from None
 
 
 def read_mask_series(folder: Path) -> tuple[NDArray[Any], Grid]:
@@ -157,6 +150,11 @@ def _brought(
     if by_place or not same_order(grid, onto):
         raise InputError(difference(path, grid, next(iter(volumes.values())), onto))
     return array
+
+
+def _by_name(error: InputError, path: Path) -> InputError:
+    """Return an error that names a file of the data set without the folders above it."""
+    return InputError(str(error).replace(str(path), path.name))
 
 
 def _grid(image: sitk.Image | sitk.ImageFileReader, name: str) -> Grid:
