@@ -247,6 +247,12 @@ def test_data_files_that_cannot_be_are_refused(folder, header, reason):
     assert reason in refusal(write(folder, header))
 
 
+@pytest.mark.parametrize("word", ["32768", "-32769", "9" * 30, "1.5", "x", "nan"])
+def test_numbers_written_out_must_fit(folder, word):
+    content = WORDS.replace(WORDS.split()[0], word.encode(), 1)
+    assert "damaged" in refusal(write(folder, NRRD + "encoding: text\n", content))
+
+
 @pytest.mark.parametrize("count", ["-1", "0", "100", "2147483647", "99999999999999999999", "x", ""])
 @pytest.mark.parametrize("header", [RAW + "data file: d.raw\n", META + "ElementDataFile = d.raw\n"])
 def test_numbers_of_axes_that_cannot_be_are_refused(folder, header, count):

@@ -47,7 +47,9 @@ def read_series(folder: Path, *, series: str | None = None) -> Volume:
         InputError: no series, several, or one that is no stack of grey slices.
     """
     name = folder.resolve().name
-    files, warnings = _images(choose_series(list_dicom(folder), folder, series), name)
+    listed, warnings = list_dicom(folder)
+    files, left_out = _images(choose_series(listed, folder, series), name)
+    warnings += left_out
     slices = [part for file in files for part in _slices(file)]
     read = PixelReader()
     slices, copies = _sorted(slices, read, name)
@@ -136,7 +138,7 @@ def _slices(file: DicomFile) -> list[DicomSlice]:
     Raises:
         InputError: the header does not say where they lie.
     """
-    if file.frames > 1:
+    if file.frames > 1 or (file.has_groups and file.position is None):
         from TumorSegLib.reading.multi_frame import frame_geometries
 
         geometries = frame_geometries(file)

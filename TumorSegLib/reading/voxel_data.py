@@ -222,6 +222,12 @@ def _fill_from_text(target: NDArray[Any], file: BinaryIO) -> bool:
     words = file.read(TEXT_BYTES * (target.size + 1)).split()
     if len(words) < target.size:
         raise EOFError
-    kind = float if target.dtype.kind == "f" else int
-    target[:] = np.array([kind(word) for word in words[: target.size]]).astype(target.dtype)
+    if target.dtype.kind == "f":
+        target[:] = [float(word) for word in words[: target.size]]
+        return len(words) > target.size
+    numbers = [int(word) for word in words[: target.size]]
+    limits = np.iinfo(target.dtype)
+    if not limits.min <= min(numbers) <= max(numbers) <= limits.max:
+        raise ValueError
+    target[:] = numbers
     return len(words) > target.size
