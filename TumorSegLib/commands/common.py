@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +15,7 @@ from TumorSegLib.bundle import Bundle
 from TumorSegLib.catalogue import Catalogue
 from TumorSegLib.commands.terminal import terminal
 from TumorSegLib.errors import InputError
-from TumorSegLib.modality import modality_of
+from TumorSegLib.modality import guessed_modality, modality_of
 from TumorSegLib.volume import Volume
 
 if TYPE_CHECKING:
@@ -111,6 +112,12 @@ def read_channels(arguments: Namespace, bundle: Bundle, volume: Volume) -> dict[
             raise InputError(f"--channel {name}: given twice")
         volumes[name] = read_named(path)
     return volumes
+
+
+def with_guess(volume: Volume, model: str | None) -> Volume:
+    """Return a volume that warns if no `model` is named and its modality has to be guessed."""
+    line = guessed_modality(volume) if model is None else None
+    return volume if line is None else replace(volume, warnings=(*volume.warnings, line))
 
 
 def choose_bundle(catalogue: Catalogue, name: str | None, volume: Volume, task: str) -> Bundle:

@@ -13,6 +13,7 @@ from TumorSegLib.commands.common import (
     choose_bundle,
     read_channels,
     read_named,
+    with_guess,
     with_model,
 )
 from TumorSegLib.commands.terminal import terminal, warn
@@ -34,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Detect and print."""
-    volume = read_named(str(arguments.volume), arguments.series)
+    volume = with_guess(read_named(str(arguments.volume), arguments.series), arguments.model)
     catalogue = default_catalogue()
     bundle = _bundle(catalogue, arguments.model, volume)
     volumes = read_channels(arguments, bundle, volume)

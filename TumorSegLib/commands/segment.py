@@ -18,6 +18,7 @@ from TumorSegLib.commands.common import (
     choose_bundle,
     read_channels,
     read_named,
+    with_guess,
     with_model,
 )
 from TumorSegLib.commands.terminal import terminal, warn
@@ -60,7 +61,7 @@ def run(arguments: Namespace) -> int:
     from TumorSegLib.report import REPORT_FILE, write_report
     from TumorSegLib.writing import check_output, write_segmentation
 
-    volume = read_named(str(arguments.volume), arguments.series)
+    volume = with_guess(read_named(str(arguments.volume), arguments.series), arguments.model)
     output = arguments.output or Path(f"{volume.name}.seg.nrrd")
     check_output(output)
     report = [] if arguments.report is None else [arguments.report / REPORT_FILE]

@@ -17,6 +17,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.grid import Grid
 from TumorSegLib.reading.dicom_files import DicomFile, list_dicom
 from TumorSegLib.reading.dicom_geometry import SAME_DIRECTION, slice_geometry
 from TumorSegLib.reading.slice_stack import SliceGeometry, slice_axes, stack_slices
@@ -46,6 +47,28 @@ def read_series(folder: Path, *, series: str | None = None) -> Volume:
     Raises:
         InputError: no series, several, or one that is no stack of grey slices.
     """
+    voxels, grid, first, warnings = read_stack(folder, series=series)
+    return Volume(
+        voxels,
+        grid,
+        modality=first.modality or None,
+        name=folder.resolve().name,
+        warnings=warnings,
+        sequence=_sequence(first),
+    )
+
+
+def read_stack(
+    folder: Path, *, series: str | None = None
+) -> tuple[NDArray[Any], Grid, DicomFile, tuple[str, ...]]:
+    """Read a series as `read_series` does, even if all its voxels are alike.
+
+    Returns:
+        Voxels (z, y, x), where they lie, the first file's header, and warnings.
+
+    Raises:
+        InputError: see `read_series`.
+    """
     name = folder.resolve().name
     listed, warnings = list_dicom(folder)
     files, left_out = _images(choose_series(listed, folder, series), name)
@@ -57,14 +80,7 @@ def read_series(folder: Path, *, series: str | None = None) -> Volume:
         warnings.append(f"{name}: {copies} slices are there twice; the copies were left out")
     stack = stack_slices([part.geometry for part in slices], name)
     voxels = stack.assemble(lambda index: read(slices[index]))
-    return Volume(
-        voxels,
-        stack.grid,
-        modality=files[0].modality or None,
-        name=name,
-        warnings=(*warnings, *stack.warnings),
-        sequence=_sequence(files[0]),
-    )
+    return voxels, stack.grid, files[0], (*warnings, *stack.warnings)
 
 
 def _sequence(file: DicomFile) -> str | None:

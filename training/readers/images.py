@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from training.case import Annotated, Reading
@@ -16,9 +15,9 @@ from training.labelling import model_values
 from training.readers.pairing import difference, reordering, same_order
 from TumorSegLib.errors import InputError
 from TumorSegLib.grid import Grid
-from TumorSegLib.itk import grid_of_image
 from TumorSegLib.quiet import quiet_stderr
 from TumorSegLib.reading import read_volume
+from TumorSegLib.reading.dicom_series import read_stack
 from TumorSegLib.reading.file_path import readable
 from TumorSegLib.reading.image_file import read_array, read_grid
 from TumorSegLib.volume import Volume
@@ -57,18 +56,8 @@ def read_mask_series(folder: Path) -> tuple[NDArray[Any], Grid]:
         InputError: there is no or more than one series, or it cannot be read.
     """
     with quiet_stderr():
-        identifiers = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-        if len(identifiers) != 1:
-            raise InputError(f"{folder.name}: found {len(identifiers)} DICOM series, expected one")
-        reader = sitk.ImageSeriesReader()
-        reader.SetFileNames(
-            sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), identifiers[0])
-        )
-        try:
-            image = reader.Execute()
-        except RuntimeError:
-            raise InputError(f"{folder.name}: its DICOM files cannot be read") from None
-    return sitk.GetArrayFromImage(image), _grid(image, folder.name)
+        voxels, grid, _, _ = read_stack(folder)
+    return voxels, grid
 
 
 def decode_files(
@@ -155,9 +144,3 @@ def _brought(
 def _by_name(error: InputError, path: Path) -> InputError:
     """Return an error that names a file of the data set without the folders above it."""
     return InputError(str(error).replace(str(path), path.name))
-
-
-def _grid(image: sitk.Image | sitk.ImageFileReader, name: str) -> Grid:
-    if image.GetDimension() != 3:
-        raise InputError(f"{name}: found {image.GetDimension()} axes, expected 3")
-    return grid_of_image(image, name)
