@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 .PHONY: demo test lint clean
 
 demo: $(VENV)/installed
-	$(BIN)/tumorseg demo
+	$(BIN)/tumorseg demo --overwrite
 
 test: $(VENV)/installed-for-tests lint
 	$(BIN)/python -m pytest -m "not alone" --numprocesses 2 --dist loadfile

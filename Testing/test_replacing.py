@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from results import result_of, two_structures
+from synthetic_data import write_nnunet
 from test_command import GRID, place, refused  # noqa: F401
-from tiny_models import brain_specification
+from tiny_models import brain_specification, ct_specification, write_tiny_bundle
 
 from TumorSegLib import cli
 from TumorSegLib.errors import OutputError
@@ -120,3 +121,21 @@ def test_labels_and_models_are_printed_as_they_are(place, capsys):  # noqa: F811
     assert "Tiny [/b] model" in capsys.readouterr().out
     assert cli.main(list(FLAIR)) == 0
     assert "Tumour [core]" in capsys.readouterr().err
+
+
+def test_an_evaluation_replaces_neither_data_nor_results(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("lightning", reason="evaluate needs the train extra")
+    monkeypatch.chdir(tmp_path)
+    folder = write_nnunet(tmp_path / "Dataset501_balls", 1)
+    write_tiny_bundle(tmp_path / "models", ct_specification())
+    words = ["evaluate", str(folder), "--layout", "nnunet", "--device", "cpu"]
+    words += ["--model", str(tmp_path / "models" / "tiny-ct")]
+    before = (folder / "dataset.json").read_bytes()
+    assert cli.main([*words, "-o", str(folder / "dataset.json"), "--overwrite"]) == 2
+    assert "dataset.json: is an input" in capsys.readouterr().err
+    assert (folder / "dataset.json").read_bytes() == before
+    Path("results.html").write_text("kept")
+    assert cli.main(words) == 2
+    assert "results.html: is there already" in capsys.readouterr().err
+    assert cli.main([*words, "--overwrite"]) == 0
+    assert Path("results.html").read_text() != "kept"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import os
 import re
@@ -464,17 +465,34 @@ def test_a_dead_link_is_told(tmp_path):
         read_volume(tmp_path / "head.nrrd")
 
 
-def test_a_disk_that_fails_is_told(folder, monkeypatch):
-    path = write(folder, RAW + "data file: d.raw\n")
+@pytest.mark.parametrize("name", ["image.nhdr", "d.raw", "head.nii", "a.seg.nrrd"])
+@pytest.mark.parametrize("after", [1, 2, 3])
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOENT, errno.ESTALE])
+def test_files_that_fail_or_vanish_while_they_are_read_are_told(
+    folder, monkeypatch, name, after, code
+):
+    """The first openings go well, then the disk fails, or another program removes the file."""
+    write(folder, RAW + "data file: d.raw\n")
+    header = NRRD + "endian: little\nencoding: raw\nSegment0_ID:=a\n"
+    (folder / "a.seg.nrrd").write_bytes(header.encode() + b"\n" + LITTLE)
+    sitk.WriteImage(sitk.GetImageFromArray(VOXELS), str(folder / "head.nii"))
+    path = folder / ("image.nhdr" if name == "d.raw" else name)
+    read = read_segments if name == "a.seg.nrrd" else read_volume
     whole = Path.open
+    opened = 0
 
     def failing(self, *args, **options):
-        if self.name == "d.raw" and args == ("rb",) and self.stat().st_size and failing.asked:
-            raise OSError(5, "Input/output error")
-        failing.asked = self.name == "d.raw"
+        nonlocal opened
+        opened += self.name == name
+        if self.name == name and opened > after:
+            raise OSError(code, os.strerror(code), str(self))
         return whole(self, *args, **options)
 
-    failing.asked = False
     monkeypatch.setattr(Path, "open", failing)
-    with pytest.raises(InputError, match=r"d\.raw: cannot be read \(Input/output error\)"):
-        read_volume(path)
+    try:
+        read(path)
+    except InputError as error:
+        message = str(error)
+        assert re.search(f"{name}: .*{os.strerror(code)}|{name}: no such file", message)
+    else:
+        assert opened <= after

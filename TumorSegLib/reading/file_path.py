@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.quiet import quiet_stderr
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Keep what ITK prints off the terminal, and tell in a line what the system refuses.
+
+    Raises:
+        InputError: a file cannot be read or vanishes within the block, or memory runs out.
+    """
+    try:
+        with quiet_stderr():
+            yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except MemoryError:
+        raise InputError(f"{path}: needs more memory than is free") from None
 
 
 def readable(path: Path) -> Path:

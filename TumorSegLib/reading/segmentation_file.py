@@ -10,7 +10,7 @@ import numpy as np
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.export.named_mask import NamedMask
-from TumorSegLib.reading.file_path import readable
+from TumorSegLib.reading.file_path import readable, reading
 from TumorSegLib.reading.nrrd_header import read_nrrd
 from TumorSegLib.writing.segments import MODEL_TAG
 
@@ -24,7 +24,12 @@ def read_segments(path: Path) -> tuple[NamedMask, ...]:
     Raises:
         InputError: the file is missing, damaged, or no segmentation.
     """
-    image = read_nrrd(readable(path))
+    with reading(readable(path)):
+        return _read_segments(path)
+
+
+def _read_segments(path: Path) -> tuple[NamedMask, ...]:
+    image = read_nrrd(path)
     fields = image.fields
     if "Segment0_ID" not in fields or len(image.sizes) != 3:
         raise InputError(f"{path}: found no segments, expected a .seg.nrrd file of 3D Slicer")

@@ -15,10 +15,10 @@ from training.labelling import model_values
 from training.readers.pairing import difference, reordering, same_order
 from TumorSegLib.errors import InputError
 from TumorSegLib.grid import Grid
-from TumorSegLib.quiet import quiet_stderr
 from TumorSegLib.reading import read_volume
 from TumorSegLib.reading.dicom_series import read_stack
 from TumorSegLib.reading.file_path import readable
+from TumorSegLib.reading.file_path import reading as reading_files
 from TumorSegLib.reading.image_file import read_array, read_grid
 from TumorSegLib.volume import Volume
 
@@ -30,8 +30,8 @@ def grid_of_file(path: Path) -> Grid:
         InputError: it cannot be read or is not 3-D.
     """
     try:
-        with quiet_stderr():
-            return read_grid(readable(path))
+        with reading_files(readable(path)):
+            return read_grid(path)
     except InputError as error:
         raise _by_name(error, path) from None
 
@@ -43,8 +43,8 @@ def read_labelmap(path: Path) -> tuple[NDArray[Any], Grid]:
         InputError: it cannot be read, is cut off, or is not 3-D.
     """
     try:
-        with quiet_stderr():
-            return read_array(readable(path))
+        with reading_files(readable(path)):
+            return read_array(path)
     except InputError as error:
         raise _by_name(error, path) from None
 
@@ -55,7 +55,7 @@ def read_mask_series(folder: Path) -> tuple[NDArray[Any], Grid]:
     Raises:
         InputError: there is no or more than one series, or it cannot be read.
     """
-    with quiet_stderr():
+    with reading_files(folder):
         voxels, grid, _, _ = read_stack(folder)
     return voxels, grid
 
