@@ -17,7 +17,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 .PHONY: demo test test-fast test-slicer lint clean
 
 demo: $(VENV)/installed
-	$(BIN)/tumorseg demo
+	$(BIN)/tumorseg demo --overwrite
 
 test: $(VENV)/installed-for-tests lint
 	$(PYTEST)

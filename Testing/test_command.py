@@ -211,9 +211,79 @@ def test_a_gate_that_is_missing_or_no_detector_is_refused(place, capsys):
 
 def test_only_slices_that_a_detector_finds(place, capsys):
     write_blind_detector(place / "models")
-    words = ["segment", "flair.nii.gz", "-o", "out.nii.gz", "--json", "--gate", "blind"]
+    words = ["segment", "flair.nii.gz", "-o", "out.nii.gz", "--json", "--overwrite"]
+    words += ["--gate", "blind"]
     assert cli.main(words) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["segments"][0]["voxels"] == 0
     assert "6 of 6 slices were not segmented, as blind found nothing there" in report["warnings"]
     refused(capsys, [*words, "--gate-threshold", "0"], "threshold 0: expected a number between")
+
+
+def test_a_guessed_modality_is_told(place, capsys):
+    Path("flair.nii.gz").rename("case 7.nii.gz")
+    for command in ("segment", "detect"):
+        assert cli.main([command, "case 7.nii.gz", "--json"]) == 0
+        lines = json.loads(capsys.readouterr().out)["warnings"]
+        assert any("case 7: taken for MRI" in line and "Hounsfield" in line for line in lines)
+    named = ["segment", "case 7.nii.gz", "--model", "tiny-brain", "--json", "--overwrite"]
+    assert cli.main(named) == 0
+    assert "taken for" not in capsys.readouterr().out
+
+
+def test_a_series_is_named_behind_its_folder(place, capsys):
+    pytest.importorskip("pydicom")
+    from dicom_writing import write_slices
+
+    for number in (1, 2, 3):
+        voxels = np.random.default_rng(number).integers(0, 900, (6, 40, 48)).astype(np.int16)
+        where = [(0.0, 0.0, 5.0 * index) for index in range(6)]
+        names = [f"{number}-{index}.dcm" for index in range(6)]
+        write_slices(
+            Path("study"), voxels, where, series=f"1.2.{number}", names=names, Modality="MR"
+        )
+    words = ["segment", "study", "--series", "1.2.1", "-o", "out.nii.gz", "--json", "--overwrite"]
+    words += ["--model", "tiny-brain"]
+    refused(capsys, [*words, "--channel", "t1=study"], "name it as FOLDER#UID")
+    refused(capsys, [*words, "--channel", "t1=study#1.2.9"], "found no series 1.2.9")
+    assert cli.main([*words, "--channel", "t1=study#1.2.2"]) == 0
+    apart = json.loads(capsys.readouterr().out)
+    assert not any("t1:" in line for line in apart["warnings"])
+    assert cli.main(["segment", "study#1.2.1", *words[4:], "--channel", "t1=study#1.2.2"]) == 0
+    assert json.loads(capsys.readouterr().out)["segments"] == apart["segments"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is full")
+def test_a_full_standard_output_is_told(place):
+    with Path("/dev/full").open("w") as full:
+        words = [sys.executable, "-m", "TumorSegLib.cli", "models", "--json"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        run = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, env=environment)
+    assert run.returncode == 2
+    assert run.stderr == (
+        "tumorseg: standard output cannot be written to (No space left on device)\n"
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
+@pytest.mark.parametrize("words", [["models", "--json"], ["models"], ["--version"]])
+def test_a_reader_that_leaves_is_no_error(place, words):
+    read, write = os.pipe()
+    os.close(read)
+    run = subprocess.run(
+        [sys.executable, "-m", "TumorSegLib.cli", *words],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    os.close(write)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_too_little_memory_is_told(place, capsys, monkeypatch):
+    def greedy(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("TumorSegLib.reading.read_image_file", greedy)
+    refused(capsys, ["segment", "flair.nii.gz"], "flair.nii.gz: needs more memory than is free")

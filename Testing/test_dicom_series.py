@@ -67,7 +67,8 @@ def test_slices_are_ordered_by_position_and_spaced_by_it(tmp_path, slices):
     assert volume.grid.spacing == pytest.approx((0.7, 0.8, 2.0), abs=1e-12)
     assert volume.grid.origin == (-10, -20, 30)
     assert volume.grid.direction == ((1, 0, 0), (0, 1, 0), (0, 0, 1))
-    assert (volume.modality, volume.name, volume.warnings) == ("CT", folder.name, ())
+    assert (volume.modality, volume.name) == ("CT", folder.name)
+    assert volume.warnings == ("Kopf ü 頭: 1 file without content left out (empty)",)
 
 
 def test_sagittal_slices_lie_where_their_header_says(tmp_path, slices):
@@ -251,7 +252,7 @@ def test_several_series_are_listed_and_one_can_be_chosen(tmp_path, slices):
     )
     message = refusal(tmp_path)
     assert "found 2 series" in message
-    assert "--series UID" in message
+    assert "FOLDER#UID, or --series UID for the volume itself" in message
     assert "1.2.3 (Schädel 2 mm, CT, 9 slices)" in message
     assert "1.2.4 (t2, MR, 4 slices)" in message
     chosen = read_volume(tmp_path, series="1.2.4")

@@ -223,3 +223,26 @@ def test_layers_of_one_file(tmp_path):
     np.testing.assert_array_equal(two.labelmap, part)
     assert (one.name, two.name, one.model) == ("Whole", "Part", "tiny-ct 1")
     np.testing.assert_allclose(np.diag(one.affine), (0.9, 0.7, 4.5, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "voxels"),
+    [("Cyst", None), ("", 1), ("  liver  TUMOUR ", 1), ("Liver", 0), ("Artefakt", None)],
+)
+def test_a_renamed_segment_is_what_its_name_says(desk, name, voxels):
+    """The model's tumour, whose id it keeps, under another name."""
+    image = sitk.ReadImage(str(desk.segmentation))
+    (index,) = [n for n in range(2) if image.GetMetaData(f"Segment{n}_Name") == "Liver tumour"]
+    image.SetMetaData(f"Segment{index}_Name", name)
+    path = desk.folder / "renamed.seg.nrrd"
+    sitk.WriteImage(image, str(path))
+    status, _, err = desk.export(path, "--channel", desk.image, "--quiet")
+    if voxels is None:
+        assert status == 2
+        assert f"add --map '{name}=LABEL'" in err
+        assert desk.export(path, "--channel", desk.image, "--map", f"{name}=", "--quiet")[0] == 0
+    else:
+        assert status == 0, err
+    (case,) = desk.cases
+    tumour = np.count_nonzero(two_structures() == 2)
+    assert np.count_nonzero(desk.label(case) == 2) == tumour * bool(voxels)

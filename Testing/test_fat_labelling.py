@@ -119,3 +119,9 @@ def test_the_command_writes_segments_to_correct(phantom, tmp_path, monkeypatch, 
 
     assert cli.main(["label-fat", str(tmp_path / "ct.nrrd"), "-o", str(tmp_path / "fat.txt")]) == 2
     assert "expected a file name that ends in" in capsys.readouterr().err
+
+    before = (tmp_path / "ct.nrrd").read_bytes()
+    same = str(tmp_path / "ct.nrrd")
+    assert cli.main(["label-fat", same, "-o", same, "--overwrite"]) == 2
+    assert "is an input" in capsys.readouterr().err
+    assert (tmp_path / "ct.nrrd").read_bytes() == before

@@ -136,3 +136,14 @@ def _slices(pack):
         names = [name for name in content.namelist() if "mask" not in name]
         names.sort(key=lambda name: int(Path(name).stem.rsplit("_", 1)[1]))
         return np.stack([np.asarray(Image.open(io.BytesIO(content.read(n)))) for n in names])
+
+
+def test_spacing_in_metres_is_told(abdomen):
+    grid = abdomen.grid
+    for factor in (0.001, 0.00001):
+        small = replace(grid, spacing=tuple(mm * factor for mm in grid.spacing))
+        (line,) = warnings(replace(abdomen, grid=small), LIVER)
+        assert "correct the spacing" in line
+    mouse = Grid((60, 256, 256), (0.06, 0.06, 0.3))
+    voxels = np.random.default_rng(0).integers(0, 900, mouse.shape).astype(np.int16)
+    assert not any("spacing" in line for line in warnings(Volume(voxels, mouse), BRAIN))

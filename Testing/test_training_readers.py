@@ -152,8 +152,8 @@ def test_nnunet_lists_unpaired_and_misshaped_cases(tmp_path: Path) -> None:
     assert reasons(found) == {
         "BALL_000": "no label map in labelsTr",
         "BALL_001": "no image of channel 0000 in imagesTr",
-        "BALL_002": "BALL_002_0000.nii.gz has shape 48x48x8, BALL_002.nii.gz 48x48x4",
-        "BALL_003": "BALL_003.nii.gz: cannot be read as an image",
+        "BALL_002": "BALL_002.nii.gz has shape 48x48x4, BALL_002_0000.nii.gz 48x48x8",
+        "BALL_003": "BALL_003.nii.gz: not a NIfTI file, or a damaged one; copy or export it again",
     }
 
 
@@ -210,7 +210,7 @@ def test_unknown_label_values_are_named(tmp_path: Path) -> None:
     folder = write_nnunet(tmp_path, 1)
     labels = np.zeros(SHAPE, np.uint8)
     labels[0, 0, :3] = (1, 7, 9)
-    grid = Grid(SHAPE, (1.5, 1.5, 3.0))
+    grid = Grid(SHAPE, (1.5, 1.5, 3.0), (-10.0, 20.0, 5.0))
     sitk.WriteImage(image_of(labels, grid), str(folder / "labelsTr" / "BALL_000.nii.gz"))
     with pytest.raises(LabelError, match=r"BALL_000: label values 7, 9 .*\(1, 2, 3\)"):
         read_cases(folder, "nnunet", CT).cases[0].decode()

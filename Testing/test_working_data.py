@@ -66,7 +66,7 @@ def test_real_patients_are_segmented_as_well_as_the_card_says(shared, capsys):
             sitk.WriteImage(image_of(np.ascontiguousarray(voxels), grid), f"{name}.nii.gz")
         words = ["flair.nii.gz", "--channel=t1=t1.nii.gz", "--channel=t1c=t1c.nii.gz"]
         status, report = segment(
-            *words, "--model", SHIPPED_MODEL, "-o", "out.seg.nrrd", capsys=capsys
+            *words, "--model", SHIPPED_MODEL, "-o", "out.seg.nrrd", "--overwrite", capsys=capsys
         )
         assert status == 0
         image = sitk.ReadImage("out.seg.nrrd")

@@ -152,7 +152,9 @@ def test_what_was_there_stays_when_renaming_fails(tmp_path, monkeypatch, code):
 
     monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OutputError, match=os.strerror(code)):
-        write_segmentation(result_of(two_structures() % 2, brain_specification()), path)
+        write_segmentation(
+            result_of(two_structures() % 2, brain_specification()), path, overwrite=True
+        )
     assert path.read_text() == "the former result"
     assert names_in(tmp_path) == ["out.nrrd"]
 
@@ -180,7 +182,7 @@ path = Path(sys.argv[3])
 write_segmentation(result, Path(sys.argv[2]).with_name(path.name))  # all is imported now
 {before}
 try:
-    write_segmentation(result, path)
+    write_segmentation(result, path, overwrite=True)
 except OutputError as error:
     print(error)
 """

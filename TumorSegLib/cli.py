@@ -7,8 +7,11 @@ fault; 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -34,13 +37,17 @@ INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     try:
-        return _run(sys.argv[1:] if argv is None else list(argv))
+        try:
+            return _run(sys.argv[1:] if argv is None else list(argv))
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except TumorSegError as error:
-        line = " ".join(str(error).split())
-        print(f"tumorseg: {line}", file=sys.stderr)  # noqa: T201
-        return UNUSABLE
+        return _told(" ".join(str(error).split()))
+    except MemoryError:
+        return _told("there is not enough memory; close other programs, or choose a smaller volume")
     except KeyboardInterrupt:
-        print("tumorseg: interrupted", file=sys.stderr)  # noqa: T201
+        _told("interrupted")
         return INTERRUPTED
     except EOFError:
         from TumorSegLib.byte_code import remove_cut_short
@@ -50,8 +57,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not cut:
             raise
         reason = "was cut short, perhaps by a full disk, and is removed; run the command again"
-        print(f"tumorseg: {cut[0]}: {reason}", file=sys.stderr)  # noqa: T201
-        return UNUSABLE
+        return _told(f"{cut[0]}: {reason}")
+    except BrokenPipeError:  # whoever read our output has seen enough
+        _drop_output()
+        return 0
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO, errno.EBADF):
+            raise
+        _drop_output()
+        return _told(f"standard output cannot be written to ({error.strerror})")
+
+
+def _told(line: str) -> int:
+    """Print why there is no result, as far as anybody listens; return the status of that."""
+    with suppress(OSError):
+        print(f"tumorseg: {line}", file=sys.stderr, flush=True)  # noqa: T201
+    return UNUSABLE
+
+
+def _drop_output() -> None:
+    """Send what is left in the buffers nowhere, where the interpreter would trip over it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+            continue
+        with suppress(OSError, ValueError, AttributeError):
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _run(argv: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,21 +38,41 @@ def grid_of_image(image: sitk.Image | sitk.ImageFileReader, name: str = "image")
         InputError: the axes are not perpendicular; slices would be skewed.
     """
     columns, rows, slices = image.GetSize()
-    flat = image.GetDirection()
-    direction: Matrix = (_vector(flat[:3]), _vector(flat[3:6]), _vector(flat[6:]))
-    matrix = np.array(direction)
+    matrix = np.reshape(image.GetDirection(), (3, 3))
+    shape = (slices, rows, columns)
+    return perpendicular_grid(shape, image.GetSpacing(), image.GetOrigin(), matrix, name)
+
+
+def perpendicular_grid(
+    shape: tuple[int, int, int],
+    spacing: Sequence[float],
+    origin: Sequence[float],
+    matrix: NDArray[np.float64],
+    name: str,
+) -> Grid:
+    """Return a grid with these very numbers, if its axes are perpendicular.
+
+    Args:
+        shape: voxels along (z, y, x).
+        spacing: mm along (x, y, z).
+        origin: LPS mm.
+        matrix: (3, 3), its columns the LPS directions of x, y and z.
+        name: for messages.
+
+    Raises:
+        InputError: the axes are not perpendicular, or the origin is no position.
+    """
+    if not np.isfinite(origin).all():
+        raise InputError(f"{name}: found origin {tuple(origin)}, expected a position in mm")
     deviation = np.abs(matrix.T @ matrix - np.eye(3)).max()
     if not deviation <= SHEAR_TOLERANCE:
         raise InputError(
             f"{name}: its axes are sheared (scalar products of their directions are off by"
             f" {deviation:.2g}), expected perpendicular axes; resample it onto a rectangular grid"
         )
-    return Grid(
-        (slices, rows, columns),
-        _vector(image.GetSpacing()),
-        _vector(image.GetOrigin()),
-        direction,
-    )
+    first, second, third = matrix.tolist()
+    direction: Matrix = (_vector(first), _vector(second), _vector(third))
+    return Grid(shape, _vector(spacing), _vector(origin), direction)
 
 
 def unoriented(name: str) -> str:
@@ -62,6 +83,6 @@ def unoriented(name: str) -> str:
     )
 
 
-def _vector(numbers: tuple[float, ...]) -> Vector:
+def _vector(numbers: Sequence[float]) -> Vector:
     x, y, z = numbers
     return (float(x), float(y), float(z))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from TumorSegLib.normalisation import strided_sample
+from TumorSegLib.sequence_names import sequence_of
 from TumorSegLib.volume import Volume
 
 LABELMAP_VALUES = 12
@@ -23,6 +24,21 @@ def modality_of(volume: Volume) -> str:
     if volume.modality is not None:
         return volume.modality
     return "CT" if looks_like_ct(volume) else "MR"
+
+
+def guessed_modality(volume: Volume) -> str | None:
+    """Return a line for a volume that is taken for MRI without saying so itself, else None.
+
+    CT whose values are no Hounsfield units has no air below `AIR_HU` either.
+    """
+    if volume.modality is not None or modality_of(volume) == "CT":
+        return None
+    if volume.sequence is not None or sequence_of(volume.name) is not None:
+        return None
+    return (
+        f"{volume.name}: taken for MRI, as nothing lies below {AIR_HU} as air does in CT; if it is"
+        " CT, its values are not in Hounsfield units: convert it, and name the model with --model"
+    )
 
 
 def looks_like_labelmap(volume: Volume) -> bool:

@@ -22,6 +22,11 @@ from TumorSegLib.volume import Volume
 
 TILT_DEGREES = 30.0
 
+SMALLEST_MM = 10.0
+"""No part of a body that is imaged is smaller than this, not even a mouse's head."""
+FINEST_MM = 0.01
+"""Small animals' scanners have no finer voxels than this."""
+
 FAT_HU = -200.0
 """Hounsfield units without anything below this have been cut off, shifted or scaled."""
 SOFT_HU = (-150.0, 300.0)
@@ -56,7 +61,7 @@ def scope_warnings(volumes: Mapping[str, Volume], specification: ModelSpecificat
         specification: of the model.
     """
     volume = next(iter(volumes.values()))
-    lines = []
+    lines = _wrong_size(volume)
     if looks_like_labelmap(volume):
         lines.append(f"{volume.name}: seems to be a label map, not an image")
     wrong = _wrong_modality(volume, specification)
@@ -70,6 +75,19 @@ def scope_warnings(volumes: Mapping[str, Volume], specification: ModelSpecificat
             " trained on axial slices"
         )
     return lines
+
+
+def _wrong_size(volume: Volume) -> list[str]:
+    """Notice spacing that no body fits into, as where metres are given for millimetres."""
+    spacing = volume.grid.spacing
+    sides = [count * mm for count, mm in zip(volume.grid.shape[::-1], spacing, strict=True)]
+    if max(sides) >= SMALLEST_MM and min(spacing) >= FINEST_MM:
+        return []
+    whole, voxel = (" x ".join(f"{mm:.2g}" for mm in part) for part in (sides, spacing))
+    return [
+        f"{volume.name}: measures {whole} mm, its voxels {voxel} mm; correct the spacing in its"
+        " header, which may be in metres; do not rely on the result"
+    ]
 
 
 def _wrong_modality(volume: Volume, specification: ModelSpecification) -> str | None:

@@ -93,7 +93,7 @@ def write_model(folder: Path, width: int, spacing: float, *, body_box: bool) -> 
 def segment(volume: Path, model: Path, precision: str, out: Path) -> tuple[dict, int]:
     """Run the command; return what it reports and the peak memory of its process in bytes."""
     words = [sys.executable, "-m", "TumorSegLib.cli", "segment", str(volume), "--model", str(model)]
-    words += ["--precision", precision, "--json", "-o", str(out)]
+    words += ["--precision", precision, "--json", "-o", str(out), "--overwrite"]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     text = process.stdout.read()

@@ -39,6 +39,7 @@ class Case:
         decode: reads the files; raises `InputError`, or what SimpleITK and Pillow raise, where
             they cannot be read.
         recipe: what else than the files the decoded content depends on.
+        notes: what had to be assumed, a line each.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Case:
     files: tuple[Path, ...]
     decode: Callable[[], Annotated]
     recipe: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

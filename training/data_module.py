@@ -45,6 +45,9 @@ class DataModule(lightning.LightningDataModule):
             self.report(left_out(item))
         chosen = self.selection
         cases = (*chosen.training, *chosen.synthetic, *chosen.validation)
+        for case in cases:
+            for line in case.notes:
+                self.report(f"{case.name}: {line}")
         filled = fill_cache(cases, self.config.model.input, self.cache)
         for item in filled.unusable:
             self.report(left_out(item))

@@ -20,6 +20,9 @@ from training.metrics import DETECTED_SHARE, SURFACE_TOLERANCE_MM
 from training.summary import calibration, comparisons, summary
 from TumorSegLib.errors import OutputError
 
+PAGE_ENDING = ".html"
+"""Of the page beside results."""
+
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem;
   color: #1c2733; }
@@ -47,7 +50,7 @@ def write_with_page(path: Path, content: Mapping[str, Any], page: str) -> Path:
     Raises:
         OutputError: they cannot be written.
     """
-    beside = path.with_suffix(".html")
+    beside = path.with_suffix(PAGE_ENDING)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from TumorSegLib.bundle import Bundle
 from TumorSegLib.catalogue import Catalogue
+from TumorSegLib.commands.terminal import terminal
 from TumorSegLib.errors import InputError
-from TumorSegLib.modality import modality_of
+from TumorSegLib.modality import guessed_modality, modality_of
 from TumorSegLib.volume import Volume
 
 if TYPE_CHECKING:
@@ -30,14 +31,16 @@ def add_volume_arguments(parser: ArgumentParser) -> None:
         "volume",
         metavar="VOLUME",
         type=Path,
-        help=".nii, .nii.gz, .nrrd, .mha, .mhd, or a folder of DICOM files (one series)",
+        help=".nii, .nii.gz, .nrrd, .mha, .mhd, or a folder of DICOM files (one series, or"
+        " FOLDER#UID)",
     )
     parser.add_argument(
         "--channel",
         metavar="NAME=PATH",
         action="append",
         default=[],
-        help="a further sequence, such as t1=t1.nii.gz; repeat for more",
+        help="a further sequence, such as t1=t1.nii.gz, or t1=FOLDER#UID for one of the DICOM"
+        " series of a folder; repeat for more",
     )
     parser.add_argument("--series", metavar="UID", help="which DICOM series of a folder")
     parser.add_argument("--model", metavar="ID", help="model id, or a folder with a model bundle")
@@ -49,14 +52,53 @@ def add_volume_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
+def add_overwrite_option(parser: ArgumentParser) -> None:
+    """Add --overwrite."""
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace results that are there already; inputs never are",
+    )
+
+
+def check_written(arguments: Namespace, outputs: Sequence[Path]) -> None:
+    """Refuse outputs that are inputs, or that are there and must stay.
+
+    Raises:
+        OutputError: one is.
+    """
+    from TumorSegLib.reading.source_files import folder_and_series, source_files
+    from TumorSegLib.writing.replacing import check_replacing
+
+    named = [str(arguments.volume)]
+    named += [entry.partition("=")[2] for entry in getattr(arguments, "channel", [])]
+    inputs = [file for name in named if name for file in source_files(folder_and_series(name)[0])]
+    check_replacing(outputs, inputs=inputs, overwrite=arguments.overwrite)
+
+
+def read_named(named: str, series: str | None = None) -> Volume:
+    """Read a file, a folder with one DICOM series, or the series that `FOLDER#UID` names.
+
+    Args:
+        named: what the user wrote.
+        series: SeriesInstanceUID, where the user gave one apart.
+
+    Raises:
+        InputError: see `read_volume`.
+    """
+    from TumorSegLib.reading import read_volume
+    from TumorSegLib.reading.source_files import folder_and_series
+
+    path, behind = folder_and_series(named)
+    return read_volume(path, series=series or behind)
+
+
 def read_channels(arguments: Namespace, bundle: Bundle, volume: Volume) -> dict[str, Volume]:
     """Return VOLUME and the further sequences by channel name.
 
     Raises:
         InputError: a --channel is malformed, unknown to the model, given twice or unreadable.
     """
-    from TumorSegLib.reading import read_volume
-
     names = [channel.name for channel in bundle.specification.input.channels]
     volumes = {names[0]: volume}
     for entry in arguments.channel:
@@ -68,8 +110,14 @@ def read_channels(arguments: Namespace, bundle: Bundle, volume: Volume) -> dict[
             raise InputError(f"--channel {name}: {bundle.id} takes these further channels: {known}")
         if name in volumes:
             raise InputError(f"--channel {name}: given twice")
-        volumes[name] = read_volume(Path(path))
+        volumes[name] = read_named(path)
     return volumes
+
+
+def with_guess(volume: Volume, model: str | None) -> Volume:
+    """Return a volume that warns if no `model` is named and its modality has to be guessed."""
+    line = guessed_modality(volume) if model is None else None
+    return volume if line is None else replace(volume, warnings=(*volume.warnings, line))
 
 
 def choose_bundle(catalogue: Catalogue, name: str | None, volume: Volume, task: str) -> Bundle:
@@ -109,13 +157,13 @@ def progress_bar(
 ) -> Iterator[ProgressCallback]:
     """Show a bar with slices and the time left on the terminal; yield what moves it."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn(counted),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), disable=not shown) as bar:
+    with Progress(*columns, console=terminal(stderr=True), disable=not shown) as bar:
         task = bar.add_task(description, total=None)
 
         def update(done: int, total: int) -> None:

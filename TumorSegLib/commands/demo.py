@@ -8,6 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from TumorSegLib import cli
+from TumorSegLib.commands.common import add_overwrite_option
+from TumorSegLib.commands.terminal import terminal
 
 DOWNLOAD_SECONDS = 20.0
 
@@ -20,16 +22,18 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--offline", action="store_true", help="use the phantom, do not try the network"
     )
+    add_overwrite_option(parser)
 
 
 def run(arguments: Namespace) -> int:
     """Get a volume, segment it with the command that users type, say where everything is."""
-    console = Console(stderr=True, highlight=False)
+    console = terminal(stderr=True)
     folder: Path = arguments.output
     folder.mkdir(parents=True, exist_ok=True)
     volume, channels = _sample(folder, console, offline=arguments.offline)
     words = ["segment", str(volume), *channels, "-o", str(folder / "segmentation.seg.nrrd")]
     words += ["--report", str(folder / "report")]
+    words += ["--overwrite"] if arguments.overwrite else []
     console.print("tumorseg " + " ".join(words), style="bold", soft_wrap=True)
     return cli.main(words)
 
@@ -57,12 +61,14 @@ def _phantom(folder: Path, console: Console) -> tuple[Path, list[str]]:
 
     from TumorSegLib.itk import image_of
     from TumorSegLib.phantom import brain_phantom
+    from TumorSegLib.writing.whole_file import whole_file
 
     volumes, _ = brain_phantom()
-    paths = {}
-    for name, volume in volumes.items():
-        paths[name] = folder / f"phantom-{name}.nii.gz"
-        sitk.WriteImage(image_of(volume.voxels, volume.grid), str(paths[name]))
+    paths = {name: folder / f"phantom-{name}.nii.gz" for name in volumes}
+    for name, path in paths.items():
+        if not path.exists():
+            with whole_file(path, ending=".nii.gz") as new:
+                sitk.WriteImage(image_of(volumes[name].voxels, volumes[name].grid), str(new))
     console.print(f"phantom: a made-up head with a made-up tumour, in {folder}", soft_wrap=True)
     further = [f"--channel={name}={path}" for name, path in paths.items() if name != "flair"]
     return paths["flair"], further

@@ -6,16 +6,17 @@ import json
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from TumorSegLib.bundle import Bundle
 from TumorSegLib.catalogue import Catalogue, default_catalogue
 from TumorSegLib.commands.common import (
     add_volume_arguments,
     choose_bundle,
     read_channels,
+    read_named,
+    with_guess,
     with_model,
 )
+from TumorSegLib.commands.terminal import terminal, warn
 from TumorSegLib.errors import ModelError
 from TumorSegLib.result import DetectionResult
 from TumorSegLib.volume import Volume
@@ -34,9 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Detect and print."""
-    from TumorSegLib.reading import read_volume
-
-    volume = read_volume(arguments.volume, series=arguments.series)
+    volume = with_guess(read_named(str(arguments.volume), arguments.series), arguments.model)
     catalogue = default_catalogue()
     bundle = _bundle(catalogue, arguments.model, volume)
     volumes = read_channels(arguments, bundle, volume)
@@ -79,10 +78,9 @@ def _summary(result: DetectionResult) -> dict[str, object]:
 
 
 def _show(result: DetectionResult) -> None:
-    errors = Console(stderr=True, highlight=False)
     for warning in result.warnings:
-        errors.print(f"[yellow]warning:[/] {warning}", soft_wrap=True)
-    console = Console(highlight=False)
+        warn(warning)
+    console = terminal()
     console.print("slice  probability (slice 0 is the most inferior)")
     for index, probability in enumerate(result.probabilities):
         bar = "█" * round(probability * BAR_WIDTH)

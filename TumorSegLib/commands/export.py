@@ -9,10 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from TumorSegLib.catalogue import default_catalogue
-from TumorSegLib.commands.common import choose_bundle, progress_bar
+from TumorSegLib.commands.common import choose_bundle, progress_bar, read_named
+from TumorSegLib.commands.terminal import terminal, warn
 from TumorSegLib.errors import InputError
 from TumorSegLib.modality import modality_of
 from TumorSegLib.sequence_names import suggested_sequences
@@ -55,8 +54,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="NAME=IMAGE",
         action="append",
         default=[],
-        help="a channel's image file (flair=flair.nii.gz), or the name of a volume in the scenes;"
-        " repeat for more",
+        help="a channel's image: a file (flair=flair.nii.gz), a folder with one DICOM series, a"
+        " series of a folder (flair=FOLDER#UID), or the name of a volume in the scenes; repeat for"
+        " more",
     )
     parser.add_argument(
         "--map",
@@ -155,10 +155,10 @@ class Export:
 
     def show(self) -> None:
         """Print warnings and what was exported to the terminal."""
-        console = Console(stderr=True, highlight=False)
+        console = terminal(stderr=True)
         for case in self.appended:
             for warning in case.warnings:
-                console.print(f"[yellow]warning:[/] {case.case}: {warning}", soft_wrap=True)
+                warn(f"{case.case}: {warning}")
             done = "replaced" if case.replaced else "added"
             console.print(f"{done} {case.case}")
         if self.appended:
@@ -216,7 +216,6 @@ class Export:
 
     def _segmentation(self, path: Path) -> tuple[tuple[NamedMask, ...], dict[str, Volume]]:
         """Return the segments in a file and the images that --channel names."""
-        from TumorSegLib.reading import read_volume
         from TumorSegLib.reading.segmentation_file import read_segments
 
         masks = read_segments(path)
@@ -224,7 +223,7 @@ class Export:
             raise InputError(
                 f"{path}: needs its image; add --channel NAME=IMAGE, such as flair=flair.nii.gz"
             )
-        volumes = {name: read_volume(Path(file)) for name, file in self._channels.items()}
+        volumes = {name: read_named(file) for name, file in self._channels.items()}
         specification = self._model(next(iter(volumes.values())))
         names = [channel.name for channel in specification.input.channels]
         return masks, {name: volumes[name] for name in names if name in volumes}

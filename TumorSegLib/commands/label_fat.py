@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from rich.console import Console
-
 from TumorSegLib.catalogue import default_catalogue
+from TumorSegLib.commands.common import add_overwrite_option, check_written, read_named
+from TumorSegLib.commands.terminal import terminal, warn
 
 FAT_MODEL = "fat-ct-fcn8s"
 
@@ -25,6 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=Path,
         help="*.seg.nrrd, *.nii.gz, *.nrrd or *.mrb (default: NAME-fat.seg.nrrd in this folder)",
     )
+    add_overwrite_option(parser)
     parser.add_argument("--quiet", action="store_true", help="print nothing")
 
 
@@ -33,22 +34,21 @@ def run(arguments: Namespace) -> int:
     import numpy as np
 
     from TumorSegLib.fat_labelling import label_fat
-    from TumorSegLib.reading import read_volume
     from TumorSegLib.result import LabelledVolume
     from TumorSegLib.writing import check_output, write_segmentation
     from TumorSegLib.writing.file_name import file_name_of
 
     specification = default_catalogue().find(FAT_MODEL).specification
-    volume = read_volume(arguments.volume, series=arguments.series)
+    volume = read_named(str(arguments.volume), arguments.series)
     output = arguments.output or Path(f"{file_name_of(volume.name)}-fat.seg.nrrd")
     check_output(output)
+    check_written(arguments, [output])
     labelmap = label_fat(volume)
-    write_segmentation(LabelledVolume(volume, specification, labelmap), output)
+    write_segmentation(LabelledVolume(volume, specification, labelmap), output, overwrite=True)
     if not arguments.quiet:
-        errors = Console(stderr=True, highlight=False)
         for warning in volume.warnings:
-            errors.print(f"[yellow]warning:[/] {warning}", soft_wrap=True)
-        console = Console(highlight=False)
+            warn(warning)
+        console = terminal()
         for label in specification.labels:
             millilitres = np.count_nonzero(labelmap == label.value) * volume.grid.voxel_ml
             console.print(f"{label.name}: {millilitres:.0f} ml")

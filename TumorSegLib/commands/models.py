@@ -7,10 +7,10 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from TumorSegLib.catalogue import Catalogue, default_catalogue, user_folder
+from TumorSegLib.commands.terminal import terminal, warn
 from TumorSegLib.default_models import make_default
 from TumorSegLib.errors import ModelError
 from TumorSegLib.licences import licences_of
@@ -76,6 +76,6 @@ def _show(catalogue: Catalogue) -> None:
         labels = ", ".join(label.name for label in model.labels)
         default = " (default)" if catalogue.is_default(bundle) else ""
         table.add_row(model.id, model.title, model.modality + default, labels, model.version)
-    Console(highlight=False).print(table)
+    terminal().print(table)
     for line in catalogue.broken:
-        Console(stderr=True, highlight=False).print(f"[yellow]unusable:[/] {line}", soft_wrap=True)
+        warn(line, kind="unusable")

@@ -8,16 +8,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 
 from TumorSegLib.catalogue import default_catalogue
 from TumorSegLib.commands.common import (
+    add_overwrite_option,
     add_volume_arguments,
+    check_written,
     choose_bundle,
     read_channels,
+    read_named,
+    with_guess,
     with_model,
 )
+from TumorSegLib.commands.terminal import terminal, warn
 from TumorSegLib.measurement import Measurement, measure
 from TumorSegLib.result import SegmentationResult
 
@@ -36,6 +40,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=Path,
         help="*.seg.nrrd, *.nii.gz, *.nrrd or *.mrb (default: NAME.seg.nrrd in this folder)",
     )
+    add_overwrite_option(parser)
     parser.add_argument(
         "--gate",
         metavar="ID",
@@ -53,14 +58,15 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Segment, write, report."""
-    from TumorSegLib.reading import read_volume
-    from TumorSegLib.report import write_report
+    from TumorSegLib.report import REPORT_FILE, write_report
     from TumorSegLib.writing import check_output, write_segmentation
     from TumorSegLib.writing.file_name import file_name_of
 
-    volume = read_volume(arguments.volume, series=arguments.series)
+    volume = with_guess(read_named(str(arguments.volume), arguments.series), arguments.model)
     output = arguments.output or Path(f"{file_name_of(volume.name)}.seg.nrrd")
     check_output(output)
+    report = [] if arguments.report is None else [arguments.report / REPORT_FILE]
+    check_written(arguments, [output, *report])
     catalogue = default_catalogue()
     bundle = choose_bundle(catalogue, arguments.model, volume, "segmentation")
     gate = catalogue.find(arguments.gate) if arguments.gate else None
@@ -71,7 +77,7 @@ def run(arguments: Namespace) -> int:
 
     choice = {"gate": gate, "gate_threshold": arguments.gate_threshold}
     result = with_model(arguments, bundle, catalogue, action, **choice)
-    write_segmentation(result, output)
+    write_segmentation(result, output, overwrite=True)
     pictures = write_report(result, arguments.report) if arguments.report else []
     measurements = measure(result)
     if arguments.json:
@@ -102,9 +108,9 @@ def summary(
 
 def show(result: SegmentationResult, measurements: list[Measurement], written: list[Path]) -> None:
     """Print warnings, a table of segments and what was written to the terminal."""
-    console = Console(stderr=True, highlight=False)
+    console = terminal(stderr=True)
     for warning in result.warnings:
-        console.print(f"[yellow]warning:[/] {warning}", soft_wrap=True)
+        warn(warning)
     table = Table("Segment", "Volume", "Components", "Longest axial diameter", box=None)
     for row in measurements:
         table.add_row(

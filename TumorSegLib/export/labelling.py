@@ -22,7 +22,7 @@ Labelled = dict[int, list[NamedMask]]
 
 
 def is_known(mask_id: str, name: str, specification: ModelSpecification) -> bool:
-    """Tell whether a segment is one of the model's labels, by its id or its name."""
+    """Tell whether a segment is one of the model's labels, by its name; see `_own_label`."""
     return _own_label(mask_id, name, specification) is not None
 
 
@@ -111,9 +111,16 @@ def _wholes(part: int, specification: ModelSpecification) -> set[int]:
 
 
 def _own_label(mask_id: str, name: str, specification: ModelSpecification) -> Label | None:
+    """Return the label that a segment is, by the name that people see; none if it is none.
+
+    A segment that was renamed keeps its id, and is what its new name says. Only one that has no
+    name is known by its id.
+    """
+    shown = " ".join(name.split()).casefold()
     for label in specification.labels:
-        named = name.strip().casefold() == label.name.casefold()
-        if named or mask_id == segment_id(specification, label):
+        if shown == label.name.casefold():
+            return label
+        if shown in ("", mask_id.casefold()) and mask_id == segment_id(specification, label):
             return label
     return None
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.quiet import quiet_stderr
 from TumorSegLib.reading.dicom_series import read_series
-from TumorSegLib.reading.file_path import readable
+from TumorSegLib.reading.file_path import readable, reading
 from TumorSegLib.reading.image_file import read_image_file
 from TumorSegLib.volume import Volume
 
@@ -27,7 +26,7 @@ def read_volume(path: Path, *, series: str | None = None) -> Volume:
         InputError: missing, unreadable, damaged, or not one scalar volume.
     """
     readable(path)
-    with quiet_stderr():
+    with reading(path):
         if path.is_dir():
             return read_series(path, series=series)
         if series is not None:

@@ -8,18 +8,11 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
-from TumorSegLib.errors import InputError
-from TumorSegLib.reading.file_path import readable
+from TumorSegLib.reading.dicom_elements import DicomElements
+from TumorSegLib.reading.dicom_folder import damaged_slice, is_slice, read_folder
 
-SLICE_CLASSES = frozenset(
-    f"1.2.840.10008.5.1.4.1.1.{suffix}"
-    for suffix in (
-        *("2", "2.1", "2.2"),  # CT: plain, enhanced, legacy converted
-        *("4", "4.1", "4.4"),  # MR
-        *("128", "128.1", "130"),  # PET
-    )
-)
-"""SOP classes of slices. A file of another class (report, structure set) may lack an image."""
+FRAME_GROUPS = 0x52009230
+"""PerFrameFunctionalGroupsSequence."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +36,7 @@ class DicomFile:
         echo: EchoTime, ms.
         repetition: RepetitionTime, ms.
         inversion: InversionTime, ms.
+        has_groups: whether functional groups say where its frames lie, as in enhanced files.
     """
 
     path: Path
@@ -61,35 +55,27 @@ class DicomFile:
     echo: float | None
     repetition: float | None
     inversion: float | None
+    has_groups: bool
 
 
-def list_dicom(folder: Path) -> list[DicomFile]:
-    """Return the images of all series in `folder`, sub-folders left out, sorted by path.
-
-    Files that are not DICOM, and DICOM without an image, are passed over.
+def list_dicom(folder: Path) -> tuple[list[DicomFile], list[str]]:
+    """Return the images of all series in `folder`, sorted by path, and warnings.
 
     Raises:
-        InputError: the folder or a file in it cannot be opened, or a slice is damaged.
+        InputError: see `read_folder`; or GDCM cannot read the header of a slice.
     """
-    found = []
-    try:
-        paths = sorted(path for path in folder.iterdir() if path.is_file())
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be opened ({error.strerror})") from None
-    for path in paths:
-        sop_class = _sop_class(readable(path))
+    found = read_folder(folder)
+    files = []
+    for path, elements in found.images:
         try:
-            found.append(_header(path))
+            files.append(_header(path, elements))
         except RuntimeError:
-            if sop_class in SLICE_CLASSES:
-                raise InputError(
-                    f"{path}: a DICOM slice that cannot be read, damaged or truncated; copy or"
-                    " export the series again"
-                ) from None
-    return found
+            if is_slice(elements):
+                raise damaged_slice(path) from None
+    return files, found.warnings
 
 
-def _header(path: Path) -> DicomFile:
+def _header(path: Path, elements: DicomElements) -> DicomFile:
     """Read a header; SimpleITK's RuntimeError says that the file holds no DICOM image."""
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
@@ -114,6 +100,7 @@ def _header(path: Path) -> DicomFile:
         echo=_number(tags, "0018|0081"),
         repetition=_number(tags, "0018|0080"),
         inversion=_number(tags, "0018|0082"),
+        has_groups=FRAME_GROUPS in elements.tags,
     )
 
 
@@ -138,18 +125,3 @@ def _numbers(tags: Mapping[str, str], tag: str, count: int) -> tuple[float, ...]
 def _number(tags: Mapping[str, str], tag: str) -> float | None:
     numbers = _numbers(tags, tag, 1)
     return numbers[0] if numbers else None
-
-
-def _sop_class(path: Path) -> str:
-    """Return the SOP class that a DICOM file's preamble names; "" if there is none.
-
-    MediaStorageSOPClassUID stands within the first few hundred bytes in a fixed encoding, whatever
-    is wrong with the rest (DICOM PS3.10 section 7.1).
-    """
-    with path.open("rb") as file:
-        start = file.read(1024)
-    tag = start.find(b"\x02\x00\x02\x00UI", 132)
-    if start[128:132] != b"DICM" or tag < 0:
-        return ""
-    length = int.from_bytes(start[tag + 6 : tag + 8], "little")
-    return start[tag + 8 : tag + 8 + length].decode("ascii", "replace").rstrip("\0")

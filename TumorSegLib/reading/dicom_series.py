@@ -17,9 +17,11 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.grid import Grid
 from TumorSegLib.reading.dicom_files import DicomFile, list_dicom
 from TumorSegLib.reading.dicom_geometry import SAME_DIRECTION, slice_geometry
 from TumorSegLib.reading.slice_stack import SliceGeometry, slice_axes, stack_slices
+from TumorSegLib.reading.source_files import SERIES_SIGN
 from TumorSegLib.sequence_names import sequence_by_timing, sequence_of
 from TumorSegLib.volume import Volume
 
@@ -45,8 +47,32 @@ def read_series(folder: Path, *, series: str | None = None) -> Volume:
     Raises:
         InputError: no series, several, or one that is no stack of grey slices.
     """
+    voxels, grid, first, warnings = read_stack(folder, series=series)
+    return Volume(
+        voxels,
+        grid,
+        modality=first.modality or None,
+        name=folder.resolve().name,
+        warnings=warnings,
+        sequence=_sequence(first),
+    )
+
+
+def read_stack(
+    folder: Path, *, series: str | None = None
+) -> tuple[NDArray[Any], Grid, DicomFile, tuple[str, ...]]:
+    """Read a series as `read_series` does, even if all its voxels are alike.
+
+    Returns:
+        Voxels (z, y, x), where they lie, the first file's header, and warnings.
+
+    Raises:
+        InputError: see `read_series`.
+    """
     name = folder.resolve().name
-    files, warnings = _images(choose_series(list_dicom(folder), folder, series), name)
+    listed, warnings = list_dicom(folder)
+    files, left_out = _images(choose_series(listed, folder, series), name)
+    warnings += left_out
     slices = [part for file in files for part in _slices(file)]
     read = PixelReader()
     slices, copies = _sorted(slices, read, name)
@@ -54,14 +80,7 @@ def read_series(folder: Path, *, series: str | None = None) -> Volume:
         warnings.append(f"{name}: {copies} slices are there twice; the copies were left out")
     stack = stack_slices([part.geometry for part in slices], name)
     voxels = stack.assemble(lambda index: read(slices[index]))
-    return Volume(
-        voxels,
-        stack.grid,
-        modality=files[0].modality or None,
-        name=name,
-        warnings=(*warnings, *stack.warnings),
-        sequence=_sequence(files[0]),
-    )
+    return voxels, stack.grid, files[0], (*warnings, *stack.warnings)
 
 
 def _sequence(file: DicomFile) -> str | None:
@@ -93,8 +112,8 @@ def choose_series(files: Sequence[DicomFile], folder: Path, series: str | None) 
         return by_series[series]
     if len(by_series) > 1:
         raise InputError(
-            f"{folder}: found {len(by_series)} series, expected one; choose with --series UID:"
-            f" {listed}"
+            f"{folder}: found {len(by_series)} series, expected one; name it as"
+            f" FOLDER{SERIES_SIGN}UID, or --series UID for the volume itself: {listed}"
         )
     return next(iter(by_series.values()))
 
@@ -135,7 +154,7 @@ def _slices(file: DicomFile) -> list[DicomSlice]:
     Raises:
         InputError: the header does not say where they lie.
     """
-    if file.frames > 1:
+    if file.frames > 1 or (file.has_groups and file.position is None):
         from TumorSegLib.reading.multi_frame import frame_geometries
 
         geometries = frame_geometries(file)

@@ -1,47 +1,36 @@
-"""Volumes from NIfTI, NRRD and MetaImage files, through SimpleITK.
+"""Volumes from NIfTI, NRRD and MetaImage files.
 
-ITK reads truncated or corrupted NIfTI files, and corrupted compressed data of the other formats,
-without an error, and replaces impossible spacings by 1 mm. The headers and the compressed data are
-therefore checked first, at the price of decompressing twice.
+ITK 5.4 reads truncated or corrupted files of these formats, voxels that lie in files of their own,
+and compressed MetaImages of unsaid length without an error, with whatever lay in memory, and some
+headers end its process. Headers are therefore read and judged here, one module a format, and voxels
+are read from where they say.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import prod
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.itk import grid_of_image
-from TumorSegLib.reading.nifti_header import NiftiHeader
-from TumorSegLib.reading.text_header import TextHeader
-from TumorSegLib.volume import MAXIMUM_VOXELS, Volume
+from TumorSegLib.grid import Grid
+from TumorSegLib.reading.meta_header import read_meta_image
+from TumorSegLib.reading.nifti_header import NiftiHeader, read_nifti
+from TumorSegLib.reading.nrrd_header import read_nrrd
+from TumorSegLib.reading.stored_image import StoredImage, check_components
+from TumorSegLib.volume import Volume
 
-
-@dataclass(frozen=True)
-class FileFormat:
-    """A file format: its name, ITK's class for it, and ours for its header."""
-
-    name: str
-    image_io: str
-    header: type[NiftiHeader | TextHeader]
-
-
-NIFTI = FileFormat("NIfTI", "NiftiImageIO", NiftiHeader)
-NRRD = FileFormat("NRRD", "NrrdImageIO", TextHeader)
-META_IMAGE = FileFormat("MetaImage", "MetaImageIO", TextHeader)
-
-FORMATS = {
-    ".nii.gz": NIFTI,
-    ".nii": NIFTI,
-    ".nrrd": NRRD,
-    ".nhdr": NRRD,
-    ".mha": META_IMAGE,
-    ".mhd": META_IMAGE,
+FORMATS: dict[str, Callable[[Path], NiftiHeader | StoredImage]] = {
+    ".nii.gz": read_nifti,
+    ".nii": read_nifti,
+    ".nrrd": read_nrrd,
+    ".nhdr": read_nrrd,
+    ".mha": read_meta_image,
+    ".mhd": read_meta_image,
 }
-"""By the file name's ending, in lower case."""
+"""Readers of headers by the file name's ending, in lower case."""
 
 
 def read_image_file(path: Path) -> Volume:
@@ -52,70 +41,52 @@ def read_image_file(path: Path) -> Volume:
     Raises:
         InputError: the ending is unknown, the file is damaged, or it holds no scalar volume.
     """
-    ending = next((end for end in FORMATS if path.name.lower().endswith(end)), None)
-    if ending is None:
-        raise InputError(
-            f"{path}: unknown ending, expected {', '.join(FORMATS)} or a folder with one DICOM"
-            " series"
-        )
-    file_format = FORMATS[ending]
-    name = path.name[: -len(ending)]
-    header = file_format.header.read(path)
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO(file_format.image_io)
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-        _check_kind(reader, path)
-        header.check()
-        image = reader.Execute()
-    except RuntimeError as error:
-        header.check()
-        raise _unreadable(path, file_format, str(error)) from None
-    while image.GetDimension() > 3:
-        image = image[(*[slice(None)] * (image.GetDimension() - 1), 0)]
-    grid = grid_of_image(image, str(path))
-    voxels = sitk.GetArrayFromImage(image)
-    return Volume(voxels, grid, name=name, warnings=tuple(header.warnings(grid, name)))
-
-
-def _check_kind(reader: sitk.ImageFileReader, path: Path) -> None:
-    """Refuse, before any voxel is read, what is no 3-D scalar volume.
-
-    Raises:
-        InputError: a segmentation, several values a voxel, or too few, too many or too long axes.
-    """
-    if any(key.startswith("Segment0_") for key in reader.GetMetaDataKeys()):
+    ending = _ending(path)
+    image = FORMATS[ending](path)
+    if image.is_segmentation:
         raise InputError(
             f"{path}: a segmentation made by 3D Slicer, expected the image that was segmented"
         )
-    if reader.GetNumberOfComponents() != 1:
-        raise InputError(
-            f"{path}: found {reader.GetNumberOfComponents()} values in each voxel (colour, vector"
-            " or complex), expected one grey value"
-        )
-    size = reader.GetSize()
-    if len(size) < 3 or prod(size[3:]) != 1:
-        raise InputError(
-            f"{path}: found {len(size)} axes ({'x'.join(map(str, size))}), expected a 3-D volume"
-            f"{'; save one of its volumes as a file of its own' if len(size) > 3 else ''}"
-        )
-    if prod(size) > MAXIMUM_VOXELS:
-        raise InputError(
-            f"{path}: found {'x'.join(map(str, size))} voxels, expected at most {MAXIMUM_VOXELS}"
-        )
+    check_components(path, image.components)
+    grid = image.grid()
+    voxels, surplus = image.read()
+    name = path.name[: -len(ending)]
+    warnings = image.warnings(grid, name)
+    if surplus:
+        warnings.append(f"{name}: the file holds more voxels than its header says")
+    return Volume(voxels, grid, name=name, warnings=tuple(warnings))
 
 
-def _unreadable(path: Path, file_format: FileFormat, reason: str) -> InputError:
-    """Return the error for a file that ITK gave up on for `reason`."""
-    if "orthonormal" in reason:
-        return InputError(
-            f"{path}: its axes are sheared, expected perpendicular axes; resample it onto a"
-            " rectangular grid"
-        )
-    detached = path.suffix.lower() in (".nhdr", ".mhd")
-    return InputError(
-        f"{path}: cannot be read as {file_format.name}, damaged, truncated or of another format"
-        f"{', or the data file that it names is missing' if detached else ''}; copy or export it"
-        " again"
+def read_array(path: Path) -> tuple[NDArray[Any], Grid]:
+    """Return the voxels (z, y, x) in `path`, which may all be alike, and where they lie.
+
+    Raises:
+        InputError: see `read_image_file`.
+    """
+    image = FORMATS[_ending(path)](path)
+    check_components(path, image.components)
+    grid = image.grid()
+    return image.read()[0], grid
+
+
+def read_grid(path: Path) -> Grid:
+    """Return where the voxels in `path` lie, from its header alone.
+
+    Raises:
+        InputError: the ending is unknown, or the header cannot be used.
+    """
+    return FORMATS[_ending(path)](path).grid()
+
+
+def _ending(path: Path) -> str:
+    """Return the ending of a file that can be read.
+
+    Raises:
+        InputError: it is unknown.
+    """
+    for ending in FORMATS:
+        if path.name.lower().endswith(ending):
+            return ending
+    raise InputError(
+        f"{path}: unknown ending, expected {', '.join(FORMATS)} or a folder with one DICOM series"
     )

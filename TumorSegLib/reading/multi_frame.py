@@ -11,6 +11,7 @@ from typing import Any
 from TumorSegLib.errors import InputError
 from TumorSegLib.reading.dicom_files import DicomFile
 from TumorSegLib.reading.dicom_geometry import slice_geometry
+from TumorSegLib.reading.dicom_pixels import is_rescaling, rescaling_error
 from TumorSegLib.reading.slice_stack import SliceGeometry
 
 
@@ -18,16 +19,35 @@ def frame_geometries(file: DicomFile) -> list[SliceGeometry]:
     """Return where each frame of `file` lies, in the order of the frames.
 
     Raises:
-        InputError: pydicom is not installed, or the file does not say.
+        InputError: pydicom is not installed, the file does not say, or what it says is garbled.
     """
     try:
         import pydicom
     except ImportError:
         raise InputError(
-            f"{file.path}: a multi-frame file, which needs pydicom (pip install 'tumorseg[dicom]');"
+            f"{file.path}: an enhanced file, which needs pydicom (pip install 'tumorseg[dicom]');"
             " or convert it to NRRD first"
         ) from None
-    header = pydicom.dcmread(file.path, stop_before_pixels=True)
+    try:
+        return _geometries(file, pydicom.dcmread(file.path, stop_before_pixels=True))
+    except InputError:
+        raise
+    except Exception as error:  # pydicom decodes values late, and raises whatever its parts raise
+        raise InputError(
+            f"{file.path}: its functional groups are garbled ({type(error).__name__}), expected"
+            " where each frame lies; export the series again"
+        ) from None
+
+
+def _geometries(file: DicomFile, header: Any) -> list[SliceGeometry]:
+    """Return where each frame of `file` lies.
+
+    Args:
+        file: the file.
+        header: the same as pydicom's data set.
+    """
+    import pydicom
+
     shared = (header.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()])[0]
     frames = header.get("PerFrameFunctionalGroupsSequence") or []
     if len(frames) != file.frames:
@@ -35,19 +55,28 @@ def frame_geometries(file: DicomFile) -> list[SliceGeometry]:
             f"{file.path}: found positions of {len(frames)} frames, expected {file.frames};"
             " convert it to NRRD first"
         )
-    rescalings = {
-        (
-            _attribute(frame, shared, "PixelValueTransformationSequence", "RescaleSlope"),
-            _attribute(frame, shared, "PixelValueTransformationSequence", "RescaleIntercept"),
-        )
-        for frame in frames
-    }
+    rescalings = {_rescaling(file, frame, shared) for frame in frames}
     if len(rescalings) > 1:
         raise InputError(
             f"{file.path}: found frames with different rescaling, expected one for all; convert it"
             " to NRRD first"
         )
     return [_geometry(file, frame, shared) for frame in frames]
+
+
+def _rescaling(file: DicomFile, frame: Any, shared: Any) -> tuple[float | None, ...]:
+    """Return a frame's slope and intercept.
+
+    Raises:
+        InputError: they are no numbers.
+    """
+    found = []
+    for name in ("RescaleSlope", "RescaleIntercept"):
+        value = _attribute(frame, shared, "PixelValueTransformationSequence", name)
+        if value is not None and not is_rescaling(name, str(value)):
+            raise rescaling_error(file.path, name, str(value))
+        found.append(value)
+    return tuple(found)
 
 
 def _geometry(file: DicomFile, frame: Any, shared: Any) -> SliceGeometry:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.export.named_mask import NamedMask
-from TumorSegLib.itk import grid_of_image
-from TumorSegLib.quiet import quiet_stderr
-from TumorSegLib.reading.file_path import readable
-from TumorSegLib.reading.text_header import TextHeader
+from TumorSegLib.reading.file_path import readable, reading
+from TumorSegLib.reading.nrrd_header import read_nrrd
 from TumorSegLib.writing.segments import MODEL_TAG
+
+WHOLE_NUMBER = re.compile(r"\s*(\d{1,9})(\.0*)?\s*")
+"""Some programs write label values as 1.0."""
 
 
 def read_segments(path: Path) -> tuple[NamedMask, ...]:
@@ -22,26 +24,27 @@ def read_segments(path: Path) -> tuple[NamedMask, ...]:
     Raises:
         InputError: the file is missing, damaged, or no segmentation.
     """
-    readable(path)
-    TextHeader.read(path).check()
-    try:
-        with quiet_stderr():
-            image = sitk.ReadImage(str(path))
-    except RuntimeError:
-        raise InputError(f"{path}: cannot be read as NRRD; copy or export it again") from None
-    fields = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
-    if "Segment0_ID" not in fields or image.GetDimension() != 3:
+    with reading(readable(path)):
+        return _read_segments(path)
+
+
+def _read_segments(path: Path) -> tuple[NamedMask, ...]:
+    image = read_nrrd(path)
+    fields = image.fields
+    if "Segment0_ID" not in fields or len(image.sizes) != 3:
         raise InputError(f"{path}: found no segments, expected a .seg.nrrd file of 3D Slicer")
-    affine = grid_of_image(image, str(path)).affine
-    layers = sitk.GetArrayFromImage(image)
-    layers = layers[np.newaxis] if layers.ndim == 3 else np.moveaxis(layers, -1, 0)
+    if image.dtype.kind not in "iu":
+        raise InputError(f"{path}: found voxels of type {image.dtype}, expected label values")
+    affine = image.grid().affine
+    layers, _ = image.read()
+    layers = layers[np.newaxis] if layers.ndim == 3 else layers
     masks = []
     number = 0
     while f"Segment{number}_ID" in fields:
         segment = f"Segment{number}_"
         # Slicer 4.10 and earlier wrote neither layers nor values: a layer of ones a segment
-        layer = int(fields.get(f"{segment}Layer", number))
-        if not 0 <= layer < len(layers):
+        layer = _whole(path, fields, f"{segment}Layer", number)
+        if layer >= len(layers):
             raise InputError(
                 f"{path}: {segment}Layer is {layer}, the file has {len(layers)} layers"
             )
@@ -53,10 +56,25 @@ def read_segments(path: Path) -> tuple[NamedMask, ...]:
                 fields[f"{segment}ID"],
                 fields.get(f"{segment}Name", fields[f"{segment}ID"]),
                 layers[layer],
-                int(fields.get(f"{segment}LabelValue", 1)),
+                _whole(path, fields, f"{segment}LabelValue", 1),
                 affine,
                 tags.get(MODEL_TAG, ""),
             )
         )
         number += 1
     return tuple(masks)
+
+
+def _whole(path: Path, fields: Mapping[str, str], name: str, otherwise: int) -> int:
+    """Return a field that is a whole number, `otherwise` if it is missing.
+
+    Raises:
+        InputError: it is something else.
+    """
+    text = fields.get(name, str(otherwise))
+    found = WHOLE_NUMBER.fullmatch(text)
+    if found is None:
+        raise InputError(
+            f"{path}: found {name} {text[:40]!r}, expected a whole number; save it again"
+        )
+    return int(found[1])

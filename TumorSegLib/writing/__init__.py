@@ -7,6 +7,7 @@ from pathlib import Path
 
 from TumorSegLib.errors import OutputError
 from TumorSegLib.result import LabelledVolume
+from TumorSegLib.writing.replacing import check_replacing
 from TumorSegLib.writing.whole_file import check_place, whole_file
 
 SEGMENTATION_ENDING = ".seg.nrrd"
@@ -34,19 +35,26 @@ def check_output(path: Path) -> str:
     return ending
 
 
-def write_segmentation(labelled: LabelledVolume, path: Path) -> None:
+def write_segmentation(labelled: LabelledVolume, path: Path, *, overwrite: bool = False) -> None:
     """Write a segmentation on the exact grid of its volume; `path` is whole or absent.
 
     `.seg.nrrd` opens in 3D Slicer with names, colours and terminology; `.nii.gz`, `.nii`, `.nrrd`
     and `.mha` are uint8 label maps with the model's label values; `.mrb` is a 3D Slicer scene with
-    the volume and its segmentation. A file that is there is replaced.
+    the volume and its segmentation.
+
+    Args:
+        labelled: volume and label map, of a run for instance.
+        path: where to write.
+        overwrite: whether a file that is there may be replaced.
 
     Raises:
-        OutputError: the ending is unknown, or the file cannot be written.
+        OutputError: the ending is unknown, there is a file that must stay, or the file cannot be
+            written.
     """
     from TumorSegLib.quiet import quiet_stderr
 
     ending = check_output(path)
+    check_replacing([path], overwrite=overwrite)
     with whole_file(path, ending=ending) as new:
         with quiet_stderr():
             if ending == SCENE_ENDING:

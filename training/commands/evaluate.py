@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from argparse import ArgumentParser, Namespace
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from training.commands.extra import require_train_extra
 from training.commands.options import add_label_option
+from TumorSegLib.commands.common import add_overwrite_option
 from TumorSegLib.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,16 +61,26 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=Path("results.json"),
         help="figures; a page with pictures is written beside it",
     )
+    add_overwrite_option(parser)
 
 
 def run(arguments: Namespace) -> int:
     """Evaluate every model and write the figures."""
     require_train_extra("evaluate")
     from training.evaluation import evaluate
+    from training.evaluation_page import PAGE_ENDING
     from training.publishing import write_results
     from TumorSegLib.allocator import keep_large_blocks
     from TumorSegLib.catalogue import default_catalogue
+    from TumorSegLib.writing.replacing import check_replacing
 
+    output: Path = arguments.output
+    read = [path for path in (arguments.patients,) if path is not None]
+    check_replacing(
+        [output, output.with_suffix(PAGE_ENDING)],
+        inputs=itertools.chain(read, arguments.dataset.rglob("*")),
+        overwrite=arguments.overwrite,
+    )
     catalogue = default_catalogue()
     bundles = [catalogue.find(name) for name in arguments.models]
     chosen = [cases_for(bundle, arguments) for bundle in bundles]
@@ -83,7 +95,7 @@ def run(arguments: Namespace) -> int:
         )
         evaluations.append(replace(evaluation, name=name))
     title = f"{', '.join(names)} on {arguments.dataset.name}"
-    for path in write_results(evaluations, arguments.output, title):
+    for path in write_results(evaluations, output, title):
         say(f"wrote {path}")
     return 0
 
@@ -115,6 +127,9 @@ def cases_for(bundle: Bundle, arguments: Namespace) -> list[Case]:
             say(f"not in the data set: {', '.join(sorted(absent))}")
     if not cases:
         raise InputError(f"{arguments.dataset}: no cases to measure on")
+    for case in cases:
+        for line in case.notes:
+            say(f"{case.name}: {line}")
     return cases
 
 

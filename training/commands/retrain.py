@@ -73,13 +73,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Retrain, and show both models side by side."""
     require_train_extra("retrain")
-    from rich.console import Console
-
     from training.comparison import table
     from training.retraining import retrain
     from training.retraining_plan import Wish
     from training.train import Devices
     from TumorSegLib.allocator import keep_large_blocks
+    from TumorSegLib.commands.terminal import terminal
 
     signal.signal(signal.SIGTERM, _stop)
     keep_large_blocks()
@@ -103,7 +102,7 @@ def run(arguments: Namespace) -> int:
         report=say,
         progress=sys.stderr.isatty(),
     )
-    Console(highlight=False).print(table(found.pairs))
+    terminal().print(table(found.pairs))
     say(f"{found.bundle.id} is {found.comparison['reason']}")
     say(f"wrote {found.bundle.folder}")
     say(f"wrote {found.page}")

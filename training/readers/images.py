@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import SimpleITK as sitk
+import numpy as np
 from numpy.typing import NDArray
 
 from training.case import Annotated, Reading
 from training.labelling import model_values
+from training.readers.pairing import difference, reordering, same_order
 from TumorSegLib.errors import InputError
 from TumorSegLib.grid import Grid
-from TumorSegLib.itk import grid_of_image
-from TumorSegLib.quiet import quiet_stderr
 from TumorSegLib.reading import read_volume
-from TumorSegLib.reading.image_file import FORMATS
+from TumorSegLib.reading.dicom_series import read_stack
+from TumorSegLib.reading.file_path import readable
+from TumorSegLib.reading.file_path import reading as reading_files
+from TumorSegLib.reading.image_file import read_array, read_grid
+from TumorSegLib.volume import Volume
 
 
 def grid_of_file(path: Path) -> Grid:
@@ -26,14 +29,11 @@ def grid_of_file(path: Path) -> Grid:
     Raises:
         InputError: it cannot be read or is not 3-D.
     """
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
     try:
-        with quiet_stderr():
-            reader.ReadImageInformation()
-    except RuntimeError:
-        raise InputError(f"{path.name}: cannot be read as an image") from None
-    return _grid(reader, path.name)
+        with reading_files(readable(path)):
+            return read_grid(path)
+    except InputError as error:
+        raise _by_name(error, path) from None
 
 
 def read_labelmap(path: Path) -> tuple[NDArray[Any], Grid]:
@@ -42,16 +42,11 @@ def read_labelmap(path: Path) -> tuple[NDArray[Any], Grid]:
     Raises:
         InputError: it cannot be read, is cut off, or is not 3-D.
     """
-    file_format = next((f for end, f in FORMATS.items() if path.name.lower().endswith(end)), None)
-    if file_format is None:
-        raise InputError(f"{path.name}: unknown ending, expected {', '.join(FORMATS)}")
     try:
-        with quiet_stderr():
-            file_format.header.read(path).check()
-            image = sitk.ReadImage(str(path))
-    except RuntimeError:
-        raise InputError(f"{path.name}: cannot be read as an image; it may be cut off") from None
-    return sitk.GetArrayFromImage(image), _grid(image, path.name)
+        with reading_files(readable(path)):
+            return read_array(path)
+    except InputError as error:
+        raise _by_name(error, path) from None
 
 
 def read_mask_series(folder: Path) -> tuple[NDArray[Any], Grid]:
@@ -60,19 +55,9 @@ def read_mask_series(folder: Path) -> tuple[NDArray[Any], Grid]:
     Raises:
         InputError: there is no or more than one series, or it cannot be read.
     """
-    with quiet_stderr():
-        identifiers = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-        if len(identifiers) != 1:
-            raise InputError(f"{folder.name}: found {len(identifiers)} DICOM series, expected one")
-        reader = sitk.ImageSeriesReader()
-        reader.SetFileNames(
-            sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), identifiers[0])
-        )
-        try:
-            image = reader.Execute()
-        except RuntimeError:
-            raise InputError(f"{folder.name}: its DICOM files cannot be read") from None
-    return sitk.GetArrayFromImage(image), _grid(image, folder.name)
+    with reading_files(folder):
+        voxels, grid, _, _ = read_stack(folder)
+    return voxels, grid
 
 
 def decode_files(
@@ -81,33 +66,81 @@ def decode_files(
     annotation: Path,
     reading: Reading,
     structures: Mapping[int, str] | None = None,
+    *,
+    by_place: bool = True,
 ) -> Annotated:
-    """Read a case that is one image file a sequence and one label map, all of one shape.
+    """Read a case that is one image file a sequence and one label map.
+
+    All are brought onto the first image's grid where they are stored in another order.
+
+    Args:
+        name: of the case, for messages.
+        volumes: image files by channel.
+        annotation: file of the label map.
+        reading: what the label values mean.
+        structures: names of the data set's label values.
+        by_place: if not, files whose voxels run in the same directions are paired as they are,
+            wherever they lie.
 
     Raises:
-        InputError: a file cannot be read, or its shape is not that of the label map.
+        InputError: a file cannot be read, or lies elsewhere than the first image.
     """
-    labelmap = model_values(read_labelmap(annotation)[0], reading, name, structures)
-    decoded = {}
+    decoded: dict[str, Volume] = {}
     for channel, path in volumes.items():
-        volume = read_volume(path)
-        if volume.voxels.shape != labelmap.shape:
-            shape = volume.voxels.shape
-            raise InputError(f"{name}: {mismatch(path, shape, annotation, labelmap.shape)}")
-        decoded[channel] = replace(volume, modality=reading.modality)
-    return Annotated(decoded, labelmap)
+        volume = replace(read_volume(path), modality=reading.modality)
+        if decoded:
+            first = next(iter(decoded.values()))
+            voxels = _brought(volume.voxels, path, volume.grid, first.grid, volumes, by_place)
+            volume = replace(volume, voxels=voxels, grid=first.grid)
+        decoded[channel] = volume
+    grid = next(iter(decoded.values())).grid
+    stored, where = read_labelmap(annotation)
+    labels = _brought(stored, annotation, where, grid, volumes, by_place)
+    return Annotated(decoded, model_values(labels, reading, name, structures))
 
 
-def mismatch(path: Path, shape: tuple[int, ...], other: Path, expected: tuple[int, ...]) -> str:
-    """Return the reason for which two files that should have one shape cannot be used."""
-    return f"{path.name} has shape {_by(shape)}, {other.name} {_by(expected)}"
+def why_apart(
+    images: Sequence[Path], annotation: Path, *, by_place: bool = True
+) -> tuple[str | None, tuple[str, ...]]:
+    """Return why the files of a case cannot be paired, none if they can, and what to note.
+
+    Args:
+        images: of all channels.
+        annotation: the label map.
+        by_place: see `decode_files`.
+    """
+    notes = []
+    try:
+        first = grid_of_file(images[0])
+        for path in (*images[1:], annotation):
+            grid = grid_of_file(path)
+            if reordering(grid, first) is not None:
+                continue
+            said = difference(path, grid, images[0], first)
+            if by_place or not same_order(grid, first):
+                return said, ()
+            notes.append(f"{said}; taken for the same, as this data set's headers differ")
+    except InputError as error:
+        return str(error), ()
+    return None, tuple(notes)
 
 
-def _by(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape[::-1]))
+def _brought(
+    array: NDArray[Any],
+    path: Path,
+    grid: Grid,
+    onto: Grid,
+    volumes: Mapping[str, Path],
+    by_place: bool,
+) -> NDArray[Any]:
+    """Return an array on the grid of the first image, its voxels in that order."""
+    if (change := reordering(grid, onto)) is not None:
+        return np.ascontiguousarray(change.apply(array))
+    if by_place or not same_order(grid, onto):
+        raise InputError(difference(path, grid, next(iter(volumes.values())), onto))
+    return array
 
 
-def _grid(image: sitk.Image | sitk.ImageFileReader, name: str) -> Grid:
-    if image.GetDimension() != 3:
-        raise InputError(f"{name}: found {image.GetDimension()} axes, expected 3")
-    return grid_of_image(image, name)
+def _by_name(error: InputError, path: Path) -> InputError:
+    """Return an error that names a file of the data set without the folders above it."""
+    return InputError(str(error).replace(str(path), path.name))

@@ -1,7 +1,7 @@
 """LiTS 2017 as published (`lits`): `volume-<n>.nii` and `segmentation-<n>.nii`, in any sub-folder.
 
-Label values are 0, 1 (liver) and 2 (tumour). Some segmentations carry another affine than their
-volume although the voxels correspond; the volume's counts.
+Label values are 0, 1 (liver) and 2 (tumour). Some segmentations carry another origin or spacing
+than their volume although the voxels correspond; the volume's counts, and a line says so.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from training.case import Case, CaseList, Reading, Unusable
-from training.readers.images import decode_files, grid_of_file, mismatch
-from TumorSegLib.errors import InputError
+from training.readers.images import decode_files, why_apart
 
 NAME = re.compile(r"(volume|segmentation)-(\d+)\.nii(\.gz)?")
 
@@ -29,23 +28,22 @@ def read_lits(folder: Path, reading: Reading) -> CaseList:
     unusable: list[Unusable] = []
     for number in sorted(volumes.keys() | segmentations.keys()):
         name = f"volume-{number}"
-        reason = _why_not(volumes.get(number), segmentations.get(number))
+        reason, notes = _why_not(volumes.get(number), segmentations.get(number))
         if reason is not None:
             unusable.append(Unusable(name, reason))
             continue
         files = (volumes[number], segmentations[number])
-        decode = partial(decode_files, name, {channel: files[0]}, files[1], reading)
-        cases.append(Case(name, name, files, decode, f"{channel} {dict(reading.labels)}"))
+        pair = {channel: files[0]}
+        decode = partial(decode_files, name, pair, files[1], reading, by_place=False)
+        recipe = f"by place {channel} {dict(reading.labels)}"
+        cases.append(Case(name, name, files, decode, recipe, notes))
     return CaseList(tuple(cases), tuple(unusable))
 
 
-def _why_not(volume: Path | None, segmentation: Path | None) -> str | None:
+def _why_not(volume: Path | None, segmentation: Path | None) -> tuple[str | None, tuple[str, ...]]:
+    """Return why a pair cannot be used, none if it can, and what to note."""
     if volume is None:
-        return "no volume"
+        return "no volume", ()
     if segmentation is None:
-        return "no segmentation"
-    try:
-        shape, expected = grid_of_file(volume).shape, grid_of_file(segmentation).shape
-    except InputError as error:
-        return str(error)
-    return None if shape == expected else mismatch(volume, shape, segmentation, expected)
+        return "no segmentation", ()
+    return why_apart([volume], segmentation, by_place=False)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from training.case import Case, CaseList, Reading, Unusable
-from training.readers.images import decode_files, grid_of_file, mismatch
+from training.readers.images import decode_files, why_apart
 from TumorSegLib.errors import InputError
 from TumorSegLib.export.dataset import CASES, SEGMENTS
 from TumorSegLib.export.record import read_record
@@ -53,7 +53,7 @@ def read_nnunet(folder: Path, reading: Reading) -> CaseList:
         volumes = {channel: images[name][number] for number, channel in channels.items()}
         files = (*volumes.values(), labels[name])
         decode = partial(decode_files, name, volumes, labels[name], reading, structures)
-        recipe = f"{channels} {dict(reading.labels)} {structures}"
+        recipe = f"by place {channels} {dict(reading.labels)} {structures}"
         record = read_record(folder / CASES / f"{name}.json")
         patient = name if record is None else record.patient
         cases.append(Case(name, patient, files, decode, recipe))
@@ -150,12 +150,4 @@ def _why_not(
         return "no label map in labelsTr"
     if missing := sorted(set(channels) - set(images)):
         return f"no image of channel {missing[0]:04d} in imagesTr"
-    try:
-        expected = grid_of_file(label).shape
-        for number in channels:
-            shape = grid_of_file(images[number]).shape
-            if shape != expected:
-                return mismatch(images[number], shape, label, expected)
-    except InputError as error:
-        return str(error)
-    return None
+    return why_apart([images[number] for number in channels], label)[0]

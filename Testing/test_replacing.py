@@ -1,0 +1,141 @@
+"""Nothing that is there is lost: not an input, and no result unless that is asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from results import result_of, two_structures
+from synthetic_data import write_nnunet
+from test_command import GRID, place, refused  # noqa: F401
+from tiny_models import brain_specification, ct_specification, write_tiny_bundle
+
+from TumorSegLib import cli
+from TumorSegLib.errors import OutputError
+from TumorSegLib.itk import image_of
+from TumorSegLib.writing import write_segmentation
+
+FLAIR = ("segment", "flair.nii.gz")
+
+
+@pytest.mark.parametrize("asked", [(), ("--overwrite",)])
+@pytest.mark.parametrize(
+    ("words", "output"),
+    [
+        (FLAIR, "flair.nii.gz"),
+        (FLAIR, "folder/../flair.nii.gz"),
+        (FLAIR, "link.nii.gz"),
+        (FLAIR, "hard.nii.gz"),
+        (("segment", "link.nii.gz"), "flair.nii.gz"),
+        ((*FLAIR, "--channel", "t1=t1.nii.gz"), "t1.nii.gz"),
+        ((*FLAIR, "--channel=t1=t1.nii.gz", "--channel=t1c=t1c.nii.gz"), "t1c.nii.gz"),
+    ],
+)
+def test_an_input_is_never_replaced(place, capsys, words, output, asked):  # noqa: F811
+    Path("folder").mkdir()
+    Path("link.nii.gz").symlink_to("flair.nii.gz")
+    os.link("flair.nii.gz", "hard.nii.gz")
+    before = {path: path.read_bytes() for path in Path.cwd().glob("*.nii.gz")}
+    refused(capsys, [*words, "-o", output, *asked], f"{output}: is an input")
+    assert {path: path.read_bytes() for path in Path.cwd().glob("*.nii.gz")} == before
+    assert Path("link.nii.gz").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("words", "there"),
+    [
+        (FLAIR, "flair.seg.nrrd"),
+        ((*FLAIR, "-o", "out.nii.gz"), "out.nii.gz"),
+        ((*FLAIR, "-o", "out.nii.gz", "--report", "pictures"), "pictures/report.png"),
+    ],
+)
+def test_a_result_is_replaced_only_if_asked(place, capsys, words, there):  # noqa: F811
+    Path(there).parent.mkdir(exist_ok=True)
+    Path(there).write_text("corrected by hand")
+    refused(capsys, words, f"{there}: is there already; name another output with -o, or replace")
+    assert Path(there).read_text() == "corrected by hand"
+    assert cli.main([*words, "--quiet", "--overwrite"]) == 0
+    assert Path(there).read_bytes() != b"corrected by hand"
+
+
+def test_the_second_patients_result_does_not_replace_the_firsts(place, capsys):  # noqa: F811
+    for patient in ("one", "two"):
+        Path(patient).mkdir()
+        os.link("flair.nii.gz", f"{patient}/flair.nii.gz")
+    assert cli.main(["segment", "one/flair.nii.gz", "--quiet"]) == 0
+    refused(capsys, ["segment", "two/flair.nii.gz", "--quiet"], "flair.seg.nrrd: is there already")
+
+
+def test_a_dead_link_counts_as_a_result(tmp_path):
+    path = tmp_path / "out.nrrd"
+    path.symlink_to(tmp_path / "elsewhere.nrrd")
+    result = result_of(two_structures() % 2, brain_specification())
+    with pytest.raises(OutputError, match="is there already"):
+        write_segmentation(result, path)
+    write_segmentation(result, path, overwrite=True)
+    assert path.is_file()
+    assert not path.is_symlink()
+
+
+def test_the_demo_replaces_nothing(place, capsys):  # noqa: F811
+    words = ["demo", "--offline", "-o", "demo"]
+    assert cli.main(words) == 0
+    kept = {path: path.stat().st_mtime_ns for path in Path("demo").rglob("*.nii.gz")}
+    capsys.readouterr()
+    assert cli.main(words) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert cli.main([*words, "--overwrite"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in Path("demo").rglob("*.nii.gz")} == kept
+
+
+@pytest.mark.parametrize(
+    "name", ["scan [pre]", "study[/old] 1", "[red]", ":warning:", "a [bold", "\\[x]"]
+)
+def test_names_are_printed_as_they_are(place, capsys, name):  # noqa: F811
+    path = Path(f"{name}.nii.gz")
+    path.parent.mkdir(exist_ok=True, parents=True)
+    plain = np.random.default_rng(0).integers(0, 2, GRID.shape).astype(np.int16)
+    sitk.WriteImage(image_of(plain, GRID), "plain.nii.gz")
+    Path("plain.nii.gz").rename(path)
+    out = f"{name}.seg.nrrd"
+    assert cli.main(["segment", str(path), "-o", out]) == 0
+    said = capsys.readouterr().err
+    assert f"wrote {out}" in said.splitlines()
+    assert f"warning: {path.name.removesuffix('.nii.gz')}: seems to be a label map" in said
+    assert cli.main(["detect", str(path)]) == 0
+    said = capsys.readouterr().err
+    assert f"warning: {path.name.removesuffix('.nii.gz')}: seems to be a label map" in said
+
+
+def test_labels_and_models_are_printed_as_they_are(place, capsys):  # noqa: F811
+    path = Path("models/tiny-brain/model.json")
+    content = json.loads(path.read_text())
+    content["title"] = "Tiny [/b] model"
+    content["labels"][0]["name"] = "Tumour [core]"
+    path.write_text(json.dumps(content))
+    assert cli.main(["models"]) == 0
+    assert "Tiny [/b] model" in capsys.readouterr().out
+    assert cli.main(list(FLAIR)) == 0
+    assert "Tumour [core]" in capsys.readouterr().err
+
+
+def test_an_evaluation_replaces_neither_data_nor_results(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("lightning", reason="evaluate needs the train extra")
+    monkeypatch.chdir(tmp_path)
+    folder = write_nnunet(tmp_path / "Dataset501_balls", 1)
+    write_tiny_bundle(tmp_path / "models", ct_specification())
+    words = ["evaluate", str(folder), "--layout", "nnunet", "--device", "cpu"]
+    words += ["--model", str(tmp_path / "models" / "tiny-ct")]
+    before = (folder / "dataset.json").read_bytes()
+    assert cli.main([*words, "-o", str(folder / "dataset.json"), "--overwrite"]) == 2
+    assert "dataset.json: is an input" in capsys.readouterr().err
+    assert (folder / "dataset.json").read_bytes() == before
+    Path("results.html").write_text("kept")
+    assert cli.main(words) == 2
+    assert "results.html: is there already" in capsys.readouterr().err
+    assert cli.main([*words, "--overwrite"]) == 0
+    assert Path("results.html").read_text() != "kept"

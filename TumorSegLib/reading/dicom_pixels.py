@@ -1,0 +1,121 @@
+"""Are a DICOM file's pixels all there, and do they mean what GDCM will make of them?"""
+
+from __future__ import annotations
+
+from math import isfinite, prod
+from pathlib import Path
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.reading.dicom_elements import UNDEFINED, DicomElements
+from TumorSegLib.volume import MAXIMUM_VOXELS
+
+ROWS, COLUMNS, BITS, SAMPLES = 0x00280010, 0x00280011, 0x00280100, 0x00280002
+FRAMES = 0x00280008
+RESCALING = {"RescaleIntercept": 0x00281052, "RescaleSlope": 0x00281053}
+
+RLE = "1.2.840.10008.1.2.5"
+RLE_RATIO = 64
+"""Run lengths pack at most 128 bytes into two."""
+JPEG, JPEG_2000 = b"\xff\xd8", b"\xff\x4f\xff\x51"
+LOOK_AT = 1 << 16
+"""Bytes of a compressed picture in which its size stands."""
+NOT_SIZES = frozenset((0xC4, 0xC8, 0xCC))
+"""JPEG's markers among those of pictures' sizes that are others."""
+
+
+def check_pixels(path: Path, elements: DicomElements) -> None:
+    """Refuse pixels that are not all there, before memory is taken for them.
+
+    Raises:
+        InputError: they are fewer than rows, columns and frames want, or absurdly many, or their
+            rescaling is no number.
+    """
+    for name, tag in RESCALING.items():
+        if (text := elements.text(tag)) and not is_rescaling(name, text):
+            raise rescaling_error(path, name, text)
+    if elements.pixels is None:
+        return
+    shape = (elements.whole(ROWS), elements.whole(COLUMNS), _frames(path, elements))
+    if prod(shape) > MAXIMUM_VOXELS:
+        raise InputError(
+            f"{path}: found {shape[1]}x{shape[0]}x{shape[2]} pixels, expected at most"
+            f" {MAXIMUM_VOXELS}; export the series again"
+        )
+    bits = prod(shape) * elements.whole(SAMPLES, 1) * elements.whole(BITS, 16)
+    needed = (bits + 7) // 8
+    _, length = elements.pixels
+    if length != UNDEFINED:
+        if length < needed:
+            raise _cut(path, f"PixelData has {length} bytes, its header says {needed}")
+        return
+    fragments = elements.fragments[1:]
+    if len(fragments) < shape[2]:
+        raise _cut(path, f"{len(fragments)} compressed pictures, its header says {shape[2]}")
+    if elements.syntax == RLE and sum(size for _, size in fragments) * RLE_RATIO < needed:
+        raise _cut(path, f"its header says {needed} bytes of pixels")
+    found = _picture_size(path, *fragments[0])
+    if found is not None and found != shape[:2]:
+        raise _cut(
+            path,
+            f"its picture has {found[0]} rows and {found[1]} columns, its header says {shape[0]}"
+            f" and {shape[1]}",
+        )
+
+
+def is_rescaling(name: str, text: str) -> bool:
+    """Tell whether a slope or an intercept is one finite number, a slope not 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        return False
+    return isfinite(number) and (number != 0 or name != "RescaleSlope")
+
+
+def rescaling_error(path: Path, name: str, text: str) -> InputError:
+    """Return the error for a slope or an intercept that is none."""
+    return InputError(
+        f"{path}: found {name} {text[:40]!r}, expected a number; export the series again"
+    )
+
+
+def _frames(path: Path, elements: DicomElements) -> int:
+    text = elements.text(FRAMES) or "1"
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:10]) < 1 << 20):
+        raise InputError(
+            f"{path}: found NumberOfFrames {text[:40]!r}, expected how many; export the series"
+            " again"
+        )
+    return int(text)
+
+
+def _picture_size(path: Path, offset: int, length: int) -> tuple[int, int] | None:
+    """Return rows and columns that a JPEG, JPEG-LS or JPEG 2000 picture says, `None` if none."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        start = file.read(min(length, LOOK_AT))
+    if start.startswith(JPEG_2000) and len(start) >= 24:
+        columns, rows, left, top = (
+            int.from_bytes(start[at : at + 4], "big") for at in (8, 12, 16, 20)
+        )
+        return rows - top, columns - left
+    if not start.startswith(JPEG):
+        return None
+    at = 2
+    while at + 9 <= len(start):
+        if start[at] != 0xFF:
+            return None
+        marker = start[at + 1]
+        if marker == 0xFF:  # filling
+            at += 1
+            continue
+        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in NOT_SIZES):
+            size = start[at + 5 : at + 9]
+            return int.from_bytes(size[:2], "big"), int.from_bytes(size[2:], "big")
+        at += 2 + int.from_bytes(start[at + 2 : at + 4], "big")
+    return None
+
+
+def _cut(path: Path, reason: str) -> InputError:
+    return InputError(
+        f"{path}: its pixels are damaged or truncated ({reason}); copy or export the series again"
+    )
