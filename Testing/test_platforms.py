@@ -127,13 +127,11 @@ ON_WINDOWS = {
     "training/data_module.py": {
         "num_workers=": "processes are spawned; cases travel as the names of their files",
     },
-    "training/device_training/brain.py": {
+    "training/device_training": {
         LINES: JSON,
         "subprocess.Popen": "of this Python; without a group, as their ends are waited for",
+        "a separator of paths": "NumPy's own, within an archive",
     },
-    "training/device_training/data.py": {"a separator of paths": "NumPy's own, within an archive"},
-    "training/device_training/liver.py": {LINES: JSON},
-    "training/device_training/liver_candidates.py": {LINES: JSON},
     "training/history.py": {
         ".replace() of a path": "replaces on Windows, too; an open table is an OutputError",
         ".unlink()": "of what was not renamed",
@@ -157,25 +155,33 @@ ON_WINDOWS = {
 """What becomes of a construct on Windows, by file."""
 
 
-def found_in(path):
-    return {name for _, name in platform_calls(path.read_text(encoding="utf-8"))}
-
-
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+NAMES = [path.relative_to(ROOT).as_posix() for path in SOURCES]
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_what_differs_between_systems_has_its_branch(path):
-    known = ON_WINDOWS.get(path.relative_to(ROOT).as_posix(), {})
-    found = found_in(path)
-    assert not [name for name in found if CODE_PAGE in name], "name the encoding"
+def found_in(*names):
+    return {
+        construct
+        for name in names
+        for _, construct in platform_calls((ROOT / name).read_text(encoding="utf-8"))
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_differs_between_systems_has_its_branch(name):
+    found = found_in(name)
+    assert not [construct for construct in found if CODE_PAGE in construct], "name the encoding"
+    known = {**ON_WINDOWS.get(Path(name).parent.as_posix(), {}), **ON_WINDOWS.get(name, {})}
     assert found - known.keys() == set(), "what becomes of it on Windows?"
-    assert known.keys() - found == set(), "this is no longer true"
-    assert all(known.values())
 
 
-def test_the_table_names_files_that_are_there():
-    assert [name for name in ON_WINDOWS if not (ROOT / name).is_file()] == []
+@pytest.mark.parametrize("place", sorted(ON_WINDOWS))
+def test_what_the_table_says_is_still_there(place):
+    """Of a file, or of all files of a folder together."""
+    files = [name for name in NAMES if name == place or Path(name).parent.as_posix() == place]
+    assert files
+    assert ON_WINDOWS[place].keys() - found_in(*files) == set()
+    assert all(ON_WINDOWS[place].values())
 
 
 @pytest.mark.parametrize(
