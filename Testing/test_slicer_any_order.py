@@ -206,6 +206,7 @@ class Everyone:
         assert len(set(numbers)) == len(numbers), "a run ended twice"
         assert len(under_way) == self.s.session.busy, "a run was lost"
         self.check_queue(under_way)
+        self.check_target()
         present = self.segmentations()
         self.content = {node: self.content[node] for node in self.content if node in present}
         assert set(present) == set(self.content), "a segmentation of no run"
@@ -228,9 +229,6 @@ class Everyone:
             wanted = np.unique(np.concatenate([wanted, before]), axis=0)
         assert np.array_equal(self.s.world_points(target), wanted), "another volume's result"
         assert target is options.target or target not in self.content
-        role = target.GetReferenceImageGeometryReferenceRole()
-        own = target.GetNodeReference(role) is options.volume
-        assert own or self.target_was_chosen, "into another volume's segmentation"
         self.drawn_on[target] = options.volume
         self.content[target] = local_points(self.slicer, target)
         self.slid.discard(target)
@@ -247,6 +245,15 @@ class Everyone:
             assert bool(entry.line) == (entry.state == "failed")
         done = [entry for entry in self.s.queue.entries if entry.state == "done"]
         assert len(done) == self.queue_done
+
+    def check_target(self):
+        """Another volume's segmentation is the target only if the user chose it."""
+        volume, target = self.s.bench.parameters.volume, self.s.bench.parameters.target
+        if None not in (volume, target) and not self.target_was_chosen:
+            role = target.GetReferenceImageGeometryReferenceRole()
+            own = target.GetNodeReference(role)
+            empty = target.GetSegmentation().GetNumberOfSegments() == 0
+            assert own is volume or (own is None and empty), "another volume's target"
 
     def check_segmentation(self, node):
         """Only a run, the user or the slider that the user moves changes a segmentation."""

@@ -444,26 +444,30 @@ def test_a_switched_model_is_that_of_the_next_run(ready):
     ready.bench.parameters.volume = ready.add_volume(1)
     ready.until_idle()
     first = ready.endings[-1]
+    assert ready.bench.parameters.target is None  # nor is it the target for the volume shown
+    assert ready.panel.editor.widget.segmentationNode() is None
     assert first.options.volume is ready.volume
     assert first.options.bundle.id == DIM
     assert ready.is_right(first)
-    ready.bench.parameters.target = None
     assert ready.is_right(ready.run())
     assert ready.endings[-1].options.bundle.id == STRICT
+    assert ready.endings[-1].target is not first.target
 
 
-@pytest.mark.parametrize("deleted", [False, True])
-def test_another_volume_does_not_go_into_the_segmentation_of_the_last_one(ready, deleted):
+@pytest.mark.parametrize("before", ["nothing", "undo", "removal"])
+def test_another_volume_does_not_go_into_the_segmentation_of_the_last_one(ready, before):
     target = ready.run().target
-    before = ready.found(target, ready.volume)
-    if deleted:
+    if before == "undo":
+        ready.panel.editor.widget.undo()
+    found = ready.found(target, ready.volume)
+    if before == "removal":
         remove(ready, ready.volume)
     ready.bench.parameters.volume = other = ready.add_volume(1)
     assert ready.bench.parameters.target is None
     ending = ready.run()
     assert ending.target.GetName() == "V1 segmentation"
     assert ready.is_right(ending)
-    assert (ready.found(target, other) == before).all()  # both volumes have one grid
+    assert (ready.found(target, other) == found).all()  # both volumes have one grid
     ready.bench.parameters.target = target
     assert ready.run().target is target  # for that was chosen for this volume
 

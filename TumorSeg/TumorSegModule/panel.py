@@ -415,13 +415,14 @@ class Panel:
         self.update()
 
     def _let_go_of_target(self):
-        """Take another volume's segments out of the way of the volume that was chosen just now."""
+        """Let go of another volume's segmentation when a volume is chosen; see `volume_of`."""
         volume, target = self._volume(), self._target()
         if volume is None or volume is self._chosen_for:
             return
         self._chosen_for = volume
-        drawn = target is not None and target.GetSegmentation().GetNumberOfSegments() > 0
-        if drawn and volume_of(target) is not volume:
+        if target is None or volume_of(target) is volume:
+            return
+        if volume_of(target) is not None or target.GetSegmentation().GetNumberOfSegments() > 0:
             self.parameters.target = None
 
     def _sensitivity_changed(self, value):
@@ -480,7 +481,10 @@ class Panel:
         self.update()
 
     def _take_result(self, ending):
-        """Open a result, unless it is one of a series, and remember how long it took."""
+        """Open a result, if its volume is still the one chosen, and remember how long it took.
+
+        One of a series is not opened.
+        """
         seconds = sum(
             ending.event.seconds.get(stage, 0.0) for stage in ("preparation", "network", "labels")
         )
@@ -488,7 +492,7 @@ class Panel:
             slicer.app.userSettings().setValue(
                 _timing_key(ending.options.bundle), seconds / len(ending.event.slices)
             )
-        if ending.options.show:
+        if ending.options.show and ending.options.volume is self._volume():
             self._updating = True
             self.ui.sensitivitySlider.value = 0
             self._updating = False
