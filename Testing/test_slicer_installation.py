@@ -315,6 +315,27 @@ def test_cancel_ends_pip_and_leaves_the_panel_as_it_was(host, world):  # noqa: F
     assert not world.errors
 
 
+def test_a_mac_gets_the_last_torch_that_there_is_for_it(host, world, monkeypatch):  # noqa: F811
+    from TumorSegLib import system
+
+    monkeypatch.setattr(system, "is_intel_mac", lambda: True)
+    make_package(world.site, "torch", "2.2.2")
+    assert world.ensure()
+    remove(world, "torch")
+    install(host, world)
+    assert world.calls()[1]["words"][:2] == ["install", "torch>=2.2"]
+
+
+def test_a_mac_that_cannot_train_hears_it_before_anything_is_downloaded(world, monkeypatch):
+    from TumorSegLib import system
+
+    monkeypatch.setattr(system, "is_intel_mac", lambda: True)
+    assert not world.ensure(training=True)
+    assert "not supported on this Mac yet" in world.errors[0]
+    assert not world.asked
+    assert not world.calls()
+
+
 def test_a_second_click_starts_no_second_installation(host, world):  # noqa: F811
     remove(world, "torch")
     world.plan(pip={"seconds": 300})

@@ -14,10 +14,11 @@ from pathlib import Path
 import slicer
 from slicer.i18n import tr as _
 
+from TumorSegLib.torch_support import why_not_train
 from TumorSegModule import requirements
 from TumorSegModule.install_dialog import InstallDialog
 from TumorSegModule.install_process import InstallProcess, Step
-from TumorSegModule.requirements import INCOMPLETE, TOO_OLD, TORCH_REQUIREMENT
+from TumorSegModule.requirements import INCOMPLETE, TOO_OLD
 
 PIP_OPTIONS = ["--no-input", "--disable-pip-version-check", "--progress-bar", "raw"]
 ALONE_AGAIN = ["--force-reinstall", "--no-deps"]
@@ -46,6 +47,9 @@ def ensure_installed(then, *, training=False):
 
     Nothing that Slicer brings is replaced, and no torch that is there and will do.
     """
+    if training and (reason := why_not_train()):
+        slicer.util.errorDisplay(reason, windowTitle="TumorSeg")
+        return False
     missing = requirements.missing_packages(training=training)
     if not missing:
         return True
@@ -167,7 +171,7 @@ def _steps(missing, file):
     others = [package for package in missing if package.name != "torch"]
     steps = []
     if torch:
-        build = [f"torch{TORCH_REQUIREMENT}", "torchvision"]
+        build = [torch[0].requirement, "torchvision"]
         steps.append(
             Step(
                 _("Installing light-the-torch, which chooses the build of PyTorch"),

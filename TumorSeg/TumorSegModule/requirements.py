@@ -9,10 +9,11 @@ from importlib.machinery import PathFinder
 from importlib.metadata import distributions
 from pathlib import Path
 
+from TumorSegLib.torch_support import torch_requirement
+
 RESOURCES = Path(__file__).resolve().parent.parent / "Resources"
 REQUIREMENTS = RESOURCES / "requirements.txt"
 TRAINING_REQUIREMENTS = RESOURCES / "requirements-training.txt"
-TORCH_REQUIREMENT = ">=2.4"
 
 BROUGHT_BY_SLICER = {"numpy", "scipy", "simpleitk", "vtk"}
 """Packages that a build of Slicer may have without pip's record of them."""
@@ -60,7 +61,7 @@ def missing_packages(*, training=False, path=None):
         path: folders in which packages are looked for; `sys.path` if not given.
     """
     path = sys.path if path is None else path
-    lines = [f"torch{TORCH_REQUIREMENT}", *requirement_lines(training=training)]
+    lines = [f"torch{torch_requirement()}", *requirement_lines(training=training)]
     checked = [_check(line, path) for line in lines]
     return [missing for missing in checked if missing is not None]
 
