@@ -102,7 +102,9 @@ def test_the_command_writes_segments_to_correct(phantom, tmp_path, monkeypatch, 
     handed_over = []
     write = writing.write_segmentation
     monkeypatch.setattr(
-        writing, "write_segmentation", lambda *given: (handed_over.append(given[0]), write(*given))
+        writing,
+        "write_segmentation",
+        lambda labelled, path, **how: (handed_over.append(labelled), write(labelled, path, **how)),
     )
     assert cli.main(["label-fat", str(tmp_path / "ct.nrrd"), "-o", str(output)]) == 0
     assert "Visceral fat: " in capsys.readouterr().out
