@@ -103,6 +103,8 @@ def _opened(call: ast.Call, name: str) -> Iterator[str]:
         if isinstance(call.func, ast.Attribute) and owner not in ("os", "io"):
             position = 0  # a path's own method
         mode = call.args[position] if len(call.args) > position else None
+        if position == 0 and not isinstance(mode, ast.Constant | None):
+            return  # an archive's, which gives bytes
         mode = next((k.value for k in call.keywords if k.arg == "mode"), mode)
         mode = mode.value if isinstance(mode, ast.Constant) else "r"
         if "b" in str(mode):

@@ -36,6 +36,11 @@ ON_WINDOWS = {
     },
     "TumorSegLib/byte_code.py": {".unlink()": "read as a whole and closed before"},
     "TumorSegLib/catalogue.py": {"the path ~/.local/share": "LOCALAPPDATA comes first"},
+    "TumorSegLib/cli.py": {
+        "os.open": "of os.devnull",
+        "os.dup2": "works on the C library's descriptors",
+    },
+    "TumorSegLib/commands/models.py": {"sys.stdin": "a command's, which has one"},
     "TumorSegLib/default_models.py": {LINES: JSON},
     "TumorSegLib/export/case.py": {LINES: JSON},
     "TumorSegLib/export/dataset.py": {
@@ -49,6 +54,10 @@ ON_WINDOWS = {
     "TumorSegLib/export/identity.py": {
         "os.open": "the mode is ignored; the user's own folder is private there",
         "fdopen() with the system's ends of lines": "stripped on reading",
+    },
+    "TumorSegLib/model_import.py": {
+        ".rename()": "files are closed, targets are free; one that is refused is an OutputError",
+        "tempfile.TemporaryDirectory": "errors on cleaning up are ignored",
     },
     "TumorSegLib/process_group.py": {
         "import signal": "exists everywhere; SIGKILL is named in the other branch only",
@@ -101,12 +110,21 @@ ON_WINDOWS = {
         "os.fsync": "of a file opened for writing, as Windows wants it",
         "tempfile.TemporaryDirectory": "errors on cleaning up are ignored",
     },
+    "TumorSeg/TumorSegModule/install_process.py": {
+        "tempfile.TemporaryDirectory": "errors on cleaning up are ignored",
+        "subprocess.Popen": "with the options of own_group, which has Windows' branch",
+    },
+    "TumorSeg/TumorSegModule/installation.py": {
+        "tempfile.TemporaryDirectory": "errors on cleaning up are ignored",
+        LINES: "pip's constraints, whose reader takes either end of lines",
+    },
     "TumorSeg/TumorSegModule/pipes.py": {
         "import _winapi": "Python 3.11 on Windows",
         "import msvcrt": "Python 3.11 on Windows",
         "os.set_blocking": "there from Python 3.12 on; SetNamedPipeHandleState before",
     },
     "TumorSeg/TumorSegModule/retrain_process.py": {
+        LINES: "JSON and a folder's name, whose readers take either end of lines",
         ".unlink()": "of an empty file that is closed as soon as it is made",
         "subprocess.Popen": "with the options of own_group, which has Windows' branch",
     },
