@@ -200,15 +200,7 @@ class Uses(ast.NodeVisitor):
         elif rest[0] == "app" and len(rest) > 1:
             self._check_member(node, APPLICATION, rest[1], call if len(rest) == 2 else None)
         elif rest[0] == "modules" and len(rest) > 1:
-            if not any(
-                self._facts.has_class(VERSIONS[0], kind)
-                and kind.lower() == f"qslicer{rest[1]}module"
-                for kind in (
-                    "qSlicerPlotsModule",
-                    "qSlicerSequencesModule",
-                    "qSlicerTerminologiesModule",
-                )
-            ):
+            if not all(self._facts.has_module(version, rest[1]) for version in VERSIONS):
                 self._fault(node, f"slicer.modules.{rest[1]}: no module of Slicer has that name")
             elif len(rest) > 2:
                 self._check_member(node, MODULE, rest[2], call if len(rest) == 3 else None)

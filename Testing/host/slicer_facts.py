@@ -22,7 +22,9 @@ CLASSES = (
     "qMRMLWidget", "qSlicerScriptedLoadableModuleWidget", "qSlicerScriptedLoadableModule",
     "qSlicerApplication", "qSlicerCommandOptions", "qSlicerModuleManager",
     "qSlicerBaseQTBasePythonQtDecorators", "ctkCollapsibleButton", "ctkSliderWidget",
-    "qSlicerPlotsModule", "qSlicerSequencesModule", "qSlicerTerminologiesModule",
+    "qSlicerCropVolumeModule", "qSlicerMarkupsModule", "qSlicerPlotsModule",
+    "qSlicerSegmentationsModule", "qSlicerSequencesModule", "qSlicerSubjectHierarchyModule",
+    "qSlicerTablesModule", "qSlicerTerminologiesModule", "qSlicerVolumesModule",
 )  # fmt: skip
 """Classes that the module or the stand-in has; their bases come with them."""
 
@@ -63,6 +65,13 @@ class Facts:
     def has_class(self, version: str, name: str) -> bool:
         """Tell whether a class is known."""
         return self._entry(version, name) is not None
+
+    def has_module(self, version: str, name: str) -> bool:
+        """Tell whether `slicer.modules` has a module of this name."""
+        start, end = f"widgets/{version}/qslicer", "module"
+        return f"{start}{name}{end}" in {
+            key.lower() for key in self.content if not key.endswith("AbstractModule")
+        }
 
     def interface(self, version: str, name: str) -> Interface:
         """Return what scripts see of a class and its bases.
