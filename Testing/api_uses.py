@@ -38,6 +38,24 @@ def qt_class(name):
     )
 
 
+def _properties():
+    """Return which properties of Qt's classes are writable, by class and name.
+
+    They are read once: PySide's meta-objects do not outlive the widgets of later tests.
+    """
+    found = {}
+    for place in (QtCore, QtGui, QtWidgets):
+        for name in dir(place):
+            meta = getattr(getattr(place, name), "staticMetaObject", None)
+            if meta is not None:
+                each = (meta.property(index) for index in range(meta.propertyCount()))
+                found[name] = {item.name(): item.isWritable() for item in each}
+    return found
+
+
+QT_PROPERTIES = _properties()
+
+
 def widgets_of(path: Path) -> dict[str, str]:
     """Return the classes of a `.ui` file's widgets by name."""
     widgets = ElementTree.parse(path).iter("widget")
@@ -300,7 +318,9 @@ class Uses(ast.NodeVisitor):
                     self._fault(node, f"{text} takes no keywords")
             elif (interface is not None and name in interface.enums) or name in decorated:
                 pass
-            elif base is not None and (hasattr(base, name) or _property_of(base, name) is not None):
+            elif base is not None and (
+                hasattr(base, name) or name in QT_PROPERTIES.get(base.__name__, ())
+            ):
                 self._check_of_qt(node, base, name, call)
             else:
                 self._fault(node, f"{text} is not in {version}")
@@ -319,20 +339,13 @@ class Uses(ast.NodeVisitor):
 
     def _check_of_qt(self, node, base, name, call):
         text = f"{base.__name__}.{name}"
-        found = _property_of(base, name)
-        if found is not None:
-            self._check_property(node, text, "" if found.isWritable() else "read-only", call)
+        properties = QT_PROPERTIES.get(base.__name__, {})
+        if name in properties:
+            self._check_property(node, text, "" if properties[name] else "read-only", call)
         elif isinstance(node.ctx, ast.Store):
             self._fault(node, f"{text} is no property")
         elif call is not None and call.keywords:
             self._fault(node, f"{text} takes no keywords")
-
-
-def _property_of(base, name):
-    """Return a property of a class of Qt, None if it has none of this name."""
-    meta = getattr(base, "staticMetaObject", None)
-    index = meta.indexOfProperty(name) if meta is not None else -1
-    return meta.property(index) if index >= 0 else None
 
 
 def _chain(node):

@@ -121,6 +121,9 @@ def test_the_editors_keys_work_while_the_panel_is_shown(segmented):
     segmented.widget.enter()
     segmented.widget.enter()
     assert set(KEYS) <= installed()
+    segmented.widget.cleanup()  # as a reload does, without exit
+    segmented.qt.QCoreApplication.sendPostedEvents(None, segmented.qt.QEvent.DeferredDelete)
+    assert not set(KEYS) & installed()
 
 
 def test_undo_takes_a_result_back_after_ten_strokes(segmented):

@@ -128,6 +128,7 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def cleanup(self):
         """Slicer ends, or the module is reloaded."""
         self.removeObservers()
+        self.exit()  # a reload calls this alone; the editor's keys would stay with the main window
         if self.panel is not None:
             from TumorSegModule.installation import cancel_installation
 
