@@ -86,7 +86,7 @@ def test_what_does_not_exist_is_found(tmp_path, line):
 
 
 @pytest.mark.parametrize(
-    "widget", ElementTree.parse(UI_FILE).iter("widget"), ids=lambda w: w.get("name")
+    "widget", list(ElementTree.parse(UI_FILE).iter("widget")), ids=lambda w: w.get("name")
 )
 def test_every_property_in_the_ui_exists(widget):
     for version in VERSIONS:
