@@ -283,6 +283,7 @@ def test_segmenting_gives_up_unlikely_candidates_of_whole_volumes(bundle):
     assert (part.labelmap[middle][fluid[middle]] == 2).any()  # one slice shows no component
 
 
+@pytest.mark.slow
 def test_folds_judge_each_others_candidates(bundle, tmp_path):
     plain = replace(bundle.specification, candidates=None)
     folds = []

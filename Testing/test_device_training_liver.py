@@ -8,11 +8,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from tiny_models import ct_specification, write_tiny_bundle
+from waiting import HANG_SECONDS
 
 from training.candidates import Fold, collect
 from training.case import Annotated, Case
@@ -390,12 +392,37 @@ def test_lesion_figures_count_what_is_kept() -> None:
 
 @pytest.mark.slow
 def test_a_tiny_training_leaves_all_it_promises(
-    tmp_path: Path, volumes: list[PackedVolume], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    volumes: list[PackedVolume],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """By a clock on which a step of training takes as long as is patience for writing files."""
+    now = 0.0
+
+    def step() -> float:
+        nonlocal now
+        now += HANG_SECONDS
+        return now
+
+    for module, look in (("liver", lambda: now), ("liver_training", step)):
+        clock = SimpleNamespace(perf_counter=look)
+        monkeypatch.setattr(f"training.device_training.{module}.time", clock)
+    monkeypatch.setattr("training.device_training.liver.WRITING_SECONDS", HANG_SECONDS)
     packs, out = tmp_path / "packs", tmp_path / "out"
     packs.mkdir()
     write_pack(packs / "all.pack", volumes)
-    argv = ["--packs", packs, "--out", out, "--seconds", 24, "--tiny", "--device", "cpu"]
+    argv = [
+        "--packs",
+        packs,
+        "--out",
+        out,
+        "--seconds",
+        150 * HANG_SECONDS,
+        "--tiny",
+        "--device",
+        "cpu",
+    ]
     argv += ["--models", "unet:24", "--aside", "fold0", "fold1"]
     assert main([str(item) for item in argv]) == 0
     results = json.loads((out / "results.json").read_text())
@@ -421,6 +448,7 @@ def test_a_tiny_training_leaves_all_it_promises(
     assert not math.isnan(nested["one"]["organ"])
 
 
+@pytest.mark.slow
 def test_the_device_needs_no_more_than_it_has() -> None:
     script = """
 import sys

@@ -89,6 +89,7 @@ def test_peak_pooling_finds_what_is_in_one_place_only():
         build_network("ResNet-50", {**arguments, "pooling": "sum"})
 
 
+@pytest.mark.slow
 def test_a_network_learns():
     torch.manual_seed(0)
     targets = torch.zeros(4, 1, 32, 32)

@@ -119,6 +119,7 @@ def test_abdomen_in_other_sizes():
     assert body[0] == pytest.approx(body[1], abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_network_trained_on_patients_finds_the_tumour(brain):
     try:
         bundle = default_catalogue().find("brain-lgg-linknet")

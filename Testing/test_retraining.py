@@ -111,6 +111,7 @@ def finished(home: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleName
     return SimpleNamespace(folder=folder / "run", found=found, before=before, after=after)
 
 
+@pytest.mark.slow
 def test_a_new_version_lies_beside_its_base(finished: SimpleNamespace) -> None:
     model = read_bundle(finished.found.bundle.folder).specification
     assert (model.id, model.version) == ("ball-1.1.0", "1.1.0")
@@ -168,6 +169,7 @@ def test_progress_can_be_followed_line_by_line(finished: SimpleNamespace) -> Non
     assert found[-1]["better"]
 
 
+@pytest.mark.slow
 def test_a_worse_model_is_never_made_the_default(
     home: Path, finished: SimpleNamespace, tmp_path: Path
 ) -> None:
@@ -185,6 +187,7 @@ def test_a_worse_model_is_never_made_the_default(
     }
 
 
+@pytest.mark.slow
 def test_a_better_model_becomes_the_default_if_asked_for(home: Path, tmp_path: Path) -> None:
     arguments = [str(home / "corrected"), "--base", "ball", "--epochs", "4", "--as-default"]
     arguments += ["--learning-rate", "1e-2", "--accelerator", "cpu", "-o", str(tmp_path / "run")]
@@ -195,6 +198,7 @@ def test_a_better_model_becomes_the_default_if_asked_for(home: Path, tmp_path: P
     assert default_catalogue().default_for("CT").id == "ball"
 
 
+@pytest.mark.slow
 def test_a_new_version_keeps_its_bases_forest(home: Path, tmp_path: Path, models: Path) -> None:
     specification = replace(
         read_bundle(home / "shipped" / "ball").specification,
@@ -213,6 +217,7 @@ def test_a_new_version_keeps_its_bases_forest(home: Path, tmp_path: Path, models
     assert found.specification.candidates == base.specification.candidates
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on(home: Path, tmp_path: Path, models: Path) -> None:
     folder = tmp_path / "run"
     made = wish(home, epochs=3)
@@ -230,6 +235,7 @@ def test_a_stopped_run_goes_on(home: Path, tmp_path: Path, models: Path) -> None
     assert (models / "ball-1.1.0" / "model.json").exists()
 
 
+@pytest.mark.slow
 def test_a_run_can_be_stopped_while_it_measures(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     made = wish(home, epochs=1)
@@ -255,6 +261,7 @@ def test_a_signal_leaves_a_checkpoint(home: Path, tmp_path: Path) -> None:
     assert events(folder)[-1] == {"event": "stopped", "resumable": True}
 
 
+@pytest.mark.slow
 def test_a_time_limit_ends_the_run_with_the_learning_rate_down(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,6 +310,7 @@ def test_whom_the_base_was_trained_on_is_not_measured_on() -> None:
         held_out(patients, frozenset(patients), "data")
 
 
+@pytest.mark.slow
 def test_cases_of_one_patient_never_part(home: Path, tmp_path: Path) -> None:
     data = write_nnunet(tmp_path / "data", 6)
     (data / "cases").mkdir()
@@ -332,6 +340,7 @@ def test_one_patient_is_too_few(home: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_unknown_structures_are_named_and_can_be_mapped(home: Path, tmp_path: Path) -> None:
     data = write_nnunet(tmp_path / "data", 2)
     content = json.loads((data / "dataset.json").read_text())

@@ -127,6 +127,7 @@ write_segmentation(pickle.loads(Path(sys.argv[2]).read_bytes()), Path(sys.argv[3
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_left_elsewhere(tmp_path):
     pytest.importorskip("slicer")
     for folder in ("home", "temporary", "out"):

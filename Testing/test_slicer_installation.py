@@ -14,9 +14,9 @@ from bright_models import write_model
 from fake_pip import make_package
 from host_fixtures import alive, bench, host  # noqa: F401
 from scenes import add_head
+from waiting import wait_until
 
 FAKE_PIP = Path(__file__).with_name("fake_pip.py")
-PATIENCE = 120
 READY = ("torch", "safetensors", "scipy", "SimpleITK", "filelock")
 TRAINING = ("lightning", "monai", "matplotlib", "tensorboard", "rich")
 
@@ -87,11 +87,7 @@ def dialog_of(world):
 def wait(host, condition):  # noqa: F811
     import qt
 
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        qt.QApplication.processEvents()
-        time.sleep(0.005)
+    wait_until(condition, turn=lambda: (qt.QApplication.processEvents(), time.sleep(0.005)))
 
 
 def install(host, world, **options):  # noqa: F811

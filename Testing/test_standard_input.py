@@ -54,6 +54,7 @@ def pipe():
     os.close(kept)
 
 
+@pytest.mark.slow
 def test_native_code_is_loaded_beside_the_reader_but_never_finds_its_pipe(tmp_path):
     model = write_model(tmp_path, "tiny")
     process = subprocess.Popen(

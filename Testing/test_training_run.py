@@ -254,6 +254,7 @@ def test_two_processes_train_one_model(balls: Path, tmp_path: Path) -> None:
     assert measured["mean"] == pytest.approx(best, abs=0.02)
 
 
+@pytest.mark.slow
 def test_corrupt_cases_are_said_and_left_out(balls: Path, tmp_path: Path) -> None:
     data = write_nnunet(tmp_path / "data", 9)
     for name in ("BALL_001", "BALL_004"):
@@ -290,6 +291,7 @@ def test_fewer_patients_than_folds(balls: Path, tmp_path: Path) -> None:
         run(balls, tmp_path, "data.validate=fold9")
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path) -> None:
     script = f"""
 import resource, torch
@@ -366,12 +368,14 @@ def test_named_folds_are_kept_aside_and_their_models_averaged(
     assert "--cross-validate: fold1 is named twice; its" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_softmax_models_train(balls: Path, tmp_path: Path) -> None:
     settings = ("model.activation=softmax", "model.network.arguments.out_channels=2")
     trained = run(balls, tmp_path, *settings, "optimisation.loss=ce+dice", "optimisation.epochs=8")
     assert max(row["dice"] for row in trained.history) > 0.8
 
 
+@pytest.mark.slow
 def test_detectors_train(balls: Path, tmp_path: Path) -> None:
     settings = (
         "model.task=detection",
@@ -385,6 +389,7 @@ def test_detectors_train(balls: Path, tmp_path: Path) -> None:
     assert trained.checkpoint.name == "best.ckpt"
 
 
+@pytest.mark.slow
 def test_a_frozen_encoder_stays_as_it_is(balls: Path, tmp_path: Path) -> None:
     settings = ("optimisation.freeze_encoder=1", "optimisation.average_decay=0")
     run(balls, tmp_path / "start", "optimisation.epochs=1", "optimisation.learning_rate=1e-8")
@@ -401,6 +406,7 @@ def test_a_frozen_encoder_stays_as_it_is(balls: Path, tmp_path: Path) -> None:
     assert not all(torch.equal(thawed[name], before[name]) for name in encoder)
 
 
+@pytest.mark.slow
 def test_training_stops_early(balls: Path, tmp_path: Path) -> None:
     settings = ("optimisation.patience=2", "optimisation.epochs=30")
     slow = ("optimisation.learning_rate=1e-9", "optimisation.slices_per_epoch=8")
@@ -419,12 +425,14 @@ def test_a_loss_that_is_no_number_ends_the_run_before_the_checkpoint(
     assert not (tmp_path / "last.ckpt").exists()
 
 
+@pytest.mark.slow
 def test_a_run_is_not_resumed_under_another_schedule(balls: Path, tmp_path: Path) -> None:
     run(balls, tmp_path, "optimisation.epochs=1")
     with pytest.raises(InputError, match=r"optimisation\.epochs: .*begun with 1, .* says 3"):
         run(balls, tmp_path, "optimisation.epochs=3", resume=True)
 
 
+@pytest.mark.slow
 def test_without_folds_everybody_is_trained_on(balls: Path, tmp_path: Path) -> None:
     command = ["train", str(balls), "-o", str(tmp_path / "run"), "--accelerator", "cpu"]
     assert main([*command, "--set", "data.validate=", "optimisation.epochs=1"]) == 0
@@ -434,6 +442,7 @@ def test_without_folds_everybody_is_trained_on(balls: Path, tmp_path: Path) -> N
     assert "Not measured" in (tmp_path / "run" / "ball" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_further_data_set_of_another_size_is_trained_on_and_never_validated_on(
     balls: Path, tmp_path: Path
 ) -> None:
@@ -451,6 +460,7 @@ def test_a_further_data_set_of_another_size_is_trained_on_and_never_validated_on
     assert "`data` (layout `nnunet`), `ircad` (layout `3Dircadb1`); 3 patients" in card
 
 
+@pytest.mark.slow
 def test_a_public_volume_in_nnunet_layout_trains_with_a_shipped_config(
     shared: Path, tmp_path: Path
 ) -> None:

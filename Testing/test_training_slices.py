@@ -80,6 +80,7 @@ def test_a_corrupt_case_is_listed_and_the_others_go_on(
     assert path.name in found.unusable[0].reason
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_caching_keeps_what_is_whole(tmp_path: Path) -> None:
     write_config(tmp_path, write_nnunet(tmp_path / "data", 2))
     script = f"""

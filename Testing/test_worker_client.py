@@ -107,6 +107,7 @@ def test_a_worker_that_ends_before_it_has_read_everything_is_noticed(client_of):
     client.send(Threshold(1, 0.5))  # nobody is there: nothing happens
 
 
+@pytest.mark.slow
 def test_a_volume_is_segmented_on_windows(windows, client_of, tmp_path):
     model = write_model(tmp_path, "tiny")
     voxels = np.zeros((12, 64, 64), np.int16)
