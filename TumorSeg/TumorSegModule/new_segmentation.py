@@ -1,6 +1,7 @@
 """What a new segmentation gets from its volume: grid, transform, place in the study."""
 
 import slicer
+import vtk
 from slicer.i18n import tr as _
 
 
@@ -24,5 +25,12 @@ def prepare_segmentation(segmentation, volume):
     segmentation.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     item, beside = (hierarchy.GetItemByDataNode(node) for node in (segmentation, volume))
-    if item and beside:
-        hierarchy.SetItemParent(item, hierarchy.GetItemParent(beside))
+    if item and beside and (parent := hierarchy.GetItemParent(beside)) in _items(hierarchy):
+        hierarchy.SetItemParent(item, parent)
+
+
+def _items(hierarchy):
+    """Return the items below the scene: after a scene was added, some have an unknown parent."""
+    found = vtk.vtkIdList()
+    hierarchy.GetItemChildren(hierarchy.GetSceneItemID(), found, True)
+    return {found.GetId(number) for number in range(found.GetNumberOfIds())}
