@@ -85,23 +85,17 @@ def test_a_volume_deleted_while_it_waits_is_passed_over(three):
     assert all(three.is_right(ending) for ending in three.endings)
 
 
-def test_a_volume_that_comes_with_the_id_of_a_deleted_one_is_not_segmented_for_it(stepping):  # noqa: F811
-    scene, saved = stepping.slicer.mrmlScene, stepping.bench.folder / "other.mrml"
-    remove(stepping, stepping.add_volume(3))
-    name = stepping.add_volume(4, "Another patient").GetID()
-    scene.Commit(str(saved))
-    scene.Clear()
-    volumes = [stepping.add_volume(kind) for kind in range(3)]
-    assert volumes[1].GetID() == name
-    stepping.panel.ui.queueAddAllButton.click()
-    stepping.panel.ui.queueRunButton.click()
-    stepping.until_running()
-    remove(stepping, volumes[1])
-    scene.SetURL(str(saved))
-    scene.Import()
-    assert scene.GetNodeByID(name).GetName() == "Another patient"
-    stepping.until_idle()
-    assert stepping.states["V1"] == ("failed", "removed from the scene")
+def test_a_volume_that_comes_with_the_id_of_a_deleted_one_is_not_segmented_for_it(three):
+    name = three.volumes[1].GetID()
+    remove(three, three.volumes[1])
+    other = three.slicer.mrmlScene.AddNewNodeByClassWithID(  # as an imported scene does
+        "vtkMRMLScalarVolumeNode", "Another patient", name
+    )
+    other.CopyContent(three.volumes[2])
+    assert other.GetID() == name
+    three.until_idle()
+    assert three.states["V1"] == ("failed", "removed from the scene")
+    assert names(three) == ["V0 segmentation", "V2 segmentation"]
 
 
 def test_a_volume_that_loses_its_voxels_while_it_waits_is_passed_over(three):
