@@ -471,6 +471,8 @@ def test_another_volume_does_not_go_into_the_segmentation_of_the_last_one(ready,
     assert (ready.found(target, other) == found).all()  # both volumes have one grid
     ready.bench.parameters.target = target
     assert ready.run().target is target  # for that was chosen for this volume
+    role = target.GetReferenceImageGeometryReferenceRole()
+    assert target.GetNodeReference(role) is other, "an export pairs them by it"
 
 
 def test_a_result_that_cannot_be_written_ends_its_run(ready, monkeypatch):

@@ -251,6 +251,9 @@ class Session:
             self._editor.save_for_undo()
         self._write(run, target, placement, event.box)
         take_over(target, placement, event.slices)
+        role = target.GetReferenceImageGeometryReferenceRole()
+        if target.GetNodeReference(role) is not options.volume:  # exports pair them by it
+            target.SetReferenceImageGeometryParameterFromVolumeNode(options.volume)
         if options.show:
             specification = options.bundle.specification
             self._editor.select(segment_id(specification, specification.labels[0]))
