@@ -3,7 +3,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import pickle
+import shutil
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +20,7 @@ from tiny_models import brain_specification, ct_specification, stump, write_tiny
 from TumorSegLib.bundle import add_forest, load_forest, load_network, read_bundle
 from TumorSegLib.catalogue import Catalogue
 from TumorSegLib.errors import ModelError, OutputError
+from TumorSegLib.leftovers import owned_name
 from TumorSegLib.networks import build_network
 from TumorSegLib.specification import CandidateFilter, Network
 
@@ -280,6 +286,85 @@ def test_a_model_behind_a_link_is_replaced_and_what_it_leads_to_stays(judged, tm
     assert load_forest(read_bundle(link)) is not None
     assert content_of(judged.folder) == before
     assert list(link.parent.iterdir()) == [link]
+
+
+@WAYS
+@pytest.mark.parametrize("name", ["scan.nii.gz", "notes", ".hidden"])
+def test_a_folder_with_more_than_a_model_is_never_replaced(judged, write, name):
+    (judged.folder / name).write_bytes(b"a patient's")
+    before = content_of(judged.folder.parent)
+    with pytest.raises(OutputError, match=f"holds {name}, which is no part of a model"):
+        write(judged)
+    assert content_of(judged.folder.parent) == before
+
+
+def test_a_folder_without_a_model_and_a_file_are_never_replaced(judged, tmp_path):
+    (judged.folder / "model.json").unlink()
+    before = content_of(tmp_path)
+    with pytest.raises(OutputError, match="holds files but no model"):
+        replace_whole(judged)
+    assert content_of(tmp_path) == before
+    file = judged.folder.parent / "tiny-other"
+    file.write_bytes(b"a patient's")
+    with pytest.raises(OutputError, match="Not a directory; expected a model's place"):
+        write_tiny_bundle(file.parent, replace(judged.specification, id=file.name))
+    assert file.read_bytes() == b"a patient's"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path[:0] = sys.argv[1].split(os.pathsep)
+from test_bundle import replace_whole
+from TumorSegLib.bundle import read_bundle
+
+bundle = read_bundle(Path(sys.argv[2]))
+rename, left = Path.rename, int(sys.argv[3])
+
+def renamed(self, target):
+    global left
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left -= 1
+    return rename(self, target)
+
+Path.rename = renamed
+replace_whole(bundle)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are killed by signals")
+@pytest.mark.parametrize("renames", range(3))
+def test_a_kill_at_any_rename_leaves_one_whole_model_and_nothing_else(judged, renames):
+    here = Path(__file__).resolve().parent
+    places = os.pathsep.join([str(here), str(here.parent)])
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, places, str(judged.folder), str(renames)], check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    models = judged.folder.parent
+    assert [bundle.id for bundle in Catalogue.of([models]).bundles] == [judged.id]
+    assert [path.name for path in models.iterdir()] == [judged.folder.name]
+    found = read_bundle(judged.folder)
+    load_network(found)
+    assert found.specification.version == ("2" if renames == 2 else judged.specification.version)
+
+
+def test_what_another_process_is_writing_stays_and_is_no_model(judged):
+    alive = judged.folder.with_name(f".{judged.folder.name}.{owned_name()}.partial")
+    shutil.copytree(judged.folder, alive)
+    strange = judged.folder.with_name(f".{judged.folder.name}.elsewhere-1-2.old")
+    shutil.copytree(judged.folder, strange)
+    replace_whole(judged)
+    assert [bundle.specification.version for bundle in Catalogue.of([alive.parent]).bundles] == [
+        "2"
+    ]
+    assert alive.is_dir()
+    assert strange.is_dir()
+    os.utime(strange, (0, 0))
+    Catalogue.of([alive.parent])
+    assert not strange.exists()
 
 
 def test_channels_that_replace_each_other_in_a_circle(bundle):

@@ -236,6 +236,44 @@ def test_a_stopped_run_goes_on(home: Path, tmp_path: Path, models: Path) -> None
 
 
 @pytest.mark.slow
+def test_two_runs_at_once_write_two_versions(home: Path, tmp_path: Path, models: Path) -> None:
+    other = []
+
+    def begin() -> None:
+        with pytest.raises(InputError, match="another run is at work there"):
+            run(wish(home, epochs=1), tmp_path / "one")
+        other.append(run(wish(home, epochs=1), tmp_path / "two"))
+
+    first = run(wish(home, epochs=1), tmp_path / "one", report=at("epoch 1/1", begin))
+    assert [first.bundle.id, other[0].bundle.id] == ["ball-1.1.0", "ball-1.2.0"]
+    assert sorted(path.name for path in models.iterdir()) == ["ball", "ball-1.1.0", "ball-1.2.0"]
+
+
+@pytest.mark.slow
+def test_a_resumed_run_does_not_replace_what_another_has_written(
+    home: Path, tmp_path: Path, models: Path
+) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        run(wish(home), folder, report=at("epoch 1/2", (folder / "stop").touch))
+    other = run(wish(home, epochs=1), tmp_path / "other")
+    before = (other.bundle.folder / "model.json").read_bytes()
+    found = run(wish(home), folder, resume=True)
+    assert [other.bundle.id, found.bundle.id] == ["ball-1.1.0", "ball-1.2.0"]
+    assert found.bundle.specification.version == "1.2.0"
+    assert (models / "ball-1.1.0" / "model.json").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_model_in_the_runs_folder_stays(home: Path, tmp_path: Path) -> None:
+    there = tmp_path / "run" / "ball-1.1.0" / "scan.nii.gz"
+    there.parent.mkdir(parents=True)
+    there.write_bytes(b"a patient's")
+    run(wish(home, epochs=1), tmp_path / "run")
+    assert there.read_bytes() == b"a patient's"
+
+
+@pytest.mark.slow
 def test_a_run_can_be_stopped_while_it_measures(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     made = wish(home, epochs=1)

@@ -122,6 +122,20 @@ def test_a_folder_with_a_run_is_not_overwritten(
     assert (published / "last.ckpt").read_bytes() == before
 
 
+@pytest.mark.parametrize("more", [[], ["--cross-validate", "fold0"]])
+def test_what_lies_where_the_model_will_be_is_never_deleted(
+    balls: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    scan = tmp_path / "run" / ("cross-validation/fold0" if more else "") / "ball" / "scan.nii.gz"
+    scan.parent.mkdir(parents=True)
+    scan.write_bytes(b"a patient's")
+    words = ["train", str(balls), "-o", str(tmp_path / "run"), "--accelerator", "cpu", *more]
+    assert main([*words, "--set", "optimisation.epochs=1"]) == 2
+    assert "scan.nii.gz, which is no part of a model" in capsys.readouterr().err
+    assert scan.read_bytes() == b"a patient's"
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
 def ensemble_of_balls(balls: Path, folder: Path) -> Path:
     before, _ = balls.read_text(encoding="utf-8").split("[optimisation]")
     single = before.split("[model.network]")[0], before.split("[model.input]")[1]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from TumorSegLib.bundle import SPECIFICATION_FILE, Bundle, read_bundle
+from TumorSegLib.bundle import SPECIFICATION_FILE, Bundle, finish_replacing, read_bundle
 from TumorSegLib.default_models import key_of, read_defaults
 from TumorSegLib.errors import ModelError
 from TumorSegLib.in_plane import finer_by
@@ -36,6 +36,7 @@ class Catalogue:
         broken = []
         preferred: dict[str, str] = {}
         for folder in folders:
+            finish_replacing(folder)
             preferred = {**read_defaults(folder), **preferred}
             for path in sorted(folder.glob(f"*/{SPECIFICATION_FILE}")):
                 if path.parent.name.startswith("."):

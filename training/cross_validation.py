@@ -14,7 +14,7 @@ from training.evaluation import Evaluation, Report, evaluate
 from training.publishing import CROSS_VALIDATION, RESULTS, publish, write_results
 from training.splits import named_folds
 from training.train import Devices, train
-from TumorSegLib.bundle import FOREST_FILE, read_bundle, write_bundle
+from TumorSegLib.bundle import FOREST_FILE, check_place_of_bundle, read_bundle, write_bundle
 from TumorSegLib.catalogue import Catalogue
 from TumorSegLib.errors import InputError
 from TumorSegLib.specification import CandidateFilter
@@ -58,6 +58,7 @@ def cross_validate(
         if resume and (here / RESULTS).is_file():
             found.append(Fold(read_bundle(here / config.model.id), cases))
             continue
+        check_place_of_bundle(here / config.model.id)
         report(f"fold {name}")
         trained = train(
             chosen, here, resume=resume, devices=devices, report=report, progress=progress

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from training.case import Case
@@ -32,7 +32,7 @@ from training.retraining_plan import (
 from training.retraining_recipe import config_for, origin_of
 from training.summary import summary
 from training.train import LAST, Devices, train
-from training.versions import next_version
+from training.versions import alone_in, next_version, reserved_version
 from TumorSegLib.bundle import Bundle, load_forest
 from TumorSegLib.catalogue import default_catalogue, user_folder
 from TumorSegLib.default_models import make_default
@@ -82,18 +82,39 @@ def retrain(
     devices = devices or Devices()
     base = base_model(wish.base)
     new, old = read_sets(wish, base.specification)
-    new_id, new_version = next_version(base.specification, _ids_in_use())
-    folder = folder or Path("runs") / new_id
+    begun = None
     if resume:
-        plan = read_plan(folder, base)
-    else:
-        if (folder / LAST).exists():
+        folder = folder or Path("runs") / next_version(base.specification, _ids_in_use())[0]
+        begun = read_plan(folder, base)
+    wanted = None if begun is None else (begun.id, begun.version)
+    with reserved_version(base.specification, user_folder(), _ids_in_use, wanted) as version:
+        folder = folder or Path("runs") / version[0]
+        if begun is None and (folder / LAST).exists():
             raise InputError(
                 f"{folder}: holds a run already; go on with --resume, or choose another folder by"
                 " -o"
             )
-        plan = planned(wish, base, new, old, new_id, new_version)
-    chosen = choose(plan, new, old, wish)
+        if begun is None:
+            plan = planned(wish, base, new, old, *version)
+        else:
+            plan = replace(begun, id=version[0], version=version[1])
+        chosen = choose(plan, new, old, wish)
+        with alone_in(folder):
+            return _logged(wish, plan, base, chosen, folder, resume, devices, report, progress)
+
+
+def _logged(
+    wish: Wish,
+    plan: Plan,
+    base: Bundle,
+    chosen: Chosen,
+    folder: Path,
+    resume: bool,
+    devices: Devices,
+    report: Report,
+    progress: bool,
+) -> Retrained:
+    """Run, and say in the progress file how it ends."""
     log = ProgressLog(folder)
     try:
         return _run(wish, plan, base, chosen, folder, log, resume, devices, report, progress)
@@ -150,9 +171,10 @@ def _run(
     )
     origin = origin_of(plan, base, chosen, wish)
     forest = load_forest(base)
-    draft = write_model(config, trained, folder / plan.id, forest=forest, origin=origin)
-    pairs = compared(base, draft, chosen, devices.accelerator, log, report)
-    shutil.rmtree(draft.folder)
+    with TemporaryDirectory(dir=folder, prefix=".draft-", ignore_cleanup_errors=True) as drafts:
+        place = Path(drafts) / plan.id
+        draft = write_model(config, trained, place, forest=forest, origin=origin)
+        pairs = compared(base, draft, chosen, devices.accelerator, log, report)
     title = f"{config.model.title}, beside version {base.specification.version}"
     comparison = write_comparison(pairs, folder, title)
     page = folder / "comparison.html"
@@ -162,10 +184,6 @@ def _run(
         "comparison": {key: comparison[key] for key in ("base", "better", "reason", "rows")},
     }
     target = user_folder() / plan.id
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{target.parent}: {error.strerror or error}") from None
     card = replace(config.card, data=f"{config.card.data} {in_words(pairs)}")
     config = replace(config, card=card)
     bundle = write_model(config, trained, target, metrics=metrics, forest=forest, origin=origin)

@@ -98,7 +98,9 @@ def averaged(config: EnsembleConfig, folder: Path, arguments: Namespace) -> None
             say(f"wrote {path}")
         return
     from training.publishing import publish_ensemble
+    from TumorSegLib.bundle import check_place_of_bundle
 
+    check_place_of_bundle(folder / config.model.id)
     figures, forest = measured(arguments)
     found = publish_ensemble(config, folder, say, measured=figures, forest=forest)
     say(f"wrote {found.bundle.folder}")
@@ -108,7 +110,9 @@ def trained(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
     """Train once and publish."""
     from training.publishing import publish
     from training.train import Devices, train
+    from TumorSegLib.bundle import check_place_of_bundle
 
+    check_place_of_bundle(folder / config.model.id)
     figures, forest = measured(arguments)
     devices = Devices(arguments.devices, arguments.nodes, arguments.accelerator)
     found = train(
