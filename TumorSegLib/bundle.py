@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from TumorSegLib import leftovers
 from TumorSegLib.errors import ModelError, OutputError
-from TumorSegLib.records import RecordError, build, plain
+from TumorSegLib.records import RecordError, build, parsed, plain
 from TumorSegLib.specification import CandidateFilter, ModelSpecification, StoredType, Weights
 
 if TYPE_CHECKING:
@@ -86,14 +87,10 @@ def read_bundle(folder: Path) -> Bundle:
     """
     path = folder / SPECIFICATION_FILE
     try:
-        if path.stat().st_size > MAXIMUM_SPECIFICATION_BYTES:
-            raise ModelError(
-                f"{path}: larger than {MAXIMUM_SPECIFICATION_BYTES} bytes, not a model"
-            )
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parsed(_read(path, MAXIMUM_SPECIFICATION_BYTES).decode())
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; expected a folder with a model") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except ValueError as error:
         raise ModelError(f"{path}: not JSON: {error}") from None
     try:
         return Bundle(folder, build(ModelSpecification, content))
@@ -341,9 +338,7 @@ def _stored(
 
 def _read_checked(path: Path, sha256: str) -> bytes:
     try:
-        if path.stat().st_size > MAXIMUM_WEIGHTS_BYTES:
-            raise ModelError(f"{path}: larger than {MAXIMUM_WEIGHTS_BYTES} bytes, not a model")
-        content = path.read_bytes()
+        content = _read(path, MAXIMUM_WEIGHTS_BYTES)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; install the model again") from None
     found = hashlib.sha256(content).hexdigest()
@@ -353,3 +348,13 @@ def _read_checked(path: Path, sha256: str) -> bytes:
             " the file is damaged or not this model's, install it again"
         )
     return content
+
+
+def _read(path: Path, largest: int) -> bytes:
+    """Return a file's content, if it is a file and no larger than a model's."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ModelError(f"{path}: is no file, expected a model's")
+    if status.st_size > largest:
+        raise ModelError(f"{path}: larger than {largest} bytes, not a model")
+    return path.read_bytes()

@@ -56,11 +56,15 @@ class Catalogue:
         Raises:
             ModelError: there is none.
         """
+        listed = any(bundle.id == name for bundle in self.bundles)
+        if not listed and (Path(name) / SPECIFICATION_FILE).is_file():
+            return read_bundle(Path(name))
+        return self._listed(name)
+
+    def _listed(self, name: str) -> Bundle:
         for bundle in self.bundles:
             if bundle.id == name:
                 return bundle
-        if (Path(name) / SPECIFICATION_FILE).is_file():
-            return read_bundle(Path(name))
         known = ", ".join(bundle.id for bundle in self.bundles) or "none"
         raise ModelError(f"model {name}: not found; models here are: {known}")
 
@@ -99,7 +103,7 @@ class Catalogue:
         specification = bundle.specification
         if not specification.members:
             return [bundle]
-        members = [self.find(member) for member in specification.members]
+        members = [self._listed(member) for member in specification.members]
         for member in members:
             if member.specification.members:
                 raise ModelError(f"model {bundle.id}: its member {member.id} is an ensemble itself")

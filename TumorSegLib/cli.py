@@ -27,6 +27,7 @@ COMMANDS = {
     "train": ("training.commands.train", "train a model"),
     "retrain": ("training.commands.retrain", "train a model further on corrected cases"),
     "evaluate": ("training.commands.evaluate", "measure models on annotated cases"),
+    "cache": ("training.commands.cache", "remove the slices that training keeps decoded"),
     "demo": ("TumorSegLib.commands.demo", "segment a sample volume"),
 }
 

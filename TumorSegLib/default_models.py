@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from TumorSegLib.errors import OutputError
+from TumorSegLib.records import parsed
 from TumorSegLib.specification import ModelSpecification
 from TumorSegLib.writing.whole_file import whole_file
 
@@ -24,10 +25,12 @@ def key_of(modality: str, task: str) -> str:
 def read_defaults(folder: Path) -> Mapping[str, str]:
     """Return the choices in `folder`, ids of models; a file that cannot be read holds none."""
     try:
-        content = json.loads((folder / DEFAULTS).read_text(encoding="utf-8"))
+        content = parsed((folder / DEFAULTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}
+    if not isinstance(content, dict):
+        return {}
+    return {key: model for key, model in content.items() if isinstance(model, str)}
 
 
 def make_default(model: ModelSpecification, folder: Path) -> None:

@@ -7,14 +7,12 @@ by their checksum before a model is listed, and nothing of a model can run as co
 from __future__ import annotations
 
 import shutil
-import stat
 import tempfile
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
 
+from TumorSegLib.archive import ArchiveError, copy_entry, opened_archive
 from TumorSegLib.bundle import (
     CARD_FILE,
     FOREST_FILE,
@@ -149,7 +147,7 @@ def _copy_folder(source: Path, target: Path) -> list[Path]:
     if (source / SPECIFICATION_FILE).is_file():
         found = [source]
     else:
-        found = sorted(path.parent for path in source.glob(f"*/{SPECIFICATION_FILE}"))
+        found = sorted(path.parent for path in source.glob(f"[!.]*/{SPECIFICATION_FILE}"))
     if len(found) > MAXIMUM_MODELS:
         raise ModelError(f"{source}: holds {len(found)} models, at most {MAXIMUM_MODELS} at once")
     places = []
@@ -173,58 +171,31 @@ def _unpack(source: Path, target: Path) -> list[Path]:
         raise ModelError(f"{source}: there is no such file or folder")
     places: dict[PurePosixPath, Path] = {}
     try:
-        with zipfile.ZipFile(source) as archive:
-            entries = archive.infolist()
-            if len(entries) > MAXIMUM_ENTRIES:
-                raise ModelError(f"{source}: has {len(entries)} entries, not a model")
-            for entry in entries:
-                _check_entry(source, entry)
+        with opened_archive(source, MAXIMUM_ENTRIES) as archive:
+            paths = {entry: PurePosixPath(entry.filename) for entry in archive.infolist()}
             models = {
-                PurePosixPath(entry.filename).parent
-                for entry in entries
-                if PurePosixPath(entry.filename).name == SPECIFICATION_FILE
+                path.parent
+                for path in paths.values()
+                if path.name == SPECIFICATION_FILE and not path.parent.name.startswith(".")
             }
             if len(models) > MAXIMUM_MODELS:
                 raise ModelError(f"{source}: holds {len(models)} models, at most {MAXIMUM_MODELS}")
-            for entry in entries:
-                path = PurePosixPath(entry.filename)
-                if entry.is_dir() or path.parent not in models or path.name not in LARGEST:
-                    continue
+            wanted = {
+                entry: path
+                for entry, path in paths.items()
+                if path.parent in models and path.name in LARGEST and not entry.is_dir()
+            }
+            for entry, path in wanted.items():
+                _check_size(Path(str(source), entry.filename), entry.file_size, LARGEST[path.name])
+            for entry, path in wanted.items():
                 place = places.setdefault(path.parent, target / str(len(places)))
                 place.mkdir(exist_ok=True)
-                if (place / path.name).exists():
-                    raise ModelError(f"{source}: has {entry.filename} twice")
-                with archive.open(entry) as content, (place / path.name).open("xb") as file:
-                    _copy(content, file, f"{source}: {entry.filename}", LARGEST[path.name])
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise ModelError(f"{source}: not a whole .zip file of a model: {error}") from None
+                copy_entry(archive, entry, place / path.name, LARGEST[path.name])
+    except ArchiveError as error:
+        raise ModelError(f"{error}; not imported") from None
     return list(places.values())
-
-
-def _check_entry(source: Path, entry: zipfile.ZipInfo) -> None:
-    """Refuse entries that would be written elsewhere, or that lie about what they are."""
-    name = entry.orig_filename  # as it stands in the file, before Python makes it harmless
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or any(sign in name for sign in ("\\", ":", "\0")):
-        raise ModelError(f"{source}: the entry {name!r} points out of the archive; not imported")
-    if stat.S_ISLNK(entry.external_attr >> 16):
-        raise ModelError(f"{source}: the entry {name!r} is a link; not imported")
-    if entry.flag_bits & 1:
-        raise ModelError(f"{source}: is encrypted; unpack it, then import the folder")
-    if path.name in LARGEST:
-        _check_size(Path(str(source), name), entry.file_size, LARGEST[path.name])
 
 
 def _check_size(path: Path, size: int, largest: int) -> None:
     if size > largest:
         raise ModelError(f"{path}: {size} bytes, expected at most {largest}; not a model's")
-
-
-def _copy(content: IO[bytes], file: IO[bytes], name: str, largest: int) -> None:
-    """Copy a stream, whatever size its header promised."""
-    left = largest
-    while part := content.read(1 << 20):
-        left -= len(part)
-        if left < 0:
-            raise ModelError(f"{name}: more than {largest} bytes; not a model's")
-        file.write(part)

@@ -8,6 +8,7 @@ variable that stands as a key `kind` in the file.
 from __future__ import annotations
 
 import dataclasses
+import json
 import types
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -19,6 +20,36 @@ Record = TypeVar("Record")
 
 class RecordError(TumorSegError):
     """A key of a JSON or TOML file cannot be used."""
+
+
+DEEPEST = 50
+"""Levels of lists and mappings in a file; what has more would overflow Python's stack."""
+
+SHOWN = 200
+"""Characters of a value in a message."""
+
+
+def parsed(text: str | bytes) -> Any:
+    """Return JSON as Python values.
+
+    Raises:
+        ValueError: it is none, or has impossible numbers or levels.
+    """
+    try:
+        content = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    level = [content]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for item in level
+            if isinstance(item, dict | list)
+            for inner in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return content
+    raise ValueError("nested too deeply")
 
 
 def build(cls: type[Record], data: object, where: str = "") -> Record:
@@ -49,7 +80,7 @@ def build(cls: type[Record], data: object, where: str = "") -> Record:
             raise RecordError(f"{_join(where, name)}: missing")
     try:
         return cls(**values)
-    except ValueError as error:
+    except (ValueError, TypeError, ArithmeticError) as error:
         raise RecordError(f"{where or cls.__name__}: {error}") from None
 
 
@@ -78,7 +109,7 @@ def _value(hint: Any, value: object, where: str) -> Any:
     if origin is Literal:
         if value not in get_args(hint):
             expected = ", ".join(str(choice) for choice in get_args(hint))
-            raise RecordError(f"{where}: found {value!r}, expected one of {expected}")
+            raise RecordError(f"{where}: found {_shown(value)}, expected one of {expected}")
         return value
     if origin is tuple:
         return _tuple(get_args(hint), value, where)
@@ -88,10 +119,17 @@ def _value(hint: Any, value: object, where: str) -> Any:
     if dataclasses.is_dataclass(hint):
         return build(cast("type[Any]", hint), value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _as_float(value, where)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise RecordError(f"{where}: found {value!r}, expected {_called(hint)}")
+        raise RecordError(f"{where}: found {_shown(value)}, expected {_called(hint)}")
     return value
+
+
+def _as_float(value: int, where: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise RecordError(f"{where}: found a number that is too large") from None
 
 
 def _alternative(choices: tuple[Any, ...], value: object, where: str) -> Any:
@@ -101,9 +139,11 @@ def _alternative(choices: tuple[Any, ...], value: object, where: str) -> Any:
     records = {choice.kind: choice for choice in choices if hasattr(choice, "kind")}
     if records:
         kind = _mapping(value, where).get("kind")
-        if kind not in records:
+        if not isinstance(kind, str) or kind not in records:
             expected = ", ".join(records)
-            raise RecordError(f"{_join(where, 'kind')}: found {kind!r}, expected one of {expected}")
+            raise RecordError(
+                f"{_join(where, 'kind')}: found {_shown(kind)}, expected one of {expected}"
+            )
         return build(records[kind], value, where)
     for choice in choices:
         try:
@@ -116,7 +156,7 @@ def _alternative(choices: tuple[Any, ...], value: object, where: str) -> Any:
 
 def _tuple(hints: tuple[Any, ...], value: object, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise RecordError(f"{where}: found {value!r}, expected a list")
+        raise RecordError(f"{where}: found {_shown(value)}, expected a list")
     if len(hints) == 2 and hints[1] is Ellipsis:
         hints = (hints[0],) * len(value)
     if len(hints) != len(value):
@@ -127,8 +167,17 @@ def _tuple(hints: tuple[Any, ...], value: object, where: str) -> tuple[Any, ...]
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise RecordError(f"{where or 'file'}: found {value!r}, expected keys and values")
+        raise RecordError(f"{where or 'file'}: found {_shown(value)}, expected keys and values")
     return value
+
+
+def _shown(value: object) -> str:
+    """Return a value as a message shows it; of a long one the beginning."""
+    try:
+        text = repr(value)
+    except ValueError:  # a number with more digits than Python writes
+        return "a number that is too large"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _join(where: str, key: str) -> str:

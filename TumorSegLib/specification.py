@@ -265,8 +265,7 @@ class ModelSpecification:
     def __post_init__(self) -> None:
         if self.format > FORMAT:
             raise ValueError(f"format {self.format} is newer than {FORMAT}; update TumorSeg")
-        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", self.id):
-            raise ValueError(f"id {self.id!r} is not lower-case letters, digits, '.', '_' and '-'")
+        _check_ids((self.id, *self.members))
         if bool(self.members) == bool(self.network):
             raise ValueError("expected either a network or members")
         if self.member_weights and not (
@@ -294,6 +293,15 @@ class ModelSpecification:
     def output_channels(self) -> int:
         """Channels that the network's logits must have; softmax has one more for background."""
         return len(self.labels) + (self.activation == "softmax")
+
+
+def _check_ids(ids: tuple[str, ...]) -> None:
+    """Refuse ids that could name a place elsewhere: folders have these names."""
+    for name in ids:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name):
+            raise ValueError(
+                f"id {name[:80]!r} is not lower-case letters, digits, '.', '_' and '-'"
+            )
 
 
 def _check_labels(labels: tuple[Label, ...]) -> None:

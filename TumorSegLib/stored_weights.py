@@ -8,13 +8,13 @@ BatchNorms stay in float16. Nothing is computed in int8: on loading, tensors bec
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from TumorSegLib.errors import ModelError
+from TumorSegLib.records import parsed
 from TumorSegLib.specification import StoredType
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _check_header(content: bytes, allowed: tuple[str, ...], path: Path) -> None:
     """Refuse files that are not safetensors, and tensors that are not stored as promised."""
     try:
         (length,) = struct.unpack_from("<Q", content)
-        header: dict[str, Any] = json.loads(content[8 : 8 + length])
+        header: dict[str, Any] = parsed(content[8 : 8 + length])
     except (struct.error, ValueError, OverflowError):
         raise ModelError(f"{path}: not a safetensors file") from None
     for name, entry in header.items():

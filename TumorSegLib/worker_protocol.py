@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from TumorSegLib.export.record import Correction
-from TumorSegLib.records import build, plain
+from TumorSegLib.records import build, parsed, plain
 
 Numbers = tuple[float, ...]
 
@@ -293,4 +293,4 @@ def from_line(line: bytes | str) -> Any:
         ValueError: the line is not JSON.
         RecordError: it is no command or event.
     """
-    return build(_Line, {"message": json.loads(line)}).message
+    return build(_Line, {"message": parsed(line)}).message

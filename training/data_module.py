@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from training.augmentation import augmentation
 from training.case import Case, Unusable
-from training.config import TrainingConfig
+from training.config import Data, TrainingConfig
 from training.datasets import Selection
 from training.sampling import EpochSampler, balanced_popularity, draw_weights
 from training.slice_cache import CachedCase, fill_cache, open_cache
@@ -48,6 +49,9 @@ class DataModule(lightning.LightningDataModule):
         for case in cases:
             for line in case.notes:
                 self.report(f"{case.name}: {line}")
+        if self.config.data.cache == Data.cache and self.cache.is_dir():  # as it was made once
+            with suppress(OSError):
+                self.cache.chmod(0o700)
         filled = fill_cache(cases, self.config.model.input, self.cache)
         for item in filled.unusable:
             self.report(left_out(item))

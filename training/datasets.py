@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from training.readers import read_cases
 from training.splits import Folds, folds_of, named_folds
 from training.synthesis import synthetic_cases
 from TumorSegLib.errors import InputError
+from TumorSegLib.records import parsed
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def read_patients(path: Path) -> Mapping[str, str]:
         InputError: it is not such a file.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"data.patients: {path}: {error.strerror}") from None
     except ValueError as error:

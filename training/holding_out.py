@@ -53,8 +53,10 @@ def by_hash(patients: Iterable[str]) -> list[str]:
 
 def trained_on(training: Mapping[str, Any]) -> frozenset[str]:
     """Return the patients that a model was trained on, as its `model.json` records."""
-    split = training.get("split", {})
-    return frozenset(patient for part in TRAINED_ON for patient in split.get(part, ()))
+    split = training.get("split")
+    parts = [split.get(part) for part in TRAINED_ON] if isinstance(split, Mapping) else []
+    lists = [part for part in parts if isinstance(part, list | tuple)]
+    return frozenset(str(patient) for part in lists for patient in part)
 
 
 def _place(patient: str) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from TumorSegLib.catalogue import default_catalogue
 from TumorSegLib.errors import InputError
 from TumorSegLib.forest import Forest
 from TumorSegLib.networks import build_network
-from TumorSegLib.records import plain
+from TumorSegLib.records import parsed, plain
 
 RESULTS = "evaluation.json"
 CROSS_VALIDATION = "cross-validation"
@@ -163,7 +162,7 @@ def figures_of(
         InputError: the file cannot be read.
     """
     try:
-        (content,) = json.loads(path.read_text(encoding="utf-8"))["models"]
+        (content,) = parsed(path.read_text(encoding="utf-8"))["models"]
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: {error}; expected the {RESULTS} of one model") from None
     seen = "the model measured never saw those patients, the weights published here saw them all"

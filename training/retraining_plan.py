@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from training.readers.nnunet import structures_of
 from TumorSegLib.bundle import Bundle
 from TumorSegLib.catalogue import default_catalogue
 from TumorSegLib.errors import InputError
-from TumorSegLib.records import RecordError, build
+from TumorSegLib.records import RecordError, build, parsed
 from TumorSegLib.specification import ModelSpecification
 
 PLAN = "plan.json"
@@ -259,7 +258,7 @@ def read_plan(folder: Path, base: Bundle) -> Plan:
     """
     path = folder / PLAN
     try:
-        plan = build(Plan, json.loads(path.read_text(encoding="utf-8")))
+        plan = build(Plan, parsed(path.read_text(encoding="utf-8")))
     except OSError:
         raise InputError(f"{folder}: holds no run to resume; start one without --resume") from None
     except (ValueError, RecordError) as error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable, Sequence
@@ -32,8 +33,12 @@ from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.grid import Vector
 from TumorSegLib.in_plane import resize
 from TumorSegLib.preparation import PreparedVolume
-from TumorSegLib.records import plain
+from TumorSegLib.records import parsed, plain
 from TumorSegLib.specification import Input
+
+IMAGES, MASKS, CASE = "images.npy", "masks.npy", "case.json"
+
+ENTRY = re.compile(r".*-[0-9a-f]{16}(\.\d+\.partial)?")
 
 ABANDONED_SECONDS = 24 * 3600
 """Unfinished folders older than this are remains of killed runs."""
@@ -89,7 +94,7 @@ def fill_cache(cases: Iterable[Case], specification: Input, folder: Path) -> Cas
         OutputError: the cache cannot be written; finished cases stay.
     """
     cases = list(cases)
-    missing = [case for case in cases if not _location(case, specification, folder).is_dir()]
+    missing = [case for case in cases if not _is_whole(_location(case, specification, folder))]
     unusable: dict[str, Unusable] = {}
     if missing:
         _remove_abandoned(folder)
@@ -108,7 +113,7 @@ def fill_cache(cases: Iterable[Case], specification: Input, folder: Path) -> Cas
 def open_cache(cases: Iterable[Case], specification: Input, folder: Path) -> list[CachedCase]:
     """Return the cases that are in the cache."""
     locations = ((case, _location(case, specification, folder)) for case in cases)
-    return [_open(case, location) for case, location in locations if location.is_dir()]
+    return [_open(case, location) for case, location in locations if _is_whole(location)]
 
 
 def _location(case: Case, specification: Input, folder: Path) -> Path:
@@ -117,7 +122,8 @@ def _location(case: Case, specification: Input, folder: Path) -> Path:
     content = json.dumps(
         [plain(specification), files, case.recipe, decoding_version()], sort_keys=True
     )
-    return folder / f"{case.name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+    name = re.sub(r"[^\w-]+", "_", case.name)[:80]  # a data set's word, which may name any place
+    return folder / f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
 def _store(case: Case, specification: Input, location: Path) -> None:
@@ -132,13 +138,19 @@ def _store(case: Case, specification: Input, location: Path) -> None:
     content = {"spacing_zyx": spacing, "foreground": masks.any(axis=(1, 2)).tolist()}
     partial = location.with_name(f"{location.name}.{os.getpid()}.partial")
     try:
-        partial.mkdir(parents=True)
-        np.save(partial / "images.npy", array_from_tensor(images))
-        np.save(partial / "masks.npy", masks)
-        (partial / "case.json").write_text(json.dumps(content), encoding="utf-8")
+        location.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        partial.mkdir(mode=0o700)
+        np.save(partial / IMAGES, array_from_tensor(images))
+        np.save(partial / MASKS, masks)
+        (partial / CASE).write_text(json.dumps(content), encoding="utf-8")
+        for name in (IMAGES, MASKS, CASE):
+            with (partial / name).open("r+b") as file:
+                os.fsync(file.fileno())
+        if location.is_dir() and not _is_whole(location):
+            shutil.rmtree(location)
         partial.rename(location)
     except OSError as error:
-        if not location.is_dir():  # another process of the same run may have been quicker
+        if not _is_whole(location):  # another process of the same run may have been quicker
             raise OutputError(
                 f"{location.parent}: {error.strerror or 'the disk is full'} while caching"
                 f" {case.name}; what is cached is kept: free space, or choose another folder by"
@@ -148,6 +160,46 @@ def _store(case: Case, specification: Input, location: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def clear_cache(folder: Path) -> tuple[int, int]:
+    """Remove all decoded cases in `folder`, and nothing else; return how many, and their bytes.
+
+    Raises:
+        OutputError: one cannot be removed.
+    """
+    count = size = 0
+    try:
+        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+            if path.is_symlink() or not path.is_dir() or not ENTRY.fullmatch(path.name):
+                continue
+            files = list(path.iterdir())
+            if {file.name for file in files} <= {IMAGES, MASKS, CASE}:
+                size += sum(file.stat().st_size for file in files)
+                shutil.rmtree(path)
+                count += 1
+    except OSError as error:
+        raise OutputError(f"{folder}: {error.strerror or error}; not all is removed") from None
+    return count, size
+
+
+def _is_whole(location: Path) -> bool:
+    """Tell whether a case is there as it was written, not cut short by a kill or a power cut."""
+    try:
+        content = parsed((location / CASE).read_text(encoding="utf-8"))
+        images = np.load(location / IMAGES, mmap_mode="r")
+        masks = np.load(location / MASKS, mmap_mode="r")
+        count = len(content["foreground"])
+        spacing = [float(mm) > 0 for mm in content["spacing_zyx"]]
+    except (OSError, ValueError, EOFError, KeyError, TypeError):
+        return False
+    return (
+        images.dtype == masks.dtype == np.uint8
+        and images.ndim == 4
+        and masks.shape == (count, *images.shape[2:])
+        and len(images) == count
+        and spacing == [True] * 3
+    )
+
+
 def _remove_abandoned(folder: Path) -> None:
     for path in folder.glob("*.partial"):
         if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
@@ -155,12 +207,12 @@ def _remove_abandoned(folder: Path) -> None:
 
 
 def _open(case: Case, location: Path) -> CachedCase:
-    content = json.loads((location / "case.json").read_text(encoding="utf-8"))
+    content = parsed((location / CASE).read_text(encoding="utf-8"))
     return CachedCase(
         case.name,
         case.patient,
-        np.load(location / "images.npy", mmap_mode="r"),
-        np.load(location / "masks.npy", mmap_mode="r"),
+        np.load(location / IMAGES, mmap_mode="r"),
+        np.load(location / MASKS, mmap_mode="r"),
         tuple(content["spacing_zyx"]),
         np.array(content["foreground"], np.bool_),
     )

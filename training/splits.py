@@ -6,13 +6,14 @@ every figure; so nothing here knows anything finer than a patient.
 
 from __future__ import annotations
 
-import json
 import random
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.records import parsed
 
 Folds = dict[str, frozenset[str]]
 
@@ -66,7 +67,7 @@ def _drawn(count: int, patients: list[str], seed: int) -> Folds:
 
 def _read(path: Path) -> Folds:
     try:
-        content: Any = json.loads(path.expanduser().read_text(encoding="utf-8"))
+        content: Any = parsed(path.expanduser().read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"data.folds: {path}: {error.strerror}") from None
     except ValueError as error:
@@ -81,6 +82,7 @@ def _read(path: Path) -> Folds:
         folds = {name: frozenset(grouped[name]) for name in sorted(grouped)}
     else:
         raise InputError(f"data.folds: {path}: expected fold names with lists of patients")
+    _check_names(folds, path)
     seen: dict[str, str] = {}
     for name, fold in folds.items():
         for patient in fold:
@@ -90,3 +92,12 @@ def _read(path: Path) -> Folds:
                 )
             seen[patient] = name
     return folds
+
+
+def _check_names(folds: Folds, path: Path) -> None:
+    """Refuse names that are none of a folder's: each fold's run has one."""
+    for name in folds:
+        if not re.fullmatch(r"\w[\w .-]{0,63}", name):
+            raise InputError(
+                f"data.folds: {path}: fold {name[:80]!r}, expected letters, digits, '_' and '-'"
+            )

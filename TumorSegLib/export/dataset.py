@@ -22,6 +22,7 @@ from filelock import FileLock
 from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.export.dataset_name import dataset_name, is_dataset_name
 from TumorSegLib.export.identity import ExportKey, key_file
+from TumorSegLib.records import parsed
 from TumorSegLib.specification import ModelSpecification
 from TumorSegLib.writing.whole_file import check_place
 
@@ -214,7 +215,7 @@ class Dataset:
     def _read(self) -> dict[str, Any]:
         path = self.folder / DESCRIPTION
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parsed(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise InputError(f"{path}: not JSON: {error}; choose another data set") from None
         if not isinstance(content, dict) or not isinstance(content.get("dataset", {}), dict):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.records import RecordError, build, plain
+from TumorSegLib.records import RecordError, build, parsed, plain
 
 FORMAT = 1
 
@@ -87,7 +87,7 @@ def read_record(path: Path) -> CaseRecord | None:
         InputError: the file is no record of a case.
     """
     try:
-        return build(CaseRecord, json.loads(path.read_text(encoding="utf-8")))
+        return build(CaseRecord, parsed(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecordError) as error:

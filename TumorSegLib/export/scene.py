@@ -6,7 +6,6 @@ Nodes are handed in, so that this serves the application's scene and one read fr
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.export.named_mask import NamedMask
 from TumorSegLib.export.record import Correction
 from TumorSegLib.grid import LPS_FROM_RAS, Grid, grid_of_affine
+from TumorSegLib.records import parsed
 from TumorSegLib.writing.segments import MODEL_TAG, SOURCE
 
 REVIEWED = "TumorSeg.Reviewed"
@@ -97,7 +97,7 @@ def is_reviewed(segmentation: Any) -> bool:
 def correction_of(segmentation: Any) -> Correction | None:
     """Return how far a person changed what the model drew, None where that is not known."""
     try:
-        said = json.loads(segmentation.GetAttribute(CORRECTION) or "null")
+        said = parsed(segmentation.GetAttribute(CORRECTION) or "null")
     except ValueError:
         return None
     if not isinstance(said, dict):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager, suppress
 from dataclasses import dataclass
@@ -15,7 +13,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from TumorSegLib.errors import InputError
+from TumorSegLib.archive import ArchiveError, opened_archive, unpack
+from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.export.named_mask import NamedMask
 from TumorSegLib.export.record import Correction
 from TumorSegLib.export.scene import (
@@ -30,10 +29,13 @@ from TumorSegLib.export.scene import (
 )
 from TumorSegLib.quiet import quiet_stderr
 from TumorSegLib.reading.file_path import readable
+from TumorSegLib.reading.scene_files import named_elsewhere, names_elsewhere
 from TumorSegLib.volume import Volume
 
 PREFIX = "tumorseg-scene-"
 """Begins the names of the folders into which scenes are unpacked."""
+
+MOST_FILES = 20_000
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,6 @@ def read_scene(path: Path) -> list[SceneCase]:
             f"{path}: scenes need slicer-core, which is not installed; run"
             ' pip install "tumorseg[slicer]" or save the segmentation as .seg.nrrd'
         )
-    _check_archive(path)
     # Slicer changes the working directory while it unpacks
     with chdir(Path.cwd()), quiet_stderr(), _scene(path.absolute()) as scene:
         segmentations = [node for node in _nodes(scene, "vtkMRMLSegmentationNode") if is_case(node)]
@@ -90,19 +91,37 @@ def read_scene(path: Path) -> list[SceneCase]:
         return [_case(node, volumes, hierarchy) for node in segmentations]
 
 
-def _check_archive(path: Path) -> None:
-    """Refuse what is no whole archive, about which Slicer's reader prints to standard output.
+def _unpacked(path: Path, folder: Path) -> Path:
+    """Unpack a scene into `folder`; return its `.mrml` file.
 
     Raises:
-        InputError: it is none.
+        InputError: it is no whole archive, or one that would write or read elsewhere.
+        OutputError: there is no room to unpack it.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
-        broken = path.name
-    if broken is not None:
-        raise InputError(f"{path}: not a scene of 3D Slicer, or damaged; save it again")
+        with opened_archive(path, MOST_FILES) as archive:
+            unpack(archive, folder)
+    except ArchiveError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        raise InputError(
+            f"{path}: not a scene of 3D Slicer, or damaged; save it again ({reason})"
+        ) from None
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be unpacked in {tempfile.gettempdir()}: {error.strerror or error};"
+            " free space there, or set TMPDIR to another folder"
+        ) from None
+    descriptions = sorted(folder.rglob("*.mrml"), key=lambda found: (len(found.parts), found))
+    if not descriptions:
+        raise InputError(f"{path}: cannot be read as a scene of 3D Slicer; save it again")
+    elsewhere = named_elsewhere(descriptions[0].read_bytes())
+    images = (file for file in folder.rglob("*") if file.is_file())
+    elsewhere = elsewhere or next(filter(None, map(names_elsewhere, images)), None)
+    if elsewhere is not None:
+        raise InputError(
+            f"{path}: names a file outside the scene, {elsewhere}; save it again with all its data"
+        )
+    return descriptions[0]
 
 
 def _case(segmentation: Any, volumes: Mapping[str, Volume], hierarchy: Any) -> SceneCase:
@@ -131,9 +150,11 @@ def _nodes(scene: Any, kind: str) -> list[Any]:
 def _scene(path: Path) -> Iterator[Any]:
     """Yield the scene in `path`; what is unpacked meanwhile is removed."""
     import slicer
+    from vtk import vtkCommand
 
     _remove_orphans()
     with _folder_to_unpack() as folder:
+        description = _unpacked(path, Path(folder) / "scene")
         scene = slicer.vtkMRMLScene()
         application = slicer.vtkSlicerApplicationLogic()
         application.SetTemporaryPath(folder)
@@ -150,7 +171,10 @@ def _scene(path: Path) -> Iterator[Any]:
             logic.SetMRMLApplicationLogic(application)
             logic.SetMRMLScene(scene)
             kept.logics.append(logic)
-        if not scene.ReadFromMRB(str(path)):
+        messages = slicer.vtkMRMLMessageCollection()
+        scene.SetURL(str(description))
+        read = scene.Import(messages)
+        if not read or messages.GetNumberOfMessagesOfType(vtkCommand.ErrorEvent):
             raise InputError(f"{path}: cannot be read as a scene of 3D Slicer; save it again")
         yield scene
         scene.Clear()

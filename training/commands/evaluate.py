@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
@@ -14,6 +13,7 @@ from training.commands.extra import require_train_extra
 from training.commands.options import add_label_option
 from TumorSegLib.commands.common import add_overwrite_option
 from TumorSegLib.errors import InputError
+from TumorSegLib.records import parsed
 
 if TYPE_CHECKING:
     from training.case import Case
@@ -144,7 +144,7 @@ def read_patients(path: Path, fold: str | None) -> set[str]:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     try:
-        content = json.loads(text)
+        content = parsed(text)
     except ValueError:
         content = [line.strip() for line in text.splitlines() if line.strip()]
     if isinstance(content, dict):

@@ -8,11 +8,10 @@ the cases, those count and no others.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from training.case import Case, CaseList, Reading, Unusable
@@ -20,6 +19,7 @@ from training.readers.images import decode_files, why_apart
 from TumorSegLib.errors import InputError
 from TumorSegLib.export.dataset import CASES, SEGMENTS
 from TumorSegLib.export.record import read_record
+from TumorSegLib.records import parsed
 
 
 def read_nnunet(folder: Path, reading: Reading) -> CaseList:
@@ -75,11 +75,13 @@ def structures_of(folder: Path) -> dict[int, str]:
 
 def _dataset(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; the nnU-Net layout needs it") from None
     except ValueError as error:
         raise InputError(f"{path}: not JSON: {error}") from None
+    if isinstance(content, dict) and not isinstance(content.get("file_ending", ""), str):
+        raise InputError(f"{path}: file_ending is no text; expected .nii.gz, for example")
     missing = [
         key
         for key in ("channel_names", "labels", "file_ending")
@@ -100,13 +102,23 @@ def _listed(
     if "dataset" not in content:
         return None
     try:
-        return {
+        listed = {
             name: (
                 {number: folder / path for number, path in enumerate(entry["images"])},
                 folder / entry["label"],
             )
             for name, entry in content["dataset"].items()
         }
+        named = [entry["label"] for entry in content["dataset"].values()]
+        named += [path for entry in content["dataset"].values() for path in entry["images"]]
+        for name in (*listed, *named):
+            inside = PureWindowsPath(name)
+            if inside.anchor or ".." in inside.parts or (name in listed and inside.name != name):
+                raise InputError(
+                    f"{folder / 'dataset.json'}: dataset names {name}, outside the folder; expected"
+                    " names of cases and paths within it"
+                )
+        return listed
     except (AttributeError, KeyError, TypeError):
         raise InputError(
             f"{folder / 'dataset.json'}: dataset does not list images and a label for each case"

@@ -8,7 +8,6 @@ its own `spacing`, [x, y, z] in mm.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -23,6 +22,7 @@ from training.case import Annotated, Case, CaseList, Reading, Unusable
 from training.labelling import model_values
 from TumorSegLib.errors import InputError
 from TumorSegLib.grid import Grid, Vector
+from TumorSegLib.records import parsed
 from TumorSegLib.volume import Volume
 
 
@@ -61,7 +61,12 @@ def _known(path: Path) -> Mapping[str, Mapping[str, Any]]:
     """Return what `volumes.json` says of the cases, by number."""
     if not path.is_file():
         return {}
-    content: Mapping[str, Mapping[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        content = parsed(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not JSON: {error}") from None
+    if not isinstance(content, dict) or not all(isinstance(e, dict) for e in content.values()):
+        raise InputError(f"{path}: expected {{number of a case: {{group, spacing}}}}")
     return content
 
 

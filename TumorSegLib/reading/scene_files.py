@@ -1,0 +1,66 @@
+"""Which files a scene and its images name: they must be the scene's own."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from urllib.parse import unquote
+from xml.parsers import expat
+
+NAMES = ("fileName", "fileListMember", "uri", "uriListMember")
+"""Begin the attributes of storage nodes that name files, or places on a network."""
+
+STORAGE = re.compile(r".*Storage(Node)?")
+
+HEADERS = (".nrrd", ".nhdr", ".mha", ".mhd")
+HEADER_BYTES = 1 << 20
+DETACHED = re.compile(rb"^(?:data ?file:|elementdatafile\s*=)[ \t]*(.*)", re.I | re.M | re.S)
+
+
+def named_elsewhere(description: bytes) -> str | None:
+    """Return a name in a scene's description that leads out of the scene's folder, if there is one.
+
+    What is no XML names nothing; 3D Slicer's reader says so itself.
+    """
+    found: list[str] = []
+
+    def look(element: str, attributes: dict[str, str]) -> None:
+        if STORAGE.fullmatch(element):
+            found.extend(
+                value
+                for key, value in attributes.items()
+                if key.startswith(NAMES) and _leads_out(unquote(value))
+            )
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = look
+    with suppress(expat.ExpatError):
+        parser.Parse(description, True)
+    return found[0] if found else None
+
+
+def names_elsewhere(image: Path) -> str | None:
+    """Return a name by which an image file's header leads out of its folder, if there is one.
+
+    Args:
+        image: NRRD or MetaImage; other files hold their voxels themselves.
+    """
+    if image.suffix.lower() not in HEADERS:
+        return None
+    with image.open("rb") as file:
+        header, _, _ = file.read(HEADER_BYTES).replace(b"\r", b"").partition(b"\n\n")
+    match = DETACHED.search(header)
+    if match is None:
+        return None
+    first, *further = match[1].decode(errors="replace").splitlines()
+    names = further if first.startswith("LIST") else [first]
+    return next((name for name in names if _leads_out(name.strip())), None)
+
+
+def _leads_out(name: str) -> bool:
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", name):  # a place on a network
+        return True
+    if PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor:
+        return True
+    return ".." in PureWindowsPath(name).parts
