@@ -35,6 +35,27 @@ def test_batches_do_not_matter(network):
     torch.testing.assert_close(engine.probabilities(slices), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_what_the_first_sequence_gives_alone_takes_its_part_in_the_average():
+    torch.manual_seed(0)
+    network = UNet(6, 1, width=4, depth=2).eval()
+    slices = torch.rand(3, 6, 32, 32)  # two sequences of three slices each
+    first = slices[:, [0, 1, 2, 0, 1, 2]]
+    with torch.inference_mode():
+        both, alone = (network(part).sigmoid() for part in (slices, first))
+    engine = engine_of(network, sequences=2, first_alone=0.25)
+    found = engine.probabilities(slices)
+    torch.testing.assert_close(found, 0.75 * both + 0.25 * alone, rtol=1e-4, atol=1e-5)
+    assert (found - both).abs().max() > 1e-3
+
+
+def test_a_sequence_that_is_alone_is_seen_once(network):
+    seen = []
+    engine = engine_of(network, sequences=1, first_alone=0.5)
+    engine.networks[0].register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
+    engine.probabilities(torch.rand(2, 1, 32, 32))
+    assert seen == [2]
+
+
 class PretendedGPU:
     """A device "cuda:0" that computes on the CPU, and fails as a test wants it to.
 

@@ -21,7 +21,7 @@ from TumorSegLib.errors import Cancelled, InputError, ModelError
 from TumorSegLib.grid import Grid
 from TumorSegLib.in_plane import FieldOfView, PixelSpacing
 from TumorSegLib.segmenter import Segmenter, activation_of, smoothed
-from TumorSegLib.specification import Network, RemoveSmall
+from TumorSegLib.specification import Channel, Network, RemoveSmall
 from TumorSegLib.uncertainty import expected_wrong, slice_uncertainty
 from TumorSegLib.volume import Volume
 
@@ -303,6 +303,32 @@ def test_ensemble_averages_probabilities(tmp_path, head):
     weighted = (single[0] + 3 * single[1]) / 4
     np.testing.assert_allclose(both.probabilities[0], weighted, atol=1)
     assert np.abs(weighted - sum(single) / 2).max() > 2
+
+
+def test_first_alone_needs_sequences_that_the_first_replaces():
+    channels = (Channel("flair", "FLAIR"), Channel("t1", "T1"))
+    network = Network("U-Net", {"in_channels": 2, "out_channels": 1, "width": 4, "depth": 2})
+    two = {"input": replace(BRAIN_INPUT, channels=channels), "network": network}
+    with pytest.raises(ValueError, match="flair does not replace t1"):
+        brain_specification(first_alone=0.5, **two)
+    with pytest.raises(ValueError, match="first_alone 1 is not within"):
+        brain_specification(first_alone=1.0)
+
+
+def test_a_model_may_average_with_what_its_first_sequence_gives(tmp_path, head):
+    both = write_tiny_bundle(tmp_path, brain_specification())
+    shared = write_tiny_bundle(tmp_path, brain_specification(id="half", first_alone=0.5))
+    alone = flair(head)
+    volumes = alone | {"t1": flair(head[:, ::-1].copy())["flair"]}
+    found = {
+        (name, len(given)): Segmenter(bundle, device="cpu").segment(given).probabilities.astype(int)
+        for name, bundle in (("both", both), ("half", shared))
+        for given in (volumes, alone)
+    }
+    np.testing.assert_array_equal(found["half", 1], found["both", 1])
+    expected = (found["both", len(volumes)] + found["both", 1]) / 2
+    np.testing.assert_allclose(found["half", len(volumes)], expected, atol=1)
+    assert np.abs(found["half", len(volumes)] - found["both", len(volumes)]).max() > 2
 
 
 @pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, -2.0], [1.0, float("inf")]])

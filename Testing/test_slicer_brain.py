@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from host_fixtures import ROOT, bench, host  # noqa: F401
 from scenes import dice, segment_mask
 
-MODEL = "brain-lgg-ensemble"
+MODEL = "brain-lgg-munet"
 OBLIQUE = (0.98, -0.17, 0.1, 0.17, 0.985, 0.0, -0.0985, 0.017, 0.995)
 
 pytestmark = pytest.mark.slow

@@ -48,6 +48,8 @@ class Engine:
         whole_slice: bool = False,
         scales: Sequence[float] = (),
         weights: Sequence[float] = (),
+        sequences: int = 1,
+        first_alone: float = 0.0,
     ) -> None:
         """Take over `networks`, in evaluation mode and fp32; they are changed in place.
 
@@ -61,6 +63,8 @@ class Engine:
             scales: by which slices are enlarged for each network, and its probabilities brought
                 back before they are averaged; 1 for all if not given.
             weights: of the networks in the average; alike if not given.
+            sequences: that the channels C are of, first all channels of the first.
+            first_alone: part in the average of what the first sequence gives in all places.
         """
         self._originals = [fold_batch_norms(network) for network in networks]
         for network in self._originals:
@@ -72,6 +76,7 @@ class Engine:
         self._scales = tuple(scales) or (1.0,) * len(self.networks)
         weights = tuple(weights) or (1.0,) * len(self.networks)
         self._weights = [weight / sum(weights) for weight in weights]
+        self._sequences, self._first_alone = sequences, first_alone
         self._wanted = (device, dtype)
         self.device, self.dtype = CPU, torch.float32
         self.warnings: list[str] = []
@@ -119,6 +124,15 @@ class Engine:
 
     def _run(self, batch: Tensor) -> Tensor:
         batch = batch.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
+        total = self._mirrored(batch)
+        if self._first_alone:
+            first = batch[:, : batch.shape[1] // self._sequences].repeat(1, self._sequences, 1, 1)
+            if not torch.equal(first, batch):
+                alone = self._mirrored(first.contiguous(memory_format=torch.channels_last))
+                total += self._first_alone * (alone - total)
+        return total
+
+    def _mirrored(self, batch: Tensor) -> Tensor:
         total = self._average(batch)
         if self._flips:
             mirrored = self._average(batch.flip(-1).contiguous(memory_format=torch.channels_last))

@@ -97,6 +97,8 @@ class Segmenter:
                 for member in members
             ],
             weights=bundle.specification.member_weights,
+            sequences=len(bundle.specification.input.channels),
+            first_alone=bundle.specification.first_alone,
         )
         self._gate, self._gate_threshold = None, gate_threshold
         if gate is not None:

@@ -234,8 +234,10 @@ class ModelSpecification:
     A model has either a `network` with `weights`, or `members`: ids of models whose probabilities
     are averaged, with `member_weights` if these are given. `smoothing`, of detectors, is the
     standard deviation in slices of a Gaussian over the slices' log-odds: what one slice shows, its
-    neighbours seldom lack. `candidates` are judged after the post-processing. `training` and
-    `metrics` are for people; inference does not read them.
+    neighbours seldom lack. `first_alone` is the part that probabilities from the first sequence,
+    standing in for all others, have in the average with those from all. `candidates` are judged
+    after the post-processing. `training` and `metrics` are for people; inference does not read
+    them.
     """
 
     id: str
@@ -253,6 +255,7 @@ class ModelSpecification:
     members: tuple[str, ...] = ()
     member_weights: tuple[float, ...] = ()
     flips: bool = False
+    first_alone: float = 0.0
     smoothing: float = 0.0
     postprocessing: tuple[KeepLargest | RemoveSmall | FillHoles, ...] = ()
     candidates: CandidateFilter | None = None
@@ -281,6 +284,7 @@ class ModelSpecification:
             _check_channels(self.network, "out_channels", self.output_channels)
         if not 0 <= self.smoothing <= 10 or (self.smoothing and self.task != "detection"):
             raise ValueError(f"smoothing {self.smoothing:g} is not a detector's, within 0 and 10")
+        _check_first_alone(self.first_alone, self.input)
         _check_labels(self.labels)
         values = [label.value for label in self.labels]
         for step in self.postprocessing:
@@ -302,6 +306,15 @@ def _check_ids(ids: tuple[str, ...]) -> None:
             raise ValueError(
                 f"id {name[:80]!r} is not lower-case letters, digits, '.', '_' and '-'"
             )
+
+
+def _check_first_alone(part: float, given: Input) -> None:
+    if not 0 <= part < 1:
+        raise ValueError(f"first_alone {part:g} is not within 0 and 1")
+    first = given.channels[0].name
+    for channel in given.channels[1:] if part else ():
+        if given.stand_in(channel.name, (first,)) != first:
+            raise ValueError(f"first_alone: {first} does not replace {channel.name}")
 
 
 def _check_labels(labels: tuple[Label, ...]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from training.metrics import Agreement, agreement
 from TumorSegLib.bundle import Bundle
 from TumorSegLib.catalogue import Catalogue
 from TumorSegLib.errors import InputError
-from TumorSegLib.grid import AxialView
+from TumorSegLib.grid import AxialView, Vector
 from TumorSegLib.segmenter import Segmenter
 from TumorSegLib.specification import Label, ModelSpecification
 
@@ -148,15 +148,48 @@ def evaluate(
 def segmented(segmenter: Segmenter, case: Case, content: Annotated) -> CaseFigures:
     """Segment a case and compare it with its reference."""
     result = segmenter.segment(content.volumes)
-    model = segmenter.specification
     view = AxialView.of(result.volume.grid)
     found, truth = view.apply(result.labelmap), view.apply(content.labelmap)
-    probabilities = [view.apply(part) for part in result.probabilities]
+    model = segmenter.specification
+    figures = compared(
+        case,
+        model,
+        found=found,
+        truth=truth,
+        probabilities=[view.apply(part) for part in result.probabilities],
+        spacing_zyx=view.spacing_zyx,
+    )
+    return replace(
+        figures,
+        seconds=sum(result.seconds.values()) - result.seconds.get("loading", 0.0),
+        snapshot=_snapshot(model, view, view.apply(result.volume.voxels), found, truth),
+    )
+
+
+def compared(
+    case: Case,
+    model: ModelSpecification,
+    *,
+    found: NDArray[np.uint8],
+    truth: NDArray[np.uint8],
+    probabilities: Sequence[NDArray[np.uint8]],
+    spacing_zyx: Vector,
+) -> CaseFigures:
+    """Return a segmentation's figures, without the seconds it took or a snapshot.
+
+    Args:
+        case: that was segmented.
+        model: whose labels are compared.
+        found: label values (z, y, x) of the axial view.
+        truth: likewise.
+        probabilities: 0 to 255, an array a label.
+        spacing_zyx: mm.
+    """
     structures = {}
     histogram = np.zeros((2, LEVELS), np.int64)
     for label, probability in zip(model.labels, probabilities, strict=True):
         reference = whole(truth, label)
-        structures[label.name] = agreement(whole(found, label), reference, view.spacing_zyx)
+        structures[label.name] = agreement(whole(found, label), reference, spacing_zyx)
         histogram[0] += np.bincount(probability.ravel(), minlength=LEVELS)
         histogram[1] += np.bincount(probability[reference], minlength=LEVELS)
     highest = np.max([part.max(axis=(1, 2)) for part in probabilities], axis=0)
@@ -169,8 +202,8 @@ def segmented(segmenter: Segmenter, case: Case, content: Annotated) -> CaseFigur
         slice_calls=_occupied(found),
         slice_truth=_occupied(truth),
         histogram=histogram,
-        seconds=sum(result.seconds.values()) - result.seconds.get("loading", 0.0),
-        snapshot=_snapshot(model, view, view.apply(result.volume.voxels), found, truth),
+        seconds=math.nan,
+        snapshot=None,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from training.config import Card
@@ -13,6 +13,9 @@ NOT_A_DEVICE = (
     " by any authority, and no diagnosis or treatment may rest on it. Look at every result before"
     " you use it."
 )
+
+POORLY_CALIBRATED = 0.05
+"""Expected calibration error from which on a card warns."""
 
 
 def model_card(model: ModelSpecification, card: Card) -> str:
@@ -117,13 +120,64 @@ def _performance(model: ModelSpecification) -> str:
             "| Structure | Dice | median | Sensitivity | Precision | HD95, mm | Components found |"
         )
         lines.append("\n".join([head, "|---" * 7 + "|", *rows]))
+    lines += _alone(model)
     slices = metrics["slices"]
     lines.append(
         f"Slices told apart: accuracy {_interval(slices['accuracy'], 'value')}, ROC AUC"
         f" {_interval(slices['roc_auc'], 'value')}. Expected calibration error"
         f" {metrics['calibration']['expected_calibration_error']:.3f}."
     )
+    if "strata" in metrics:
+        lines.append(_strata(metrics["strata"]))
+        lines.append(_calibration(metrics["calibration"]))
     return "\n\n".join(lines)
+
+
+def _alone(model: ModelSpecification) -> list[str]:
+    """Return a line for each structure that was also measured with the first sequence alone."""
+    title = model.input.channels[0].title
+    lines = []
+    for name, found in model.metrics.get("first_channel_alone", {}).items():
+        dice, alone = model.metrics["structures"][name]["dice"], found["dice"]
+        lines.append(
+            f"{name} with {title} alone: Dice {_interval(alone)}, median {alone['median']:.3f}."
+            f" Patients under 0.6: {dice['under_0.6']} of {dice['patients']} with all sequences,"
+            f" {alone['under_0.6']} with {title} alone."
+        )
+    return lines
+
+
+def _strata(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the table of groups of patients."""
+    lines = ["| By | Group | Patients | Dice | median |", "|---" * 5 + "|"]
+    for row in rows:
+        dice = row["dice"]
+        lines.append(
+            f"| {row['by']} | {row['group']} | {dice['patients']} | {_interval(dice)} |"
+            f" {dice['median']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def _calibration(found: Mapping[str, Any]) -> str:
+    """Return what probabilities are worth: predicted beside observed."""
+    bins = [row for row in found["bins"] if row["voxels"]]
+    everything = sum(row["voxels"] for row in bins)
+    certain = ""
+    if found["expected_calibration_error"] > POORLY_CALIBRATED:
+        certain = " It is poorly calibrated: do not read it as a chance."
+    lines = [
+        f"What a probability means, over all voxels that got more than 0.{certain}",
+        "",
+        "| Predicted, mean | Observed | Part of these voxels |",
+        "|---|---|---|",
+        *(
+            f"| {row['probability']:.2f} | {row['frequency']:.2f} |"
+            f" {row['voxels'] / everything:.1%} |"
+            for row in bins
+        ),
+    ]
+    return "\n".join(lines)
 
 
 def _failures(model: ModelSpecification, card: Card) -> str:
@@ -149,7 +203,10 @@ def _weights(model: ModelSpecification) -> str:
     average = ", averaged over the steps" if training.get("averaged") else ""
     made = "None of its own"
     if model.network is not None:
-        made = f"{model.network.name}, {training.get('epochs', '?')} epochs{average}"
+        long = f"{training.get('epochs', '?')} epochs"
+        if "steps" in training:
+            long = f"{training['steps']} steps on a GPU"
+        made = f"{model.network.name}, {long}{average}"
     return (
         f"{made}; made on"
         f" {training.get('date', '?')} by version {training.get('code_version', '?')}."

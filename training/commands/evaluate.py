@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from TumorSegLib.records import parsed
 if TYPE_CHECKING:
     from training.case import Case
     from TumorSegLib.bundle import Bundle
+    from TumorSegLib.catalogue import Catalogue
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -90,6 +92,12 @@ def run(arguments: Namespace) -> int:
     evaluations = []
     for name, bundle, cases in zip(names, bundles, chosen, strict=True):
         say(f"{name}: {len(cases)} cases")
+        if seen := patients_seen(bundle, cases, catalogue):
+            say(
+                f"warning: {name} was trained on {len(seen)} of these"
+                f" {len({case.patient for case in cases})} patients ({_some(seen)}): figures on"
+                " them are too good; measure on patients that it never saw"
+            )
         evaluation = evaluate(
             bundle, cases, device=arguments.device, precision=arguments.precision, report=say
         )
@@ -131,6 +139,24 @@ def cases_for(bundle: Bundle, arguments: Namespace) -> list[Case]:
         for line in case.notes:
             say(f"{case.name}: {line}")
     return cases
+
+
+def patients_seen(bundle: Bundle, cases: Sequence[Case], catalogue: Catalogue) -> list[str]:
+    """Return the patients of cases that a model, or one of its members, says it was trained on.
+
+    Raises:
+        ModelError: a member is missing or does not fit.
+    """
+    from training.holding_out import trained_on
+
+    models = [bundle, *(catalogue.members(bundle) if bundle.specification.members else ())]
+    seen = frozenset[str]().union(*(trained_on(model.specification.training) for model in models))
+    return sorted({case.patient for case in cases} & seen)
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first few of many names."""
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def read_patients(path: Path, fold: str | None) -> set[str]:

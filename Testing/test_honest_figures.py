@@ -1,0 +1,172 @@
+"""That figures are of patients whom no choice has seen, and that those of others are told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("lightning")  # what measures is not installed with what segments
+
+from synthetic_data import write_kaggle
+from tiny_models import brain_specification, write_tiny_bundle
+
+from training.case import reading_for
+from training.config import Card
+from training.device_training.brain_selection import VOXEL_ML, Setting, all_dice, nested, settings
+from training.device_training.strata import contrast, strata
+from training.model_card import model_card
+from training.readers import read_cases
+from TumorSegLib.bundle import write_bundle
+from TumorSegLib.cli import main
+from TumorSegLib.postprocessing import postprocess
+from TumorSegLib.specification import RemoveSmall
+
+
+def test_a_fold_takes_no_part_in_what_is_chosen_for_it():
+    folds = np.repeat([0, 1, 2], 4)
+    dice = np.full((3, 2, 12), 0.5)
+    dice[0] += 0.1
+    dice[1][:, folds == 0] = 1.0  # the best of all, by fold 0 alone
+    dice[2][:, folds != 0] = 0.65
+    outer, chosen, shipped = nested(dice, folds)
+    assert chosen == [2, 1, 1]
+    assert shipped == 1
+    assert (outer[:, folds == 0] == 0.5).all()
+    assert (outer[:, folds != 0] == 0.5).all()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        Setting(0.5),
+        Setting(0.3, millilitres=20 * VOXEL_ML),
+        Setting(0.4, share=0.3),
+        Setting(0.6, millilitres=8 * VOXEL_ML, share=0.1),
+    ],
+)
+def test_a_setting_measures_what_the_post_processing_leaves(setting):
+    random = np.random.default_rng(3)
+    probabilities = random.uniform(0, 0.35, (6, 32, 32)).astype(np.float32)
+    for place, size in ((2, 3), (9, 4), (20, 9)):
+        probabilities[1:4, place : place + size, place : place + size] += 0.4
+    mask = np.zeros(probabilities.shape, np.bool_)
+    mask[1:5, 18:28, 18:28] = True
+    found = (probabilities >= setting.threshold).astype(np.uint8)
+    postprocess(found, [RemoveSmall(1, setting.millilitres, setting.share)], voxel_ml=VOXEL_ML)
+    expected = 2 * (found.astype(bool) & mask).sum() / (found.sum() + mask.sum())
+    tried = [setting, *settings()]
+    assert all_dice(probabilities, mask, tried)[0] == pytest.approx(expected)
+
+
+def test_a_least_peak_gives_up_what_is_nowhere_certain():
+    probabilities = np.zeros((3, 16, 16), np.float32)
+    probabilities[1, 2:5, 2:5] = 0.6
+    probabilities[1, 10:13, 10:13] = 0.6
+    probabilities[1, 11, 11] = 0.95
+    mask = np.zeros(probabilities.shape, np.bool_)
+    mask[1, 10:13, 10:13] = True
+    all_of_it, certain = all_dice(probabilities, mask, [Setting(0.5), Setting(0.5, peak=0.9)])
+    assert all_of_it == pytest.approx(2 / 3)
+    assert certain == 1
+
+
+def test_groups_hold_every_patient_once_for_each_division(tmp_path):
+    found = read_cases(write_kaggle(tmp_path, 6), "kaggle_3m", reading_for(brain_specification()))
+    contents = {case.patient: case.decode() for case in found.cases}
+    dice = {name: 0.5 + index / 20 for index, name in enumerate(contents)}
+    rows = strata(contents, dice)
+    for title in {row["by"] for row in rows}:
+        patients = sum(row["dice"]["patients"] for row in rows if row["by"] == title)
+        assert patients == 6, title
+    assert {row["group"] for row in rows if row["by"] == "institution"} == {"XX"}
+    assert all(contrast(content) > 1.05 for content in contents.values())
+
+
+@pytest.fixture
+def trained_on(tmp_path):
+    """Return what writes a model that says whom it was trained on."""
+
+    def write(name, patients):
+        split = {"training": patients, "validation": []}
+        model = brain_specification(id=name, training={"split": split})
+        return write_tiny_bundle(tmp_path / "models", model)
+
+    return write
+
+
+def evaluate(tmp_path, capsys, *models):
+    data = write_kaggle(tmp_path / "data", 3)
+    words = ["evaluate", str(data), "--layout", "kaggle_3m", "--device", "cpu"]
+    for model in models:
+        words += ["--model", str(model)]
+    assert main([*words, "-o", str(tmp_path / "results.json")]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    return [line for line in lines if line.startswith("warning")]
+
+
+def test_measuring_patients_that_a_model_was_trained_on_is_told(tmp_path, capsys, trained_on):
+    patients = ["TCGA_XX_0001_19990101", "TCGA_XX_0002_19990101", "TCGA_YY_0009_19990101"]
+    seen = trained_on("seen", patients)
+    unseen = trained_on("unseen", patients[2:])
+    (line,) = evaluate(tmp_path, capsys, seen.folder, unseen.folder)
+    assert "seen was trained on 2 of these 3 patients" in line
+    assert "TCGA_XX_0001_19990101, TCGA_XX_0002_19990101" in line
+
+
+def test_whom_a_member_was_trained_on_the_ensemble_has_seen(
+    tmp_path, capsys, monkeypatch, trained_on
+):
+    monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "models"))
+    member = trained_on("member", ["TCGA_XX_0000_19990101"])
+    average = replace(
+        member.specification,
+        id="average",
+        network=None,
+        weights=None,
+        training={},
+        members=("member",),
+    )
+    write_bundle(tmp_path / "models" / "average", average, None, card="# Average\n")
+    (line,) = evaluate(tmp_path, capsys, "average")
+    assert "average was trained on 1 of these 3 patients" in line
+
+
+def test_a_card_says_where_a_model_fails_and_what_its_probabilities_are_worth():
+    def estimate(mean, patients=3):
+        return {
+            "mean": mean,
+            "low": mean - 0.1,
+            "high": mean + 0.1,
+            "median": mean,
+            "patients": patients,
+        }
+
+    structure = {name: estimate(0.8) for name in ("sensitivity", "precision", "hd95_mm")}
+    structure["dice"] = estimate(0.75) | {"under_0.6": 1}
+    structure["lesions"] = {"reference": 3, "found": 3, "detection_rate": 1, "false_per_case": 0}
+    bins = [
+        {"voxels": 30, "probability": 0.05, "frequency": 0.25},
+        {"voxels": 0, "probability": 0.0, "frequency": 0.0},
+        {"voxels": 10, "probability": 0.95, "frequency": 0.75},
+    ]
+    metrics = {
+        "measured_on": "patients kept aside",
+        "patients": 3,
+        "structures": {"Tumour": structure},
+        "first_channel_alone": {"Tumour": {"dice": estimate(0.6) | {"under_0.6": 2}}},
+        "strata": [{"by": "tumour, ml", "group": "up to 9", "dice": estimate(0.51, 1)}],
+        "slices": {
+            name: {"value": 0.9, "low": 0.8, "high": 1.0} for name in ("accuracy", "roc_auc")
+        },
+        "calibration": {"expected_calibration_error": 0.1, "bins": bins},
+    }
+    card = model_card(brain_specification(metrics=metrics, training={"steps": 70}), Card())
+    assert "Tumour with FLAIR alone: Dice 0.600 (0.500 to 0.700), median 0.600." in card
+    assert "under 0.6: 1 of 3 with all sequences, 2 with FLAIR alone" in card
+    assert "| tumour, ml | up to 9 | 1 | 0.510 (0.410 to 0.610) | 0.510 |" in card
+    assert "| 0.05 | 0.25 | 75.0% |" in card
+    assert "| 0.95 | 0.75 | 25.0% |" in card
+    assert "poorly calibrated" in card
+    assert "70 steps on a GPU" in card
