@@ -354,7 +354,7 @@ def test_a_kill_at_any_rename_leaves_one_whole_model_and_nothing_else(judged, re
 def test_what_another_process_is_writing_stays_and_is_no_model(judged):
     alive = judged.folder.with_name(f".{judged.folder.name}.{owned_name()}.partial")
     shutil.copytree(judged.folder, alive)
-    strange = judged.folder.with_name(f".{judged.folder.name}.elsewhere-1-2.old")
+    strange = judged.folder.with_name(f".{judged.folder.name}.00000000-1-2.old")
     shutil.copytree(judged.folder, strange)
     replace_whole(judged)
     assert [bundle.specification.version for bundle in Catalogue.of([alive.parent]).bundles] == [

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +12,8 @@ import torch
 from TumorSegLib.errors import ModelError
 from TumorSegLib.folding import fold_batch_norms
 from TumorSegLib.networks import build_network
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.parametrize(
@@ -114,3 +120,24 @@ def test_unknown_network_and_argument():
         build_network("V-Net", {})
     with pytest.raises(ModelError, match="U-Net: arguments .* do not fit"):
         build_network("U-Net", {"breadth": 3})
+
+
+def test_shapes_alone_are_those_of_the_network_and_import_no_compiler(tmp_path):
+    script = (
+        "import sys, torch\n"
+        "from TumorSegLib.networks import NETWORKS, build_network, shapes_alone\n"
+        "for name in NETWORKS:\n"
+        "    arguments = {'in_channels': 1, 'out_channels': 2}\n"
+        "    alone = shapes_alone(name, arguments).state_dict()\n"
+        "    assert all(tensor.is_meta for tensor in alone.values())\n"
+        "    whole = build_network(name, arguments).state_dict()\n"
+        "    assert alone.keys() == whole.keys()\n"
+        "    assert all(alone[key].shape == whole[key].shape for key in whole)\n"
+        "print('torch._dynamo' in sys.modules, 'torch._inductor' in sys.modules)\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True
+    )
+    assert done.stdout == "False False\n"
+    assert not list(tmp_path.iterdir())

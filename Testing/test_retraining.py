@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from synthetic_data import write_nnunet
 from tiny_models import ALTERED, MASS, ct_specification, stump, write_tiny_bundle
 from waiting import HANG_SECONDS, wait_until
@@ -271,6 +273,55 @@ def test_a_model_in_the_runs_folder_stays(home: Path, tmp_path: Path) -> None:
     there.write_bytes(b"a patient's")
     run(wish(home, epochs=1), tmp_path / "run")
     assert there.read_bytes() == b"a patient's"
+
+
+def test_names_of_files_do_not_get_into_the_model(
+    home: Path, tmp_path: Path, finished: SimpleNamespace
+) -> None:
+    text = "".join(
+        path.read_text(encoding="utf-8")
+        for path in finished.found.bundle.folder.iterdir()
+        if path.suffix in (".json", ".md")
+    )
+    assert "patient_" in text
+    assert not re.findall(r"(?:BALL|OLD)_\d+", text)
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "noise", "other"])
+def test_a_damaged_checkpoint_is_one_line(
+    home: Path, tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        run(wish(home), folder, report=at("epoch 1/2", (folder / "stop").touch))
+    path = folder / "last.ckpt"
+    content = path.read_bytes()
+    if damage == "other":
+        torch.save({"state_dict": {}}, path)
+    else:
+        path.write_bytes({"cut": content[:900], "empty": b"", "noise": b"x" * 999}[damage])
+    with pytest.raises(InputError, match=r"last\.ckpt: not a checkpoint") as caught:
+        run(wish(home), folder, resume=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_is_resumed_without_running_code_in_it(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        run(wish(home), folder, report=at("epoch 1/2", (folder / "stop").touch))
+    asked = []
+    load = torch.load
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        asked.append(options.get("weights_only"))
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(torch, "load", watched)
+    run(wish(home), folder, resume=True)
+    assert asked
+    assert all(asked)
 
 
 @pytest.mark.slow

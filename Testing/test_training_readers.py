@@ -157,6 +157,22 @@ def test_nnunet_lists_unpaired_and_misshaped_cases(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("place", ["name", "label", "image"])
+@pytest.mark.parametrize("path", ["../../elsewhere", "/elsewhere", "..\\elsewhere", "C:/elsewhere"])
+def test_nnunet_names_no_place_outside_its_folder(tmp_path: Path, place: str, path: str) -> None:
+    folder = write_nnunet(tmp_path, 1)
+    content = json.loads((folder / "dataset.json").read_text())
+    label, image = "labelsTr/BALL_000.nii.gz", "imagesTr/BALL_000_0000.nii.gz"
+    entry = {
+        "images": [path if place == "image" else image],
+        "label": path if place == "label" else label,
+    }
+    content["dataset"] = {path if place == "name" else "BALL_000": entry}
+    (folder / "dataset.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match="outside the folder; expected names of cases"):
+        read_cases(folder, "nnunet", CT)
+
+
 def test_nnunet_needs_its_dataset_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"dataset\.json"):
         read_cases(tmp_path, "nnunet", CT)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import pickle
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from training.oblique import oblique_slice, plane_positions
 from training.sampling import Draw
 from training.slice_cache import CachedCase, fill_cache, open_cache
 from training.slices import Slices, targets
+from TumorSegLib.cli import main
 from TumorSegLib.specification import Channel, Label, Network
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -66,6 +68,64 @@ def test_changed_files_and_changed_preparation_are_decoded_again(
     fill_cache([case], config.model.input, folder)
     other = replace(config.model.input, context=1)
     assert not open_cache([case], other, folder)
+
+
+@pytest.mark.parametrize("name", ["images.npy", "masks.npy", "case.json"])
+@pytest.mark.parametrize("kept", [0, 40, 500])
+def test_a_case_that_is_cut_short_is_decoded_again(
+    config: TrainingConfig, tmp_path: Path, name: str, kept: int
+) -> None:
+    case = select_cases(config).training[0]
+    folder = tmp_path / "cache"
+    fill_cache([case], config.model.input, folder)
+    (path,) = folder.rglob(name)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: min(kept, len(whole) - 1)])
+    assert not open_cache([case], config.model.input, folder)
+    fill_cache([case], config.model.input, folder)
+    assert path.read_bytes() == whole
+    assert len(open_cache([case], config.model.input, folder)) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders have other rights there")
+def test_nobody_else_can_look_into_the_cache(config: TrainingConfig, tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        fill_cache(select_cases(config).training, config.model.input, tmp_path / "cache")
+    finally:
+        os.umask(before)
+    folders = [tmp_path / "cache", *(tmp_path / "cache").iterdir()]
+    assert len(folders) > 1
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "/elsewhere", "..", "a\0b", "x" * 300])
+def test_a_cases_name_names_no_place(config: TrainingConfig, tmp_path: Path, name: str) -> None:
+    case = replace(select_cases(config).training[0], name=name)
+    folder = tmp_path / "some" / "cache"
+    fill_cache([case], config.model.input, folder)
+    assert [path.name for path in folder.parent.iterdir()] == ["cache"]
+    assert len(list(folder.iterdir())) == 1
+    assert len(open_cache([case], config.model.input, folder)) == 1
+
+
+def test_the_cache_is_cleared_and_nothing_else(
+    config: TrainingConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "cache"
+    fill_cache(select_cases(config).training, config.model.input, folder)
+    count = len(list(folder.iterdir()))
+    kept = folder / "scans" / "a.nii.gz"
+    kept.parent.mkdir()
+    kept.write_bytes(b"a patient's")
+    other = folder / "scans-0123456789abcdef" / "a.nii.gz"
+    other.parent.mkdir()
+    other.write_bytes(b"a patient's")
+    assert main(["cache", "--folder", str(folder)]) == 0
+    assert str(folder) in capsys.readouterr().err
+    assert main(["cache", "--clear", "--folder", str(folder)]) == 0
+    assert f"removed {count} cases" in capsys.readouterr().err
+    assert set(folder.rglob("*.*")) == {kept, other}
 
 
 def test_a_corrupt_case_is_listed_and_the_others_go_on(

@@ -105,3 +105,11 @@ def test_processes_share_one_epoch_and_epochs_differ() -> None:
     assert list(parts[1]) == draws[1::2]
     whole.set_epoch(5)
     assert list(whole) != draws
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "/elsewhere", "..", "", "a/b"])
+def test_a_folds_name_names_no_place(tmp_path, name):
+    path = tmp_path / "folds.json"
+    path.write_text(json.dumps({name: ["a"], "fold1": ["b"]}))
+    with pytest.raises(InputError, match="expected letters, digits"):
+        folds_of(str(path), ["a", "b"])

@@ -292,6 +292,53 @@ def test_blocks_have_no_names_once_attached(peer, voxels):
     wait_until(lambda: not leftovers())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory has no size of its own")
+def test_the_pages_of_a_block_are_there_or_it_is_not_made():
+    """Else the process ends while voxels are copied, and their name stays."""
+    block = SharedBlock.create(4 << 20)
+    status = Path("/dev/shm", block.name).stat()
+    block.unlink()
+    assert status.st_blocks * 512 >= 4 << 20
+    assert status.st_mode & 0o777 == 0o600
+    whole = os.statvfs("/dev/shm")
+    with pytest.raises(OSError, match="No space left on device"):
+        SharedBlock.create((whole.f_blocks + 1) * whole.f_frsize)
+    assert not leftovers()
+
+
+@pytest.mark.parametrize(
+    ("line", "answered"),
+    [
+        (b"\n", False),
+        (b"not json", False),
+        (b"\xff\xfe", False),
+        (b"[" * 100_000, False),
+        (b'{"kind": "segment", "job": ' + b"9" * 5000 + b"}", False),
+        (b"7", False),
+        (b'{"kind": ["segment"], "job": 5}', True),
+        (b'{"kind": "segment", "job": 5}', True),
+        (b'{"kind": "unknown", "job": 5}', True),
+        (b'{"kind": "share", "block": "x\\u0000", "size": -1, "job": 5}', True),
+    ],
+)
+def test_a_line_that_is_no_command_is_answered_and_the_worker_goes_on(
+    peer, tmp_path, voxels, line, answered
+):
+    peer.process.stdin.write(line + b"\n")
+    segment(peer, tmp_path / "nowhere", voxels)
+    *others, last = peer.until(*([Failed]))
+    if answered:
+        assert last.job == 5
+        assert "not a command of this version" in last.message
+        (last,) = peer.until(Failed)
+    assert not others
+    assert "nowhere" in last.message
+    peer.process.stdin.close()
+    said = peer.process.stderr.read().decode()
+    assert answered or "not a command of this version" in said
+    assert "Traceback" not in said
+
+
 def test_ends_with_its_standard_input_though_busy(peer, tmp_path, voxels):
     model = write_model(tmp_path, "tiny", width=16, depth=3)
     segment(peer, model, np.tile(voxels, (MANY, 1, 1)))

@@ -107,9 +107,7 @@ def load_network(bundle: Bundle) -> nn.Module:
         ModelError: the weights are missing, not those that `model.json` was written for, or do not
             fit the network.
     """
-    import torch
-
-    from TumorSegLib.networks import build_network
+    from TumorSegLib.networks import shapes_alone
     from TumorSegLib.stored_weights import from_bytes
 
     specification = bundle.specification
@@ -118,8 +116,7 @@ def load_network(bundle: Bundle) -> nn.Module:
     path = bundle.folder / WEIGHTS_FILE
     content = _read_checked(path, specification.weights.sha256)
     tensors = from_bytes(content, specification.weights.dtype, path)
-    with torch.device("meta"):  # shapes alone: an absurd network must not cost memory
-        network = build_network(specification.network.name, specification.network.arguments)
+    network = shapes_alone(specification.network.name, specification.network.arguments)
     expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     for name, shape in expected.items():

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from TumorSegLib import __version__
 from TumorSegLib.errors import TumorSegError
+from TumorSegLib.signals import ended_as_by_ctrl_c
 
 COMMANDS = {
     "segment": ("TumorSegLib.commands.segment", "segment a volume"),
@@ -39,26 +40,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     try:
         try:
-            return _run(sys.argv[1:] if argv is None else list(argv))
+            with ended_as_by_ctrl_c():
+                return _run(sys.argv[1:] if argv is None else list(argv))
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
     except TumorSegError as error:
         return _told(" ".join(str(error).split()))
-    except MemoryError:
-        return _told("there is not enough memory; close other programs, or choose a smaller volume")
     except KeyboardInterrupt:
         _told("interrupted")
         return INTERRUPTED
-    except EOFError:
-        from TumorSegLib.byte_code import remove_cut_short
-
-        root = Path(__file__).resolve().parent.parent
-        cut = remove_cut_short([root / "TumorSegLib", root / "training"])
-        if not cut:
+    except (EOFError, MemoryError, ModuleNotFoundError, RuntimeError) as error:
+        line = _cut_short() if isinstance(error, EOFError) else _why(error)
+        if line is None:
             raise
-        reason = "was cut short, perhaps by a full disk, and is removed; run the command again"
-        return _told(f"{cut[0]}: {reason}")
+        return _told(line)
     except BrokenPipeError:  # whoever read our output has seen enough
         _drop_output()
         return 0
@@ -67,6 +63,34 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         _drop_output()
         return _told(f"standard output cannot be written to ({error.strerror})")
+
+
+def _why(error: Exception) -> str | None:
+    """Return what a user can do about an error that comes from below us; none: it is our fault."""
+    if isinstance(error, ModuleNotFoundError):
+        package = (error.name or "").partition(".")[0]
+        if package in ("", "TumorSegLib", "training"):
+            return None
+        pip = f"{sys.executable} -m pip install {package}"
+        return f"the package {package} is not installed; install it with: {pip}"
+    if not isinstance(error, MemoryError):
+        from TumorSegLib.device import is_out_of_memory
+
+        if not is_out_of_memory(error):
+            return None
+    return "there is not enough memory; close other programs, or choose a smaller volume"
+
+
+def _cut_short() -> str | None:
+    """Remove byte code that is not whole; return what happened to it, if there was any."""
+    from TumorSegLib.byte_code import remove_cut_short
+
+    root = Path(__file__).resolve().parent.parent
+    cut = remove_cut_short([root / "TumorSegLib", root / "training"])
+    if not cut:
+        return None
+    reason = "was cut short, perhaps by a full disk, and is removed; run the command again"
+    return f"{cut[0]}: {reason}"
 
 
 def _told(line: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import shutil
 import time
 import uuid
@@ -22,9 +23,17 @@ ABANDONED_SECONDS = 24 * 3600
 """No process works on one file for longer."""
 
 
+NAME = re.compile(r"([0-9a-f]{8})-(\d+)-\w+", re.ASCII)
+
+
+def owner() -> str:
+    """Return "<machine>-<process>", which begins the names of what this process alone uses."""
+    return f"{_machine()}-{os.getpid()}"
+
+
 def owned_name() -> str:
     """Return a new name, "<machine>-<process>-<random>", for what this process alone uses."""
-    return f"{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    return f"{owner()}-{uuid.uuid4().hex[:8]}"
 
 
 def is_left_over(path: Path, name: str) -> bool:
@@ -32,11 +41,13 @@ def is_left_over(path: Path, name: str) -> bool:
 
     Args:
         path: that was made; whether it is old counts where nothing else is known.
-        name: the part of the path's name that `owned_name` gave.
+        name: the part of the path's name that begins with its `owner`; others' are never left over.
     """
-    machine, _, process = name.rpartition("-")[0].partition("-")
-    if machine == _machine() and process.isdecimal() and not system.is_windows():
-        return not is_alive(int(process))
+    match = NAME.fullmatch(name)
+    if match is None:
+        return False
+    if match[1] == _machine() and not system.is_windows():
+        return not is_alive(int(match[2]))
     with suppress(OSError):
         return time.time() - path.lstat().st_mtime > ABANDONED_SECONDS
     return False
@@ -45,7 +56,7 @@ def is_left_over(path: Path, name: str) -> bool:
 def remove_left_over(folder: Path, prefix: str) -> None:
     """Remove what processes that are gone left in `folder` under names that begin with `prefix`."""
     with suppress(OSError):
-        for path in folder.glob(f"{prefix}*-*-*"):
+        for path in folder.glob(f"{prefix}*"):
             if is_left_over(path, path.name.removeprefix(prefix)):
                 remove(path)
 

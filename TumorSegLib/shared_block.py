@@ -84,6 +84,8 @@ else:
         try:
             if create:
                 os.ftruncate(descriptor, size)
+                if hasattr(os, "posix_fallocate"):  # else a page that is not there ends the process
+                    os.posix_fallocate(descriptor, 0, size)
             return mmap.mmap(descriptor, size)
         except BaseException:
             if create:

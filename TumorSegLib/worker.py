@@ -14,11 +14,13 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from TumorSegLib.errors import Cancelled, TumorSegError
 from TumorSegLib.process_group import end_own_group
+from TumorSegLib.records import parsed
 from TumorSegLib.shared_block import SharedBlock
 from TumorSegLib.standard_input import take_standard_input
 from TumorSegLib.worker_protocol import (
@@ -55,6 +57,10 @@ OWN_GROUP = "--own-group"
 """Argument that says that the process group was made for the worker, which may thus end it."""
 
 
+SHOWN_BYTES = 80
+"""Of a line that is no command."""
+
+
 class Blocks:
     """The shared blocks that the worker has attached to, by name."""
 
@@ -76,6 +82,17 @@ class Blocks:
         return self._blocks[name].array(shape, dtype)
 
 
+@dataclass(frozen=True)
+class Garbled:
+    """A line that is no command; `job` is that it names, if it names one."""
+
+    job: int | None
+    message: str
+
+
+Waiting = Segment | Threshold | Export | Forget | Garbled
+
+
 class Inbox:
     """Reads commands on a thread of its own.
 
@@ -86,11 +103,11 @@ class Inbox:
     def __init__(self, stream: BinaryIO, blocks: Blocks) -> None:
         self.blocks = blocks
         self._stream = stream
-        self._waiting: queue.Queue[Segment | Threshold | Export | Forget] = queue.Queue()
+        self._waiting: queue.Queue[Waiting] = queue.Queue()
         self._cancelled: set[int] = set()
         threading.Thread(target=self._read, daemon=True).start()
 
-    def next(self) -> Segment | Threshold | Export | Forget:
+    def next(self) -> Waiting:
         """Wait for a command."""
         return self._waiting.get()
 
@@ -101,7 +118,10 @@ class Inbox:
     def _read(self) -> None:
         try:
             for line in self._stream:
-                self._take(from_line(line))
+                try:
+                    self._take(from_line(line))
+                except Exception as error:
+                    self._waiting.put(_garbled(line, error))
         finally:
             end_process_tree()
 
@@ -133,7 +153,7 @@ class Worker:
             try:
                 self._answer(command)
             except Cancelled:
-                self._send(Stopped(command.job))  # type: ignore[union-attr]
+                self._send(Stopped(command.job))  # type: ignore[union-attr, arg-type]
             except TumorSegError as error:
                 self._fail(command, str(error))
             except MemoryError:
@@ -143,7 +163,7 @@ class Worker:
                 line = f"the {what} failed: {type(error).__name__}: {error}".splitlines()[0]
                 self._fail(command, line, traceback.format_exc())
 
-    def _answer(self, command: Segment | Threshold | Export | Forget) -> None:
+    def _answer(self, command: Waiting) -> None:
         match command:
             case Segment():
                 self._segment(command)
@@ -153,6 +173,8 @@ class Worker:
                 self._export(command)
             case Forget():
                 self._forget(command.block)
+            case Garbled():
+                raise TumorSegError(command.message)
 
     def _segment(self, command: Segment) -> None:
         received = time.perf_counter()
@@ -310,15 +332,26 @@ class Worker:
             blocks.array(command.probabilities, (labels, *shape), "uint8"),
         )
 
-    def _fail(
-        self, command: Segment | Threshold | Export | Forget, message: str, details: str = ""
-    ) -> None:
-        if not isinstance(command, Forget):
+    def _fail(self, command: Waiting, message: str, details: str = "") -> None:
+        if isinstance(command, Forget) or command.job is None:
+            print(message, file=sys.stderr, flush=True)  # noqa: T201
+        else:
             self._send(Failed(command.job, message, details))
 
     def _send(self, event: Event) -> None:
         self._outbox.write(to_line(event))
         self._outbox.flush()
+
+
+def _garbled(line: bytes, error: Exception) -> Garbled:
+    """Return what to answer to a line that cannot be followed."""
+    said = line[:SHOWN_BYTES].decode(errors="backslashreplace").strip()
+    message = f"not a command of this version: {said!r} ({error}); start the worker anew"
+    try:
+        job = parsed(line).get("job")
+    except (ValueError, AttributeError):
+        job = None
+    return Garbled(job if type(job) is int else None, " ".join(message.split()))
 
 
 def _box(labelmap: NDArray[np.uint8]) -> tuple[int, ...]:

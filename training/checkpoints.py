@@ -15,6 +15,9 @@ from TumorSegLib.errors import InputError, OutputError
 
 PREFIX = "network."
 
+NEEDED = ("state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks", "epoch")
+"""Parts of a checkpoint without which a run cannot go on."""
+
 
 class WholeCheckpoints(TorchCheckpointIO):
     """Writes beside the old checkpoint and renames, so that a full disk or a kill costs nothing."""
@@ -42,6 +45,20 @@ class WholeCheckpoints(TorchCheckpointIO):
                 " --resume"
             ) from None
 
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read a checkpoint to go on from; whatever is asked for, code in it is not run.
+
+        Raises:
+            InputError: it cannot be read, or is that of no run.
+        """
+        del map_location, weights_only
+        content = dict(read_checkpoint(Path(path)))
+        if missing := [key for key in NEEDED if key not in content]:
+            raise InputError(f"{path}: not a checkpoint of a run: {missing[0]} is missing")
+        return content
+
 
 def read_checkpoint(path: Path) -> Mapping[str, Any]:
     """Read a checkpoint of a training run, without running code that it may hold.
@@ -54,7 +71,12 @@ def read_checkpoint(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or 'cannot be read'}") from None
     except Exception:
-        raise InputError(f"{path}: not a checkpoint, or damaged") from None
+        content = {}
+    if not isinstance(content, Mapping) or not content:
+        raise InputError(
+            f"{path}: not a checkpoint, or damaged; bring back an undamaged copy, or begin anew in"
+            " another folder"
+        )
     return content
 
 

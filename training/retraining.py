@@ -167,6 +167,7 @@ def _run(
     trained = replace(
         trained,
         checkpoint=folder / LAST,
+        left_out=(f"{len(trained.left_out)} cases or notes",) if trained.left_out else (),
         split=chosen.split | {"earlier": sorted(trained_on(base.specification.training))},
     )
     origin = origin_of(plan, base, chosen, wish)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from training.case import Case, CaseList, Unusable, reading_for
@@ -16,6 +16,8 @@ from training.readers.nnunet import structures_of
 from TumorSegLib.bundle import Bundle
 from TumorSegLib.catalogue import default_catalogue
 from TumorSegLib.errors import InputError
+from TumorSegLib.export.dataset import CASES
+from TumorSegLib.export.identity import export_key
 from TumorSegLib.records import RecordError, build, parsed
 from TumorSegLib.specification import ModelSpecification
 
@@ -172,7 +174,25 @@ def _read(folder: Path, layout: str, wish: Wish, model: ModelSpecification) -> C
     labels = wish.labels
     if layout == LAYOUT:
         labels = labels_for(structures_of(folder), model, wish.labels, folder)
-    return read_cases(folder, layout, reading_for(model, labels=labels))
+    found = read_cases(folder, layout, reading_for(model, labels=labels))
+    if layout != LAYOUT:
+        return found
+    return replace(found, cases=_without_names(found.cases, folder, trained_on(model.training)))
+
+
+def _without_names(cases: Iterable[Case], folder: Path, known: frozenset[str]) -> tuple[Case, ...]:
+    """Return cases whose patients are no names of files, which may be people's.
+
+    A case without a side file is its own patient, by the name of its files. Models record patients,
+    so such a name becomes a keyed hash, unless the base's `model.json` has the name already.
+    """
+    key = export_key()
+    return tuple(
+        case
+        if case.patient in known or (folder / CASES / f"{case.name}.json").exists()
+        else replace(case, patient=key.patient(case.patient))
+        for case in cases
+    )
 
 
 def labels_for(

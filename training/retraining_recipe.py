@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from importlib.metadata import version
@@ -85,6 +86,10 @@ def config_for(plan: Plan, base: Bundle, chosen: Chosen, wish: Wish) -> Training
     )
 
 
+EXPORTED = re.compile(r"case_[0-9a-f]{12}")
+"""Names that exports give; others are a user's, and perhaps a person's."""
+
+
 def origin_of(plan: Plan, base: Bundle, chosen: Chosen, wish: Wish) -> dict[str, Any]:
     """Return where the weights come from: base, cases, software."""
     cases = {
@@ -146,7 +151,8 @@ def _recorded(kind: type[Record], values: object) -> Record:
 
 
 def _names(cases: Iterable[Case]) -> list[str]:
-    return [case.name for case in cases]
+    """Return what cases may be called in a model: by an export's id, else as their patient."""
+    return [case.name if EXPORTED.fullmatch(case.name) else case.patient for case in cases]
 
 
 def _digest(cases: Iterable[Case]) -> str:

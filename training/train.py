@@ -20,7 +20,7 @@ from training.data_module import DataModule, Report
 from training.datasets import Selection, select_cases
 from training.history import History
 from training.module import SegmentationModule
-from TumorSegLib.device import choose_device, has_native_bf16
+from TumorSegLib.device import choose_device, has_native_bf16, is_out_of_memory
 from TumorSegLib.errors import InputError, OutputError
 
 LAST = "last.ckpt"
@@ -133,6 +133,13 @@ def train(
         trainer.fit(module, datamodule=data, ckpt_path=interrupted)
     except SystemExit:  # how Lightning ends after Ctrl-C
         raise KeyboardInterrupt from None
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError) or is_out_of_memory(error)):
+            raise
+        raise InputError(
+            f"there is not enough memory to train on batches of {settings.batch_size} slices; lower"
+            " optimisation.batch_size, or close other programs"
+        ) from None
     except OSError as error:
         raise OutputError(
             f"{folder}: {error.strerror or error}; the last checkpoint is kept: go on with --resume"

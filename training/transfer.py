@@ -13,7 +13,7 @@ from training.checkpoints import network_weights, read_checkpoint
 from TumorSegLib.bundle import load_network
 from TumorSegLib.catalogue import default_catalogue
 from TumorSegLib.errors import InputError
-from TumorSegLib.networks import FCN8s, LinkNet, ResNet50Classifier, build_network
+from TumorSegLib.networks import FCN8s, LinkNet, ResNet50Classifier, shapes_alone
 from TumorSegLib.specification import ModelSpecification
 
 Places = list[int | None]
@@ -219,10 +219,9 @@ def _axes_that_follow(model: ModelSpecification, argument: str) -> dict[str, tup
     """Return, by tensor, the axes whose size an argument of the network decides."""
     assert model.network is not None
     arguments = dict(model.network.arguments)
-    with torch.device("meta"):
-        network = build_network(model.network.name, arguments)
-        arguments[argument] += 1
-        other = build_network(model.network.name, arguments).state_dict()
+    network = shapes_alone(model.network.name, arguments)
+    arguments[argument] += 1
+    other = shapes_alone(model.network.name, arguments).state_dict()
     axes = {}
     for name, tensor in network.state_dict().items():
         sizes = enumerate(zip(tensor.shape, other[name].shape, strict=True))

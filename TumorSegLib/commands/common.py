@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from TumorSegLib.bundle import Bundle
 from TumorSegLib.catalogue import Catalogue
-from TumorSegLib.commands.terminal import terminal
+from TumorSegLib.commands.terminal import terminal, warn
 from TumorSegLib.errors import InputError
 from TumorSegLib.modality import guessed_modality, modality_of
 from TumorSegLib.volume import Volume
@@ -121,7 +121,12 @@ def with_guess(volume: Volume, model: str | None) -> Volume:
 
 
 def choose_bundle(catalogue: Catalogue, name: str | None, volume: Volume, task: str) -> Bundle:
-    """Return the named model, or the default one for the volume's modality."""
+    """Return the named model, or the default one for the volume's modality.
+
+    A model that cannot be used is a warning; it keeps no other one from being used.
+    """
+    for line in catalogue.broken:
+        warn(line, kind="unusable model")
     if name is not None:
         return catalogue.find(name)
     return catalogue.default_for(modality_of(volume), task)

@@ -58,7 +58,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Segment, write, report."""
-    from TumorSegLib.report import REPORT_FILE, write_report
+    from TumorSegLib.report import REPORT_FILE, check_report_place, write_report
     from TumorSegLib.writing import check_output, write_segmentation
     from TumorSegLib.writing.file_name import file_name_of
 
@@ -67,6 +67,8 @@ def run(arguments: Namespace) -> int:
     check_output(output)
     report = [] if arguments.report is None else [arguments.report / REPORT_FILE]
     check_written(arguments, [output, *report])
+    for path in report:
+        check_report_place(path.parent)
     catalogue = default_catalogue()
     bundle = choose_bundle(catalogue, arguments.model, volume, "segmentation")
     gate = catalogue.find(arguments.gate) if arguments.gate else None

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from TumorSegLib.errors import ModelError
 from TumorSegLib.networks.fcn8s import FCN8s
@@ -47,4 +49,36 @@ def build_network(name: str, arguments: Mapping[str, Any]) -> nn.Module:
         ) from None
 
 
-__all__ = ["NETWORKS", "FCN8s", "LinkNet", "MUNet", "ResNet50Classifier", "UNet", "build_network"]
+def shapes_alone(name: str, arguments: Mapping[str, Any]) -> nn.Module:
+    """Build a network whose tensors have shapes but no memory, which an absurd one must not cost.
+
+    Raises:
+        ModelError: see `build_network`.
+    """
+    with torch.device("meta"), _Unset():
+        return build_network(name, arguments)
+
+
+class _Unset(TorchFunctionMode):
+    """Leaves tensors as they are made.
+
+    PyTorch draws random numbers for tensors without memory with the help of its compiler, whose
+    import takes as long as its own, and leaves a folder among the temporary files.
+    """
+
+    def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") in ("normal_", "uniform_", "fill_", "zero_"):
+            return args[0] if args else kwargs["tensor"]  # Tensor's own, or that of nn.init
+        return func(*args, **(kwargs or {}))
+
+
+__all__ = [
+    "NETWORKS",
+    "FCN8s",
+    "LinkNet",
+    "MUNet",
+    "ResNet50Classifier",
+    "UNet",
+    "build_network",
+    "shapes_alone",
+]

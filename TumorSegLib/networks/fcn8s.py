@@ -82,7 +82,7 @@ class FCN8s(SliceNetwork):
 def bilinear_kernel(channels: int, size: int) -> Tensor:
     """Weights (channels, channels, size, size) that interpolate each channel bilinearly."""
     centre = (size - 1) / 2
-    ramp = 1 - (torch.arange(size) - centre).abs() / ((size + 1) // 2)
+    ramp = 1 - (torch.arange(size, device="cpu") - centre).abs() / ((size + 1) // 2)
     kernel = torch.zeros(channels, channels, size, size)
     kernel[range(channels), range(channels)] = ramp[:, None] * ramp[None, :]
     return kernel

@@ -30,6 +30,7 @@ from TumorSegLib.export.scene import (
 from TumorSegLib.quiet import quiet_stderr
 from TumorSegLib.reading.file_path import readable
 from TumorSegLib.reading.scene_files import named_elsewhere, names_elsewhere
+from TumorSegLib.signals import signals_held
 from TumorSegLib.volume import Volume
 
 PREFIX = "tumorseg-scene-"
@@ -75,7 +76,7 @@ def read_scene(path: Path) -> list[SceneCase]:
             ' pip install "tumorseg[slicer]" or save the segmentation as .seg.nrrd'
         )
     # Slicer changes the working directory while it unpacks
-    with chdir(Path.cwd()), quiet_stderr(), _scene(path.absolute()) as scene:
+    with chdir(Path.cwd()), quiet_stderr(), signals_held(), _scene(path.absolute()) as scene:
         segmentations = [node for node in _nodes(scene, "vtkMRMLSegmentationNode") if is_case(node)]
         if not segmentations:
             raise InputError(f"{path}: holds no segmentation together with its volume")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from TumorSegLib.report.slice_picture import (
 )
 from TumorSegLib.report.slice_profile import slice_profile
 from TumorSegLib.result import SegmentationResult, SliceFigure
-from TumorSegLib.writing.whole_file import whole_file
+from TumorSegLib.writing.whole_file import check_place, whole_file
 
 REPORT_FILE = "report.png"
 
@@ -38,6 +39,20 @@ PROFILE = 170
 BACKGROUND = (18, 20, 23)
 TEXT = (235, 237, 240)
 FAINT = (160, 166, 172)
+
+
+def check_report_place(folder: Path) -> None:
+    """Refuse a folder in which no report can be written, before any work is done.
+
+    Raises:
+        OutputError: the folder is none, or it or the one above cannot be written to.
+    """
+    place = folder.absolute()
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise OutputError(f"{folder}: cannot be made: {place} is not a folder")
+    check_place(place / REPORT_FILE if place == folder.absolute() else place / "new")
 
 
 def write_report(result: SegmentationResult, folder: Path) -> list[Path]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from TumorSegLib.errors import OutputError
 from TumorSegLib.result import LabelledVolume
+from TumorSegLib.signals import signals_held
 from TumorSegLib.writing.replacing import check_replacing
 from TumorSegLib.writing.whole_file import check_place, whole_file
 
@@ -60,7 +61,8 @@ def write_segmentation(labelled: LabelledVolume, path: Path, *, overwrite: bool 
             if ending == SCENE_ENDING:
                 from TumorSegLib.writing.scene import write_scene
 
-                whole = write_scene(labelled, new)
+                with signals_held():
+                    whole = write_scene(labelled, new)
             else:
                 whole = _write_image(labelled, new, named=ending == SEGMENTATION_ENDING)
         if not whole:

@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from TumorSegLib import leftovers
 from TumorSegLib.errors import OutputError
+
+PREFIX = ".tumorseg-"
+"""Begins the names of the folders in which files are written."""
 
 
 @contextmanager
@@ -17,7 +21,7 @@ def whole_file(path: Path, *, ending: str | None = None) -> Iterator[Path]:
 
     The file to write lies in a folder of its own beside `path`, which is removed with all that is
     in it, whatever happens. A process that is killed leaves that folder (".tumorseg-...") but never
-    half a file at `path`.
+    half a file at `path`; the next one that writes to the same place removes it.
 
     Args:
         path: where the file is to be.
@@ -27,9 +31,10 @@ def whole_file(path: Path, *, ending: str | None = None) -> Iterator[Path]:
         OutputError: the folder is missing or cannot be written to, or the disk is full.
     """
     check_place(path)
+    leftovers.remove_left_over(path.parent, PREFIX)
     try:
         with tempfile.TemporaryDirectory(
-            dir=path.parent, prefix=".tumorseg-", ignore_cleanup_errors=True
+            dir=path.parent, prefix=f"{PREFIX}{leftovers.owner()}-", ignore_cleanup_errors=True
         ) as folder:
             written = Path(folder) / ("new" + (path.suffix if ending is None else ending))
             yield written

@@ -1,0 +1,145 @@
+"""Ctrl-C, SIGTERM and kills while results are written leave what was there, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from results import names_in
+
+from TumorSegLib.leftovers import owner
+from TumorSegLib.signals import ended_as_by_ctrl_c, signals_held
+from TumorSegLib.writing.whole_file import whole_file
+
+ROOT = Path(__file__).resolve().parent.parent
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+
+SCENE = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from results import result_of, two_structures
+from tiny_models import ct_specification
+from TumorSegLib.signals import ended_as_by_ctrl_c
+from TumorSegLib.writing import scene, write_segmentation
+
+step = getattr(scene, sys.argv[2])
+calls = []
+
+def interrupted(*arguments):
+    calls.append(os.kill(os.getpid(), int(sys.argv[3])))
+    return step(*arguments)
+
+setattr(scene, sys.argv[2], interrupted)
+voxels = np.random.default_rng(0).integers(-1000, 900, (7, 20, 24)).astype(np.int16)
+result = result_of(two_structures(), ct_specification(), voxels=voxels)
+try:
+    with ended_as_by_ctrl_c():
+        write_segmentation(result, Path(sys.argv[1]), overwrite=True)
+except KeyboardInterrupt:
+    assert calls
+    sys.exit(130)
+"""
+
+
+def child(script, *words):
+    path = os.pathsep.join([str(ROOT), str(ROOT / "Testing")])
+    return subprocess.run(
+        [sys.executable, "-c", script, *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("step", ["_add_volume", "_add_views", "_holds"])
+def test_an_interrupted_scene_leaves_what_was_there(tmp_path, step, number):
+    pytest.importorskip("slicer")
+    path = tmp_path / "out.mrb"
+    path.write_bytes(b"earlier")
+    done = child(SCENE, path, step, int(number))
+    assert done.returncode == 130, done.stderr
+    assert path.read_bytes() == b"earlier"
+    assert names_in(tmp_path) == ["out.mrb"]
+
+
+TERMINATED = """
+import os, signal, sys
+import TumorSegLib.commands.models as models
+from TumorSegLib.cli import main
+from TumorSegLib.writing.whole_file import whole_file
+from pathlib import Path
+
+def run(arguments):
+    with whole_file(Path(sys.argv[1])) as new:
+        new.write_bytes(b"a patient's")
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+
+models.run = run
+sys.exit(main(["models"]))
+"""
+
+
+def test_a_command_that_is_asked_to_end_leaves_nothing(tmp_path):
+    done = child(TERMINATED, tmp_path / "out.nrrd")
+    assert done.returncode == 130, done.stderr
+    assert "Traceback" not in done.stderr
+    assert names_in(tmp_path) == []
+
+
+def test_what_killed_processes_left_goes_and_all_else_stays(tmp_path):
+    killed = child("import os; from TumorSegLib.leftovers import owner; print(owner())")
+    names = {
+        f".tumorseg-{killed.stdout.strip()}-abc": False,
+        f".tumorseg-{owner()}-abc": True,
+        ".tumorseg-00000000-1-new": True,
+        ".tumorseg-00000000-1-old": False,
+        ".tumorseg-settings": True,
+        ".tumorseg-my-own-notes": True,
+    }
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "new.nrrd").write_bytes(b"a patient's")
+        if not name.endswith("new"):
+            os.utime(tmp_path / name, (0, 0))
+    with whole_file(tmp_path / "out.nrrd") as new:
+        new.write_bytes(b"result")
+    stayed = [name for name, stays in names.items() if stays]
+    assert names_in(tmp_path) == sorted([*stayed, "out.nrrd"])
+
+
+def test_signals_wait_until_the_block_ends():
+    passed = []
+
+    def block():
+        with ended_as_by_ctrl_c(), signals_held():
+            os.kill(os.getpid(), signal.SIGTERM)
+            passed.append("went on")
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+    assert passed == ["went on"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_other_threads_leave_signals_alone():
+    before = signal.getsignal(signal.SIGTERM)
+    seen = []
+
+    def look():
+        with ended_as_by_ctrl_c(), signals_held():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert seen == [before]
