@@ -25,7 +25,7 @@ class NodeChoice:
         self._selector = selector
         self._read = read
         self._write = write
-        self._put_back = qt.QTimer()
+        self._put_back = qt.QTimer(selector)  # which it must not outlive
         self._put_back.setSingleShot(True)
         self._put_back.setInterval(0)  # an emitting widget must not be moved
         self._put_back.timeout.connect(self.show)
