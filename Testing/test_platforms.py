@@ -29,6 +29,7 @@ ON_WINDOWS = {
         "sys.platform": "elsewhere than on Linux nothing is done",
     },
     "TumorSegLib/bundle.py": {
+        ".suffix as it is written": "that of names that we give",
         LINES: JSON,
         ".rename()": "targets are free; a refused one leaves or brings back the old model",
         ".rmtree()": "errors are ignored: what is open stays beside, with a name passed over",
@@ -80,7 +81,18 @@ ON_WINDOWS = {
         "the path /proc": "as /proc/self",
         ".rmtree()": "on Linux only",
     },
+    "TumorSegLib/leftovers.py": {
+        ".rmtree()": "errors are ignored: what is open goes the next time",
+        ".unlink()": "as .rmtree()",
+        "the path /proc/self/ns/pid": "is not there: the machine's name is enough",
+        "import platform": "the machine's name",
+        "os.kill": "not called on Windows, where what is old goes",
+    },
+    "TumorSegLib/signals.py": {
+        "import signal": "SIGINT and SIGTERM are known everywhere; nobody sends the latter",
+    },
     "TumorSegLib/shared_block.py": {
+        "os.posix_fallocate": "in the other branch",
         "import mmap": "by a name of Windows' own, without a file",
         "import _posixshmem": "in the other branch",
         "sys.platform": "chooses the branch as the module is loaded",
@@ -143,6 +155,7 @@ ON_WINDOWS = {
     },
     "training/config.py": {"the path ~/.cache/tumorseg": "~ is the user's profile there"},
     "training/data_module.py": {
+        ".chmod()": "changes nothing there: the user's folder is private already",
         "num_workers=": "processes are spawned; cases travel as the names of their files",
     },
     "training/device_training": {
