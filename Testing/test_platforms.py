@@ -32,8 +32,6 @@ ON_WINDOWS = {
         ".suffix as it is written": "that of names that we give",
         LINES: JSON,
         ".rename()": "targets are free; a refused one leaves or brings back the old model",
-        ".rmtree()": "errors are ignored: what is open stays beside, with a name passed over",
-        ".unlink()": "of a link, which nobody holds open",
     },
     "TumorSegLib/byte_code.py": {".unlink()": "read as a whole and closed before"},
     "TumorSegLib/catalogue.py": {"the path ~/.local/share": "LOCALAPPDATA comes first"},
@@ -172,7 +170,6 @@ ON_WINDOWS = {
     },
     "training/publishing.py": {"subprocess.run": "git; without it the version stands alone"},
     "training/retraining.py": {
-        ".rmtree()": "of a draft whose files are read as a whole and closed",
         ".unlink()": "of checkpoints that are read as a whole, and of the file that says stop",
     },
     "training/retraining_recipe.py": {"import platform": "names the machine in the model card"},
@@ -181,7 +178,9 @@ ON_WINDOWS = {
         LINES: JSON,
         ".rename()": "the target is free, or another run was quicker, which is noticed",
         ".rmtree()": "errors are ignored: another run may have them open",
+        "os.fsync": "exists there and flushes the file's buffers",
     },
+    "training/versions.py": {".unlink()": "refused while the lock is open, which is passed over: it stays"},
 }  # fmt: skip
 """What becomes of a construct on Windows, by file."""
 

@@ -183,7 +183,7 @@ def _low(dice: Mapping[str, float]) -> int:
 
 def provenance(model: ModelSpecification, runs: Runs) -> dict[str, Any]:
     """Return what went into the weights that everybody's run left."""
-    run = json.loads((runs.out / f"run-{model.id}-{EVERYBODY}.json").read_text())
+    run = json.loads((runs.out / f"run-{model.id}-{EVERYBODY}.json").read_text("utf-8"))
     everybody = sorted(name for names in runs.by_fold.values() for name in names)
     return {
         "date": datetime.now(UTC).date().isoformat(),
@@ -236,7 +236,7 @@ def publish_ensemble(
     used = with_setting(model, runs.chosen(model.id, EVERYBODY))
     members = {}
     for name in used.members:
-        member = json.loads((folder / name / "model.json").read_text())
+        member = json.loads((folder / name / "model.json").read_text("utf-8"))
         members[name] = {"version": member["version"], "sha256": member["weights"]["sha256"]}
     training = {
         "date": datetime.now(UTC).date().isoformat(),
@@ -260,8 +260,8 @@ def main() -> None:
     parser.add_argument("--only", action="append", help="id of a model; all if not given")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    rows = json.loads(arguments.selection.read_text())["rows"]
-    by_fold = json.loads((arguments.packs / "folds.json").read_text())
+    rows = json.loads(arguments.selection.read_text("utf-8"))["rows"]
+    by_fold = json.loads((arguments.packs / "folds.json").read_text("utf-8"))
     runs = Runs(arguments.out, by_fold, {row["name"]: row for row in rows})
     contents: dict[str, tuple[Any, Annotated]] = {}
     for name in arguments.only or (*MODELS, ENSEMBLE):

@@ -287,7 +287,7 @@ def main() -> None:
     parser.add_argument("table", type=Path, help="JSON to write")
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
-    by_fold: dict[str, list[str]] = json.loads((arguments.packs / "folds.json").read_text())
+    by_fold: dict[str, list[str]] = json.loads((arguments.packs / "folds.json").read_text("utf-8"))
     pairs = [(name, fold) for fold, names in by_fold.items() for name in names]
     tried = settings(PEAKS)
     work = partial(measure, packs=arguments.packs, out=arguments.out, tried=tried)
@@ -298,7 +298,7 @@ def main() -> None:
     folds = np.array([list(by_fold).index(fold) for _, fold in pairs])
     rows = select(dice, folds, tried)
     content = {"patients": [name for name, _ in pairs], "folds": folds.tolist(), "rows": rows}
-    arguments.table.write_text(json.dumps(content, indent=1))
+    arguments.table.write_text(json.dumps(content, indent=1), "utf-8")
     for row in rows:
         figures = "; ".join(
             f"{row[v]['mean']:.4f} ({row[v]['low']:.3f} to {row[v]['high']:.3f}),"
