@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from training.case import Annotated, reading_for
 from training.commands.evaluate import read_patients
@@ -29,13 +30,23 @@ Images = Mapping[str, np.ndarray]
 
 
 def zscored(images: Images, _inside: np.ndarray) -> Images:
-    """Return images with mean 0 and deviation 1 where there is no air, which stays 0."""
+    """Return images with mean 0 and deviation 1 within the head; all air is 0."""
     result = {}
     for name, voxels in images.items():
-        head = voxels > 0
-        scaled = (voxels - voxels[head].mean()) / voxels[head].std()
-        result[name] = np.where(head, scaled, 0).astype(np.float32)
+        bright = voxels > 0.1 * np.percentile(voxels, 98)
+        head = np.stack([ndimage.binary_fill_holes(plane) for plane in bright])
+        result[name] = _standardised(voxels, head)
     return result
+
+
+def zscored_noise(images: Images, _inside: np.ndarray) -> Images:
+    """Return images with mean 0 and deviation 1 where they are not 0, in noisy air, too."""
+    return {name: _standardised(voxels, voxels > 0) for name, voxels in images.items()}
+
+
+def _standardised(voxels: np.ndarray, where: np.ndarray) -> np.ndarray:
+    scaled = (voxels - voxels[where].mean()) / voxels[where].std()
+    return np.where(where, scaled, 0).astype(np.float32)
 
 
 def stripped(images: Images, inside: np.ndarray) -> Images:
@@ -58,6 +69,7 @@ def bright_fat(images: Images, inside: np.ndarray) -> Images:
 
 INTENSITIES: Mapping[str, Callable[[Images, np.ndarray], Images]] = {
     "z-scored, air 0": zscored,
+    "z-scored but for zeros": zscored_noise,
     "skull-stripped": stripped,
     "12 bits": twelve_bits,
     "fat twice as bright": bright_fat,
