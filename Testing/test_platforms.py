@@ -180,7 +180,7 @@ ON_WINDOWS = {
         ".rmtree()": "errors are ignored: another run may have them open",
         "os.fsync": "exists there and flushes the file's buffers",
     },
-    "training/versions.py": {".unlink()": "refused while the lock is open, which is passed over: it stays"},
+    "training/versions.py": {".unlink()": "refused while it is open, which is passed over"},
 }  # fmt: skip
 """What becomes of a construct on Windows, by file."""
 
