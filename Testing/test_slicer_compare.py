@@ -14,7 +14,6 @@ def views(host):  # noqa: F811
     """Layout and slice views, as the application has them."""
     scene = host.mrmlScene
     layout = scene.AddNewNodeByClass("vtkMRMLLayoutNode")
-    made = [layout]
     for arrangement in (layout.SlicerLayoutFourUpView, layout.SlicerLayoutSideBySideView):
         layout.AddLayoutDescription(arrangement, '<layout type="horizontal"/>')
     layout.SetViewArrangement(layout.SlicerLayoutFourUpView)
@@ -30,10 +29,8 @@ def views(host):  # noqa: F811
         composite.UnRegister(None)
         composite.SetLayoutName(name)
         composite.SetSingletonTag(name)
-        made += [node, scene.AddNode(composite)]
-    yield host
-    for node in made:  # singletons outlive a cleared scene
-        scene.RemoveNode(node)
+        scene.AddNode(composite)
+    return host
 
 
 @pytest.fixture
