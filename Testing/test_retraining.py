@@ -106,6 +106,7 @@ def finished(home: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleName
         (folder / "models").mkdir()
         (folder / "models" / "ball").symlink_to(home / "shipped" / "ball")
         patch.setenv("TUMORSEG_MODELS", str(folder / "models"))
+        patch.setenv("HOME", str(folder))  # the key of what is exported is kept there
         before = default_catalogue().default_for("CT").id
         made = wish(home, epochs=6, old_cases=home / "old")
         found = run(made, folder / "run")
