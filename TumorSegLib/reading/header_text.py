@@ -55,6 +55,20 @@ class HeaderFields:
             raise self.unexpected(name, text, f"{count or 'some'} whole numbers")
         return tuple(int(word) for word in words)
 
+    def sizes(self, axes_name: str, name: str, most_axes: int) -> tuple[int, ...]:
+        """Return the size along each axis from the fields of the number of axes and of the sizes.
+
+        Raises:
+            InputError: they are missing, more than `most_axes`, or not positive.
+        """
+        axes = self.whole_numbers(axes_name, self.needed(axes_name), 1)[0]
+        if not 1 <= axes <= most_axes:
+            raise self.unexpected(axes_name, str(axes), f"1 to {most_axes}")
+        sizes = self.whole_numbers(name, self.needed(name), axes)
+        if min(sizes) < 1:
+            raise self.unexpected(name, self.needed(name), "positive numbers")
+        return sizes
+
     def numbers(self, name: str, text: str, count: int | None = None) -> tuple[float, ...]:
         """Return the numbers of a field, `count` of them where that is given.
 

@@ -38,12 +38,8 @@ def read_meta_image(path: Path) -> StoredImage:
         InputError: it is no MetaImage header, or one that cannot be used.
     """
     fields, listed, length = _fields(path)
-    axes = fields.whole_numbers("NDims", fields.needed("NDims"), 1)[0]
-    if not 1 <= axes <= MAXIMUM_AXES:
-        raise fields.unexpected("NDims", str(axes), f"1 to {MAXIMUM_AXES}")
-    sizes = fields.whole_numbers("DimSize", fields.needed("DimSize"), axes)
-    if min(sizes) < 1:
-        raise fields.unexpected("DimSize", fields.needed("DimSize"), "positive numbers")
+    sizes = fields.sizes("NDims", "DimSize", MAXIMUM_AXES)
+    axes = len(sizes)
     kind = fields.needed("ElementType")
     if kind not in TYPES:
         raise fields.unexpected("ElementType", kind, "a type of numbers such as MET_SHORT")

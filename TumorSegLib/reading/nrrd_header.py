@@ -70,12 +70,8 @@ def read_nrrd(path: Path) -> StoredImage:
         InputError: it is no NRRD header, or one that cannot be used.
     """
     fields, listed, length = _fields(path)
-    axes_count = fields.whole_numbers("dimension", fields.needed("dimension"), 1)[0]
-    if not 1 <= axes_count <= MAXIMUM_AXES:
-        raise fields.unexpected("dimension", str(axes_count), f"1 to {MAXIMUM_AXES}")
-    sizes = fields.whole_numbers("sizes", fields.needed("sizes"), axes_count)
-    if min(sizes) < 1:
-        raise fields.unexpected("sizes", fields.needed("sizes"), "positive numbers")
+    sizes = fields.sizes("dimension", "sizes", MAXIMUM_AXES)
+    axes_count = len(sizes)
     kind = fields.needed("type").lower()
     if kind not in TYPES:
         raise fields.unexpected("type", kind, "a type of numbers")
