@@ -94,9 +94,9 @@ class Bench:
     def __init__(self, slicer, folder):
         import loading
         import qt
-        from TumorSegModule.panel import Panel
-        from TumorSegModule.retrain_process import RetrainProcess
-        from TumorSegModule.worker_client import WorkerClient
+        from TumorSegModule.logic.retrain_process import RetrainProcess
+        from TumorSegModule.logic.worker_client import WorkerClient
+        from TumorSegModule.widgets.panel import Panel
 
         self.slicer, self.qt, self.folder = slicer, qt, folder
         self.models = folder / "models"
@@ -120,7 +120,7 @@ class Bench:
     def open(self):
         """Make the panel with the models that are in `models` now, and return it."""
         import TumorSeg
-        from TumorSegLib.catalogue import Catalogue
+        from TumorSegLib.model.catalogue import Catalogue
 
         def take_ours(widget):
             widget.makePanel = lambda ui: self._panel_class(

@@ -56,9 +56,10 @@ class Windows:
     """
 
     def __init__(self, monkeypatch, python):
-        import TumorSegModule.pipes as pipes
+        import TumorSegModule.logic.pipes as pipes
 
-        from TumorSegLib import process_group, system
+        from TumorSegLib.support import system
+        from TumorSegLib.worker import process_group
 
         self.killed, self.has_taskkill = [], True
         self._popen, self._killpg = subprocess.Popen, os.killpg

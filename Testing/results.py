@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from TumorSegLib.grid import AxialView, Grid
-from TumorSegLib.result import SegmentationResult, SliceFigure
-from TumorSegLib.specification import ModelSpecification
-from TumorSegLib.volume import Volume
+from TumorSegLib.image.grid import AxialView, Grid
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.result import SegmentationResult, SliceFigure
+from TumorSegLib.model.specification import ModelSpecification
 
 
 def result_of(

@@ -11,9 +11,9 @@ import threading
 from collections import deque
 from typing import Any
 
-from TumorSegLib.shared_block import SharedBlock
-from TumorSegLib.worker import Blocks, Worker
-from TumorSegLib.worker_protocol import Cancel, Forget, Share, from_line
+from TumorSegLib.worker.process import Blocks, Worker
+from TumorSegLib.worker.protocol import Cancel, Forget, Share, from_line
+from TumorSegLib.worker.shared_memory import SharedBlock
 
 
 class Killed(BaseException):
@@ -45,7 +45,7 @@ class SteppedWorker:
         self._thread.join()
 
     def take(self, command: Any) -> None:
-        """Do what `TumorSegLib.worker.Inbox` does with a command."""
+        """Do what `TumorSegLib.worker.process.Inbox` does with a command."""
         match command:
             case Share():
                 self.blocks.attach(command)
@@ -86,7 +86,7 @@ class SteppedWorker:
 
 
 class SteppedClient:
-    """What `TumorSegModule.worker_client.WorkerClient` is to the panel.
+    """What `TumorSegModule.logic.worker_client.WorkerClient` is to the panel.
 
     Attributes:
         log: the last lines that were logged.
@@ -138,7 +138,7 @@ class SteppedClient:
             self._worker.step()
         events, self._worker.events = self._worker.events, []
         if self._dead:
-            from TumorSegModule.worker_client import WorkerEnded  # importable with the host
+            from TumorSegModule.logic.worker_client import WorkerEnded  # importable with the host
 
             self.stop()
             events.append(WorkerEnded(-9, ""))

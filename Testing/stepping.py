@@ -8,11 +8,11 @@ from bright_models import TUMOUR, write_model
 from scenes import HEAD_MATRIX
 from stepped_worker import SteppedClient
 
-from TumorSegLib.bundle import read_bundle
-from TumorSegLib.grid import LPS_FROM_RAS, grid_of_affine
-from TumorSegLib.relabelling import relabel
-from TumorSegLib.segmenter import Segmenter
-from TumorSegLib.volume import Volume
+from TumorSegLib.image.grid import LPS_FROM_RAS, grid_of_affine
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.relabelling import relabel
+from TumorSegLib.inference.segmenter import Segmenter
+from TumorSegLib.model.bundle import read_bundle
 
 SHAPE = (5, 32, 32)
 DIM, STRICT = "dim", "strict"
@@ -38,7 +38,7 @@ class Stepping:
     """
 
     def __init__(self, bench, monkeypatch):
-        import TumorSegModule.panel as module
+        import TumorSegModule.widgets.panel as module
 
         monkeypatch.setattr(module, "POLL_MILLISECONDS", 3_600_000)  # polls are the test's
         self.bench, self.slicer = bench, bench.slicer

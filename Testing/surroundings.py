@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from TumorSegLib.byte_code import is_cut_short
+from TumorSegLib.support.byte_code import is_cut_short
 
 ROOT = Path(__file__).resolve().parent.parent
 UNWATCHED = {".git", ".venv", ".pytest_cache", ".ruff_cache", ".mypy_cache", "__pycache__"}

@@ -10,8 +10,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from PIL import Image
 
-from TumorSegLib.grid import Grid
-from TumorSegLib.itk import image_of
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.itk import image_of
 
 SHAPE = (8, 48, 48)
 

@@ -14,10 +14,10 @@ import pytest
 from results import names_in, result_of, two_structures
 from tiny_models import ct_specification
 
-from TumorSegLib import archive
-from TumorSegLib.archive import ArchiveError, opened_archive, unpack
 from TumorSegLib.errors import InputError, OutputError
-from TumorSegLib.reading.scene import read_scene
+from TumorSegLib.slicer_io.scene_reading import read_scene
+from TumorSegLib.support import archive
+from TumorSegLib.support.archive import ArchiveError, opened_archive, unpack
 from TumorSegLib.writing import write_segmentation
 
 
@@ -169,7 +169,7 @@ def test_a_full_temporary_folder_is_told_as_what_it_is(scene, temporary, monkeyp
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("TumorSegLib.archive.copy_entry", full)
+    monkeypatch.setattr("TumorSegLib.support.archive.copy_entry", full)
     words = f"cannot be unpacked in {temporary}: No space left on device; free space there"
     refused(scene, temporary, re.escape(words), OutputError)
 

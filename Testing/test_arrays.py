@@ -19,9 +19,9 @@ from tiny_models import (
     write_tiny_bundle,
 )
 
-from TumorSegLib.arrays import TYPES, array_from_tensor, tensor_from_array
-from TumorSegLib.bundle import add_forest
-from TumorSegLib.specification import CandidateFilter
+from TumorSegLib.model.bundle import add_forest
+from TumorSegLib.model.specification import CandidateFilter
+from TumorSegLib.support.arrays import TYPES, array_from_tensor, tensor_from_array
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -54,10 +54,10 @@ if sys.argv[1] == "without":
     without_bridge()
 
 from pathlib import Path
-from TumorSegLib.bundle import read_bundle
-from TumorSegLib.grid import Grid
-from TumorSegLib.segmenter import Segmenter
-from TumorSegLib.volume import Volume
+from TumorSegLib.model.bundle import read_bundle
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.inference.segmenter import Segmenter
+from TumorSegLib.image.volume import Volume
 
 folder = Path(sys.argv[2])
 random = np.random.default_rng(0)
@@ -129,7 +129,7 @@ def test_tensors_of_every_layout():
 
 def test_volumes_are_segmented_without_the_bridge(tmp_path):
     """As it is with torch 2.2 beside NumPy 2, with every normalisation, a detector and a forest."""
-    from TumorSegLib.normalisation import Equalised
+    from TumorSegLib.image.normalisation import Equalised
 
     write_tiny_bundle(tmp_path, brain_specification(id="head"))
     ranks = type(BRAIN_INPUT)(BRAIN_INPUT.channels, BRAIN_INPUT.in_plane, Equalised())
@@ -159,4 +159,4 @@ def test_the_library_never_crosses_the_bridge(path):
         if isinstance(node, ast.Attribute):
             assert node.attr not in ("from_numpy", "numpy", "OutOfMemoryError") or (
                 ast.unparse(node) == "torch.cuda.OutOfMemoryError"  # torch 2.2 has no other
-            ), f"{path.name}:{node.lineno}: {ast.unparse(node)}; see TumorSegLib.arrays"
+            ), f"{path.name}:{node.lineno}: {ast.unparse(node)}; see TumorSegLib.support.arrays"

@@ -10,10 +10,10 @@ import pytest
 import SimpleITK as sitk
 from tiny_models import brain_specification, write_tiny_bundle
 
-from TumorSegLib.bundle import load_network, read_bundle
-from TumorSegLib.catalogue import Catalogue
 from TumorSegLib.cli import main
 from TumorSegLib.errors import ModelError
+from TumorSegLib.model.bundle import load_network, read_bundle
+from TumorSegLib.model.catalogue import Catalogue
 
 DEEP = 100_000
 

@@ -17,12 +17,12 @@ import torch
 from safetensors.torch import save
 from tiny_models import brain_specification, ct_specification, stump, write_tiny_bundle
 
-from TumorSegLib.bundle import add_forest, load_forest, load_network, read_bundle
-from TumorSegLib.catalogue import Catalogue
 from TumorSegLib.errors import ModelError, OutputError
-from TumorSegLib.leftovers import owned_name
+from TumorSegLib.model.bundle import add_forest, load_forest, load_network, read_bundle
+from TumorSegLib.model.catalogue import Catalogue
+from TumorSegLib.model.specification import CandidateFilter, Network
 from TumorSegLib.networks import build_network
-from TumorSegLib.specification import CandidateFilter, Network
+from TumorSegLib.support.leftovers import owned_name
 
 
 @pytest.fixture
@@ -316,7 +316,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[1].split(os.pathsep)
 from test_bundle import replace_whole
-from TumorSegLib.bundle import read_bundle
+from TumorSegLib.model.bundle import read_bundle
 
 bundle = read_bundle(Path(sys.argv[2]))
 rename, left = Path.rename, int(sys.argv[3])

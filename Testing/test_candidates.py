@@ -9,23 +9,24 @@ import pytest
 from bright_models import write_ct_model
 from scipy import ndimage
 from tiny_models import ct_specification, stump, write_tiny_bundle
+from tumorseg_training.candidates import Examples, Fold, grow, judged, read_forest
+from tumorseg_training.case import Annotated, Case
+from tumorseg_training.config import EnsembleConfig
+from tumorseg_training.cross_validation import pooled
+from tumorseg_training.publishing import publish_ensemble
 
-from training.candidates import Examples, Fold, grow, judged, read_forest
-from training.case import Annotated, Case
-from training.config import EnsembleConfig
-from training.cross_validation import pooled
-from training.publishing import publish_ensemble
-from TumorSegLib.bundle import Bundle, load_forest, load_network, read_bundle, write_bundle
-from TumorSegLib.candidates import FEATURES, Segmented, find_candidates, give_up_unlikely
 from TumorSegLib.errors import InputError, ModelError
-from TumorSegLib.forest import Forest
-from TumorSegLib.grid import Grid
-from TumorSegLib.normalisation import Window
-from TumorSegLib.records import build, plain
-from TumorSegLib.relabelling import relabel
-from TumorSegLib.segmenter import Segmenter
-from TumorSegLib.specification import CandidateFilter, RemoveSmall
-from TumorSegLib.volume import Volume
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.normalisation import Window
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.candidates import Segmented, find_candidates, give_up_unlikely
+from TumorSegLib.inference.relabelling import relabel
+from TumorSegLib.inference.segmenter import Segmenter
+from TumorSegLib.model.bundle import Bundle, load_forest, load_network, read_bundle, write_bundle
+from TumorSegLib.model.candidate_features import FEATURES
+from TumorSegLib.model.forest import Forest
+from TumorSegLib.model.specification import CandidateFilter, RemoveSmall
+from TumorSegLib.support.records import build, plain
 
 JUDGED = CandidateFilter(2, 1, 0.5)
 LABELS = ct_specification().labels
@@ -334,8 +335,10 @@ def test_what_is_published_carries_the_cross_validations_forest(bundle, tmp_path
     assert load_forest(other).threshold[0] == 1
     aside = replace(config, data=replace(config.data, folds="f.json", validate="fold0"))
     seen: list[Bundle] = []
-    monkeypatch.setattr("training.publishing.cases_aside", lambda *_: [])
-    monkeypatch.setattr("training.publishing.measure", lambda bundle, *_: (seen.append(bundle), {}))
+    monkeypatch.setattr("tumorseg_training.publishing.cases_aside", lambda *_: [])
+    monkeypatch.setattr(
+        "tumorseg_training.publishing.measure", lambda bundle, *_: (seen.append(bundle), {})
+    )
     publish_ensemble(aside, folder, lines.append, forest=forest)
     assert seen[0].specification.candidates is None  # it has seen whom this would measure
     (folder / "cross-validation" / "candidates.safetensors").write_bytes(b"junk")

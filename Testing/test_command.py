@@ -16,9 +16,9 @@ from tiny_models import brain_specification, write_blind_detector, write_tiny_bu
 from waiting import HANG_SECONDS
 
 from TumorSegLib import cli
-from TumorSegLib.grid import Grid
-from TumorSegLib.in_plane import FieldOfView
-from TumorSegLib.itk import grid_of_image, image_of
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.in_plane import FieldOfView
+from TumorSegLib.image.itk import grid_of_image, image_of
 
 ROOT = Path(__file__).resolve().parents[1]
 OBLIQUE = ((0.96, -0.28, 0.0), (0.28, 0.96, 0.0), (0.0, 0.0, 1.0))
@@ -28,7 +28,7 @@ GRID = Grid((6, 40, 48), (0.9, 1.1, 5.0), (-20.5, 30.25, 7.125), OBLIQUE)
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A folder with a model, a volume of three sequences, and nothing else of this machine."""
-    monkeypatch.setattr("TumorSegLib.catalogue.SHIPPED", tmp_path / "none")
+    monkeypatch.setattr("TumorSegLib.model.catalogue.SHIPPED", tmp_path / "none")
     monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "models"))
     monkeypatch.chdir(tmp_path)
     write_tiny_bundle(tmp_path / "models", brain_specification(default=True))

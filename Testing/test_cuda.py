@@ -7,9 +7,9 @@ import pytest
 import torch
 from tiny_models import brain_specification, write_blind_detector, write_tiny_bundle
 
-from TumorSegLib.grid import Grid
-from TumorSegLib.segmenter import Segmenter
-from TumorSegLib.volume import Volume
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.segmenter import Segmenter
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

@@ -16,27 +16,32 @@ from safetensors import safe_open
 pytest.importorskip("lightning")  # what trains is not installed with what segments
 
 from tiny_models import BRAIN_INPUT, brain_specification
+from tumorseg_training.device_training import augment, brain, loop
+from tumorseg_training.device_training.augment import Augmenter
+from tumorseg_training.device_training.brain_mask import DEPTH_STEPS, OUTLINE, brain_depth
+from tumorseg_training.device_training.brain_plans import PLANS, tiny, works
+from tumorseg_training.device_training.data import half_size, read_packs, write_pack
+from tumorseg_training.device_training.draws import Draws
+from tumorseg_training.device_training.equalisation import (
+    Histograms,
+    apply_curves,
+    curves,
+    enlarged,
+)
+from tumorseg_training.device_training.evaluate import Examiner, dice, engine_of
+from tumorseg_training.device_training.lesions import Painter
+from tumorseg_training.device_training.loop import Stage, train
+from tumorseg_training.device_training.losses import overlap_loss
+from tumorseg_training.device_training.saving import load_weights, save_weights
 
-from training.device_training import augment, brain, loop
-from training.device_training.augment import Augmenter
-from training.device_training.brain_mask import DEPTH_STEPS, OUTLINE, brain_depth
-from training.device_training.brain_plans import PLANS, tiny, works
-from training.device_training.data import half_size, read_packs, write_pack
-from training.device_training.draws import Draws
-from training.device_training.equalisation import Histograms, apply_curves, curves, enlarged
-from training.device_training.evaluate import Examiner, dice, engine_of
-from training.device_training.lesions import Painter
-from training.device_training.loop import Stage, train
-from training.device_training.losses import overlap_loss
-from training.device_training.saving import load_weights, save_weights
-from TumorSegLib.bundle import write_bundle
-from TumorSegLib.grid import Grid
-from TumorSegLib.in_plane import FieldOfView, resize
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.in_plane import FieldOfView, resize
+from TumorSegLib.image.normalisation import Equalised
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.segmenter import Segmenter
+from TumorSegLib.model.bundle import write_bundle
+from TumorSegLib.model.specification import Network
 from TumorSegLib.networks import build_network
-from TumorSegLib.normalisation import Equalised
-from TumorSegLib.segmenter import Segmenter
-from TumorSegLib.specification import Network
-from TumorSegLib.volume import Volume
 
 SIDE, SLICES = 64, 6
 PATIENTS = ("a", "b", "c", "d")
@@ -406,7 +411,7 @@ def test_nothing_that_the_gpus_machine_lacks_is_imported():
     lacking = "('SimpleITK', 'monai', 'lightning', 'rich', 'filelock', 'skimage', 'sklearn')"
     code = (
         f"import sys\nfor name in {lacking}: sys.modules[name] = None\n"
-        "import training.device_training.brain"
+        "import tumorseg_training.device_training.brain"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

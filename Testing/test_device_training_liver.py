@@ -14,37 +14,37 @@ import numpy as np
 import pytest
 import torch
 from tiny_models import ct_specification, write_tiny_bundle
-from waiting import HANG_SECONDS
-
-from training.candidates import Fold, collect
-from training.case import Annotated, Case
-from training.device_training import liver_candidates
-from training.device_training.liver import Data, Run, main, planned
-from training.device_training.liver_bundles import bundle_of
-from training.device_training.liver_candidates import SMALLEST_ML, Choice, marked_in
-from training.device_training.liver_changes import (
+from tumorseg_training.candidates import Fold, collect
+from tumorseg_training.case import Annotated, Case
+from tumorseg_training.device_training import liver_candidates
+from tumorseg_training.device_training.liver import Data, Run, main, planned
+from tumorseg_training.device_training.liver_bundles import bundle_of
+from tumorseg_training.device_training.liver_candidates import SMALLEST_ML, Choice, marked_in
+from tumorseg_training.device_training.liver_changes import (
     Crops,
     paint_lesions,
     shift_organ,
     transplant_lesions,
 )
-from training.device_training.liver_draws import Stage
-from training.device_training.liver_loss import partial_loss, targets_of
-from training.device_training.liver_pack import (
+from tumorseg_training.device_training.liver_draws import Stage
+from tumorseg_training.device_training.liver_loss import partial_loss, targets_of
+from tumorseg_training.device_training.liver_pack import (
     LESION_BIT,
     ORGAN_BIT,
     PackedVolume,
     read_packs,
     write_pack,
 )
-from training.device_training.liver_prediction import measure, predict
-from training.device_training.liver_store import SliceStore, skin_depth
-from training.device_training.liver_training import Average, one_cycle
-from TumorSegLib.bundle import load_network, read_bundle
-from TumorSegLib.candidates import FEATURES
+from tumorseg_training.device_training.liver_prediction import measure, predict
+from tumorseg_training.device_training.liver_store import SliceStore, skin_depth
+from tumorseg_training.device_training.liver_training import Average, one_cycle
+from waiting import HANG_SECONDS
+
 from TumorSegLib.errors import InputError
-from TumorSegLib.segmenter import Segmenter
-from TumorSegLib.specification import (
+from TumorSegLib.inference.segmenter import Segmenter
+from TumorSegLib.model.bundle import load_network, read_bundle
+from TumorSegLib.model.candidate_features import FEATURES
+from TumorSegLib.model.specification import (
     CandidateFilter,
     ModelSpecification,
     Network,
@@ -407,8 +407,8 @@ def test_a_tiny_training_leaves_all_it_promises(
 
     for module, look in (("liver", lambda: now), ("liver_training", step)):
         clock = SimpleNamespace(perf_counter=look)
-        monkeypatch.setattr(f"training.device_training.{module}.time", clock)
-    monkeypatch.setattr("training.device_training.liver.WRITING_SECONDS", HANG_SECONDS)
+        monkeypatch.setattr(f"tumorseg_training.device_training.{module}.time", clock)
+    monkeypatch.setattr("tumorseg_training.device_training.liver.WRITING_SECONDS", HANG_SECONDS)
     packs, out = tmp_path / "packs", tmp_path / "out"
     packs.mkdir()
     write_pack(packs / "all.pack", volumes)
@@ -457,6 +457,6 @@ class Blocked:
         if name.split(".")[0] in ("SimpleITK", "monai", "lightning", "rich", "filelock"):
             raise ImportError(name)
 sys.meta_path.insert(0, Blocked())
-import training.device_training.liver
+import tumorseg_training.device_training.liver
 """
     subprocess.run([sys.executable, "-c", script], check=True)

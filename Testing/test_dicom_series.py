@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.image.volume import Volume
 from TumorSegLib.reading import read_volume
-from TumorSegLib.volume import Volume
 
 pytest.importorskip("pydicom", reason="the tests write their DICOM files with pydicom")
 

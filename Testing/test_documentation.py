@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from host_fixtures import ROOT, bench, host  # noqa: F401
 
-from TumorSegLib.catalogue import SHIPPED, Catalogue
-from TumorSegLib.licences import licences_of
+from TumorSegLib.model.catalogue import SHIPPED, Catalogue
+from TumorSegLib.model.licences import licences_of
 
 PAGE = ROOT / "TumorSeg" / "Resources" / "Documentation" / "TumorSeg.html"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -76,8 +76,8 @@ def test_the_button_opens_the_page(bench, monkeypatch):  # noqa: F811
 
 
 def test_what_messages_call_a_section_is_one(host):  # noqa: F811
-    from TumorSegModule.installation import question
-    from TumorSegModule.requirements import ABSENT, Missing
+    from TumorSegModule.logic.requirements import ABSENT, Missing
+    from TumorSegModule.widgets.installation import question
 
     (section,) = re.findall("“(.+?)”", question([Missing("torch", "torch>=2.4", ABSENT)], False))
     assert f">{section}</h2>" in PAGE.read_text("utf-8")

@@ -5,10 +5,10 @@ import copy
 import pytest
 import torch
 
-from TumorSegLib.device import choose_device, choose_precision
-from TumorSegLib.engine import GPU_BATCH_PIXELS, Engine
 from TumorSegLib.errors import InputError
+from TumorSegLib.inference.engine import GPU_BATCH_PIXELS, Engine
 from TumorSegLib.networks import UNet
+from TumorSegLib.support.device import choose_device, choose_precision
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
 
@@ -271,9 +271,9 @@ def test_devices_and_precisions():
 
 
 def test_bf16_only_where_native(monkeypatch):
-    monkeypatch.setattr("TumorSegLib.device.has_native_bf16", lambda _: False)
+    monkeypatch.setattr("TumorSegLib.support.device.has_native_bf16", lambda _: False)
     assert choose_precision("auto", CPU) == torch.float32
     with pytest.raises(InputError, match="bf16: not native"):
         choose_precision("bf16", CPU)
-    monkeypatch.setattr("TumorSegLib.device.has_native_bf16", lambda _: True)
+    monkeypatch.setattr("TumorSegLib.support.device.has_native_bf16", lambda _: True)
     assert choose_precision("auto", CPU) == torch.bfloat16

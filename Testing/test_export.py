@@ -22,12 +22,12 @@ from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.export.case import Appended, ExportCase, append_case
 from TumorSegLib.export.errors import CaseExistsError, OverlapError, UnknownSegmentsError
 from TumorSegLib.export.identity import ExportKey, export_key, key_file
-from TumorSegLib.export.named_mask import NamedMask
-from TumorSegLib.export.record import Correction
-from TumorSegLib.grid import Grid, Matrix
-from TumorSegLib.itk import grid_of_image
-from TumorSegLib.specification import Network
-from TumorSegLib.volume import Volume
+from TumorSegLib.image.correction import Correction
+from TumorSegLib.image.grid import Grid, Matrix
+from TumorSegLib.image.itk import grid_of_image
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.model.specification import Network
+from TumorSegLib.slicer_io.named_mask import NamedMask
 
 KEY = ExportKey(bytes(range(32)))
 SHAPE = (7, 20, 24)

@@ -13,8 +13,8 @@ from results import names_in, result_of, two_structures
 from tiny_models import brain_specification, ct_specification, write_tiny_bundle
 
 from TumorSegLib.cli import main
-from TumorSegLib.itk import image_of
-from TumorSegLib.reading.segmentation_file import read_segments
+from TumorSegLib.image.itk import image_of
+from TumorSegLib.slicer_io.segmentation_file import read_segments
 from TumorSegLib.writing import write_segmentation
 
 
@@ -130,7 +130,9 @@ def test_what_a_killed_process_has_unpacked_is_removed(desk, monkeypatch):
 def test_scenes_of_another_modality_need_the_models_name(desk, monkeypatch):
     pytest.importorskip("slicer")
     monkeypatch.setenv("TUMORSEG_MODELS", str(desk.folder))
-    monkeypatch.setattr("TumorSegLib.catalogue.SHIPPED", desk.folder)  # else its default is chosen
+    monkeypatch.setattr(
+        "TumorSegLib.model.catalogue.SHIPPED", desk.folder
+    )  # else its default is chosen
     ct = desk.write("ct.mrb", 0)
     voxels = np.random.default_rng(1).integers(0, 900, (7, 20, 24)).astype(np.int16)
     head = result_of(two_structures() % 2, brain_specification(), voxels=voxels)

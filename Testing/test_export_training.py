@@ -15,19 +15,19 @@ import pytest
 import SimpleITK as sitk
 from synthetic_data import CONFIG, SHAPE, ball_case
 from test_grid import rotation_about
+from tumorseg_training.config import read_config
+from tumorseg_training.datasets import select_cases
+from tumorseg_training.readers import read_cases
+from tumorseg_training.splits import folds_of
 
-from training.config import read_config
-from training.datasets import select_cases
-from training.readers import read_cases
-from training.splits import folds_of
 from TumorSegLib.cli import main
 from TumorSegLib.export.case import ExportCase, append_case
 from TumorSegLib.export.identity import export_key
-from TumorSegLib.export.named_mask import NamedMask
-from TumorSegLib.grid import Grid
-from TumorSegLib.itk import grid_of_image
-from TumorSegLib.specification import ModelSpecification
-from TumorSegLib.volume import Volume
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.itk import grid_of_image
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.model.specification import ModelSpecification
+from TumorSegLib.slicer_io.named_mask import NamedMask
 
 OBLIQUE = tuple(map(tuple, (rotation_about(0, 23) @ rotation_about(2, -11)).tolist()))
 GRID = Grid(SHAPE, (1.5, 1.4, 3.0), (-131.25, 12.5, 101.125), OBLIQUE)

@@ -11,14 +11,14 @@ from tiny_models import CT_INPUT, ORGAN, ct_specification, write_tiny_bundle
 
 from TumorSegLib import cli, writing
 from TumorSegLib.errors import InputError
-from TumorSegLib.fat_labelling import SUBCUTANEOUS, VISCERAL, label_fat
-from TumorSegLib.grid import AxialView, Grid
-from TumorSegLib.itk import image_of
+from TumorSegLib.image.grid import AxialView, Grid
+from TumorSegLib.image.itk import image_of
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.fat_labelling import SUBCUTANEOUS, VISCERAL, label_fat
+from TumorSegLib.inference.result import LabelledVolume
+from TumorSegLib.model.specification import Code, Label
 from TumorSegLib.phantom import abdomen_phantom, brain_phantom
 from TumorSegLib.reading import read_volume
-from TumorSegLib.result import LabelledVolume
-from TumorSegLib.specification import Code, Label
-from TumorSegLib.volume import Volume
 
 ADIPOSE = Code("SCT", "55603005", "Adipose tissue")
 FAT_LABELS = (

@@ -5,7 +5,7 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from TumorSegLib.grid import AxialView, Grid
+from TumorSegLib.image.grid import AxialView, Grid
 
 ORIENTATIONS = [
     (axes, signs) for axes in permutations(range(3)) for signs in product((1, -1), repeat=3)

@@ -11,17 +11,23 @@ pytest.importorskip("lightning")  # what measures is not installed with what seg
 
 from synthetic_data import write_kaggle
 from tiny_models import brain_specification, write_tiny_bundle
+from tumorseg_training.case import reading_for
+from tumorseg_training.config import Card
+from tumorseg_training.device_training.brain_selection import (
+    VOXEL_ML,
+    Setting,
+    all_dice,
+    nested,
+    settings,
+)
+from tumorseg_training.device_training.strata import contrast, strata
+from tumorseg_training.model_card import model_card
+from tumorseg_training.readers import read_cases
 
-from training.case import reading_for
-from training.config import Card
-from training.device_training.brain_selection import VOXEL_ML, Setting, all_dice, nested, settings
-from training.device_training.strata import contrast, strata
-from training.model_card import model_card
-from training.readers import read_cases
-from TumorSegLib.bundle import write_bundle
 from TumorSegLib.cli import main
-from TumorSegLib.postprocessing import postprocess
-from TumorSegLib.specification import RemoveSmall
+from TumorSegLib.inference.postprocessing import postprocess
+from TumorSegLib.model.bundle import write_bundle
+from TumorSegLib.model.specification import RemoveSmall
 
 
 def test_a_fold_takes_no_part_in_what_is_chosen_for_it():

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from results import names_in
 
-from TumorSegLib.leftovers import owner
-from TumorSegLib.signals import ended_as_by_ctrl_c, signals_held
-from TumorSegLib.writing.whole_file import whole_file
+from TumorSegLib.support.leftovers import owner
+from TumorSegLib.support.signals import ended_as_by_ctrl_c, signals_held
+from TumorSegLib.support.whole_file import whole_file
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,8 +26,9 @@ from pathlib import Path
 import numpy as np
 from results import result_of, two_structures
 from tiny_models import ct_specification
-from TumorSegLib.signals import ended_as_by_ctrl_c
-from TumorSegLib.writing import scene, write_segmentation
+from TumorSegLib.support.signals import ended_as_by_ctrl_c
+from TumorSegLib.writing import write_segmentation
+from TumorSegLib.slicer_io import scene_writing as scene
 
 step = getattr(scene, sys.argv[2])
 calls = []
@@ -75,7 +76,7 @@ TERMINATED = """
 import os, signal, sys
 import TumorSegLib.commands.models as models
 from TumorSegLib.cli import main
-from TumorSegLib.writing.whole_file import whole_file
+from TumorSegLib.support.whole_file import whole_file
 from pathlib import Path
 
 def run(arguments):
@@ -97,7 +98,7 @@ def test_a_command_that_is_asked_to_end_leaves_nothing(tmp_path):
 
 
 def test_what_killed_processes_left_goes_and_all_else_stays(tmp_path):
-    killed = child("import os; from TumorSegLib.leftovers import owner; print(owner())")
+    killed = child("import os; from TumorSegLib.support.leftovers import owner; print(owner())")
     names = {
         f".tumorseg-{killed.stdout.strip()}-abc": False,
         f".tumorseg-{owner()}-abc": True,

@@ -8,7 +8,7 @@ from scipy.spatial.distance import pdist
 from test_grid import ORIENTATIONS, rotation_about, stored_as
 from tiny_models import brain_specification, ct_specification
 
-from TumorSegLib.measurement import measure
+from TumorSegLib.inference.measurement import measure
 
 
 def tumour(labelmap, **options):
@@ -126,7 +126,7 @@ def test_of_a_large_organ_only_corners_of_its_outline_are_compared(monkeypatch):
         points.append(len(given))
         return pdist(given)
 
-    monkeypatch.setattr("TumorSegLib.measurement.pdist", counted)
+    monkeypatch.setattr("TumorSegLib.inference.measurement.pdist", counted)
     labelmap = np.zeros((200, 512, 512), np.uint8)
     z, y, x = np.ogrid[:200, :512, :512]
     labelmap[((z - 90) / 70) ** 2 + ((y - 230) / 110) ** 2 + ((x - 180) / 110) ** 2 < 1] = 1

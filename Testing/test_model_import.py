@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from bright_models import write_model
 
-from TumorSegLib import cli, model_import
-from TumorSegLib.catalogue import Catalogue
-from TumorSegLib.default_models import make_default, read_defaults
+from TumorSegLib import cli
 from TumorSegLib.errors import ModelError
-from TumorSegLib.licences import licence_of, licences_of
-from TumorSegLib.model_import import add_models, can_remove, remove_model, unpacked_models
+from TumorSegLib.model import model_import
+from TumorSegLib.model.catalogue import Catalogue
+from TumorSegLib.model.default_models import make_default, read_defaults
+from TumorSegLib.model.licences import licence_of, licences_of
+from TumorSegLib.model.model_import import add_models, can_remove, remove_model, unpacked_models
 
 LICENCE = "CC BY-NC-SA 4.0"
 
@@ -265,7 +266,7 @@ def test_the_command_imports_and_removes(tmp_path, model, own, monkeypatch, caps
 
 
 def test_every_shipped_licence_is_known():
-    from TumorSegLib.catalogue import SHIPPED
+    from TumorSegLib.model.catalogue import SHIPPED
 
     for licence in licences_of(Catalogue.of([SHIPPED]).bundles):
         assert licence.url.startswith("https://creativecommons.org/licenses/")

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from TumorSegLib.errors import ModelError
-from TumorSegLib.folding import fold_batch_norms
 from TumorSegLib.networks import build_network
+from TumorSegLib.networks.folding import fold_batch_norms
 
 ROOT = Path(__file__).resolve().parent.parent
 

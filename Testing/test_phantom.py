@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from TumorSegLib.catalogue import default_catalogue
 from TumorSegLib.errors import ModelError
+from TumorSegLib.inference.segmenter import Segmenter
+from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.phantom import abdomen_phantom, brain_phantom
-from TumorSegLib.segmenter import Segmenter
 
 
 @pytest.fixture(scope="module")

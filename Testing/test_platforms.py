@@ -13,7 +13,7 @@ import pytest
 from platform_calls import platform_calls
 
 from TumorSegLib import cli
-from TumorSegLib.torch_support import INTEL_MAC, USUAL, torch_requirement, why_not_train
+from TumorSegLib.support.torch_support import INTEL_MAC, USUAL, torch_requirement, why_not_train
 from TumorSegLib.writing.file_name import file_name_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,23 +24,23 @@ LINES = "write_text() with the system's ends of lines"
 JSON = "JSON and Markdown, whose readers take either end of lines"
 
 ON_WINDOWS = {
-    "TumorSegLib/allocator.py": {
+    "TumorSegLib/support/allocator.py": {
         "import ctypes": "exists everywhere; the library is loaded on Linux only",
         "sys.platform": "elsewhere than on Linux nothing is done",
     },
-    "TumorSegLib/bundle.py": {
+    "TumorSegLib/model/bundle.py": {
         ".suffix as it is written": "that of names that we give",
         LINES: JSON,
         ".rename()": "targets are free; a refused one leaves or brings back the old model",
     },
-    "TumorSegLib/byte_code.py": {".unlink()": "read as a whole and closed before"},
-    "TumorSegLib/catalogue.py": {"the path ~/.local/share": "LOCALAPPDATA comes first"},
+    "TumorSegLib/support/byte_code.py": {".unlink()": "read as a whole and closed before"},
+    "TumorSegLib/model/catalogue.py": {"the path ~/.local/share": "LOCALAPPDATA comes first"},
     "TumorSegLib/cli.py": {
         "os.open": "of os.devnull",
         "os.dup2": "works on the C library's descriptors",
     },
     "TumorSegLib/commands/models.py": {"sys.stdin": "a command's, which has one"},
-    "TumorSegLib/default_models.py": {LINES: JSON},
+    "TumorSegLib/model/default_models.py": {LINES: JSON},
     "TumorSegLib/export/case.py": {LINES: JSON},
     "TumorSegLib/export/dataset.py": {
         LINES: JSON,
@@ -54,18 +54,18 @@ ON_WINDOWS = {
         "os.open": "the mode is ignored; the user's own folder is private there",
         "fdopen() with the system's ends of lines": "stripped on reading",
     },
-    "TumorSegLib/model_import.py": {
+    "TumorSegLib/model/model_import.py": {
         ".rename()": "files are closed, targets are free; one that is refused is an OutputError",
         "tempfile.TemporaryDirectory": "errors on cleaning up are ignored",
     },
-    "TumorSegLib/process_group.py": {
+    "TumorSegLib/worker/process_group.py": {
         "import signal": "exists everywhere; SIGKILL is named in the other branch only",
         "os.killpg": "taskkill ends the tree",
         "os.setpriority": "a priority class is given at the start",
         "creationflags=": "Windows' own branch",
         "subprocess.Popen": "of taskkill, in Windows' own branch",
     },
-    "TumorSegLib/quiet.py": {
+    "TumorSegLib/support/quiet.py": {
         "os.dup": "works on the C library's descriptors; absent under pythonw, which is handled",
         "os.dup2": "as os.dup",
         "os.open": "of os.devnull",
@@ -73,23 +73,23 @@ ON_WINDOWS = {
     "TumorSegLib/reading/dicom_files.py": {
         "a separator of paths": "DICOM's separator of values",
     },
-    "TumorSegLib/reading/scene.py": {
+    "TumorSegLib/slicer_io/scene_reading.py": {
         "tempfile.TemporaryDirectory": "what VTK keeps open stays, without an error",
         "the path /proc/self": "asked for first: orphans are looked for on Linux only",
         "the path /proc": "as /proc/self",
         ".rmtree()": "on Linux only",
     },
-    "TumorSegLib/leftovers.py": {
+    "TumorSegLib/support/leftovers.py": {
         ".rmtree()": "errors are ignored: what is open goes the next time",
         ".unlink()": "as .rmtree()",
         "the path /proc/self/ns/pid": "is not there: the machine's name is enough",
         "import platform": "the machine's name",
         "os.kill": "not called on Windows, where what is old goes",
     },
-    "TumorSegLib/signals.py": {
+    "TumorSegLib/support/signals.py": {
         "import signal": "SIGINT and SIGTERM are known everywhere; nobody sends the latter",
     },
-    "TumorSegLib/shared_block.py": {
+    "TumorSegLib/worker/shared_memory.py": {
         "os.posix_fallocate": "in the other branch",
         "import mmap": "by a name of Windows' own, without a file",
         "import _posixshmem": "in the other branch",
@@ -97,90 +97,98 @@ ON_WINDOWS = {
         "the path /dev/shm": "is not there: nothing is found",
         "the path /proc": "asked for what /dev/shm holds only",
     },
-    "TumorSegLib/standard_input.py": {
+    "TumorSegLib/worker/standard_input.py": {
         "import ctypes": "SetStdHandle, in Windows' own branch",
         "import msvcrt": "in Windows' own branch",
         "os.dup": "works on the C library's descriptors",
         "os.dup2": "as os.dup; the standard handle follows by SetStdHandle",
         "os.open": "of os.devnull",
     },
-    "TumorSegLib/system.py": {
+    "TumorSegLib/support/system.py": {
         "sys.platform": "is what this file is for",
         "import platform": "the processor of a Mac",
     },
-    "TumorSegLib/worker.py": {
+    "TumorSegLib/worker/process.py": {
         "os.dup": "works on the C library's descriptors",
         "os.dup2": "as os.dup",
         ".unlink()": "of a shared block, which does nothing there",
     },
-    "TumorSegLib/writing/whole_file.py": {
+    "TumorSegLib/support/whole_file.py": {
         ".replace() of a path": "replaces on Windows, too; an open target is an OutputError",
         ".suffix as it is written": "kept as the user wrote it",
         "os.access": "is always true for folders there; the write itself then fails as clearly",
         "os.fsync": "of a file opened for writing, as Windows wants it",
         "tempfile.TemporaryDirectory": "errors on cleaning up are ignored",
     },
-    "TumorSeg/TumorSegModule/install_process.py": {
+    "TumorSeg/TumorSegModule/logic/install_process.py": {
         "tempfile.TemporaryDirectory": "errors on cleaning up are ignored",
         "subprocess.Popen": "with the options of own_group, which has Windows' branch",
     },
-    "TumorSeg/TumorSegModule/installation.py": {
+    "TumorSeg/TumorSegModule/widgets/installation.py": {
         "tempfile.TemporaryDirectory": "errors on cleaning up are ignored",
         LINES: "pip's constraints, whose reader takes either end of lines",
     },
-    "TumorSeg/TumorSegModule/pipes.py": {
+    "TumorSeg/TumorSegModule/logic/pipes.py": {
         "import _winapi": "Python 3.11 on Windows",
         "import msvcrt": "Python 3.11 on Windows",
         "os.set_blocking": "there from Python 3.12 on; SetNamedPipeHandleState before",
     },
-    "TumorSeg/TumorSegModule/retrain_process.py": {
+    "TumorSeg/TumorSegModule/logic/retrain_process.py": {
         LINES: "JSON and a folder's name, whose readers take either end of lines",
         ".unlink()": "of an empty file that is closed as soon as it is made",
         "subprocess.Popen": "with the options of own_group, which has Windows' branch",
     },
-    "TumorSeg/TumorSegModule/worker_client.py": {
+    "TumorSeg/TumorSegModule/logic/worker_client.py": {
         ".unlink()": "of a shared block, which does nothing there",
         "os.pathsep": "is the system's own",
         "subprocess.Popen": "with the options of own_group, which has Windows' branch",
     },
-    "training/checkpoints.py": {
+    "training/tumorseg_training/checkpoints.py": {
         ".replace() of a path": "replaces on Windows, too; torch has closed the file",
         ".unlink()": "errors are ignored",
     },
-    "training/commands/retrain.py": {
+    "training/tumorseg_training/commands/retrain.py": {
         "import signal": "SIGTERM can be handled there, though nobody sends it: the panel leaves a"
         " file that says stop",
     },
-    "training/config.py": {"the path ~/.cache/tumorseg": "~ is the user's profile there"},
-    "training/data_module.py": {
+    "training/tumorseg_training/config.py": {
+        "the path ~/.cache/tumorseg": "~ is the user's profile there",
+    },
+    "training/tumorseg_training/data_module.py": {
         ".chmod()": "changes nothing there: the user's folder is private already",
         "num_workers=": "processes are spawned; cases travel as the names of their files",
     },
-    "training/device_training": {
+    "training/tumorseg_training/device_training": {
         LINES: JSON,
         "subprocess.Popen": "of this Python; without a group, as their ends are waited for",
         "a separator of paths": "NumPy's own, within an archive",
     },
-    "training/history.py": {
+    "training/tumorseg_training/history.py": {
         ".replace() of a path": "replaces on Windows, too; an open table is an OutputError",
         ".unlink()": "of what was not renamed",
     },
-    "training/progress.py": {
+    "training/tumorseg_training/progress.py": {
         "open() with the system's ends of lines": "read as bytes, line by line, as JSON",
     },
-    "training/publishing.py": {"subprocess.run": "git; without it the version stands alone"},
-    "training/retraining.py": {
+    "training/tumorseg_training/publishing.py": {
+        "subprocess.run": "git; without it the version stands alone",
+    },
+    "training/tumorseg_training/retraining.py": {
         ".unlink()": "of checkpoints that are read as a whole, and of the file that says stop",
     },
-    "training/retraining_recipe.py": {"import platform": "names the machine in the model card"},
-    "training/slice_cache.py": {
+    "training/tumorseg_training/retraining_recipe.py": {
+        "import platform": "names the machine in the model card",
+    },
+    "training/tumorseg_training/slice_cache.py": {
         "import mmap": "names the type of what NumPy maps",
         LINES: JSON,
         ".rename()": "the target is free, or another run was quicker, which is noticed",
         ".rmtree()": "errors are ignored: another run may have them open",
         "os.fsync": "exists there and flushes the file's buffers",
     },
-    "training/versions.py": {".unlink()": "refused while it is open, which is passed over"},
+    "training/tumorseg_training/versions.py": {
+        ".unlink()": "refused while it is open, which is passed over",
+    },
 }  # fmt: skip
 """What becomes of a construct on Windows, by file."""
 
@@ -266,7 +274,7 @@ def test_the_scan_passes_over_what_is_alike_everywhere(line):
 
 def test_a_mac_with_an_intel_processor_gets_what_there_is_for_it(monkeypatch, tmp_path, capsys):
     assert (torch_requirement(), why_not_train()) == (">=2.4", None)
-    monkeypatch.setattr("TumorSegLib.system.is_intel_mac", lambda: True)
+    monkeypatch.setattr("TumorSegLib.support.system.is_intel_mac", lambda: True)
     assert torch_requirement() == ">=2.2"
     assert cli.main(["retrain", str(tmp_path), "--base", "liver-ct-unet", "--epochs", "1"]) == 2
     line = capsys.readouterr().err

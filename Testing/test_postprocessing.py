@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from TumorSegLib.components import bounding_box
-from TumorSegLib.postprocessing import postprocess
-from TumorSegLib.specification import Code, FillHoles, KeepLargest, Label, RemoveSmall
+from TumorSegLib.image.components import bounding_box
+from TumorSegLib.inference.postprocessing import postprocess
+from TumorSegLib.model.specification import Code, FillHoles, KeepLargest, Label, RemoveSmall
 
 
 @pytest.fixture

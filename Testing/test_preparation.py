@@ -8,12 +8,12 @@ import torch
 from tiny_models import BRAIN_INPUT, CT_INPUT
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.grid import Grid
-from TumorSegLib.in_plane import FieldOfView, PixelSpacing, resize
-from TumorSegLib.normalisation import Equalised, Foreground, Window, with_dark_air
-from TumorSegLib.preparation import PreparedVolume, body_box, stack_context
-from TumorSegLib.specification import Channel
-from TumorSegLib.volume import Volume
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.in_plane import FieldOfView, PixelSpacing, resize
+from TumorSegLib.image.normalisation import Equalised, Foreground, Window, with_dark_air
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.preparation import PreparedVolume, body_box, stack_context
+from TumorSegLib.model.specification import Channel
 
 
 def volume_of(voxels, spacing=(1.0, 1.0, 5.0)):

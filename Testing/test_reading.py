@@ -14,10 +14,10 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.grid import Grid
-from TumorSegLib.itk import grid_of_image, image_of
-from TumorSegLib.quiet import quiet_stderr
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.itk import grid_of_image, image_of
 from TumorSegLib.reading import read_volume
+from TumorSegLib.support.quiet import quiet_stderr
 
 ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 PIXDIM, VOX_OFFSET, QFORM_CODE, SROW = 76, 108, 252, 280

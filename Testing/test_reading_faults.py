@@ -29,7 +29,7 @@ from written_headers import (
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.reading import read_volume
-from TumorSegLib.reading.segmentation_file import read_segments
+from TumorSegLib.slicer_io.segmentation_file import read_segments
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 import pytest
 
-from TumorSegLib.records import RecordError, build, plain
+from TumorSegLib.support.records import RecordError, build, plain
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from tiny_models import brain_specification, ct_specification, write_tiny_bundle
 
 from TumorSegLib import cli
 from TumorSegLib.errors import OutputError
-from TumorSegLib.itk import image_of
+from TumorSegLib.image.itk import image_of
 from TumorSegLib.writing import write_segmentation
 
 FLAIR = ("segment", "flair.nii.gz")

@@ -9,9 +9,10 @@ from results import names_in, result_of, two_structures
 from test_grid import ORIENTATIONS, rotation_about, stored_as
 from tiny_models import brain_specification, ct_specification
 
-from TumorSegLib.display_window import display_window
 from TumorSegLib.errors import OutputError
-from TumorSegLib.grid import Grid
+from TumorSegLib.image.display_window import display_window
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.volume import Volume
 from TumorSegLib.report import most_affected, report_picture, write_report
 from TumorSegLib.report.picture_text import plain
 from TumorSegLib.report.slice_picture import (
@@ -21,7 +22,6 @@ from TumorSegLib.report.slice_picture import (
     picture_size,
     slice_picture,
 )
-from TumorSegLib.volume import Volume
 
 
 def is_colour(picture, colour):

@@ -18,22 +18,22 @@ import pytest
 import torch
 from synthetic_data import write_nnunet
 from tiny_models import ALTERED, MASS, ct_specification, stump, write_tiny_bundle
+from tumorseg_training.comparison import NEW, OLD, verdict
+from tumorseg_training.deadline import Deadline
+from tumorseg_training.holding_out import held_out
+from tumorseg_training.retraining import Retrained, retrain
+from tumorseg_training.retraining_plan import Wish
+from tumorseg_training.train import Devices
+from tumorseg_training.versions import next_version
 from waiting import HANG_SECONDS, wait_until
 
-from training.comparison import NEW, OLD, verdict
-from training.deadline import Deadline
-from training.holding_out import held_out
-from training.retraining import Retrained, retrain
-from training.retraining_plan import Wish
-from training.train import Devices
-from training.versions import next_version
-from TumorSegLib.bundle import Bundle, add_forest, load_forest, read_bundle
-from TumorSegLib.catalogue import default_catalogue
 from TumorSegLib.cli import main
 from TumorSegLib.errors import InputError, ModelError
-from TumorSegLib.in_plane import PixelSpacing
-from TumorSegLib.normalisation import Window
-from TumorSegLib.specification import CandidateFilter, Label, Network
+from TumorSegLib.image.in_plane import PixelSpacing
+from TumorSegLib.image.normalisation import Window
+from TumorSegLib.model.bundle import Bundle, add_forest, load_forest, read_bundle
+from TumorSegLib.model.catalogue import default_catalogue
+from TumorSegLib.model.specification import CandidateFilter, Label, Network
 
 ROOT = Path(__file__).resolve().parent.parent
 BALL = Label(1, "Ball", (255, 196, 0), ALTERED, MASS)
@@ -366,7 +366,7 @@ def test_a_time_limit_ends_the_run_with_the_learning_rate_down(
         ended(deadline, trainer, *rest)
 
     monkeypatch.setattr(Deadline, "on_validation_end", later)
-    monkeypatch.setattr("training.deadline.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("tumorseg_training.deadline.time", SimpleNamespace(monotonic=lambda: now))
     folder = tmp_path / "run"
     run(wish(home, epochs=None, hours=26 / 3600), folder)
     epochs = [entry for entry in events(folder) if entry["event"] == "epoch"][1:]

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from results import names_in
 
-from TumorSegLib.sample import SAMPLE_FILE, SAMPLE_SHA256, SAMPLE_URL, fetch_sample
+from TumorSegLib.phantom.sample import SAMPLE_FILE, SAMPLE_SHA256, SAMPLE_URL, fetch_sample
 
 CONTENT = b"NRRD0004\n" + bytes(range(256)) * 200
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

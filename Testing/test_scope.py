@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 from tiny_models import brain_specification, ct_specification
 
-from TumorSegLib.grid import Grid
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.scope import scope_warnings, sequence_seen
 from TumorSegLib.phantom import abdomen_phantom, brain_phantom
 from TumorSegLib.reading import read_volume
-from TumorSegLib.scope import scope_warnings, sequence_seen
-from TumorSegLib.volume import Volume
 
 BRAIN = brain_specification(anatomy="brain")
 LIVER = ct_specification(anatomy="abdomen")

@@ -15,15 +15,15 @@ from tiny_models import (
     write_tiny_bundle,
 )
 
-from TumorSegLib.bundle import load_network, read_bundle
-from TumorSegLib.catalogue import Catalogue
 from TumorSegLib.errors import Cancelled, InputError, ModelError
-from TumorSegLib.grid import Grid
-from TumorSegLib.in_plane import FieldOfView, PixelSpacing
-from TumorSegLib.segmenter import Segmenter, activation_of, smoothed
-from TumorSegLib.specification import Channel, Network, RemoveSmall
-from TumorSegLib.uncertainty import expected_wrong, slice_uncertainty
-from TumorSegLib.volume import Volume
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.in_plane import FieldOfView, PixelSpacing
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.segmenter import Segmenter, activation_of, smoothed
+from TumorSegLib.inference.uncertainty import expected_wrong, slice_uncertainty
+from TumorSegLib.model.bundle import load_network, read_bundle
+from TumorSegLib.model.catalogue import Catalogue
+from TumorSegLib.model.specification import Channel, Network, RemoveSmall
 
 
 def dice(first, second):

@@ -370,6 +370,6 @@ def test_any_order_of_events(stepping):  # noqa: F811
             attempt(stepping, sequence)
             raise
     print(f"{SEQUENCES * STEPS} steps; how runs ended: {dict(reasons)}")
-    from TumorSegModule.ending import Reason
+    from TumorSegModule.logic.ending import Reason
 
     assert reasons.keys() == {reason.value for reason in Reason}

@@ -125,7 +125,7 @@ def test_all_segmentations_of_the_scene(ready):
 
 
 def test_further_sequences_go_along(ready):
-    from TumorSegModule.parameters import set_channel_node
+    from TumorSegModule.logic.parameters import set_channel_node
 
     t1, _ = add_head(ready.slicer, "T1", matrix=OBLIQUE)
     ready.slicer.util.arrayFromVolume(t1)[:] += 7
@@ -334,7 +334,7 @@ def test_a_removed_volume_or_a_killed_worker_costs_its_case_only(ready):
 
 @pytest.mark.parametrize("how", ["removed", "drawn on", "moved"])
 def test_a_volume_that_is_another_when_it_has_been_copied(ready, monkeypatch, how):
-    import TumorSegModule.exporter as module
+    import TumorSegModule.logic.exporter as module
 
     copy, slicer, volume = module.copy_voxels, ready.slicer, ready.volume
 
@@ -376,7 +376,7 @@ def test_a_worker_that_dies_after_a_case_costs_the_next_one_nothing(ready):
 
 def test_segments_that_are_edited_while_they_are_copied(ready, monkeypatch):
     stamps = iter(range(1000))
-    monkeypatch.setattr("TumorSegModule.exporter.voxels_stamp", lambda _segment: next(stamps))
+    monkeypatch.setattr("TumorSegModule.logic.exporter.voxels_stamp", lambda _segment: next(stamps))
     ready.parameters.target = add_segmentation(ready, ready.volume, {"Tumour": ready.mask})
     ready.turn()
     assert "corrected: is being edited; export it when you have done" in export(ready)

@@ -92,7 +92,7 @@ def test_a_killed_worker_costs_one_message(slow_run, stage):
 @pytest.mark.parametrize("stage", STAGES)
 def test_cancel_waits_for_nobody(slow_run, stage, monkeypatch):
     if stage == "middle":  # on a busy machine, too, the worker is to say that it has stopped
-        monkeypatch.setattr("TumorSegModule.runner.CANCEL_SECONDS", HANG_SECONDS)
+        monkeypatch.setattr("TumorSegModule.logic.runner.CANCEL_SECONDS", HANG_SECONDS)
     pid = reach(slow_run, stage)
     with monkeypatch.context() as patch:
         patch.setattr(subprocess.Popen, "wait", lambda *_: pytest.fail("waits for the worker"))
@@ -180,7 +180,7 @@ def test_an_interpreter_that_is_not_there_gives_a_line(slow_run):
 
 
 def test_no_shared_memory_gives_a_line(slow_run, monkeypatch):
-    import TumorSegModule.worker_client as module
+    import TumorSegModule.logic.worker_client as module
 
     def full(size):
         raise OSError(28, "No space left on device")

@@ -24,7 +24,8 @@ TRAINING = ("lightning", "monai", "matplotlib", "tensorboard", "rich")
 @pytest.fixture
 def world(host, monkeypatch, tmp_path):  # noqa: F811
     """A Slicer whose packages, answers and pip are ours."""
-    from TumorSegModule import installation, requirements
+    from TumorSegModule.logic import requirements
+    from TumorSegModule.widgets import installation
 
     site = tmp_path / "site"
     site.mkdir()
@@ -312,7 +313,7 @@ def test_cancel_ends_pip_and_leaves_the_panel_as_it_was(host, world):  # noqa: F
 
 
 def test_a_mac_gets_the_last_torch_that_there_is_for_it(host, world, monkeypatch):  # noqa: F811
-    from TumorSegLib import system
+    from TumorSegLib.support import system
 
     monkeypatch.setattr(system, "is_intel_mac", lambda: True)
     make_package(world.site, "torch", "2.2.2")
@@ -323,7 +324,7 @@ def test_a_mac_gets_the_last_torch_that_there_is_for_it(host, world, monkeypatch
 
 
 def test_a_mac_that_cannot_train_hears_it_before_anything_is_downloaded(world, monkeypatch):
-    from TumorSegLib import system
+    from TumorSegLib.support import system
 
     monkeypatch.setattr(system, "is_intel_mac", lambda: True)
     assert not world.ensure(training=True)
@@ -390,7 +391,7 @@ def test_the_click_goes_on_by_itself_after_the_installation(bench, world):  # no
     ],
 )
 def test_a_worker_that_cannot_load_torch_says_what_to_do(host, last, words):  # noqa: F811
-    from TumorSegModule.install_advice import explain_import_failure
+    from TumorSegModule.logic.install_advice import explain_import_failure
 
     line = explain_import_failure("the segmentation failed", f"Traceback:\n  in x\n{last}\n")
     assert words in line
@@ -398,14 +399,14 @@ def test_a_worker_that_cannot_load_torch_says_what_to_do(host, last, words):  # 
 
 
 def test_other_failures_of_the_worker_are_left_as_they_are(host):  # noqa: F811
-    from TumorSegModule.install_advice import explain_import_failure
+    from TumorSegModule.logic.install_advice import explain_import_failure
 
     assert explain_import_failure("it failed", "Traceback\nValueError: bad") == "it failed"
     assert explain_import_failure("it failed", "") == "it failed"
 
 
 def test_requirements_are_ranges_and_without_torch(host):  # noqa: F811
-    from TumorSegModule.requirements import requirement_lines
+    from TumorSegModule.logic.requirements import requirement_lines
 
     lines = requirement_lines(training=True)
     assert {line.partition(">=")[0] for line in lines} == {*READY, *TRAINING} - {"torch"}
@@ -415,7 +416,7 @@ def test_requirements_are_ranges_and_without_torch(host):  # noqa: F811
 def test_the_question_knows_all_that_the_packages_need(host):  # noqa: F811
     """What is installed here says what the packages need in turn."""
     from packaging.requirements import Requirement
-    from TumorSegModule.requirements import DEPENDENCIES, normalised
+    from TumorSegModule.logic.requirements import DEPENDENCIES, normalised
 
     def needed(name):
         for line in metadata.requires(name) or []:

@@ -40,13 +40,13 @@ def picker(bench, monkeypatch):  # noqa: F811
 
 
 def catalogue_of(bench):  # noqa: F811
-    from TumorSegLib.catalogue import Catalogue
+    from TumorSegLib.model.catalogue import Catalogue
 
     return Catalogue.of([bench.folder / "own", bench.models])
 
 
 def agreed(models, ask):
-    from TumorSegModule.licence_question import agreed_to
+    from TumorSegModule.widgets.licence_question import agreed_to
 
     return agreed_to(models, ask)
 
@@ -163,10 +163,10 @@ def test_the_queue_asks_for_the_licence_too(picker):
 
 
 def test_tests_of_the_application_are_never_asked(host):  # noqa: F811
-    from TumorSegModule.licence_question import agreed_to
+    from TumorSegModule.widgets.licence_question import agreed_to
 
-    from TumorSegLib.bundle import read_bundle
-    from TumorSegLib.catalogue import SHIPPED
+    from TumorSegLib.model.bundle import read_bundle
+    from TumorSegLib.model.catalogue import SHIPPED
 
     assert host.app.testingEnabled()
     assert agreed_to([read_bundle(SHIPPED / "liver-ct-unet")])

@@ -29,7 +29,8 @@ class Turns:
     """
 
     def __init__(self, qt, monkeypatch):
-        from TumorSegModule import exporter, review_section, runner
+        from TumorSegModule.logic import exporter, runner
+        from TumorSegModule.widgets import review_section
 
         self.made, self.steps, self.sizes = [], [0], []
         self._now, self._least = 0.0, runner.COPY_BYTES
@@ -130,17 +131,17 @@ def test_a_second_click_starts_inference_at_once(bench, monkeypatch):  # noqa: F
     status = weights.stat()
     weights.write_bytes(bytes(status.st_size))  # a network cannot be made of these
     os.utime(weights, ns=(status.st_atime_ns, status.st_mtime_ns))
-    monkeypatch.setattr("TumorSegModule.runner.copy_voxels", lambda *_: pytest.fail("copies"))
+    monkeypatch.setattr("TumorSegModule.logic.runner.copy_voxels", lambda *_: pytest.fail("copies"))
     for _ in range(3):
         assert not bench.run().failed
     assert bench.client.pid == pid
 
 
 def test_an_export_holds_up_no_turn(body, monkeypatch):
-    from TumorSegModule.geometry import placement_of
-    from TumorSegModule.segments import REPLACE, write_segments
+    from TumorSegModule.logic.geometry import placement_of
+    from TumorSegModule.logic.segments import REPLACE, write_segments
 
-    from TumorSegLib.bundle import read_bundle
+    from TumorSegLib.model.bundle import read_bundle
 
     monkeypatch.setenv("XDG_DATA_HOME", str(body.folder / "home"))
     node = body.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "corrected")

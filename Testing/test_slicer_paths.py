@@ -19,7 +19,7 @@ sys.path += [sys.argv[1], sys.argv[2]]
 from TumorSegModule.library import find_library
 find_library()
 find_library()
-import TumorSegLib.catalogue
+import TumorSegLib.model.catalogue
 from importlib.util import find_spec
 print(TumorSegLib.__file__)
 print([name for name in ("training", "Testing", "docs", "benchmarks") if find_spec(name)])

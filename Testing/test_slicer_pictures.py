@@ -34,7 +34,7 @@ def phantom(bench):  # noqa: F811
     """The shipped models and the sequences of the brain phantom."""
     if not (SHIPPED / MODEL / "model.json").is_file():
         pytest.skip(f"needs the shipped model {MODEL}")
-    from TumorSegModule.registration import load_brain_phantom
+    from TumorSegModule.logic.registration import load_brain_phantom
 
     bench.models.rmdir()
     bench.models.symlink_to(SHIPPED)
@@ -141,7 +141,7 @@ def test_picture_of_a_growing_result(phantom, folder):
 
 
 def test_pictures_of_problems(bench, folder):  # noqa: F811
-    from TumorSegModule.registration import load_abdomen_phantom
+    from TumorSegModule.logic.registration import load_abdomen_phantom
 
     bench.open()
     take(bench, folder / "panel-empty.png")
@@ -172,7 +172,7 @@ def test_picture_of_a_failed_run(bench, folder):  # noqa: F811
 def test_picture_of_the_question_about_edits(phantom, folder):
     import qt
     from picture_label import label_picture
-    from TumorSegModule.dialogs import ask_about_edits
+    from TumorSegModule.widgets.dialogs import ask_about_edits
 
     phantom.parameters.volume = phantom.flair
     assert not phantom.run().failed
@@ -222,8 +222,8 @@ def two_models(bench, monkeypatch):  # noqa: F811
     """A shipped model, a stricter one that poses as its next version, and the brain phantom."""
     if not (SHIPPED / MODEL / "model.json").is_file():
         pytest.skip(f"needs the shipped model {MODEL}")
-    from TumorSegModule.registration import load_brain_phantom
-    from TumorSegModule.retrain_process import RetrainProcess
+    from TumorSegModule.logic.registration import load_brain_phantom
+    from TumorSegModule.logic.retrain_process import RetrainProcess
 
     (bench.models / MODEL).symlink_to(SHIPPED / MODEL)
     content = json.loads((SHIPPED / MODEL / "model.json").read_text())

@@ -8,8 +8,8 @@ import sys
 import pytest
 from host_fixtures import ROOT, host  # noqa: F401
 
-from TumorSegLib.catalogue import SHIPPED, Catalogue
-from TumorSegLib.writing.terminology import CATEGORY_CONTEXT
+from TumorSegLib.model.catalogue import SHIPPED, Catalogue
+from TumorSegLib.slicer_io.terminology import CATEGORY_CONTEXT
 
 TERMINOLOGY = ROOT / "Resources" / "Terminology" / "TumorSeg.term.json"
 BUNDLES = [b for b in Catalogue.of([SHIPPED]).bundles if b.specification.task == "segmentation"]
@@ -41,7 +41,7 @@ def test_a_colour_table_has_the_models_labels(host, bundle):  # noqa: F811
 
 @pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.id)
 def test_a_models_details_name_its_network_and_the_networks_size(host, bundle):  # noqa: F811
-    from TumorSegModule.model_picker import network_of
+    from TumorSegModule.widgets.model_picker import network_of
 
     model = bundle.specification
     if model.network is None:

@@ -11,7 +11,7 @@ from bright_models import write_model
 from host_fixtures import alive, bench, host  # noqa: F401
 from synthetic_data import write_nnunet
 
-from TumorSegLib.catalogue import Catalogue
+from TumorSegLib.model.catalogue import Catalogue
 
 FAKE = Path(__file__).resolve().parent / "fake_retrain.py"
 
@@ -19,7 +19,7 @@ FAKE = Path(__file__).resolve().parent / "fake_retrain.py"
 @pytest.fixture
 def ready(bench, monkeypatch):  # noqa: F811
     """A panel whose retraining is a stand-in that ends at once."""
-    from TumorSegModule.retrain_process import RetrainProcess
+    from TumorSegModule.logic.retrain_process import RetrainProcess
 
     monkeypatch.setenv("TUMORSEG_MODELS", str(bench.models))
     write_model(bench.models, "tiny", default=True)
@@ -214,7 +214,9 @@ def test_a_look_at_the_run_takes_in_only_what_is_new(ready, monkeypatch):
 def test_a_click_retrains_for_real(bench, monkeypatch):  # noqa: F811
     monkeypatch.setenv("TUMORSEG_MODELS", str(bench.models))
     monkeypatch.setenv("HOME", str(bench.folder))  # slices are cached there
-    monkeypatch.setattr("TumorSegLib.process_group.PATIENT", 0)  # or a busy machine starves it
+    monkeypatch.setattr(
+        "TumorSegLib.worker.process_group.PATIENT", 0
+    )  # or a busy machine starves it
     write_model(
         bench.models,
         "tiny",

@@ -151,7 +151,7 @@ def test_slices_are_found_whatever_the_direction_of_the_volume(bench, name):  # 
 
 
 def _point(bench, index):  # noqa: F811
-    from TumorSegModule.slice_figures import figures_of
+    from TumorSegModule.logic.slice_figures import figures_of
 
     review = bench.panel.review
     figures = figures_of(bench.parameters.target)
@@ -236,7 +236,7 @@ def test_an_undone_result_has_no_mask_to_compare_with(reviewed):
 
 
 def test_the_mask_kept_is_in_no_picker_and_goes_with_the_segmentation(reviewed):
-    from TumorSegModule.reference import REFERENCE_FOR, reference_of
+    from TumorSegModule.logic.reference import REFERENCE_FOR, reference_of
 
     slicer, target = reviewed.slicer, reviewed.parameters.target
     kept = reference_of(target)
@@ -258,7 +258,7 @@ def test_the_mask_kept_is_in_no_picker_and_goes_with_the_segmentation(reviewed):
 
 
 def test_uncertainty_is_laid_over_the_views_and_taken_off(reviewed):
-    from TumorSegModule.geometry import placement_of
+    from TumorSegModule.logic.geometry import placement_of
 
     slicer, ui = reviewed.slicer, reviewed.panel.ui
     view = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
@@ -302,7 +302,7 @@ def test_a_case_is_marked_as_reviewed_until_it_is_segmented_again(reviewed):
 
 @pytest.mark.parametrize("value", ["1", "0", "true", "{}", ""])
 def test_the_box_says_what_an_export_says(reviewed, value):
-    from TumorSegLib.export.scene import is_reviewed
+    from TumorSegLib.slicer_io.nodes import is_reviewed
 
     target = reviewed.parameters.target
     target.SetAttribute("TumorSeg.Reviewed", value)
@@ -344,7 +344,7 @@ def test_everything_is_there_after_saving_and_opening(reviewed):
 
 def test_a_scene_added_to_another_keeps_masks_and_segmentations_together(reviewed, monkeypatch):
     from slicer_scene import new_scene
-    from TumorSegModule.reference import REFERENCE_FOR, reference_of
+    from TumorSegModule.logic.reference import REFERENCE_FOR, reference_of
 
     slicer = reviewed.slicer
     edit_by_hand(slicer, reviewed.parameters.target, reviewed.volume, BY_HAND)

@@ -455,7 +455,7 @@ def test_importing_the_panel_loads_no_torch():
         "import sys; sys.path[:0] = ['Testing/host', '.', 'TumorSeg'];"
         "import loading; loading.start();"
         "from pathlib import Path; loading.load_module(Path('TumorSeg').resolve());"
-        "import TumorSegModule.panel;"
+        "import TumorSegModule.widgets.panel;"
         "loaded = {'torch', 'scipy', 'skimage', 'safetensors'} & set(sys.modules);"
         "assert not loaded, loaded"
     )

@@ -228,12 +228,12 @@ def test_a_label_map_is_taken_over_before_the_worker_writes_it_again(ready, monk
 
 
 def test_a_failed_move_of_the_slider_ends_no_run(ready, monkeypatch):
-    import TumorSegLib.relabelling
+    import TumorSegLib.inference.relabelling
 
     def broken(*_arguments, **_options):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(TumorSegLib.relabelling, "relabel", broken)
+    monkeypatch.setattr(TumorSegLib.inference.relabelling, "relabel", broken)
     ending = ready.run()
     ready.panel.ui.sensitivitySlider.value = 50
     ready.until_idle()
@@ -476,7 +476,7 @@ def test_another_volume_does_not_go_into_the_segmentation_of_the_last_one(ready,
 
 
 def test_a_result_that_cannot_be_written_ends_its_run(ready, monkeypatch):
-    import TumorSegModule.session as module
+    import TumorSegModule.logic.session as module
 
     def full(*_arguments, **_options):
         raise MemoryError("no memory")

@@ -11,7 +11,7 @@ from bright_models import write_model
 from host_fixtures import ROOT, bench, host  # noqa: F401
 from scenes import add_head
 
-from TumorSegLib.catalogue import SHIPPED
+from TumorSegLib.model.catalogue import SHIPPED
 
 PHANTOMS = {
     "Brain phantom (FLAIR, T1, T1c)": ["Phantom FLAIR", "Phantom T1", "Phantom T1C"],
@@ -54,7 +54,7 @@ def test_a_click_in_sample_data_loads_a_phantom(clean_scene, name):
 
 @pytest.mark.parametrize("failing", ["register_sample_data", "register_terminology"])
 def test_a_step_that_fails_takes_no_other_down(host, monkeypatch, caplog, failing):  # noqa: F811
-    from TumorSegModule import registration
+    from TumorSegModule.logic import registration
 
     done = []
     for name in ("register_sample_data", "register_terminology"):
@@ -73,7 +73,7 @@ def test_a_step_that_fails_takes_no_other_down(host, monkeypatch, caplog, failin
 
 
 def test_a_missing_terminology_is_logged(host, monkeypatch, caplog, tmp_path):  # noqa: F811
-    from TumorSegModule import registration
+    from TumorSegModule.logic import registration
 
     monkeypatch.setattr(registration, "TERMINOLOGY", tmp_path / "absent.json")
     monkeypatch.setattr(registration, "register_sample_data", lambda: None)
@@ -164,7 +164,7 @@ def test_the_self_test_of_the_application(application_panel, capsys):
 
 
 def test_the_self_test_says_what_it_skips_where_torch_is_missing(application_panel, monkeypatch):
-    from TumorSegModule import installation
+    from TumorSegModule.widgets import installation
 
     import TumorSeg
 

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from bright_models import write_model
 
-from TumorSegLib import standard_input
-from TumorSegLib.shared_block import SharedBlock
-from TumorSegLib.worker_protocol import (
+from TumorSegLib.worker import standard_input
+from TumorSegLib.worker.protocol import (
     Done,
     Failed,
     Segment,
@@ -22,6 +21,7 @@ from TumorSegLib.worker_protocol import (
     from_line,
     to_line,
 )
+from TumorSegLib.worker.shared_memory import SharedBlock
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -35,8 +35,8 @@ def watch(event, args):
         os.write(2, f"native {args[0]} {reading} {pipe}\\n".encode())
 
 sys.addaudithook(watch)
-import TumorSegLib.worker
-TumorSegLib.worker.main()
+import TumorSegLib.worker.process
+TumorSegLib.worker.process.main()
 """
 """On Windows a library that is loaded while a thread reads the standard input waits for ever; here
 it is enough that it would."""
@@ -114,7 +114,7 @@ def test_the_copy_is_not_handed_to_child_processes(pipe):
 
 def test_windows_own_standard_handle_is_replaced_after_the_descriptor(pipe, monkeypatch):
     seen = []
-    monkeypatch.setattr("TumorSegLib.system.is_windows", lambda: True)
+    monkeypatch.setattr("TumorSegLib.support.system.is_windows", lambda: True)
     monkeypatch.setattr(
         standard_input,
         "_set_standard_handle",

@@ -13,11 +13,11 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from TumorSegLib.bundle import load_forest, load_network, write_bundle
-from TumorSegLib.catalogue import SHIPPED, Catalogue
+from TumorSegLib.inference.segmenter import Segmenter
+from TumorSegLib.model.bundle import load_forest, load_network, write_bundle
+from TumorSegLib.model.catalogue import SHIPPED, Catalogue
+from TumorSegLib.model.stored_weights import SCALE, STEPS, to_bytes
 from TumorSegLib.phantom import abdomen_phantom, brain_phantom
-from TumorSegLib.segmenter import Segmenter
-from TumorSegLib.stored_weights import SCALE, STEPS, to_bytes
 
 MODELS = [
     bundle

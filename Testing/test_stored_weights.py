@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load, save
 
 from TumorSegLib.errors import ModelError
+from TumorSegLib.model.stored_weights import SCALE, from_bytes, quantised, to_bytes
 from TumorSegLib.networks import build_network
-from TumorSegLib.stored_weights import SCALE, from_bytes, quantised, to_bytes
 
 PATH = Path("weights.safetensors")
 ARGUMENTS = {"in_channels": 3, "out_channels": 2}

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-
-from training.config import Optimisation, Tversky
-from training.losses import build_loss
-from training.optimisers import build_optimiser, build_schedule
-from training.train import moving_average
+from tumorseg_training.config import Optimisation, Tversky
+from tumorseg_training.losses import build_loss
+from tumorseg_training.optimisers import build_optimiser, build_schedule
+from tumorseg_training.train import moving_average
 
 SETTINGS = Optimisation(epochs=1)
 

@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 import pytest
-
-from training.metrics import agreement, roc_auc
-from training.statistics import compare, estimate
+from tumorseg_training.metrics import agreement, roc_auc
+from tumorseg_training.statistics import compare, estimate
 
 
 def box(shape: tuple[int, int, int], *spans: tuple[int, int]) -> np.ndarray:

@@ -17,14 +17,14 @@ from synthetic_data import (
     write_nnunet,
     write_png,
 )
+from tumorseg_training.case import Case, CaseList, Reading
+from tumorseg_training.labelling import LabelError, model_values
+from tumorseg_training.readers import read_cases
 
-from training.case import Case, CaseList, Reading
-from training.labelling import LabelError, model_values
-from training.readers import read_cases
 from TumorSegLib.errors import InputError
-from TumorSegLib.grid import Grid
-from TumorSegLib.itk import image_of
-from TumorSegLib.specification import Channel
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.itk import image_of
+from TumorSegLib.model.specification import Channel
 
 CT = Reading((Channel("ct", "CT"),), (1, 2, 3), modality="CT")
 MR = Reading(

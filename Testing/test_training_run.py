@@ -14,17 +14,17 @@ import pytest
 import SimpleITK as sitk
 import torch
 from synthetic_data import SHAPE, ball_case, write_config, write_ircad, write_nnunet
+from tumorseg_training.config import read_config
+from tumorseg_training.cross_validation import cross_validate
+from tumorseg_training.publishing import write_model
+from tumorseg_training.train import Devices, Trained, train
 
-from training.config import read_config
-from training.cross_validation import cross_validate
-from training.publishing import write_model
-from training.train import Devices, Trained, train
-from TumorSegLib.bundle import read_bundle
 from TumorSegLib.cli import main
 from TumorSegLib.errors import InputError
-from TumorSegLib.grid import Grid
-from TumorSegLib.segmenter import Segmenter
-from TumorSegLib.volume import Volume
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.segmenter import Segmenter
+from TumorSegLib.model.bundle import read_bundle
 
 ROOT = Path(__file__).resolve().parent.parent
 CPU = Devices(accelerator="cpu")
@@ -72,7 +72,7 @@ def test_the_bundle_segments_a_new_volume(published: Path) -> None:
 
 @pytest.mark.slow
 def test_the_bundle_holds_the_averaged_weights(published: Path) -> None:
-    from TumorSegLib.bundle import load_network
+    from TumorSegLib.model.bundle import load_network
 
     checkpoint = torch.load(published / "best.ckpt", weights_only=True)
     network = load_network(read_bundle(published / "ball")).state_dict()
@@ -211,9 +211,9 @@ DROPOUT = (
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from training.config import read_config
-from training.module import SegmentationModule
-from training.train import Devices, train
+from tumorseg_training.config import read_config
+from tumorseg_training.module import SegmentationModule
+from tumorseg_training.train import Devices, train
 step = SegmentationModule.training_step
 def killed(self, batch, index):
     if self.current_epoch == 2 and index == 2:
@@ -310,7 +310,7 @@ def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path) -> None:
     script = f"""
 import resource, torch
 from pathlib import Path
-from training.checkpoints import WholeCheckpoints
+from tumorseg_training.checkpoints import WholeCheckpoints
 from TumorSegLib.errors import OutputError
 target, saver = Path({str(tmp_path / "last.ckpt")!r}), WholeCheckpoints()
 saver.save_checkpoint({{"weights": torch.zeros(100)}}, target)
@@ -433,7 +433,7 @@ def test_a_loss_that_is_no_number_ends_the_run_before_the_checkpoint(
     def broken(*_: Any) -> Any:
         return lambda logits, _targets: logits.sum() * float("nan")
 
-    monkeypatch.setattr("training.module.build_loss", broken)
+    monkeypatch.setattr("tumorseg_training.module.build_loss", broken)
     with pytest.raises(InputError, match=r"epoch 1; lower optimisation\.learning_rate"):
         run(balls, tmp_path, "optimisation.epochs=2")
     assert not (tmp_path / "last.ckpt").exists()
@@ -513,7 +513,7 @@ def test_the_preview_is_a_picture(balls: Path, tmp_path: Path) -> None:
 def test_missing_packages_are_named_with_the_command_that_installs_them(
     balls: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("training.commands.extra.NEEDED", ("lightning", "no_such_package"))
+    monkeypatch.setattr("tumorseg_training.commands.extra.NEEDED", ("lightning", "no_such_package"))
     assert main(["train", str(balls)]) == 2
     error = capsys.readouterr().err
     assert "no_such_package" in error

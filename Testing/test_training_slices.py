@@ -15,20 +15,21 @@ from numpy.typing import NDArray
 from synthetic_data import write_config, write_nnunet
 from tiny_models import BRAIN_INPUT
 from torch.utils.data import DataLoader
+from tumorseg_training.augmentation import DropChannels, augmentation
+from tumorseg_training.case import Annotated
+from tumorseg_training.code_version import DECODING, decoding_files, version_of
+from tumorseg_training.config import Augmentation, TrainingConfig, read_config
+from tumorseg_training.datasets import select_cases
+from tumorseg_training.oblique import oblique_slice, plane_positions
+from tumorseg_training.sampling import Draw
+from tumorseg_training.slice_cache import CachedCase, fill_cache, open_cache
+from tumorseg_training.slices import Slices, targets
 
-from training.augmentation import DropChannels, augmentation
-from training.case import Annotated
-from training.code_version import DECODING, version_of
-from training.config import Augmentation, TrainingConfig, read_config
-from training.datasets import select_cases
-from training.oblique import oblique_slice, plane_positions
-from training.sampling import Draw
-from training.slice_cache import CachedCase, fill_cache, open_cache
-from training.slices import Slices, targets
 from TumorSegLib.cli import main
-from TumorSegLib.specification import Channel, Label, Network
+from TumorSegLib.model.specification import Channel, Label, Network
 
 ROOT = Path(__file__).resolve().parent.parent
+TRAINING = ROOT / "training"
 
 
 @pytest.fixture
@@ -146,9 +147,9 @@ def test_a_full_disk_while_caching_keeps_what_is_whole(tmp_path: Path) -> None:
     script = f"""
 import resource, sys
 from pathlib import Path
-from training.config import read_config
-from training.datasets import select_cases
-from training.slice_cache import fill_cache
+from tumorseg_training.config import read_config
+from tumorseg_training.datasets import select_cases
+from tumorseg_training.slice_cache import fill_cache
 from TumorSegLib.errors import OutputError
 config = read_config(Path({str(tmp_path / "ball.toml")!r}), ["data.folds=2"])
 case, = select_cases(config).training
@@ -268,25 +269,26 @@ def test_cached_slices_are_those_of_this_code(
     cases, cache = select_cases(config).training, tmp_path / "cache"
     fill_cache(cases, config.model.input, cache)
     assert len(open_cache(cases, config.model.input, cache)) == len(cases)
-    monkeypatch.setattr("training.slice_cache.decoding_version", lambda: "after an update")
+    monkeypatch.setattr("tumorseg_training.slice_cache.decoding_version", lambda: "after an update")
     assert open_cache(cases, config.model.input, cache) == []
 
 
 def test_every_file_that_makes_slices_counts_in_their_version(tmp_path: Path) -> None:
     """What slice_cache and the readers import counts, or is here because it changes no voxel."""
     harmless = {
-        "training/case.py",  # types
-        "training/code_version.py",
+        "training/tumorseg_training/case.py",  # types
+        "training/tumorseg_training/code_version.py",
         "TumorSegLib/errors.py",
-        "TumorSegLib/quiet.py",
-        "TumorSegLib/records.py",
-        "TumorSegLib/specification.py",  # its content counts
-        "TumorSegLib/sequence_names.py",
+        "TumorSegLib/support/quiet.py",
+        "TumorSegLib/support/records.py",
+        "TumorSegLib/model/specification.py",  # its content counts
+        "TumorSegLib/image/sequence_names.py",
         "TumorSegLib/export/dataset.py",  # where a data set's files lie
         "TumorSegLib/export/record.py",
     }
     seen: set[Path] = set()
-    todo = [ROOT / "training/slice_cache.py", *(ROOT / "training/readers").glob("*.py")]
+    package = TRAINING / "tumorseg_training"
+    todo = [package / "slice_cache.py", *(package / "readers").glob("*.py")]
     while todo:
         path = todo.pop()
         if path in seen or not path.is_file():
@@ -296,11 +298,13 @@ def test_every_file_that_makes_slices_counts_in_their_version(tmp_path: Path) ->
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and node.module:
-                module = ROOT / node.module.replace(".", "/")
+                home = TRAINING if node.module.startswith("tumorseg_training") else ROOT
+                module = home / node.module.replace(".", "/")
                 todo += [module.with_suffix(".py"), module / "__init__.py"]
                 todo += [(module / alias.name).with_suffix(".py") for alias in node.names]
-    counted = {path for pattern in DECODING for path in ROOT.glob(pattern)}
-    assert all(any(ROOT.glob(pattern)) for pattern in DECODING)
+    counted = set(decoding_files())
+    folders = [ROOT if pattern.startswith("TumorSegLib") else TRAINING for pattern in DECODING]
+    assert all(any(f.glob(p)) for f, p in zip(folders, DECODING, strict=True))
     assert {path.relative_to(ROOT).as_posix() for path in seen - counted} == harmless
     copies = [tmp_path / "one.py", tmp_path / "two.py"]
     for copy in copies:

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tumorseg_training.case import Reading
+from tumorseg_training.config import Synthesis
+from tumorseg_training.labelling import LabelError
+from tumorseg_training.synthesis import lesions, smooth_field, synthesise, synthetic_cases
 
-from training.case import Reading
-from training.config import Synthesis
-from training.labelling import LabelError
-from training.synthesis import lesions, smooth_field, synthesise, synthetic_cases
 from TumorSegLib.errors import InputError
-from TumorSegLib.specification import Channel
+from TumorSegLib.model.specification import Channel
 
 CT = Reading((Channel("ct", "CT"),), (1, 2), modality="CT")
 SHAPE = (24, 96, 96)

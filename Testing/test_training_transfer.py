@@ -5,15 +5,21 @@ from typing import Any, Literal
 
 import pytest
 import torch
+from tumorseg_training.transfer import (
+    encoder_of,
+    load_checkpoint,
+    load_imagenet,
+    load_model,
+    start_from,
+)
 
-from training.transfer import encoder_of, load_checkpoint, load_imagenet, load_model, start_from
-from TumorSegLib.bundle import write_bundle
 from TumorSegLib.errors import InputError
-from TumorSegLib.in_plane import FieldOfView
+from TumorSegLib.image.in_plane import FieldOfView
+from TumorSegLib.image.normalisation import Foreground
+from TumorSegLib.model.bundle import write_bundle
+from TumorSegLib.model.specification import Channel, Code, Input, Label, ModelSpecification, Network
 from TumorSegLib.networks import FCN8s, LinkNet, ResNet50Classifier, UNet, build_network
 from TumorSegLib.networks.resnet import resnet18
-from TumorSegLib.normalisation import Foreground
-from TumorSegLib.specification import Channel, Code, Input, Label, ModelSpecification, Network
 
 CODE = Code("SCT", "4147007", "Mass")
 

@@ -28,7 +28,7 @@ from written_headers import (
     write,
 )
 
-from TumorSegLib.itk import grid_of_image
+from TumorSegLib.image.itk import grid_of_image
 from TumorSegLib.reading import read_volume
 from TumorSegLib.reading.image_file import read_array
 

@@ -17,8 +17,7 @@ from safetensors.torch import load_file, save_file
 from tiny_models import write_blind_detector
 from waiting import HANG_SECONDS, wait_until
 
-from TumorSegLib.shared_block import PREFIX, SharedBlock
-from TumorSegLib.worker_protocol import (
+from TumorSegLib.worker.protocol import (
     Cancel,
     Done,
     Failed,
@@ -33,6 +32,7 @@ from TumorSegLib.worker_protocol import (
     from_line,
     to_line,
 )
+from TumorSegLib.worker.shared_memory import PREFIX, SharedBlock
 
 SHAPE = (12, 64, 64)
 MANY = 100
@@ -44,7 +44,7 @@ class Peer:
 
     def __init__(self):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "TumorSegLib.worker", "--own-group"],
+            [sys.executable, "-m", "TumorSegLib.worker.process", "--own-group"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -353,7 +353,7 @@ def test_ends_with_its_standard_input_though_busy(peer, tmp_path, voxels):
 
 def test_descendants_end_with_it(tmp_path):
     program = (
-        "import subprocess, sys, TumorSegLib.worker as w;"
+        "import subprocess, sys, TumorSegLib.worker.process as w;"
         "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']).pid,"
         " file=sys.stderr, flush=True); sys.argv.append(w.OWN_GROUP); w.main()"
     )
@@ -377,7 +377,7 @@ def test_a_killed_parent_takes_the_worker_along(tmp_path):
     program = """
 import os, signal, sys, time
 sys.path.insert(0, sys.argv[1])
-from TumorSegModule.worker_client import WorkerClient
+from TumorSegModule.logic.worker_client import WorkerClient
 client = WorkerClient([sys.executable])
 client.start()
 client.new_block(1 << 20)
@@ -400,7 +400,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_the_worker_listens_before_it_loads_torch():
     program = (
-        "import sys, TumorSegLib.worker_protocol, TumorSegLib.worker;"
+        "import sys, TumorSegLib.worker.protocol, TumorSegLib.worker.process;"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -12,8 +12,8 @@ from bright_models import write_model
 from pretended_windows import PIPE_BYTES, Windows, end
 from waiting import HANG_SECONDS, wait_until
 
-from TumorSegLib.shared_block import PREFIX
-from TumorSegLib.worker_protocol import Done, Failed, Segment, SharedVolume, Threshold, Thresholded
+from TumorSegLib.worker.protocol import Done, Failed, Segment, SharedVolume, Threshold, Thresholded
+from TumorSegLib.worker.shared_memory import PREFIX
 
 MODULE = Path(__file__).resolve().parent.parent / "TumorSeg"
 
@@ -37,7 +37,7 @@ sys.stdin.buffer.read()
 def client_of(monkeypatch):
     """Makes clients, which are ended after the test."""
     monkeypatch.syspath_prepend(str(MODULE))
-    from TumorSegModule.worker_client import WorkerClient
+    from TumorSegModule.logic.worker_client import WorkerClient
 
     clients = []
 
@@ -71,7 +71,7 @@ def until(client, condition):
 
 def check_that_nothing_waits(client_of, tmp_path):
     commands = [Threshold(number, 0.5) for number in range(20_000)]
-    from TumorSegLib.worker_protocol import to_line
+    from TumorSegLib.worker.protocol import to_line
 
     size = sum(len(to_line(command)) for command in commands)
     allowed = tmp_path / "read"
@@ -149,7 +149,7 @@ def test_without_taskkill_the_process_is_ended_itself(windows, client_of):
 
 
 def test_waiting_for_the_end_of_a_process_has_a_limit(monkeypatch):
-    from TumorSegLib import process_group
+    from TumorSegLib.worker import process_group
 
     monkeypatch.setattr(process_group, "end_group", lambda process: None)  # as where it is blocked
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -178,9 +178,9 @@ def test_waiting_for_the_end_of_a_process_has_a_limit(monkeypatch):
 
 def test_closing_the_panel_never_waits_for_a_retraining_that_does_not_end(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(MODULE))
-    from TumorSegModule.retrain_process import RetrainProcess, Wish
+    from TumorSegModule.logic.retrain_process import RetrainProcess, Wish
 
-    from TumorSegLib import process_group
+    from TumorSegLib.worker import process_group
 
     process = RetrainProcess([sys.executable, "-c", "import time; time.sleep(600)"], tmp_path)
     process.start(Wish(str(tmp_path / "cases"), "base", epochs=1))

@@ -13,9 +13,9 @@ import SimpleITK as sitk
 from PIL import Image
 
 from TumorSegLib import cli
-from TumorSegLib.catalogue import SHIPPED
-from TumorSegLib.grid import Grid
-from TumorSegLib.itk import grid_of_image, image_of
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.itk import grid_of_image, image_of
+from TumorSegLib.model.catalogue import SHIPPED
 
 OBLIQUE = (
     (0.8660254, -0.4698463, 0.1710101),

@@ -16,7 +16,7 @@ from test_grid import rotation_about, stored_as
 from tiny_models import brain_specification, ct_specification
 
 from TumorSegLib.errors import OutputError
-from TumorSegLib.itk import grid_of_image
+from TumorSegLib.image.itk import grid_of_image
 from TumorSegLib.writing import ENDINGS, LABELMAP_ENDINGS, write_segmentation
 
 IMAGE_ENDINGS = (*LABELMAP_ENDINGS, ".seg.nrrd")

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from TumorSegLib.bundle import Bundle, write_bundle
-from TumorSegLib.candidates import FEATURES
-from TumorSegLib.forest import Forest
-from TumorSegLib.in_plane import FieldOfView, PixelSpacing
+from TumorSegLib.image.in_plane import FieldOfView, PixelSpacing
+from TumorSegLib.image.normalisation import Foreground, Window
+from TumorSegLib.model.bundle import Bundle, write_bundle
+from TumorSegLib.model.candidate_features import FEATURES
+from TumorSegLib.model.forest import Forest
+from TumorSegLib.model.specification import Channel, Code, Input, Label, ModelSpecification, Network
 from TumorSegLib.networks import build_network
-from TumorSegLib.normalisation import Foreground, Window
-from TumorSegLib.specification import Channel, Code, Input, Label, ModelSpecification, Network
 
 ALTERED = Code("SCT", "49755003", "Morphologically Altered Structure")
 MASS = Code("SCT", "4147007", "Mass")

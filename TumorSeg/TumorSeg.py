@@ -66,7 +66,7 @@ class TumorSeg(ScriptedLoadableModule):
 
     def documentationLink(self):
         """Return a link to the page that comes with the module."""
-        from TumorSegModule.documentation import PAGE
+        from TumorSegModule.widgets.documentation import PAGE
 
         text = _(
             "The {start}documentation{end} comes with the module and needs no internet."
@@ -75,13 +75,13 @@ class TumorSeg(ScriptedLoadableModule):
 
     def _register(self):
         if not too_old():
-            from TumorSegModule.registration import register
+            from TumorSegModule.logic.registration import register
 
             register()
 
 
 class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    """The panel; see `TumorSegModule.panel`."""
+    """The panel; see `TumorSegModule.widgets.panel`."""
 
     def __init__(self, parent=None):
         ScriptedLoadableModuleWidget.__init__(self, parent)
@@ -110,7 +110,7 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def makePanel(self, ui):
         """Return what drives the widgets."""
-        from TumorSegModule.panel import Panel
+        from TumorSegModule.widgets.panel import Panel
 
         return Panel(ui)
 
@@ -130,7 +130,7 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.removeObservers()
         self.exit()  # a reload calls this alone; the editor's keys would stay with the main window
         if self.panel is not None:
-            from TumorSegModule.installation import cancel_installation
+            from TumorSegModule.widgets.installation import cancel_installation
 
             cancel_installation()
             self.panel.connect(None)
@@ -150,7 +150,7 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 class TumorSegLogic(ScriptedLoadableModuleLogic):
-    """The settings; the work is done in `TumorSegModule.session`."""
+    """The settings; the work is done in `TumorSegModule.logic.session`."""
 
     def __init__(self):
         ScriptedLoadableModuleLogic.__init__(self)
@@ -161,7 +161,7 @@ class TumorSegLogic(ScriptedLoadableModuleLogic):
 
         Each new one would leave its observers on the node.
         """
-        from TumorSegModule.parameters import Parameters
+        from TumorSegModule.logic.parameters import Parameters
 
         node = super().getParameterNode()
         if self._parameters is None or self._parameters.parameterNode is not node:

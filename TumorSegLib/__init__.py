@@ -16,17 +16,17 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AxialView": "grid",
-    "Bundle": "bundle",
-    "Catalogue": "catalogue",
-    "Grid": "grid",
-    "ModelSpecification": "specification",
-    "SegmentationResult": "result",
-    "Segmenter": "segmenter",
+    "AxialView": "image.grid",
+    "Bundle": "model.bundle",
+    "Catalogue": "model.catalogue",
+    "Grid": "image.grid",
+    "ModelSpecification": "model.specification",
+    "SegmentationResult": "inference.result",
+    "Segmenter": "inference.segmenter",
     "TumorSegError": "errors",
-    "Volume": "volume",
-    "default_catalogue": "catalogue",
-    "read_bundle": "bundle",
+    "Volume": "image.volume",
+    "default_catalogue": "model.catalogue",
+    "read_bundle": "model.bundle",
     "read_volume": "reading",
     "write_segmentation": "writing",
 }

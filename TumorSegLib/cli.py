@@ -10,14 +10,15 @@ import argparse
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from TumorSegLib import __version__
 from TumorSegLib.errors import TumorSegError
-from TumorSegLib.signals import ended_as_by_ctrl_c
+from TumorSegLib.support.signals import ended_as_by_ctrl_c
 
 COMMANDS = {
     "segment": ("TumorSegLib.commands.segment", "segment a volume"),
@@ -25,23 +26,30 @@ COMMANDS = {
     "label-fat": ("TumorSegLib.commands.label_fat", "label fat on CT by rule, to train on"),
     "models": ("TumorSegLib.commands.models", "list the models"),
     "export": ("TumorSegLib.commands.export", "add corrected cases to a data set to train on"),
-    "train": ("training.commands.train", "train a model"),
-    "retrain": ("training.commands.retrain", "train a model further on corrected cases"),
-    "evaluate": ("training.commands.evaluate", "measure models on annotated cases"),
-    "cache": ("training.commands.cache", "remove the slices that training keeps decoded"),
     "demo": ("TumorSegLib.commands.demo", "segment a sample volume"),
 }
+"""Module and summary of each command of this package."""
+
+FURTHER = "tumorseg.commands"
+"""Entry points of installed packages whose commands are offered, too; each is such a mapping."""
 
 UNUSABLE = 2
 INTERRUPTED = 130
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status."""
+def main(
+    argv: Sequence[str] | None = None, further: Mapping[str, tuple[str, str]] | None = None
+) -> int:
+    """Run the command; return its exit status.
+
+    Args:
+        argv: the words after the command's name; none: the process's own.
+        further: commands like `COMMANDS`; none: those that installed packages offer.
+    """
     try:
         try:
             with ended_as_by_ctrl_c():
-                return _run(sys.argv[1:] if argv is None else list(argv))
+                return _run(sys.argv[1:] if argv is None else list(argv), further)
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
@@ -69,12 +77,12 @@ def _why(error: Exception) -> str | None:
     """Return what a user can do about an error that comes from below us; none: it is our fault."""
     if isinstance(error, ModuleNotFoundError):
         package = (error.name or "").partition(".")[0]
-        if package in ("", "TumorSegLib", "training"):
+        if package in ("", "TumorSegLib"):
             return None
         pip = f"{sys.executable} -m pip install {package}"
         return f"the package {package} is not installed; install it with: {pip}"
     if not isinstance(error, MemoryError):
-        from TumorSegLib.device import is_out_of_memory
+        from TumorSegLib.support.device import is_out_of_memory
 
         if not is_out_of_memory(error):
             return None
@@ -83,10 +91,13 @@ def _why(error: Exception) -> str | None:
 
 def _cut_short() -> str | None:
     """Remove byte code that is not whole; return what happened to it, if there was any."""
-    from TumorSegLib.byte_code import remove_cut_short
+    from TumorSegLib.support.byte_code import remove_cut_short
 
-    root = Path(__file__).resolve().parent.parent
-    cut = remove_cut_short([root / "TumorSegLib", root / "training"])
+    packages = {name.partition(".")[0] for name, _ in _further_commands(None).values()}
+    folders = [
+        Path(spec.origin).parent for spec in map(find_spec, packages) if spec and spec.origin
+    ]
+    cut = remove_cut_short([Path(__file__).resolve().parent, *folders])
     if not cut:
         return None
     reason = "was cut short, perhaps by a full disk, and is removed; run the command again"
@@ -112,19 +123,33 @@ def _drop_output() -> None:
     os.close(nowhere)
 
 
-def _run(argv: list[str]) -> int:
+def _further_commands(given: Mapping[str, tuple[str, str]] | None) -> dict[str, tuple[str, str]]:
+    if given is not None:
+        return dict(given)
+    from importlib.metadata import entry_points
+
+    return {
+        name: command
+        for point in entry_points(group=FURTHER)
+        for name, command in point.load().items()
+    }
+
+
+def _run(argv: list[str], further: Mapping[str, tuple[str, str]] | None) -> int:
     parser = argparse.ArgumentParser(
         prog="tumorseg", description="Tumours and organs in CT and MRI as editable segments."
     )
     parser.add_argument("--version", action="version", version=f"tumorseg {__version__}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    chosen = next((word for word in argv if word in COMMANDS), None)
-    for name, (_, summary) in COMMANDS.items():
+    own = bool(argv) and argv[0] in COMMANDS  # looking for others takes time
+    commands = COMMANDS if own else {**COMMANDS, **_further_commands(further)}
+    chosen = next((word for word in argv if word in commands), None)
+    for name, (_, summary) in commands.items():
         subparser = subparsers.add_parser(name, help=summary, description=summary.capitalize())
         if name == chosen:  # the others need not be imported
-            import_module(COMMANDS[name][0]).add_arguments(subparser)
+            import_module(commands[name][0]).add_arguments(subparser)
     arguments = parser.parse_args(argv)
-    status: int = import_module(COMMANDS[arguments.command][0]).run(arguments)
+    status: int = import_module(commands[arguments.command][0]).run(arguments)
     return status
 
 

@@ -20,13 +20,13 @@ from pathlib import Path
 import SimpleITK as sitk
 import torch
 
-from TumorSegLib.bundle import write_bundle
-from TumorSegLib.in_plane import PixelSpacing
-from TumorSegLib.itk import image_of
+from TumorSegLib.image.in_plane import PixelSpacing
+from TumorSegLib.image.itk import image_of
+from TumorSegLib.image.normalisation import Window
+from TumorSegLib.model.bundle import write_bundle
+from TumorSegLib.model.specification import Channel, Code, Input, Label, ModelSpecification, Network
 from TumorSegLib.networks import build_network
-from TumorSegLib.normalisation import Window
 from TumorSegLib.phantom import abdomen_phantom
-from TumorSegLib.specification import Channel, Code, Input, Label, ModelSpecification, Network
 
 MIB = 1 << 20
 

@@ -22,14 +22,14 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from TumorSegLib.catalogue import SHIPPED
-from TumorSegLib.engine import Engine
+from TumorSegLib.inference.engine import Engine
+from TumorSegLib.model.catalogue import SHIPPED
 from TumorSegLib.networks import LinkNet, UNet
 from TumorSegLib.phantom import abdomen_phantom
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "TumorSeg"))
-from TumorSegModule.runner import Channel, Request, Runner
-from TumorSegModule.worker_client import WorkerClient
+from TumorSegModule.logic.runner import Channel, Request, Runner
+from TumorSegModule.logic.worker_client import WorkerClient
 
 GFLOP = {"U-Net 32": 24.1, "LinkNet-18": 5.4}
 """Of one slice of 256x256 and three channels."""

@@ -22,15 +22,15 @@ import torch
 from monai.inferers import SliceInferer
 from torch import Tensor
 
-from TumorSegLib.allocator import (
+from TumorSegLib.inference.engine import Engine
+from TumorSegLib.networks import UNet
+from TumorSegLib.support.allocator import (
     M_MMAP_THRESHOLD,
     M_TRIM_THRESHOLD,
     keep_large_blocks,
     release_memory,
 )
-from TumorSegLib.device import has_native_bf16
-from TumorSegLib.engine import Engine
-from TumorSegLib.networks import UNet
+from TumorSegLib.support.device import has_native_bf16
 
 REFERENCE = "MONAI SliceInferer"
 

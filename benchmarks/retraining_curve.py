@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
+from tumorseg_training.case import reading_for
+from tumorseg_training.holding_out import by_hash
+from tumorseg_training.readers import read_cases
 
-from training.case import reading_for
-from training.holding_out import by_hash
-from training.readers import read_cases
-from TumorSegLib.bundle import read_bundle
-from TumorSegLib.itk import image_of
-from TumorSegLib.segmenter import Segmenter
+from TumorSegLib.image.itk import image_of
+from TumorSegLib.inference.segmenter import Segmenter
+from TumorSegLib.model.bundle import read_bundle
 from TumorSegLib.writing import write_segmentation
 
 ROOT = Path(__file__).resolve().parent.parent

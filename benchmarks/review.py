@@ -16,14 +16,14 @@ from argparse import ArgumentParser, Namespace
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from tumorseg_training.commands.evaluate import add_arguments, cases_for
+from tumorseg_training.metrics import roc_auc
 
-from training.commands.evaluate import add_arguments, cases_for
-from training.metrics import roc_auc
-from TumorSegLib.catalogue import default_catalogue
-from TumorSegLib.grid import AxialView
-from TumorSegLib.result import SegmentationResult
-from TumorSegLib.review import unsure_slices
-from TumorSegLib.segmenter import Segmenter
+from TumorSegLib.image.grid import AxialView
+from TumorSegLib.inference.result import SegmentationResult
+from TumorSegLib.inference.review import unsure_slices
+from TumorSegLib.inference.segmenter import Segmenter
+from TumorSegLib.model.catalogue import default_catalogue
 
 Figures = NDArray[np.float64]
 

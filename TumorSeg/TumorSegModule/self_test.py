@@ -4,8 +4,8 @@ import time
 
 import slicer
 
-from TumorSegLib.catalogue import default_catalogue
 from TumorSegLib.errors import ModelError
+from TumorSegLib.model.catalogue import default_catalogue
 
 PATIENCE_SECONDS = 300
 MODULE = "TumorSeg"
@@ -24,7 +24,7 @@ def segment_phantom(test):
     Raises:
         AssertionError: the panel does not offer to segment, or no segment appears.
     """
-    from TumorSegModule.registration import load_brain_phantom
+    from TumorSegModule.logic.registration import load_brain_phantom
 
     panel = slicer.util.getModuleWidget(MODULE).panel
     flair = load_brain_phantom()[0]
@@ -49,7 +49,7 @@ def segment_phantom(test):
 
 def _missing():
     """Return why nothing can be segmented here, "" if it can."""
-    from TumorSegModule.installation import missing_packages
+    from TumorSegModule.widgets.installation import missing_packages
 
     packages = missing_packages()
     if packages:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from TumorSegLib.bundle import Bundle
-from TumorSegLib.catalogue import Catalogue
 from TumorSegLib.commands.terminal import terminal, warn
 from TumorSegLib.errors import InputError
-from TumorSegLib.modality import guessed_modality, modality_of
-from TumorSegLib.volume import Volume
+from TumorSegLib.image.modality import guessed_modality, modality_of
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.model.bundle import Bundle
+from TumorSegLib.model.catalogue import Catalogue
 
 if TYPE_CHECKING:
-    from TumorSegLib.run import ProgressCallback
-    from TumorSegLib.segmenter import Segmenter
+    from TumorSegLib.inference.run import ProgressCallback
+    from TumorSegLib.inference.segmenter import Segmenter
 
 Result = TypeVar("Result")
 
@@ -140,8 +140,8 @@ def with_model(
     **options: Any,
 ) -> Result:
     """Load the model, with further `options` of `Segmenter`; return what `action` makes with it."""
-    from TumorSegLib.allocator import keep_large_blocks
-    from TumorSegLib.segmenter import Segmenter
+    from TumorSegLib.inference.segmenter import Segmenter
+    from TumorSegLib.support.allocator import keep_large_blocks
 
     keep_large_blocks()
     segmenter = Segmenter(

@@ -40,7 +40,7 @@ def run(arguments: Namespace) -> int:
 
 def _sample(folder: Path, console: Console, *, offline: bool) -> tuple[Path, list[str]]:
     """Return a volume on disk and the options for its further sequences."""
-    from TumorSegLib.sample import SAMPLE_NAME, fetch_sample
+    from TumorSegLib.phantom.sample import SAMPLE_NAME, fetch_sample
 
     if not offline:
         path = fetch_sample(
@@ -59,9 +59,9 @@ def _phantom(folder: Path, console: Console) -> tuple[Path, list[str]]:
     """Write the brain phantom's sequences as NIfTI files."""
     import SimpleITK as sitk
 
-    from TumorSegLib.itk import image_of
+    from TumorSegLib.image.itk import image_of
     from TumorSegLib.phantom import brain_phantom
-    from TumorSegLib.writing.whole_file import whole_file
+    from TumorSegLib.support.whole_file import whole_file
 
     volumes, _ = brain_phantom()
     paths = {name: folder / f"phantom-{name}.nii.gz" for name in volumes}

@@ -6,8 +6,6 @@ import json
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from TumorSegLib.bundle import Bundle
-from TumorSegLib.catalogue import Catalogue, default_catalogue
 from TumorSegLib.commands.common import (
     add_volume_arguments,
     choose_bundle,
@@ -18,12 +16,14 @@ from TumorSegLib.commands.common import (
 )
 from TumorSegLib.commands.terminal import terminal, warn
 from TumorSegLib.errors import ModelError
-from TumorSegLib.result import DetectionResult
-from TumorSegLib.volume import Volume
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.result import DetectionResult
+from TumorSegLib.model.bundle import Bundle
+from TumorSegLib.model.catalogue import Catalogue, default_catalogue
 
 if TYPE_CHECKING:
-    from TumorSegLib.run import ProgressCallback
-    from TumorSegLib.segmenter import Segmenter
+    from TumorSegLib.inference.run import ProgressCallback
+    from TumorSegLib.inference.segmenter import Segmenter
 
 BAR_WIDTH = 30
 

@@ -9,19 +9,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from TumorSegLib.catalogue import default_catalogue
 from TumorSegLib.commands.common import choose_bundle, progress_bar, read_named
 from TumorSegLib.commands.terminal import terminal, warn
 from TumorSegLib.errors import InputError
-from TumorSegLib.modality import modality_of
-from TumorSegLib.sequence_names import suggested_sequences
-from TumorSegLib.specification import ModelSpecification
+from TumorSegLib.image.modality import modality_of
+from TumorSegLib.image.sequence_names import suggested_sequences
+from TumorSegLib.model.catalogue import default_catalogue
+from TumorSegLib.model.specification import ModelSpecification
 
 if TYPE_CHECKING:
     from TumorSegLib.export.case import Appended, ExportCase
-    from TumorSegLib.export.named_mask import NamedMask
-    from TumorSegLib.reading.scene import SceneCase
-    from TumorSegLib.volume import Volume
+    from TumorSegLib.image.volume import Volume
+    from TumorSegLib.slicer_io.named_mask import NamedMask
+    from TumorSegLib.slicer_io.scene_reading import SceneCase
 
 SCENE_ENDING = ".mrb"
 
@@ -89,7 +89,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Read, append, report; a case that cannot be exported does not keep the others out."""
-    from TumorSegLib.quiet import quiet_stderr
+    from TumorSegLib.support.quiet import quiet_stderr
 
     export = Export(arguments)
     files: list[Path] = arguments.cases
@@ -194,7 +194,7 @@ class Export:
                 reviewed=self._arguments.reviewed,
             )
             return [(path.name, case)]
-        from TumorSegLib.reading.scene import read_scene
+        from TumorSegLib.slicer_io.scene_reading import read_scene
 
         found = read_scene(path)
         if len(self._arguments.cases) == 1:
@@ -216,7 +216,7 @@ class Export:
 
     def _segmentation(self, path: Path) -> tuple[tuple[NamedMask, ...], dict[str, Volume]]:
         """Return the segments in a file and the images that --channel names."""
-        from TumorSegLib.reading.segmentation_file import read_segments
+        from TumorSegLib.slicer_io.segmentation_file import read_segments
 
         masks = read_segments(path)
         if not self._channels:

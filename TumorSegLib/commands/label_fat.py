@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from TumorSegLib.catalogue import default_catalogue
 from TumorSegLib.commands.common import add_overwrite_option, check_written, read_named
 from TumorSegLib.commands.terminal import terminal, warn
+from TumorSegLib.model.catalogue import default_catalogue
 
 FAT_MODEL = "fat-ct-fcn8s"
 
@@ -33,8 +33,8 @@ def run(arguments: Namespace) -> int:
     """Label, write, say how much fat there is."""
     import numpy as np
 
-    from TumorSegLib.fat_labelling import label_fat
-    from TumorSegLib.result import LabelledVolume
+    from TumorSegLib.inference.fat_labelling import label_fat
+    from TumorSegLib.inference.result import LabelledVolume
     from TumorSegLib.writing import check_output, write_segmentation
     from TumorSegLib.writing.file_name import file_name_of
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from rich.table import Table
 
-from TumorSegLib.catalogue import Catalogue, default_catalogue, user_folder
 from TumorSegLib.commands.terminal import terminal, warn
-from TumorSegLib.default_models import make_default
 from TumorSegLib.errors import ModelError
-from TumorSegLib.licences import licences_of
-from TumorSegLib.model_import import add_models, remove_model, unpacked_models
-from TumorSegLib.records import plain
+from TumorSegLib.model.catalogue import Catalogue, default_catalogue, user_folder
+from TumorSegLib.model.default_models import make_default
+from TumorSegLib.model.licences import licences_of
+from TumorSegLib.model.model_import import add_models, remove_model, unpacked_models
+from TumorSegLib.support.records import plain
 
 
 def add_arguments(parser: ArgumentParser) -> None:

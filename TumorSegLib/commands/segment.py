@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from TumorSegLib.catalogue import default_catalogue
 from TumorSegLib.commands.common import (
     add_overwrite_option,
     add_volume_arguments,
@@ -22,12 +21,13 @@ from TumorSegLib.commands.common import (
     with_model,
 )
 from TumorSegLib.commands.terminal import terminal, warn
-from TumorSegLib.measurement import Measurement, measure
-from TumorSegLib.result import SegmentationResult
+from TumorSegLib.inference.measurement import Measurement, measure
+from TumorSegLib.inference.result import SegmentationResult
+from TumorSegLib.model.catalogue import default_catalogue
 
 if TYPE_CHECKING:
-    from TumorSegLib.run import ProgressCallback
-    from TumorSegLib.segmenter import Segmenter
+    from TumorSegLib.inference.run import ProgressCallback
+    from TumorSegLib.inference.segmenter import Segmenter
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -12,19 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TumorSegLib import __version__
-from TumorSegLib.alignment import aligned
 from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.export.dataset import CASES, FILE_ENDING, IMAGES, LABELS, SEGMENTS, Dataset
 from TumorSegLib.export.errors import CaseExistsError
 from TumorSegLib.export.identity import ExportKey
 from TumorSegLib.export.labelling import labelled, labelmap_of, mask_of
-from TumorSegLib.export.named_mask import NamedMask
-from TumorSegLib.export.record import CaseRecord, Correction, LabelCount, read_record, record_text
-from TumorSegLib.grid import Grid
-from TumorSegLib.itk import image_of
-from TumorSegLib.quiet import quiet_stderr
-from TumorSegLib.specification import ModelSpecification
-from TumorSegLib.volume import Volume
+from TumorSegLib.export.record import CaseRecord, LabelCount, read_record, record_text
+from TumorSegLib.image.alignment import aligned
+from TumorSegLib.image.correction import Correction
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.itk import image_of
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.model.specification import ModelSpecification
+from TumorSegLib.slicer_io.named_mask import NamedMask
+from TumorSegLib.support.quiet import quiet_stderr
 from TumorSegLib.writing.whole_image import write_whole_image
 
 WHOLE = 0

@@ -22,9 +22,9 @@ from filelock import FileLock
 from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.export.dataset_name import dataset_name, is_dataset_name
 from TumorSegLib.export.identity import ExportKey, key_file
-from TumorSegLib.records import parsed
-from TumorSegLib.specification import ModelSpecification
-from TumorSegLib.writing.whole_file import check_place
+from TumorSegLib.model.specification import ModelSpecification
+from TumorSegLib.support.records import parsed
+from TumorSegLib.support.whole_file import check_place
 
 FILE_ENDING = ".nii.gz"
 DESCRIPTION = "dataset.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from TumorSegLib.specification import ModelSpecification
+from TumorSegLib.model.specification import ModelSpecification
 
 
 def is_dataset_name(name: str) -> bool:

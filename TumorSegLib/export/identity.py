@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 
-from TumorSegLib.catalogue import data_folder
 from TumorSegLib.errors import OutputError
-from TumorSegLib.volume import Volume
-from TumorSegLib.writing.whole_file import whole_file
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.model.catalogue import data_folder
+from TumorSegLib.support.whole_file import whole_file
 
 KEY_BYTES = 32
 DIGITS = 12

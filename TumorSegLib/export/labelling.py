@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.export.errors import OverlapError, UnknownSegmentsError
-from TumorSegLib.export.named_mask import NamedMask
-from TumorSegLib.grid import Grid
-from TumorSegLib.specification import Label, ModelSpecification
-from TumorSegLib.writing.segments import segment_id
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.model.specification import Label, ModelSpecification
+from TumorSegLib.slicer_io.named_mask import NamedMask
+from TumorSegLib.slicer_io.segments import segment_id
 
 LEAVE_OUT = ""
 """In a mapping, instead of a label: the segment is not exported."""

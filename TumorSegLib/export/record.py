@@ -8,24 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.records import RecordError, build, parsed, plain
+from TumorSegLib.image.correction import Correction
+from TumorSegLib.support.records import RecordError, build, parsed, plain
 
 FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Correction:
-    """How far a person changed what a model drew.
-
-    Attributes:
-        slices: that were changed.
-        millilitres: that were added or removed.
-        dice: overlap of the model's segments with the corrected ones.
-    """
-
-    slices: int | None = None
-    millilitres: float | None = None
-    dice: float | None = None
 
 
 @dataclass(frozen=True)

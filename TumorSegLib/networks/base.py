@@ -13,7 +13,7 @@ class SliceNetwork(nn.Module):
     and define `logits` for heights and widths that are multiples of it.
 
     In every module of this package a BatchNorm is registered directly after the convolution whose
-    output it normalises; `TumorSegLib.folding` relies on that order.
+    output it normalises; `TumorSegLib.networks.folding` relies on that order.
     """
 
     stride: int

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from TumorSegLib.grid import Grid
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.volume import Volume
 from TumorSegLib.phantom.shapes import (
     Field,
     Noise,
@@ -19,7 +20,6 @@ from TumorSegLib.phantom.shapes import (
     tube,
     union,
 )
-from TumorSegLib.volume import Volume
 
 LIVER = 1
 TUMOUR = 2

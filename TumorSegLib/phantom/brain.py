@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from TumorSegLib.grid import Grid
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.volume import Volume
 from TumorSegLib.phantom.brain_anatomy import paint_brain
 from TumorSegLib.phantom.head import (
     FLUID,
@@ -20,7 +21,6 @@ from TumorSegLib.phantom.head import (
     paint_head,
 )
 from TumorSegLib.phantom.shapes import Field, Noise, Plane, Texture, coverage, ellipsoid
-from TumorSegLib.volume import Volume
 
 SUBSLICES = 3
 """Planes averaged into one slice, as a thick slice averages what lies in it."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.image.volume import Volume
 from TumorSegLib.reading.dicom_series import read_series
 from TumorSegLib.reading.file_path import readable, reading
 from TumorSegLib.reading.image_file import read_image_file
-from TumorSegLib.volume import Volume
 
 
 def read_volume(path: Path, *, series: str | None = None) -> Volume:

@@ -6,8 +6,8 @@ from math import isfinite, prod
 from pathlib import Path
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.image.volume import MAXIMUM_VOXELS
 from TumorSegLib.reading.dicom_elements import UNDEFINED, DicomElements
-from TumorSegLib.volume import MAXIMUM_VOXELS
 
 ROWS, COLUMNS, BITS, SAMPLES = 0x00280010, 0x00280011, 0x00280100, 0x00280002
 FRAMES = 0x00280008

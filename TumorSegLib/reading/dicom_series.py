@@ -17,13 +17,13 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.grid import Grid
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.sequence_names import sequence_by_timing, sequence_of
+from TumorSegLib.image.volume import Volume
 from TumorSegLib.reading.dicom_files import DicomFile, list_dicom
 from TumorSegLib.reading.dicom_geometry import SAME_DIRECTION, slice_geometry
 from TumorSegLib.reading.slice_stack import SliceGeometry, slice_axes, stack_slices
 from TumorSegLib.reading.source_files import SERIES_SIGN
-from TumorSegLib.sequence_names import sequence_by_timing, sequence_of
-from TumorSegLib.volume import Volume
 
 SAME_POSITION_MM = 0.01
 """Slices nearer to each other than this are at one position."""

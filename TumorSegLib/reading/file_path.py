@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.quiet import quiet_stderr
+from TumorSegLib.support.quiet import quiet_stderr
 
 
 @contextmanager

@@ -15,12 +15,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.grid import Grid
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.volume import Volume
 from TumorSegLib.reading.meta_header import read_meta_image
 from TumorSegLib.reading.nifti_header import NiftiHeader, read_nifti
 from TumorSegLib.reading.nrrd_header import read_nrrd
 from TumorSegLib.reading.stored_image import StoredImage, check_components
-from TumorSegLib.volume import Volume
 
 FORMATS: dict[str, Callable[[Path], NiftiHeader | StoredImage]] = {
     ".nii.gz": read_nifti,

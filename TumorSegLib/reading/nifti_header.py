@@ -17,8 +17,9 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.grid import Grid
-from TumorSegLib.itk import perpendicular_grid, unoriented
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.itk import perpendicular_grid, unoriented
+from TumorSegLib.image.volume import check_spacing
 from TumorSegLib.reading.stored_image import check_sizes
 from TumorSegLib.reading.voxel_data import (
     DEFLATE,
@@ -28,7 +29,6 @@ from TumorSegLib.reading.voxel_data import (
     DataPart,
     read_voxels,
 )
-from TumorSegLib.volume import check_spacing
 
 LENGTH = 348
 """Bytes of a NIfTI-1 header; its first field says so, too."""

@@ -18,7 +18,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.grid import Grid, Vector
+from TumorSegLib.image.grid import Grid, Vector
 
 POSITION_TOLERANCE_MM = 0.06
 """Headers that round positions to a tenth of a millimetre are off by up to 0.05."""

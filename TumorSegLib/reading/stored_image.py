@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.grid import Grid
-from TumorSegLib.itk import perpendicular_grid, unoriented
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.itk import perpendicular_grid, unoriented
+from TumorSegLib.image.volume import MAXIMUM_VOXELS, check_spacing
 from TumorSegLib.reading.voxel_data import DataPart, read_voxels
-from TumorSegLib.volume import MAXIMUM_VOXELS, check_spacing
 
 MAXIMUM_AXES = 16
 

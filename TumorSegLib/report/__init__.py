@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from TumorSegLib.display_window import display_window
 from TumorSegLib.errors import OutputError
-from TumorSegLib.grid import AxialView
-from TumorSegLib.measurement import Measurement, measure
+from TumorSegLib.image.display_window import display_window
+from TumorSegLib.image.grid import AxialView
+from TumorSegLib.inference.measurement import Measurement, measure
+from TumorSegLib.inference.result import SegmentationResult, SliceFigure
 from TumorSegLib.report.picture_text import fitting_font, plain
 from TumorSegLib.report.slice_picture import (
     Outline,
@@ -22,8 +23,7 @@ from TumorSegLib.report.slice_picture import (
     slice_picture,
 )
 from TumorSegLib.report.slice_profile import slice_profile
-from TumorSegLib.result import SegmentationResult, SliceFigure
-from TumorSegLib.writing.whole_file import check_place, whole_file
+from TumorSegLib.support.whole_file import check_place, whole_file
 
 REPORT_FILE = "report.png"
 

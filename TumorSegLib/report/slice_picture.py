@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from skimage.measure import find_contours
 
-from TumorSegLib.specification import Label
+from TumorSegLib.model.specification import Label
 
 Colour = tuple[int, int, int]
 

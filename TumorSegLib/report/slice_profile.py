@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
+from TumorSegLib.inference.result import SliceFigure
 from TumorSegLib.report.slice_picture import YELLOW
-from TumorSegLib.result import SliceFigure
 
 AREA = YELLOW
 UNCERTAINTY = (90, 190, 255)

@@ -6,10 +6,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from TumorSegLib.errors import OutputError
-from TumorSegLib.result import LabelledVolume
-from TumorSegLib.signals import signals_held
+from TumorSegLib.inference.result import LabelledVolume
+from TumorSegLib.support.signals import signals_held
+from TumorSegLib.support.whole_file import check_place, whole_file
 from TumorSegLib.writing.replacing import check_replacing
-from TumorSegLib.writing.whole_file import check_place, whole_file
 
 SEGMENTATION_ENDING = ".seg.nrrd"
 SCENE_ENDING = ".mrb"
@@ -52,14 +52,14 @@ def write_segmentation(labelled: LabelledVolume, path: Path, *, overwrite: bool 
         OutputError: the ending is unknown, there is a file that must stay, or the file cannot be
             written.
     """
-    from TumorSegLib.quiet import quiet_stderr
+    from TumorSegLib.support.quiet import quiet_stderr
 
     ending = check_output(path)
     check_replacing([path], overwrite=overwrite)
     with whole_file(path, ending=ending) as new:
         with quiet_stderr():
             if ending == SCENE_ENDING:
-                from TumorSegLib.writing.scene import write_scene
+                from TumorSegLib.slicer_io.scene_writing import write_scene
 
                 with signals_held():
                     whole = write_scene(labelled, new)
@@ -71,8 +71,8 @@ def write_segmentation(labelled: LabelledVolume, path: Path, *, overwrite: bool 
 
 def _write_image(labelled: LabelledVolume, path: Path, *, named: bool) -> bool:
     """Write the label map, with names, colours and codes if `named`; tell whether it is whole."""
-    from TumorSegLib.itk import image_of
-    from TumorSegLib.writing.segments import segmentation_header
+    from TumorSegLib.image.itk import image_of
+    from TumorSegLib.slicer_io.segments import segmentation_header
     from TumorSegLib.writing.whole_image import write_whole_image
 
     image = image_of(labelled.labelmap, labelled.volume.grid)

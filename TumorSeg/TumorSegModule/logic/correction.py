@@ -1,0 +1,140 @@
+"""How far a segmentation was corrected since a model wrote it."""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from TumorSegLib.slicer_io.nodes import CORRECTION
+from TumorSegModule.logic.masks import inside, intersection, mask_reader, union
+from TumorSegModule.logic.slice_figures import set_quietly
+
+SLAB_VOXELS = 1 << 19
+"""Voxels compared between two looks at the clock; a few milliseconds."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What lies between a mask and the model's.
+
+    Attributes:
+        slices: axial slices on which they differ.
+        millilitres: that were added or taken away.
+        dice: 1 where they are alike, also if both are empty.
+    """
+
+    slices: int
+    millilitres: float
+    dice: float
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What was corrected.
+
+    Attributes:
+        segments: change by segment id.
+        whole: of all segments together; a voxel that went from one to another counts once.
+        areas: mm2 that the model's segments cover now, by axial slice.
+        changed: mm2 that were changed, by axial slice.
+    """
+
+    segments: dict
+    whole: Change
+    areas: tuple
+    changed: tuple
+
+
+class _Count:
+    """Voxels of two masks, gathered slab by slab."""
+
+    def __init__(self, slices):
+        self.changed = np.zeros(slices, np.int64)
+        self.both = self.sum = 0
+
+    def add(self, now, kept, changed, place, per_slice):
+        self.both += int(np.count_nonzero(now & kept))
+        self.sum += int(np.count_nonzero(now)) + int(np.count_nonzero(kept))
+        self.changed[place] += per_slice(changed)
+
+    def change(self, voxel_ml):
+        dice = 2 * self.both / self.sum if self.sum else 1.0
+        changed = int(self.changed.sum())
+        return Change(int(np.count_nonzero(self.changed)), changed * voxel_ml, dice)
+
+
+def compare(target, reference, figures):
+    """Compare segments with the model's mask, as a generator that can be left between two steps.
+
+    Args:
+        target: segmentation node.
+        reference: node that keeps the model's mask.
+        figures: `SliceFigures` of the target.
+
+    Returns:
+        A `Correction`, as the value of StopIteration.
+    """
+    names = reference.GetSegmentation().GetSegmentIDs()
+    matrix, axis = figures.ijk_to_ras, figures.axis
+    readers = {}
+    boxes = []
+    for name in names:
+        pair = [
+            mask_reader(node.GetSegmentation().GetSegment(name), matrix)
+            for node in (target, reference)
+        ]
+        boxes += [box for box, _ in pair]
+        readers[name] = [read for _, read in pair]
+    volume = tuple(edge for count in figures.shape for edge in (0, count))
+    box = intersection(union(boxes), volume)
+    counts = {name: _Count(len(figures)) for name in names}
+    whole, areas = _Count(len(figures)), np.zeros(len(figures), np.int64)
+    others = tuple(other for other in range(3) if other != axis)
+
+    def per_slice(mask):
+        return mask.sum(axis=others, dtype=np.int64)
+
+    for slab in _slabs(box):
+        place = inside(slab, (0,) * 6)[axis]
+        any_now, any_changed = False, False
+        for name, (read_now, read_kept) in readers.items():
+            now, kept = read_now(slab), read_kept(slab)
+            changed = now ^ kept
+            counts[name].add(now, kept, changed, place, per_slice)
+            any_now, any_changed = any_now | now, any_changed | changed
+            yield
+        whole.changed[place] += per_slice(any_changed)
+        areas[place] += per_slice(any_now)
+    whole.both = sum(count.both for count in counts.values())
+    whole.sum = sum(count.sum for count in counts.values())
+    voxel_ml = abs(float(np.linalg.det(matrix[:3, :3]))) / 1000
+    pixel_mm2 = 1000 * voxel_ml / float(np.linalg.norm(matrix[:3, 2 - axis]))
+    order = slice(None, None, -1) if figures.flipped else slice(None)
+    return Correction(
+        {name: count.change(voxel_ml) for name, count in counts.items()},
+        whole.change(voxel_ml),
+        tuple((areas * pixel_mm2)[order].tolist()),
+        tuple((whole.changed * pixel_mm2)[order].tolist()),
+    )
+
+
+def write_correction(segmentation_node, correction):
+    """Keep what was corrected with a segmentation; None: nothing is known."""
+    text = None
+    if correction is not None:
+        whole = correction.whole
+        content = {
+            "slices": whole.slices,
+            "millilitres": round(whole.millilitres, 3),
+            "dice": round(whole.dice, 4),
+        }
+        text = json.dumps(content)
+    set_quietly(segmentation_node, CORRECTION, text)
+
+
+def _slabs(box):
+    """Return parts of a box, rows of its first axis."""
+    if not box:
+        return []
+    rows = max(1, SLAB_VOXELS // ((box[3] - box[2]) * (box[5] - box[4])))
+    return [(start, min(start + rows, box[1]), *box[2:]) for start in range(box[0], box[1], rows)]

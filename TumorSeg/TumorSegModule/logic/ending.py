@@ -1,0 +1,41 @@
+"""How a run ended: told once for each run, to whoever waits for its number."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Reason(Enum):
+    """Why a run is over."""
+
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    VOLUME_REMOVED = "volume removed"
+    SCENE_CLOSED = "scene closed"
+    WORKER_ENDED = "worker ended"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The end of a run.
+
+    Attributes:
+        number: of the run, see `Session.start`.
+        reason: why it is over.
+        line: for the user.
+        options: what was to be run, see `TumorSegModule.logic.run_options`.
+        target: segmentation node with the result, None if there is none.
+        event: `TumorSegLib.worker.protocol.Done`, None if there is no result.
+    """
+
+    number: int
+    reason: Reason
+    line: str
+    options: object
+    target: object = None
+    event: object = None
+
+    @property
+    def done(self):
+        """Whether there is a result."""
+        return self.reason is Reason.DONE

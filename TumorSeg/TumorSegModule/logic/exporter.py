@@ -1,0 +1,281 @@
+"""Takes cases of the scene, one after the other, through a worker process that exports them.
+
+MRML, no Qt. The worker is one of its own, so that exports and runs do not wait for each other.
+"""
+
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import slicer
+from slicer.i18n import tr as _
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.slicer_io.nodes import correction_of, is_reviewed, masks_of, patient_of
+from TumorSegLib.worker.protocol import Export, Exported, Failed, Refused, SharedMask
+from TumorSegModule.logic.runner import COPY_SECONDS, copy_voxels, described
+from TumorSegModule.logic.segments import voxels_stamp
+from TumorSegModule.logic.volumes import channel_of
+from TumorSegModule.logic.worker_client import WorkerEnded
+
+COPIES = 5
+"""How often segments are copied anew that are edited meanwhile, before that is left to the user."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A segmentation to export.
+
+    Attributes:
+        segmentation: node.
+        volumes: nodes by channel name, the volume itself first.
+    """
+
+    segmentation: object
+    volumes: dict
+
+    @property
+    def name(self):
+        """What to call it."""
+        return self.segmentation.GetName()
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to export, and how.
+
+    Attributes:
+        cases: one after the other.
+        dataset: folder.
+        model: folder of the bundle whose labels count.
+        mapping: from names of segments to names of labels, "" leaves out.
+        replace: earlier exports of the same volumes.
+        one_file_a_segment: instead of a label map.
+    """
+
+    cases: tuple
+    dataset: str
+    model: str
+    mapping: dict
+    replace: bool = False
+    one_file_a_segment: bool = False
+
+
+@dataclass
+class Outcome:
+    """What has become of an order's cases.
+
+    Attributes:
+        done: cases that are in the data set.
+        existing: cases that are there from an earlier export.
+        overlapping: cases whose segments overlap.
+        problems: a line for each case that cannot be exported.
+        warnings: names of the cases by line for the user.
+        count: cases that the data set has.
+    """
+
+    done: list = field(default_factory=list)
+    existing: list = field(default_factory=list)
+    overlapping: list = field(default_factory=list)
+    problems: list = field(default_factory=list)
+    warnings: dict = field(default_factory=dict)
+    count: int = 0
+
+
+class Listener(Protocol):
+    """What the exporter tells, always from within `poll`."""
+
+    def case_exported(self):
+        """One more case of the order is over, well or not."""
+
+    def export_ended(self):
+        """The order is over; see `Exporter.outcome`."""
+
+
+class Exporter:
+    """Exports cases; nothing here ever waits for the worker.
+
+    Attributes:
+        order: under way, or the last one.
+        outcome: of that order.
+        client: the worker's.
+    """
+
+    def __init__(self, client, listener):
+        """Export in `client`'s worker and tell `listener`."""
+        self.client = client
+        self.order = None
+        self.outcome = Outcome()
+        self._listener = listener
+        self._waiting = []
+        self._case = None
+        self._copying = None
+        self._blocks = []
+        self._job = 0
+
+    @property
+    def busy(self):
+        """Whether cases are being exported; `poll` must be called meanwhile."""
+        return self._case is not None
+
+    @property
+    def copying(self):
+        """Whether `poll` should be called again at once."""
+        return self._copying is not None
+
+    def start(self, order):
+        """Begin with an order."""
+        self.order, self.outcome = order, Outcome()
+        self._waiting = list(order.cases)
+        self._next()
+
+    def poll(self):
+        """Go on; call this every few milliseconds while busy."""
+        for event in self.client.poll():
+            self._take(event)
+        until = time.perf_counter() + COPY_SECONDS
+        try:
+            while self._copying is not None and time.perf_counter() < until:
+                next(self._copying)
+        except StopIteration:
+            self._copying = None
+        except (InputError, MemoryError, OSError) as error:
+            self._fail(str(error))
+
+    def stop(self):
+        """End it; the data set keeps the cases that it has, whole."""
+        self.client.stop()
+        self._waiting, self._case, self._copying, self._blocks = [], None, None, []
+
+    def _next(self):
+        """Begin with the next case; the last one ends the worker."""
+        if not self._waiting:
+            self.stop()
+            self._listener.export_ended()
+            return
+        self._case = self._waiting.pop(0)
+        self._job += 1
+        self._copying = self._send(self._case)
+
+    def _send(self, case):
+        """Copy a case's voxels to shared memory bit by bit, then send it."""
+        segmentation = case.segmentation
+        channels = _channels(case)
+        self.client.start()
+        volumes, blocks = {}, {}
+        for name, channel in channels.items():
+            if channel.key not in blocks:
+                blocks[channel.key] = self._new_block(channel.voxels.nbytes)
+                yield from copy_voxels(channel.voxels, blocks[channel.key])
+            volumes[name] = described(channel, blocks[channel.key])
+        masks = yield from self._masks(segmentation)
+        for name, channel in _channels(case).items():
+            if channel.key != channels[name].key or not channel.grid.same_as(channels[name].grid):
+                raise InputError(
+                    _("{name} was changed meanwhile; export it again").format(name=channel.name)
+                )
+        first = next(iter(case.volumes.values()))
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+        order = self.order
+        self.client.send(
+            Export(
+                self._job,
+                order.dataset,
+                order.model,
+                volumes,
+                masks,
+                order.mapping,
+                patient=patient_of(first, hierarchy),
+                reviewed=is_reviewed(segmentation),
+                correction=correction_of(segmentation),
+                replace=order.replace,
+                one_file_a_segment=order.one_file_a_segment,
+            )
+        )
+
+    def _masks(self, segmentation):
+        """Return the segments in shared memory, all as they were at one moment."""
+        for _copy in range(COPIES):
+            stamps = _stamps(segmentation)
+            found, blocks = masks_of(segmentation), {}
+            for mask in found:
+                if id(mask.labelmap) not in blocks:
+                    blocks[id(mask.labelmap)] = self._new_block(mask.labelmap.nbytes)
+                    yield from copy_voxels(mask.labelmap, blocks[id(mask.labelmap)])
+            if _stamps(segmentation) == stamps:
+                return tuple(_shared(mask, blocks[id(mask.labelmap)]) for mask in found)
+        raise InputError(_("is being edited; export it when you have done"))
+
+    def _new_block(self, size):
+        """Return a block that is let go of when the case is over."""
+        self._blocks.append(self.client.new_block(size))
+        return self._blocks[-1]
+
+    def _take(self, event):
+        if isinstance(event, WorkerEnded):
+            if self._blocks:  # else the next worker has all of the case
+                self._fail(
+                    _("the export process ended unexpectedly; nothing of this case is there")
+                )
+            return
+        if self._case is None or event.job != self._job:
+            return
+        match event:
+            case Exported():
+                self.outcome.done.append(self._case)
+                self.outcome.count = event.count
+                for line in event.warnings:
+                    self.outcome.warnings.setdefault(line, []).append(self._case.name)
+                self._end_case()
+            case Refused():
+                refused = {"exists": self.outcome.existing, "overlap": self.outcome.overlapping}
+                refused[event.reason].append(self._case)
+                self._end_case()
+            case Failed():
+                self.client.log.extend(event.details.splitlines())
+                self._fail(event.message)
+
+    def _fail(self, line):
+        self.outcome.problems.append(f"{self._case.name}: {line}")
+        self._end_case()
+
+    def _end_case(self):
+        self._copying = None
+        for block in self._blocks:
+            self.client.forget(block)
+        self._blocks = []
+        self._next()
+        if self.busy:
+            self._listener.case_exported()
+
+
+def _channels(case):
+    """Return the volumes of a case for the worker, by channel name.
+
+    Raises:
+        InputError: a node is no longer in the scene, or no image.
+    """
+    nodes = (case.segmentation, *case.volumes.values())
+    if not all(slicer.mrmlScene.IsNodePresent(node) for node in nodes):
+        raise InputError(_("was removed from the scene"))
+    return {name: channel_of(node) for name, node in case.volumes.items()}
+
+
+def _stamps(segmentation):
+    """Return what differs as soon as a segment is drawn on, added or removed."""
+    content = segmentation.GetSegmentation()
+    count = content.GetNumberOfSegments()
+    return [voxels_stamp(content.GetNthSegment(number)) for number in range(count)]
+
+
+def _shared(mask, block):
+    return SharedMask(
+        block.name,
+        mask.labelmap.dtype.name,
+        mask.labelmap.shape,
+        mask.id,
+        mask.name,
+        mask.value,
+        tuple(float(number) for number in mask.affine.ravel()),
+        mask.model,
+    )

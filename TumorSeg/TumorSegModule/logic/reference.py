@@ -1,0 +1,106 @@
+"""The model's mask, kept beside the segments that are edited: a hidden segmentation."""
+
+import slicer
+
+from TumorSegLib.slicer_io.nodes import REFERENCE_FOR
+from TumorSegLib.slicer_io.segments import segment_id
+from TumorSegModule.logic.geometry import image_array, new_image
+from TumorSegModule.logic.masks import mask_reader
+from TumorSegModule.logic.segments import NOTHING, VOXELS_TAG, put_labels, tag
+
+# REFERENCE_FOR is an attribute (an id) and a node reference from the hidden segmentation to the one
+# it is for. The node reference counts: it stays right where ids change, as when scenes are added.
+
+
+def keep_reference(target, specification, labels, box, ijk_to_ras, *, within=None):
+    """Keep the mask of a model whose segments were just written to `target`.
+
+    Args:
+        target: segmentation node.
+        specification: of the model.
+        labels: uint8 (z, y, x) of the whole volume.
+        box: start and stop along (z, y, x) that hold all of `labels`, () if there are none.
+        ijk_to_ras: from indices of `labels` to the coordinates that `target` stores.
+        within: box to which the run was limited; the mask stays as it is elsewhere.
+    """
+    node = _node_for(target) or _new_node(target)
+    kept = node.GetSegmentation()
+    put_labels(kept, specification, labels, box, ijk_to_ras, within=within)
+    for label in specification.labels:
+        name = segment_id(specification, label)
+        written = target.GetSegmentation().GetSegment(name)
+        kept.GetSegment(name).SetTag(VOXELS_TAG, tag(written, VOXELS_TAG))
+
+
+def reference_of(target):
+    """Return the node that keeps the model's mask of `target`; None if there is none (any more).
+
+    There is none for segments that a model wrote before: its result may have been undone.
+    """
+    node = _node_for(target)
+    if node is None:
+        return None
+    segments, kept = target.GetSegmentation(), node.GetSegmentation()
+    names = kept.GetSegmentIDs()
+    present = [name for name in names if segments.GetSegment(name) is not None]
+    alike = all(
+        tag(segments.GetSegment(name), VOXELS_TAG) == tag(kept.GetSegment(name), VOXELS_TAG)
+        for name in present
+    )
+    return node if present and alike else None
+
+
+def remove_orphans():
+    """Remove masks whose segmentation is gone."""
+    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        if node.GetAttribute(REFERENCE_FOR) and node.GetNodeReference(REFERENCE_FOR) is None:
+            slicer.mrmlScene.RemoveNode(node)
+
+
+def restore_segment(target, reference, figures, name):
+    """Make a segment what the model left, also if it was removed."""
+    kept = reference.GetSegmentation()
+    if target.GetSegmentation().GetSegment(name) is None:
+        target.GetSegmentation().CopySegmentFromSegmentation(kept, name)
+        return
+    box, read = mask_reader(kept.GetSegment(name), figures.ijk_to_ras)
+    image = _image(box or NOTHING, figures.ijk_to_ras, read)
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetBinaryLabelmapToSegment(image, target, name, logic.MODE_REPLACE)
+
+
+def restore_slice(target, reference, figures, index):
+    """Make all of a model's segments on an axial slice what the model left there."""
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    for name in reference.GetSegmentation().GetSegmentIDs():
+        if target.GetSegmentation().GetSegment(name) is not None:
+            _, read = mask_reader(reference.GetSegmentation().GetSegment(name), figures.ijk_to_ras)
+            image = _image(figures.box_of_slice(index), figures.ijk_to_ras, read)
+            for mode in (logic.MODE_MERGE_MIN, logic.MODE_MERGE_MAX):  # REPLACE clears the others
+                logic.SetBinaryLabelmapToSegment(image, target, name, mode, image.GetExtent())
+
+
+def _image(box, ijk_to_ras, read):
+    image = new_image(box, ijk_to_ras)
+    image_array(image)[0][:] = read(box)
+    return image
+
+
+def _node_for(target):
+    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        if node.GetAttribute(REFERENCE_FOR) and node.GetNodeReference(REFERENCE_FOR) is target:
+            if node.GetAttribute(REFERENCE_FOR) != target.GetID():
+                node.SetAttribute(REFERENCE_FOR, target.GetID())
+            return node
+    return None
+
+
+def _new_node(target):
+    node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentationNode")
+    node.UnRegister(None)
+    node.SetName(f"{target.GetName()} (model's mask)")
+    node.SetHideFromEditors(True)
+    node.SetAttribute(REFERENCE_FOR, target.GetID())
+    node = slicer.mrmlScene.AddNode(node)
+    node.SetNodeReferenceID(REFERENCE_FOR, target.GetID())
+    return node

@@ -1,0 +1,100 @@
+"""What to run on which nodes, before the worker hears of it. MRML, no Qt."""
+
+from dataclasses import dataclass, field
+
+import slicer
+from slicer.i18n import tr as _
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.model.bundle import Bundle
+from TumorSegModule.logic.geometry import placement_of
+from TumorSegModule.logic.runner import Request
+from TumorSegModule.logic.segments import NEW, REPLACE, is_usable_target
+from TumorSegModule.logic.volumes import channel_of
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to run.
+
+    Attributes:
+        volume: node to segment.
+        bundle: model.
+        sequences: further volume nodes by channel name.
+        target: segmentation node to write to; a new one if none.
+        mode: what to do with segments that are there already.
+        within: box along (z, y, x) to which to limit the run; the whole volume if not given.
+        show: open the result in the panel; one of a series leaves the panel as it is.
+        device: see `TumorSegLib.support.device`.
+        precision: see `TumorSegLib.support.device`.
+        flips: average with mirrored slices; as the model says if none.
+        keep_model: keep the model in memory.
+        gate: detector that chooses slices; every slice is segmented if none.
+    """
+
+    volume: object
+    bundle: Bundle
+    sequences: dict = field(default_factory=dict)
+    target: object = None
+    mode: str = REPLACE
+    within: tuple | None = None
+    show: bool = True
+    device: str = "auto"
+    precision: str = "auto"
+    flips: bool | None = None
+    keep_model: bool = True
+    gate: Bundle | None = None
+
+    def __post_init__(self):
+        """A new segmentation has nothing to keep."""
+        if self.mode == NEW:
+            object.__setattr__(self, "target", None)
+            object.__setattr__(self, "mode", REPLACE)
+
+    @property
+    def nodes(self):
+        """The volume nodes by channel name, the volume itself first."""
+        return {self.bundle.specification.input.channels[0].name: self.volume, **self.sequences}
+
+    def request(self):
+        """Return what the runner is told.
+
+        Raises:
+            InputError: a node cannot be used.
+        """
+        for node in self.nodes.values():
+            if not slicer.mrmlScene.IsNodePresent(node):
+                raise InputError(
+                    _("{name}: was removed from the scene").format(name=node.GetName())
+                )
+        channels = {name: channel_of(node) for name, node in self.nodes.items()}
+        placement = placement_of(self.volume)
+        if self.target is not None:
+            check_target(self.target, placement)
+        return Request(
+            model=str(self.bundle.folder),
+            labels=len(self.bundle.specification.labels),
+            channels=channels,
+            device=self.device,
+            precision=self.precision,
+            flips=self.flips,
+            slices=placement.axial_slices_of(self.within) if self.within else None,
+            keep_model=self.keep_model,
+            gate=str(self.gate.folder) if self.gate else None,
+        )
+
+
+def check_target(target, placement):
+    """Refuse segmentations that a result on the voxels of `placement` cannot be written to.
+
+    Raises:
+        InputError: its segments are surfaces, or a transform warps it.
+    """
+    if not is_usable_target(target):
+        raise InputError(
+            _(
+                "{name}: its segments are surfaces, not label maps; choose another segmentation"
+                " or a new one"
+            ).format(name=target.GetName())
+        )
+    placement.ijk_to(target)

@@ -1,0 +1,362 @@
+"""Takes one job at a time through the worker: shares its voxels, follows it, ends it. No Qt."""
+
+import time
+from dataclasses import dataclass, field
+from math import prod
+from typing import Protocol
+
+import numpy as np
+
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.worker.protocol import (
+    Cancel,
+    Done,
+    Failed,
+    Progress,
+    Segment,
+    SharedVolume,
+    Started,
+    Stopped,
+    Threshold,
+    Thresholded,
+)
+from TumorSegModule.logic.ending import Reason
+from TumorSegModule.logic.translation import tr as _
+from TumorSegModule.logic.worker_client import WorkerEnded
+
+COPY_SECONDS = 0.01
+"""Longest time that one `poll` spends on copying voxels; Slicer's views move in between."""
+
+COPY_BYTES = 1 << 21
+"""Bytes copied between two looks at the clock."""
+
+CANCEL_SECONDS = 1.0
+"""A worker that has not stopped by then (it may be importing PyTorch) is ended."""
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One sequence of a job.
+
+    Attributes:
+        voxels: array (z, y, x) of the volume node, not copied.
+        grid: where they lie in the world.
+        name: of the node.
+        key: equal for equal voxels, so that a second run need not share them again.
+    """
+
+    voxels: np.ndarray
+    grid: Grid
+    name: str
+    key: tuple
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to segment with which model; see `TumorSegLib.worker.protocol.Segment`."""
+
+    model: str
+    labels: int
+    channels: dict
+    device: str = "auto"
+    precision: str = "auto"
+    flips: bool | None = None
+    slices: tuple | None = None
+    keep_model: bool = True
+    gate: str | None = None
+
+
+class Listener(Protocol):
+    """What the runner tells about a job, always from within `poll`.
+
+    A job ends by `job_done` or `job_failed`, once, unless `Runner.cancel` ends it.
+    """
+
+    def job_started(self, job, event):
+        """The model is loaded, the first slice is about to be computed."""
+
+    def job_progressed(self, job, event):
+        """Further slices are in the label map."""
+
+    def job_done(self, job, event):
+        """The label map is complete."""
+
+    def job_thresholded(self, job, event):
+        """The label map was written anew with another sensitivity."""
+
+    def job_failed(self, job, reason, message, details):
+        """There is no result; `message` is for the user, `details` for the log."""
+
+    def threshold_failed(self, job, message, details):
+        """The result stays as it is; its probabilities are gone."""
+
+    def worker_ended(self):
+        """The worker died while nothing was under way; kept probabilities are gone."""
+
+
+@dataclass
+class Job:
+    """A job under way, or the last one, whose arrays are kept.
+
+    Attributes:
+        number: counts up.
+        request: as submitted.
+        inputs: voxels by channel name as the worker got them.
+        labelmap: uint8 (z, y, x), which the worker fills slice by slice.
+        probabilities: uint8 (labels, z, y, x).
+        submitted: time of the click, `time.perf_counter`.
+    """
+
+    number: int
+    request: Request
+    submitted: float
+    blocks: dict = field(default_factory=dict)
+    inputs: dict = field(default_factory=dict)
+    labelmap: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
+
+
+class Runner:
+    """Runs jobs in the worker; nothing here ever waits for it."""
+
+    def __init__(self, client, listener):
+        """Run jobs in `client`'s worker and tell `listener`."""
+        self.client = client
+        self.job = None
+        self._listener = listener
+        self._count = 0
+        self._phase = "idle"
+        self._copying = None
+        self._inputs = {}
+        self._unconfirmed = {}
+        self._threshold_sent = None
+        self._threshold_wanted = None
+
+    @property
+    def busy(self):
+        """Whether a job is under way."""
+        return self._phase != "idle"
+
+    @property
+    def pending(self):
+        """Whether `poll` must be called: something is under way in the worker."""
+        return self.busy or bool(self._unconfirmed) or self._threshold_sent is not None
+
+    @property
+    def copying(self):
+        """Whether `poll` should be called again at once."""
+        return self._phase == "copying"
+
+    def submit(self, request):
+        """Start a job and return it; its arrays are there when the listener hears of its start."""
+        if self.busy:
+            raise RuntimeError("one job at a time")
+        for event in self.client.poll():  # a worker that died meanwhile is no fault of this job
+            self._take(event)
+        self.release()
+        self._count += 1
+        self.job = Job(self._count, request, time.perf_counter())
+        self._phase = "copying"
+        self._copying = self._share(self.job)
+        return self.job
+
+    def poll(self):
+        """Go on with what is under way; call this every few milliseconds while busy."""
+        for event in self.client.poll():
+            self._take(event)
+        now = time.perf_counter()
+        if any(now > deadline for deadline in self._unconfirmed.values()):
+            self.client.stop()
+            self._worker_is_gone()
+        if self._phase == "copying" and not self._unconfirmed:
+            self._copy(now + COPY_SECONDS)
+
+    def cancel(self):
+        """Stop the job under way at once; the worker stops within a batch."""
+        if not self.busy:
+            return
+        job = self.job
+        if self._phase == "sent":
+            self._unconfirmed[job.number] = time.perf_counter() + CANCEL_SECONDS
+            self.client.send(Cancel(job.number))
+        self._finish()
+        self.release()
+
+    def threshold(self, sensitivity):
+        """Have the last job's label map written anew; the newest wish wins."""
+        if self.job is None or self.busy:
+            return
+        self._threshold_wanted = sensitivity
+        if self._threshold_sent is None:
+            self._send_threshold()
+
+    def can_threshold(self, job_number):
+        """Tell whether that job's probabilities are still at hand."""
+        return self.job is not None and not self.busy and self.job.number == job_number
+
+    def release(self):
+        """Free the last job's label map and probabilities."""
+        if self.job is None or self.busy:
+            return
+        for block in self.job.blocks.values():
+            self.client.forget(block)
+        self.job = None
+        self._threshold_sent = self._threshold_wanted = None
+
+    def stop(self):
+        """End job and worker and free everything; for when panel or scene goes away."""
+        self.cancel()
+        self.client.stop()
+        self._worker_is_gone()
+        self.release()
+
+    def _share(self, job):
+        """Copy the job's voxels to shared memory bit by bit, then send it."""
+        self.client.start()
+        shape = next(iter(job.request.channels.values())).grid.shape
+        labels = (job.request.labels, *shape)
+        job.blocks["labelmap"] = self.client.new_block(prod(shape))
+        job.blocks["probabilities"] = self.client.new_block(prod(labels))
+        job.labelmap = job.blocks["labelmap"].array(shape, np.uint8)
+        job.probabilities = job.blocks["probabilities"].array(labels, np.uint8)
+        volumes = {}
+        for name, channel in job.request.channels.items():
+            block = self._inputs.get(channel.key)
+            if block is None or not self.client.has(block):
+                block = self.client.new_block(channel.voxels.nbytes)
+                try:
+                    yield from copy_voxels(channel.voxels, block)
+                except GeneratorExit:  # cancelled
+                    self.client.forget(block)
+                    raise
+                self._inputs[channel.key] = block
+            job.inputs[name] = block.array(channel.voxels.shape, channel.voxels.dtype)
+            volumes[name] = described(channel, block)
+        wanted = {channel.key for channel in job.request.channels.values()}
+        for key in set(self._inputs) - wanted:
+            self.client.forget(self._inputs.pop(key))
+        request = job.request
+        self.client.send(
+            Segment(
+                job.number,
+                request.model,
+                volumes,
+                labelmap=job.blocks["labelmap"].name,
+                probabilities=job.blocks["probabilities"].name,
+                device=request.device,
+                precision=request.precision,
+                flips=request.flips,
+                slices=request.slices,
+                keep_model=request.keep_model,
+                gate=request.gate,
+            )
+        )
+
+    def _copy(self, until):
+        try:
+            while time.perf_counter() < until:
+                next(self._copying)
+        except StopIteration:
+            self._copying, self._phase = None, "sent"
+        except (MemoryError, OSError) as error:
+            self._fail(Reason.FAILED, str(error), "")
+
+    def _take(self, event):
+        if isinstance(event, WorkerEnded):
+            self._take_end(event)
+            return
+        if isinstance(event, Done | Stopped | Failed):
+            self._unconfirmed.pop(event.job, None)
+        if self.job is None or event.job != self.job.number:
+            return  # of a job that was cancelled
+        match event:
+            case Started():
+                self._listener.job_started(self.job, event)
+            case Progress():
+                self._listener.job_progressed(self.job, event)
+            case Done():
+                self._finish()
+                self._listener.job_done(self.job, event)
+            case Thresholded():
+                self._threshold_sent = None
+                self._listener.job_thresholded(self.job, event)  # before the worker writes again
+                if self._threshold_wanted not in (None, event.sensitivity):
+                    self._send_threshold()
+            case Failed():
+                self._take_failure(event)
+
+    def _take_failure(self, event):
+        if self.busy:
+            self._fail(Reason.FAILED, event.message, event.details)
+            return
+        job = self.job
+        self.release()
+        self._listener.threshold_failed(job, event.message, event.details)
+
+    def _take_end(self, event):
+        begun = self.busy and bool(self.job.blocks)  # else the next worker has all of the job
+        self._worker_is_gone()
+        if begun:
+            self._fail(
+                Reason.WORKER_ENDED,
+                _(
+                    "the segmentation process ended unexpectedly ({reason}); nothing was changed,"
+                    " click Segment to try again"
+                ).format(reason=_reason(event.status)),
+                event.details,
+            )
+        elif not self.busy:
+            self._listener.worker_ended()
+
+    def _send_threshold(self):
+        self._threshold_sent = self._threshold_wanted
+        self.client.send(Threshold(self.job.number, self._threshold_sent))
+
+    def _fail(self, reason, message, details):
+        job = self.job
+        self._finish()
+        self.release()
+        self._listener.job_failed(job, reason, message, details)
+
+    def _finish(self):
+        self._phase, self._copying = "idle", None
+
+    def _worker_is_gone(self):
+        self._inputs = {}
+        self._unconfirmed = {}
+        self._threshold_sent = self._threshold_wanted = None
+        if not self.busy:
+            self.job = None
+
+
+def copy_voxels(voxels, block):
+    """Copy an array to a shared block, bit by bit as a generator."""
+    target = block.array(voxels.shape, voxels.dtype)
+    rows = max(1, COPY_BYTES * len(voxels) // max(1, voxels.nbytes))
+    for start in range(0, len(voxels), rows):
+        target[start : start + rows] = voxels[start : start + rows]
+        yield
+
+
+def described(channel, block):
+    """Return what the worker is told of a channel whose voxels lie in `block`."""
+    grid = channel.grid
+    return SharedVolume(
+        block.name,
+        channel.voxels.dtype.name,
+        grid.shape,
+        grid.spacing,
+        grid.origin,
+        tuple(cosine for row in grid.direction for cosine in row),
+        channel.name,
+    )
+
+
+def _reason(status):
+    if status is None:
+        return _("no reason is known")
+    if status == -9:
+        return _("it was killed, perhaps for want of memory")
+    if status < 0:
+        return _("signal {number}").format(number=-status)
+    return _("status {number}").format(number=status)

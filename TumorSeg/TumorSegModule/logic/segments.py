@@ -1,0 +1,199 @@
+"""A model's labels as segments: stable ids, names, colours, terminology, and whether edited.
+
+All labels of a model lie in one shared label map, cropped to what it holds, which is handed to
+MRML as it is: no import filter runs, so a result enters the scene in milliseconds.
+"""
+
+import zlib
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.slicer_io.segments import MODEL_TAG, segment_id
+from TumorSegLib.slicer_io.terminology import terminology_entry
+from TumorSegModule.logic.geometry import image_array, new_image
+from TumorSegModule.logic.masks import binary, inside, intersection, mask_of, union
+
+VOXELS_TAG = "TumorSeg.Voxels"
+"""Fingerprint of a segment's voxels as the model left them; it is saved with the segmentation."""
+
+REPLACE, ADD, NEW = "replace", "add", "new segmentation"
+"""What to do with segments that have been edited by hand when the model runs again."""
+
+NOTHING = (0, 1, 0, 1, 0, 1)
+"""A box for label maps in which nothing was found."""
+
+
+def is_usable_target(segmentation_node):
+    """Tell whether voxels can be written to a segmentation: it is empty or made of label maps."""
+    segmentation = segmentation_node.GetSegmentation()
+    return (
+        segmentation.GetNumberOfSegments() == 0
+        or segmentation.GetSourceRepresentationName() == binary()
+    )
+
+
+def edited_segments(segmentation_node, specification, *, since=None):
+    """Return the names of the model's segments whose voxels are not as a model left them.
+
+    Args:
+        segmentation_node: that may hold such segments.
+        specification: of the model.
+        since: earlier `voxels_stamps`; segments that nobody wrote to since then do not count.
+    """
+    segmentation = segmentation_node.GetSegmentation()
+    return [
+        segmentation.GetSegment(name).GetName()
+        for name, stamp in voxels_stamps(segmentation_node, specification).items()
+        if (since is None or stamp != since.get(name))
+        and tag(segmentation.GetSegment(name), VOXELS_TAG)
+        != fingerprint(segmentation.GetSegment(name))
+    ]
+
+
+def voxels_stamps(segmentation_node, specification):
+    """Return `voxels_stamp` of each of the model's segments that are there, by segment id."""
+    segmentation = segmentation_node.GetSegmentation()
+    names = [segment_id(specification, label) for label in specification.labels]
+    segments = {name: segmentation.GetSegment(name) for name in names}
+    return {name: voxels_stamp(segment) for name, segment in segments.items() if segment}
+
+
+def write_segments(segmentation_node, specification, labels, box, ijk_to_ras, *, within=None, mode):
+    """Write a label map to a segmentation's segments.
+
+    Args:
+        segmentation_node: usable target.
+        specification: of the model.
+        labels: uint8 (z, y, x) of the whole volume.
+        box: start and stop along (z, y, x) that hold all of `labels`, () if there are none.
+        ijk_to_ras: from indices of `labels` to the coordinates that the segmentation stores.
+        within: box to which the run was limited; the segments' other voxels stay. The whole
+            volume if not given.
+        mode: REPLACE the segments' voxels, or ADD to them.
+
+    Raises:
+        InputError: the segmentation holds surfaces instead of label maps.
+    """
+    if not is_usable_target(segmentation_node):
+        raise InputError(
+            _(
+                "{name}: its segments are surfaces, not label maps; choose another segmentation or"
+                " a new one"
+            ).format(name=segmentation_node.GetName())
+        )
+    segmentation = segmentation_node.GetSegmentation()
+    put_labels(segmentation, specification, labels, box, ijk_to_ras, within=within, mode=mode)
+    for label in specification.labels:
+        segment = segmentation.GetSegment(segment_id(specification, label))
+        segment.SetTag(VOXELS_TAG, fingerprint(segment))
+
+
+def put_labels(segmentation, specification, labels, box, ijk_to_ras, *, within=None, mode=REPLACE):
+    """Put a label map into a vtkSegmentation's segments; arguments as in `write_segments`."""
+    if segmentation.GetNumberOfSegments() == 0:
+        segmentation.SetSourceRepresentationName(binary())
+    existing = {
+        label.value: segmentation.GetSegment(segment_id(specification, label))
+        for label in specification.labels
+    }
+    kept = []
+    if within is not None or mode == ADD:
+        kept = [(value, *mask_of(segment, ijk_to_ras)) for value, segment in existing.items()]
+    cleared = within if mode == REPLACE else None
+    image = _merged(labels, intersection(box, within) if within else box, kept, cleared, ijk_to_ras)
+    _detach(segmentation, [segment for segment in existing.values() if segment is not None])
+    for label in specification.labels:
+        segment = existing[label.value] or _new_segment(label)
+        segment.SetLabelValue(label.value)
+        segment.SetTag(MODEL_TAG, f"{specification.id} {specification.version}")
+        segment.AddRepresentation(binary(), image)
+        if existing[label.value] is None:
+            segmentation.AddSegment(segment, segment_id(specification, label))
+    image.Modified()
+
+
+def _merged(labels, part, kept, cleared, ijk_to_ras):
+    """Return an image of what is kept, less what is in the box `cleared`, and new labels there.
+
+    Args:
+        labels: uint8 (z, y, x) of the whole volume.
+        part: box of `labels` to take over, () if none.
+        kept: value, mask and the mask's box of each segment that stays.
+        cleared: box in which nothing is kept.
+        ijk_to_ras: of the image, whose frame is just large enough.
+    """
+    image = new_image(union([part, *(place for _, _, place in kept)]) or NOTHING, ijk_to_ras)
+    array, frame = image_array(image)
+    for value, mask, place in kept:
+        if place:
+            array[inside(place, frame)][mask] = value
+    if overlap := intersection(cleared, frame):
+        array[inside(overlap, frame)] = 0
+    if part:
+        source, target = labels[inside(part, (0,) * 6)], array[inside(part, frame)]
+        np.copyto(target, source, where=target == 0 if kept else True)
+    return image
+
+
+def fingerprint(segment):
+    """Return a short text that is equal for equal voxels, whatever label map they are kept in."""
+    image = segment.GetRepresentation(binary())
+    if image is None:
+        return "none"
+    array, box = image_array(image)
+    checksum, count = 0, 0
+    for z, plane in enumerate(array == segment.GetLabelValue()):
+        rows = np.flatnonzero(plane.any(axis=1))
+        if rows.size:
+            occupied = plane[rows[0] : rows[-1] + 1]
+            columns = np.flatnonzero(occupied.any(axis=0))
+            occupied = occupied[:, columns[0] : columns[-1] + 1]
+            corner = (z + box[0], rows[0] + box[2], columns[0] + box[4], *occupied.shape)
+            checksum = zlib.crc32(np.array(corner, np.int32).tobytes(), checksum)
+            checksum = zlib.crc32(np.packbits(occupied).tobytes(), checksum)
+            count += int(np.count_nonzero(occupied))
+    return f"{count}-{checksum:08x}"
+
+
+def voxels_stamp(segment):
+    """Return what differs as soon as anybody writes to a segment's label map in this session."""
+    image = segment.GetRepresentation(binary())
+    return (image.GetMTime(), segment.GetLabelValue()) if image is not None else None
+
+
+def _new_segment(label):
+    segment = slicer.vtkSegment()
+    segment.SetName(label.name)
+    segment.SetColor(*(part / 255 for part in label.colour))
+    segment.SetTag(segment.GetTerminologyEntryTagName(), terminology_entry(label))
+    return segment
+
+
+def tag(segment, name):
+    """Return a segment's tag, "" if it has none."""
+    import vtk
+
+    value = vtk.reference("")
+    return str(value) if segment.GetTag(name, value) else ""
+
+
+def _detach(segmentation, segments):
+    """Clear segments that share a label map with foreign ones, whose voxels must stay as they are.
+
+    Without it the old voxels would remain in the shared label map under a value that it may give
+    to another segment later.
+    """
+    ours = {segmentation.GetSegmentIdBySegment(segment) for segment in segments}
+    for name in ours:
+        if _sharing(segmentation, name) - ours:
+            segmentation.ClearSegment(name)
+
+
+def _sharing(segmentation, name):
+    """Return the ids of the segments that are kept in the same label map."""
+    image = segmentation.GetSegment(name).GetRepresentation(binary())
+    ids = (segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments()))
+    return {n for n in ids if segmentation.GetSegment(n).GetRepresentation(binary()) is image}

@@ -1,0 +1,127 @@
+"""Figures of a model's slices, kept as attributes of the segmentation and thus saved with it."""
+
+import json
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from TumorSegLib.inference.review import unsure_slices
+from TumorSegLib.slicer_io.nodes import REVIEWED
+
+SLICES_ATTRIBUTE = "TumorSeg.Slices"
+
+
+@dataclass(frozen=True)
+class SliceFigures:
+    """What is known of the axial slices of the volume that a model segmented.
+
+    Attributes:
+        ijk_to_ras: 4x4 matrix from the volume's voxel indices to the segmentation's coordinates.
+        shape: voxels of the volume along (z, y, x).
+        axis: of (z, y, x) along which the axial slices follow each other.
+        flipped: whether they run backwards along it.
+        areas: mm2 that the model labelled on each axial slice, the most inferior first.
+        corrections: mm2 that are expected to need correction; see `TumorSegLib.inference.review`.
+        seen: indices of the slices that somebody has looked at.
+    """
+
+    ijk_to_ras: np.ndarray
+    shape: tuple
+    axis: int
+    flipped: bool
+    areas: tuple
+    corrections: tuple
+    seen: frozenset = frozenset()
+
+    def __len__(self):
+        return len(self.areas)
+
+    @property
+    def unsure(self):
+        """Indices of the unsure slices, the one with the largest expected correction first."""
+        return unsure_slices(self.corrections)
+
+    def stored_index(self, index):
+        """Return the voxel index along `axis` of an axial slice, or the slice of a voxel index."""
+        return len(self) - 1 - index if self.flipped else index
+
+    def box_of_slice(self, index):
+        """Return the box along (z, y, x) of an axial slice."""
+        box = [edge for count in self.shape for edge in (0, count)]
+        stored = self.stored_index(index)
+        box[2 * self.axis : 2 * self.axis + 2] = stored, stored + 1
+        return tuple(box)
+
+
+def figures_of(segmentation_node):
+    """Return what is known of a segmentation's slices, None if no model made it."""
+    text = segmentation_node.GetAttribute(SLICES_ATTRIBUTE)
+    if not text:
+        return None
+    try:
+        content = json.loads(text)
+        return SliceFigures(
+            np.array(content["ijk_to_ras"], float).reshape(4, 4),
+            tuple(content["shape"]),
+            content["axis"],
+            content["flipped"],
+            tuple(content["area_mm2"]),
+            tuple(content["correction_mm2"]),
+            frozenset(content["seen"]),
+        )
+    except (ValueError, KeyError, TypeError):  # written by hand or by another version
+        return None
+
+
+def write_figures(segmentation_node, figures):
+    """Keep figures with a segmentation; nobody need draw it anew for that."""
+    content = {
+        "ijk_to_ras": [float(value) for value in figures.ijk_to_ras.ravel()],
+        "shape": list(figures.shape),
+        "axis": figures.axis,
+        "flipped": figures.flipped,
+        "area_mm2": [round(area, 1) for area in figures.areas],
+        "correction_mm2": [round(area, 1) for area in figures.corrections],
+        "seen": sorted(figures.seen),
+    }
+    set_quietly(segmentation_node, SLICES_ATTRIBUTE, json.dumps(content, separators=(",", ":")))
+
+
+def take_over(segmentation_node, placement, slices):
+    """Keep the figures of a run; the slices that it computed are to be looked at anew.
+
+    Args:
+        segmentation_node: that received the run's segments.
+        placement: of the volume, see `TumorSegModule.logic.geometry`.
+        slices: index, area, uncertainty and expected correction of each slice of the run.
+    """
+    view, shape = placement.view, placement.grid.shape
+    axis = view.axes[0]
+    nothing = (0.0,) * shape[axis]
+    matrix = placement.ijk_to(segmentation_node)
+    new = SliceFigures(matrix, shape, axis, bool(view.flips[0]), nothing, nothing)
+    old = figures_of(segmentation_node)
+    if old is None or old.shape != shape or not np.allclose(old.ijk_to_ras, matrix, atol=1e-4):
+        old = new
+    areas, corrections = list(old.areas), list(old.corrections)
+    for index, area, _uncertainty, correction in slices:
+        areas[index], corrections[index] = area, correction
+    seen = old.seen - {index for index, *_ in slices}
+    write_figures(
+        segmentation_node,
+        replace(new, areas=tuple(areas), corrections=tuple(corrections), seen=seen),
+    )
+    set_reviewed(segmentation_node, False)
+
+
+def set_reviewed(segmentation_node, reviewed):
+    """Mark a segmentation as reviewed, or take the mark off."""
+    set_quietly(segmentation_node, REVIEWED, "1" if reviewed else None)
+
+
+def set_quietly(node, name, value):
+    """Set an attribute, None to remove it, without having the views drawn anew."""
+    was = node.GetDisableModifiedEvent()
+    node.SetDisableModifiedEvent(1)
+    node.SetAttribute(name, value)
+    node.SetDisableModifiedEvent(was)

@@ -1,0 +1,118 @@
+"""What the scene's volume nodes are: usable or not and why, CT or MRI, which sequence."""
+
+import slicer
+from slicer.i18n import tr as _
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.modality import modality_of
+from TumorSegLib.image.sequence_names import suggested_sequences
+from TumorSegLib.image.volume import Volume
+from TumorSegModule.logic.geometry import placement_of
+from TumorSegModule.logic.runner import Channel
+
+MODALITY_ATTRIBUTE = "DICOM.Modality"
+
+
+def check_usable(volume):
+    """Refuse nodes that are no scalar image.
+
+    Raises:
+        InputError: with the reason and what to choose instead.
+    """
+    name = volume.GetName()
+    if volume.IsA("vtkMRMLLabelMapVolumeNode"):
+        raise InputError(
+            _("{name}: is a label map; choose the image that it was drawn on").format(name=name)
+        )
+    image = volume.GetImageData()
+    if image is None or 0 in image.GetDimensions():
+        raise InputError(_("{name}: holds no voxels; load the volume again").format(name=name))
+    components = image.GetNumberOfScalarComponents()
+    if components != 1 or not volume.IsA("vtkMRMLScalarVolumeNode"):
+        raise InputError(
+            _(
+                "{name}: holds {count} values a voxel (a colour or vector volume); convert it with"
+                " the module Vector to Scalar Volume, then segment"
+            ).format(name=name, count=components)
+        )
+
+
+def is_usable(volume):
+    """Tell whether a node is a scalar image, and none of our own that nobody is to choose."""
+    if volume.GetHideFromEditors():
+        return False
+    try:
+        check_usable(volume)
+    except InputError:
+        return False
+    return True
+
+
+def channel_of(volume):
+    """Return a volume node's voxels and where they lie, for the runner.
+
+    Raises:
+        InputError: the node cannot be segmented.
+    """
+    check_usable(volume)
+    image = volume.GetImageData()
+    return Channel(
+        slicer.util.arrayFromVolume(volume),
+        placement_of(volume).grid,
+        volume.GetName(),
+        (volume.GetID(), image.GetMTime(), image.GetPointData().GetScalars().GetMTime()),
+    )
+
+
+def modality_of_node(volume):
+    """Return "CT" or "MR" (or another word of DICOM's): what DICOM says, else the intensities.
+
+    Raises:
+        InputError: the node cannot be segmented.
+    """
+    stated = _stated_modality(volume)
+    if stated:
+        return stated
+    channel = channel_of(volume)
+    step = tuple(slice(None, None, max(1, count // 64)) for count in channel.voxels.shape)
+    sample = channel.voxels[step]
+    return modality_of(Volume(sample, Grid(sample.shape, (1.0, 1.0, 1.0)), name=channel.name))
+
+
+def _stated_modality(volume):
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.GetItemByDataNode(volume) if hierarchy else 0
+    stated = hierarchy.GetItemAttribute(item, MODALITY_ATTRIBUTE) if item else ""
+    return stated or volume.GetAttribute(MODALITY_ATTRIBUTE) or ""
+
+
+def suggest_sequences(volume, channels, candidates):
+    """Return which of `candidates` are obviously the further sequences of `volume`.
+
+    Args:
+        volume: node to segment.
+        channels: names of the model's further channels.
+        candidates: volume nodes.
+
+    Returns:
+        Nodes by channel name. A name must tell the sequence; of several, one on the volume's own
+        grid is preferred, and no suggestion is made if two are equally good.
+    """
+    usable = [node for node in candidates if node is not volume and is_usable(node)]
+    triples = [(node.GetName(), _grid_or_none(node), node) for node in usable]
+    return suggested_sequences(channels, placement_of(volume).grid, triples)
+
+
+def on_another_grid(volume, others):
+    """Return the names of the volume nodes `others` that do not lie on `volume`'s grid."""
+    grid = placement_of(volume).grid
+    grids = [(node.GetName(), _grid_or_none(node)) for node in others]
+    return [name for name, own in grids if own is None or not own.same_as(grid)]
+
+
+def _grid_or_none(node):
+    try:
+        return placement_of(node).grid
+    except InputError:
+        return None

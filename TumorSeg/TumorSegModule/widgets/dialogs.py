@@ -1,0 +1,72 @@
+"""The questions that a run or an export may ask."""
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from TumorSegModule.logic.segments import ADD, NEW, REPLACE
+
+
+def ask_about_edits(names):
+    """Ask what becomes of segments that were edited by hand; None: nothing, do not run."""
+    box = qt.QMessageBox(slicer.util.mainWindow())
+    box.setWindowTitle("TumorSeg")
+    box.setText(_("Edited by hand since the model ran: {names}.").format(names=", ".join(names)))
+    box.setInformativeText(
+        _(
+            "Replace: the new result takes the place of the edited segments; Undo brings them"
+            " back.\nAdd: what the model finds is added to them.\nNew segmentation: they stay as"
+            " they are."
+        )
+    )
+    buttons = {
+        REPLACE: box.addButton(_("Replace"), qt.QMessageBox.DestructiveRole),
+        ADD: box.addButton(_("Add"), qt.QMessageBox.AcceptRole),
+        NEW: box.addButton(_("New segmentation"), qt.QMessageBox.AcceptRole),
+    }
+    box.addButton(qt.QMessageBox.Cancel)
+    box.setDefaultButton(buttons[NEW])
+    box.exec_()
+    clicked = box.clickedButton()
+    return next((mode for mode, button in buttons.items() if button == clicked), None)
+
+
+def ask_about_frames(name, frames):
+    """Ask whether all frames of a volume over time are meant; None: nothing, do not run.
+
+    Args:
+        name: of the volume.
+        frames: see `TumorSegModule.logic.frames.Frames`.
+    """
+    box = qt.QMessageBox(slicer.util.mainWindow())
+    box.setWindowTitle("TumorSeg")
+    box.setText(
+        _("{name} has {count} frames; number {number} is shown.").format(
+            name=name, count=frames.count, number=frames.shown + 1
+        )
+    )
+    box.setInformativeText(
+        _(
+            "All frames: one after the other, into a sequence of segmentations that is browsed"
+            " together with the volume.\nThis frame: only the one that is shown."
+        )
+    )
+    every = box.addButton(_("All frames"), qt.QMessageBox.AcceptRole)
+    this = box.addButton(_("This frame"), qt.QMessageBox.AcceptRole)
+    box.addButton(qt.QMessageBox.Cancel)
+    box.setDefaultButton(every)
+    box.exec_()
+    clicked = box.clickedButton()
+    return True if clicked == every else False if clicked == this else None
+
+
+def confirm(text, explanation, yes):
+    """Ask a question; return whether the button called `yes` was clicked."""
+    box = qt.QMessageBox(slicer.util.mainWindow())
+    box.setWindowTitle("TumorSeg")
+    box.setText(text)
+    box.setInformativeText(explanation)
+    button = box.addButton(yes, qt.QMessageBox.AcceptRole)
+    box.setDefaultButton(box.addButton(qt.QMessageBox.Cancel))
+    box.exec_()
+    return box.clickedButton() == button

@@ -1,0 +1,361 @@
+"""The section Export for retraining: corrected cases into a data set in nnU-Net's raw layout."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.export.dataset_name import dataset_name, is_dataset_name
+from TumorSegLib.export.labelling import LEAVE_OUT, is_known
+from TumorSegLib.slicer_io.nodes import is_case, volume_of
+from TumorSegModule.logic.exporter import Case, Exporter, Order
+from TumorSegModule.logic.volumes import modality_of_node
+from TumorSegModule.widgets.dialogs import confirm
+from TumorSegModule.widgets.installation import ensure_installed
+from TumorSegModule.widgets.status_section import PROBLEM_STYLE
+
+POLL_MILLISECONDS = 25
+FOLDER_SETTING = "TumorSeg/ExportFolder"
+THIS, ALL = "this", "all"
+SHOWN_LINES = 6
+"""Lines on problems that the result shows; the others are counted."""
+
+
+class ExportSection:
+    """Drives the section's widgets.
+
+    Attributes:
+        exporter: that takes the cases through its worker.
+    """
+
+    def __init__(self, ui, client, current, bundle, sequences, *, ask=confirm):
+        """Drive the widgets in `ui`.
+
+        Args:
+            ui: the panel's widgets.
+            client: of a worker of its own.
+            current: returns the segmentation and the volume chosen in the panel, or None for each.
+            bundle: returns the model chosen in the panel for a volume, or None.
+            sequences: returns the further sequences of a volume by channel name, for a model.
+            ask: asks a question with a text, an explanation and what yes is called.
+        """
+        self._ui = ui
+        self._current = current
+        self._bundle = bundle
+        self._sequences = sequences
+        self._ask = ask
+        self._mapping = {}
+        self._boxes = {}
+        self._lines, self._overlapping = [], []
+        self._done = self._count = 0
+        self.exporter = Exporter(client, self)
+        self._timer = qt.QTimer()
+        self._timer.setInterval(POLL_MILLISECONDS)
+        self._timer.timeout.connect(self._poll)
+        ui.exportScopeSelector.addItem(_("The segmentation above"), THIS)
+        ui.exportScopeSelector.addItem(_("All segmentations of the scene"), ALL)
+        ui.exportScopeSelector.currentIndexChanged.connect(self._changed)
+        ui.exportFolder.text = slicer.app.userSettings().value(FOLDER_SETTING) or ""
+        ui.exportFolder.textChanged.connect(self._changed)
+        ui.exportBrowseButton.clicked.connect(self._browse)
+        ui.exportButton.clicked.connect(self._export_or_stop)
+        ui.exportSection.contentsCollapsed.connect(self._changed)
+        ui.exportTable.setColumnCount(2)
+        ui.exportTable.setHorizontalHeaderLabels([_("Segment"), _("Label")])
+        ui.exportTable.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        ui.exportTable.horizontalHeader().setSectionResizeMode(1, qt.QHeaderView.Stretch)
+        ui.exportTable.verticalHeader().hide()
+        self._show_result("")
+        self.update()
+
+    def close(self):
+        """End an export, as when the scene is closed."""
+        self.exporter.stop()
+        self._timer.stop()
+        self.update()
+
+    def update(self):
+        """Show what would be exported; does nothing while the section is folded."""
+        ui, busy = self._ui, self.exporter.busy
+        ui.exportProgress.visible = busy
+        ui.exportButton.text = _("Stop") if busy else _("Export")
+        if busy:
+            ui.exportButton.enabled = True
+            order, outcome = self.exporter.order, self.exporter.outcome
+            over = len(outcome.done) + len(outcome.existing)
+            over += len(outcome.overlapping) + len(outcome.problems)
+            ui.exportProgress.setRange(0, len(order.cases))
+            ui.exportProgress.value = over
+            ui.exportProgress.format = _("case {number} of {total}").format(
+                number=over + 1, total=len(order.cases)
+            )
+            return
+        if ui.exportSection.collapsed:
+            return
+        segmentations, bundle = self._segmentations(), self._chosen_bundle()
+        specification = bundle.specification if bundle else None
+        unknown = _unknown_names(segmentations, specification) if bundle else []
+        self._show_table(unknown, specification)
+        chosen = all(name in self._mapping for name in unknown)
+        ui.exportNote.text = self._note(segmentations, bundle, chosen)
+        ui.exportNote.visible = bool(ui.exportNote.text)
+        ui.exportButton.enabled = bool(
+            segmentations and bundle and chosen and ui.exportFolder.text.strip()
+        )
+
+    def export(self):
+        """Export what the section shows; problems are shown, not raised."""
+        bundle = self._chosen_bundle()
+        if bundle is None:  # its volume was removed while the user was asked something
+            self.update()
+            return
+        self._lines, self._done, self._overlapping = [], 0, []
+        cases = []
+        for segmentation in self._segmentations():
+            try:
+                cases.append(self._case(segmentation, bundle))
+            except InputError as error:
+                self._lines.append(f"{segmentation.GetName()}: {error}")
+        text = self._ui.exportFolder.text.strip()
+        slicer.app.userSettings().setValue(FOLDER_SETTING, text)
+        folder = dataset_folder(text, bundle.specification)
+        self._start(Order(tuple(cases), str(folder), str(bundle.folder), dict(self._mapping)))
+
+    def case_exported(self):
+        """See `TumorSegModule.logic.exporter.Listener`."""
+        self.update()
+
+    def export_ended(self):
+        """See `TumorSegModule.logic.exporter.Listener`."""
+        self._timer.stop()
+        outcome, order = self.exporter.outcome, self.exporter.order
+        name = Path(order.dataset).name
+        self._done += len(outcome.done)
+        self._lines += outcome.problems + [
+            f"{line} ({len(names)})" if len(names) > 1 else line
+            for line, names in outcome.warnings.items()
+        ]
+        self._overlapping += outcome.overlapping
+        if outcome.done:
+            self._count = outcome.count
+        self._show_outcome(name)
+        self.update()
+        if outcome.existing:
+            if self._ask(
+                _("In {name} already: {cases}.").format(name=name, cases=_names(outcome.existing)),
+                _("Replace the earlier exports by the segments as they are now?"),
+                _("Replace"),
+            ):
+                self._start(replace(order, cases=tuple(outcome.existing), replace=True))
+                return
+            self._lines.append(
+                _("{cases}: in {name} already, left as they were").format(
+                    cases=_names(outcome.existing), name=name
+                )
+            )
+        overlapping, self._overlapping = tuple(self._overlapping), []
+        if overlapping:
+            if self._ask(
+                _("Segments overlap in {cases}.").format(cases=_names(overlapping)),
+                _(
+                    "One label map cannot hold them. Write one file a segment instead? Such a case"
+                    " is kept in the folder “segments” of the data set, and is not trained on."
+                ),
+                _("One file a segment"),
+            ):
+                self._start(replace(order, cases=overlapping, one_file_a_segment=True))
+                return
+            self._lines.append(
+                _("{cases}: segments overlap, not exported").format(cases=_names(overlapping))
+            )
+        self._show_outcome(name)
+
+    def _start(self, order):
+        self._show_result("")
+        self.exporter.start(order)
+        if self.exporter.busy:
+            self._timer.setInterval(0)
+            self._timer.start()
+            self.update()
+
+    def _show_outcome(self, name):
+        line = _("Nothing was exported.")
+        if self._done == 1:
+            line = _("1 case exported to {name}, which has {count} now.")
+        elif self._done:
+            line = _("{done} cases exported to {name}, which has {count} now.")
+        text = line.format(done=self._done, name=name, count=self._count)
+        self._show_result(text, failed=not self._done)
+
+    def _poll(self):
+        self.exporter.poll()
+        self._timer.setInterval(0 if self.exporter.copying else POLL_MILLISECONDS)
+
+    def _changed(self, *_overloaded):
+        self.update()
+
+    def _export_or_stop(self, *_checked):
+        if self.exporter.busy:
+            self._done += len(self.exporter.outcome.done)
+            self.close()
+            self._show_result(_("Stopped; cases exported before: {done}.").format(done=self._done))
+            return
+        self.update()
+        # a segment may have been added or renamed meanwhile
+        if self._ui.exportButton.enabled and ensure_installed(self.export):
+            self.export()
+
+    def _browse(self, *_checked):
+        folder = qt.QFileDialog.getExistingDirectory(
+            slicer.util.mainWindow(),
+            _("Folder of the data set, or in which to begin one"),
+            self._ui.exportFolder.text,
+        )
+        if folder:
+            self._ui.exportFolder.text = folder
+
+    @property
+    def _all(self):
+        scope = self._ui.exportScopeSelector
+        return scope.itemData(scope.currentIndex) == ALL
+
+    def _segmentations(self):
+        """Return the nodes to export."""
+        if self._all:
+            nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+            return [node for node in nodes if is_case(node) and volume_of(node) is not None]
+        segmentation, volume = self._current()
+        if segmentation is None or not is_case(segmentation):
+            return []
+        return [segmentation] if volume_of(segmentation) or volume else []
+
+    def _chosen_bundle(self):
+        """Return the model whose labels the data set has."""
+        segmentations = self._segmentations()
+        _segmentation, volume = self._current()
+        volume = volume or (volume_of(segmentations[0]) if segmentations else None)
+        return self._bundle(volume) if volume is not None else None
+
+    def _case(self, segmentation, bundle):
+        """Return a segmentation with its volume and sequences.
+
+        Raises:
+            InputError: the volume is of another modality than the model's.
+        """
+        volume = volume_of(segmentation) or self._current()[1]
+        specification = bundle.specification
+        modality = modality_of_node(volume)
+        if self._all and modality != specification.modality:
+            raise InputError(
+                _(
+                    "{name} is {modality}, the model {title} is for {expected}; export it by itself"
+                ).format(
+                    name=volume.GetName(),
+                    modality=modality,
+                    title=specification.title,
+                    expected=specification.modality,
+                )
+            )
+        first = specification.input.channels[0].name
+        return Case(segmentation, {first: volume, **self._sequences(volume, bundle)})
+
+    def _note(self, segmentations, bundle, chosen):
+        """Return what is missing before an export, or what it will be."""
+        if not segmentations:
+            return (
+                _("No segmentation of the scene has segments and a volume.")
+                if self._all
+                else _("Choose a segmentation with segments under Result.")
+            )
+        if bundle is None:
+            return _("Choose a model whose labels the data set shall have.")
+        labels = ", ".join(label.name for label in bundle.specification.labels)
+        if not chosen:
+            return _("Say which of the model's labels ({labels}) each segment is.").format(
+                labels=labels
+            )
+        count, text = len(segmentations), self._ui.exportFolder.text.strip()
+        cases = _("1 case") if count == 1 else _("{count} cases").format(count=count)
+        if not text:
+            return _("{cases} ({labels}); choose a folder.").format(cases=cases, labels=labels)
+        return _("{cases} ({labels}) for {folder}.").format(
+            cases=cases, labels=labels, folder=dataset_folder(text, bundle.specification).name
+        )
+
+    def _show_table(self, unknown, specification):
+        """Show a row with a choice of labels for each unknown segment."""
+        table = self._ui.exportTable
+        table.visible = bool(unknown)
+        labels = [label.name for label in specification.labels] if specification else []
+        if list(self._boxes) == unknown and all(
+            [box.itemText(row + 2) for row in range(box.count - 2)] == labels
+            for box in self._boxes.values()
+        ):
+            return
+        self._boxes = {}
+        table.setRowCount(len(unknown))
+        for row, name in enumerate(unknown):
+            item = qt.QTableWidgetItem(name)
+            item.setFlags(qt.Qt.ItemIsEnabled)
+            table.setItem(row, 0, item)
+            box = qt.QComboBox()
+            box.addItem(_("Choose…"), None)
+            box.addItem(_("Leave out"), LEAVE_OUT)
+            for label in labels:
+                box.addItem(label, label)
+            if self._mapping.get(name, LEAVE_OUT) not in (LEAVE_OUT, *labels):
+                del self._mapping[name]
+            if name in self._mapping:
+                box.currentIndex = box.findData(self._mapping[name])
+            box.currentIndexChanged.connect(self._setter(name, box))
+            table.setCellWidget(row, 1, box)
+            self._boxes[name] = box
+        table.setFixedHeight(28 + 30 * min(len(unknown), 5))
+
+    def _setter(self, name, box):
+        def changed(*_overloaded):
+            target = box.itemData(box.currentIndex)
+            if box.currentIndex > 0:
+                self._mapping[name] = target
+            else:
+                self._mapping.pop(name, None)
+            self.update()
+
+        return changed
+
+    def _show_result(self, line, *, failed=False):
+        lines = [line, *self._lines[:SHOWN_LINES]] if line else []
+        if line and len(self._lines) > SHOWN_LINES:
+            lines.append(_("and {count} more").format(count=len(self._lines) - SHOWN_LINES))
+        self._ui.exportResult.text = "\n".join(lines)
+        self._ui.exportResult.visible = bool(lines)
+        self._ui.exportResult.styleSheet = PROBLEM_STYLE if failed else ""
+
+
+def dataset_folder(text, specification):
+    """Return the folder of the data set: what was chosen, or a data set within it.
+
+    nnU-Net wants a folder DatasetNNN_Name; in any other folder that name is made from the model's
+    anatomy.
+    """
+    folder = Path(text).expanduser()
+    return folder if is_dataset_name(folder.name) else folder / dataset_name(specification)
+
+
+def _unknown_names(segmentations, specification):
+    """Return the names of the segments that are none of the model's labels."""
+    names = {}
+    for segmentation in segmentations:
+        content = segmentation.GetSegmentation()
+        for number in range(content.GetNumberOfSegments()):
+            name = content.GetNthSegment(number).GetName()
+            if not is_known(content.GetNthSegmentID(number), name, specification):
+                names[name] = True
+    return list(names)
+
+
+def _names(cases):
+    return ", ".join(case.name for case in cases)

@@ -1,0 +1,187 @@
+"""The choice of a model: thumbnail and one line; search, list and details on demand."""
+
+from html import escape
+from pathlib import Path
+
+import qt
+from slicer.i18n import tr as _
+
+from TumorSegLib.model.bundle import CARD_FILE
+
+THUMBNAIL = "thumbnail.png"
+ICONS = Path(__file__).resolve().parents[2] / "Resources" / "Icons"
+
+
+class ModelPicker:
+    """Drives the model part of the panel.
+
+    Attributes:
+        bundle: that is chosen, None if there is none.
+    """
+
+    def __init__(self, ui, expected_seconds, chosen):
+        """Drive the widgets in `ui`.
+
+        Args:
+            ui: the panel's widgets.
+            expected_seconds: returns for a bundle how long a slice takes here, None if unknown.
+            chosen: called with the bundle that the user picked.
+        """
+        self.bundle = None
+        self._ui = ui
+        self._expected_seconds = expected_seconds
+        self._chosen = chosen
+        self._bundles, self._items = [], []
+        self._slices = 0
+        ui.modelPicker.visible = False
+        ui.changeModelButton.toggled.connect(self._set_open)
+        ui.modelSearch.textChanged.connect(self._filter)
+        ui.modelList.currentRowChanged.connect(self._pick)
+
+    def show_bundles(self, bundles):
+        """List `bundles`."""
+        ui = self._ui
+        ui.modelList.blockSignals(True)
+        ui.modelList.clear()
+        self._bundles, self._items = list(bundles), []
+        for bundle in self._bundles:
+            text = f"{bundle.specification.title}\n{headline(bundle.specification)}"
+            item = qt.QListWidgetItem(qt.QIcon(str(picture_of(bundle))), text)
+            ui.modelList.addItem(item)
+            self._items.append(item)
+        ui.modelList.blockSignals(False)
+        self._filter(ui.modelSearch.text)
+
+    def choose(self, bundle, slices=0):
+        """Show `bundle` as chosen, for a volume of so many slices, 0 if there is no volume yet."""
+        self.bundle, self._slices = bundle, slices
+        ui = self._ui
+        ui.modelList.blockSignals(True)
+        ui.modelList.currentRow = self._bundles.index(bundle) if bundle in self._bundles else -1
+        ui.modelList.blockSignals(False)
+        picture = picture_of(bundle) if bundle else ICONS / "model.png"
+        ui.modelPicture.setPixmap(qt.QPixmap(str(picture)))
+        ui.modelSummary.text = self._summary(bundle)
+        ui.modelDetails.html = details_of(bundle) if bundle else ""
+        ui.changeModelButton.enabled = bool(self._bundles)
+
+    def _summary(self, bundle):
+        if bundle is None:
+            if not self._slices:
+                return _("<b>Model</b><br>Chosen by the volume: CT or MRI")
+            return _("<b>No model</b><br>There is none for this volume")
+        specification = bundle.specification
+        lines = [f"<b>{escape(specification.title)}</b>", escape(headline(specification))]
+        seconds = self._expected_seconds(bundle)
+        if seconds is None:
+            lines.append(_("Time here: known after the first run"))
+        elif self._slices:
+            lines.append(_("About {time} here").format(time=in_words(seconds * self._slices)))
+        return "<br>".join(lines)
+
+    def _set_open(self, opened):
+        self._ui.modelPicker.visible = opened
+        self._ui.changeModelButton.text = _("Close") if opened else _("Change")
+
+    def _filter(self, text):
+        words = text.lower().split()
+        for bundle, item in zip(self._bundles, self._items, strict=True):
+            found = searched_text(bundle.specification)
+            item.setHidden(not all(word in found for word in words))
+
+    def _pick(self, row):
+        if 0 <= row < len(self._bundles):
+            self._chosen(self._bundles[row])
+
+
+def picture_of(bundle):
+    """Return the path of a bundle's thumbnail, or of the picture for its anatomy."""
+    own = bundle.folder / THUMBNAIL
+    by_anatomy = ICONS / f"{bundle.specification.anatomy or 'model'}.png"
+    return next((path for path in (own, by_anatomy) if path.is_file()), ICONS / "model.png")
+
+
+def headline(specification):
+    """Return what a model finds and how well, in a line."""
+    labels = ", ".join(label.name for label in specification.labels)
+    parts = [specification.modality, labels]
+    if accuracy := accuracy_of(specification):
+        parts.append(accuracy)
+    return " · ".join(parts)
+
+
+def accuracy_of(specification):
+    """Return "Dice 0.84 (0.80 to 0.87)" for each label that was measured, "" if none was."""
+    measured = specification.metrics.get("structures", {})
+    parts = []
+    for label in specification.labels:
+        dice = measured.get(label.name, {}).get("dice")
+        if dice:
+            name = f"{label.name}: " if len(specification.labels) > 1 else ""
+            parts.append(f"{name}Dice {dice['mean']:.2f} ({dice['low']:.2f} to {dice['high']:.2f})")
+    return ", ".join(parts)
+
+
+def measured_on(specification):
+    """Return on what the accuracy was measured, as "16 patients kept for validation"."""
+    metrics = specification.metrics
+    if "patients" not in metrics:
+        return ""
+    return f"{metrics['patients']} {metrics.get('measured_on', 'patients')}"
+
+
+def details_of(bundle):
+    """Return a model's details as rich text, with a link to its card."""
+    specification = bundle.specification
+    rows = [
+        (_("Task"), specification.description),
+        (_("Labels"), ", ".join(label.name for label in specification.labels)),
+        (_("Accuracy"), accuracy_of(specification) or _("not stated")),
+        (_("Measured on"), measured_on(specification) or _("not stated")),
+        (_("Trained on"), trained_on(specification) or _("not stated")),
+        (_("Licence"), specification.licence or _("not stated")),
+        (_("Network"), network_of(specification)),
+        (_("Version"), f"{specification.id} {specification.version}"),
+    ]
+    if specification.members:
+        rows.append((_("Members"), ", ".join(specification.members)))
+    cells = "".join(
+        f"<tr><td style='padding-right:10px'><b>{escape(name)}</b></td><td>{escape(text)}</td></tr>"
+        for name, text in rows
+    )
+    card = bundle.folder / CARD_FILE
+    link = f"<a href='{card.as_uri()}'>{_('Model card')}</a>" if card.is_file() else ""
+    return f"<table>{cells}</table>{link}"
+
+
+def network_of(specification):
+    """Return the network and its size, as "U-Net, 7.8 M parameters"."""
+    if specification.network is None:
+        return _("ensemble")
+    if specification.weights is None:
+        return specification.network.name
+    size = f"{specification.weights.parameters / 1e6:.1f} M"
+    return _("{name}, {size} parameters").format(name=specification.network.name, size=size)
+
+
+def trained_on(specification):
+    """Return the name of the training data and the date."""
+    data = specification.training.get("config", {}).get("data", {})
+    parts = [data.get("folder", ""), specification.training.get("date", "")]
+    return ", ".join(part for part in parts if part)
+
+
+def searched_text(specification):
+    """Return the lower-case text in which the search looks."""
+    network = specification.network.name if specification.network else "ensemble"
+    words = [specification.id, specification.title, specification.description, network]
+    words += [specification.anatomy, specification.modality, specification.licence]
+    words += [label.name for label in specification.labels]
+    return " ".join(words).lower()
+
+
+def in_words(seconds):
+    """Return a length of time for people."""
+    if seconds < 90:
+        return _("{count} s").format(count=max(1, round(seconds)))
+    return _("{count} min").format(count=round(seconds / 60))

@@ -1,0 +1,106 @@
+"""The buttons below the list of models: import one from a file or folder, remove one's own."""
+
+from pathlib import Path
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from TumorSegLib.errors import TumorSegError
+from TumorSegLib.model.catalogue import user_folder
+from TumorSegLib.model.model_import import add_models, can_remove, remove_model, unpacked_models
+from TumorSegModule.widgets.dialogs import confirm
+from TumorSegModule.widgets.licence_question import agreed_to
+
+FILE, FOLDER = "file", "folder"
+
+
+class OwnModels:
+    """Drives the buttons."""
+
+    def __init__(
+        self, ui, catalogue, chosen, changed, *, choose=None, ask=confirm, own=user_folder
+    ):
+        """Drive the buttons in `ui`.
+
+        Args:
+            ui: the panel's widgets.
+            catalogue: returns the catalogue of all models.
+            chosen: returns the model that is chosen, None if there is none.
+            changed: called with the id of the model to choose, "" for the default, when models
+                were imported or removed.
+            choose: returns the path that the user chose for FILE or FOLDER, "" for none.
+            ask: asks whether to go on, see `TumorSegModule.widgets.dialogs.confirm`.
+            own: returns the folder of the user's own models.
+        """
+        self._ui = ui
+        self._catalogue = catalogue
+        self._chosen = chosen
+        self._changed = changed
+        self._choose = choose or choose_source
+        self._ask = ask
+        self._own = own
+        ui.importFileButton.clicked.connect(lambda *_checked: self._import(FILE))
+        ui.importFolderButton.clicked.connect(lambda *_checked: self._import(FOLDER))
+        ui.removeModelButton.clicked.connect(self._remove)
+
+    def show(self):
+        """Show whether the chosen model can be removed."""
+        bundle, button = self._chosen(), self._ui.removeModelButton
+        button.enabled = bundle is not None and can_remove(bundle, self._own())
+        button.toolTip = (
+            _("Delete this model from this computer")
+            if button.enabled
+            else _("Models that come with TumorSeg cannot be removed")
+        )
+
+    def _import(self, kind):
+        source = self._choose(kind)
+        if not source:
+            return
+        own = self._own()
+        try:
+            with unpacked_models(Path(source), own) as bundles:
+                agreed = agreed_to(bundles, self._ask)
+                added = add_models(bundles, self._catalogue(), own) if agreed else []
+        except TumorSegError as error:
+            slicer.util.errorDisplay(str(error), windowTitle="TumorSeg")
+            return
+        if added:
+            self._changed(added[0].id)
+
+    def _remove(self, *_checked):
+        bundle = self._chosen()
+        if bundle is None or not self._ask(*removal_question(bundle), _("Remove")):
+            return
+        try:
+            remove_model(bundle, self._catalogue(), self._own())
+        except TumorSegError as error:
+            slicer.util.errorDisplay(str(error), windowTitle="TumorSeg")
+            return
+        self._changed("")
+
+
+def removal_question(bundle):
+    """Return the question whether to remove a model, and what that means."""
+    model = bundle.specification
+    text = _("Remove {title} from this computer?").format(title=model.title)
+    if "base" in model.training:
+        return text, _(
+            "It was trained here on your corrected cases and exists nowhere else, unless you have"
+            " copied its folder:\n{folder}"
+        ).format(folder=bundle.folder)
+    return text, _("It can be imported again from its file or folder.")
+
+
+def choose_source(kind):
+    """Ask for the .zip file or the folder of a model; return its path, "" for none."""
+    dialog = qt.QFileDialog(slicer.util.mainWindow(), _("Import a model"))
+    if kind == FOLDER:
+        dialog.setFileMode(qt.QFileDialog.Directory)
+        dialog.setOption(qt.QFileDialog.ShowDirsOnly, True)
+    else:
+        dialog.setFileMode(qt.QFileDialog.ExistingFile)
+        dialog.setNameFilter(_("Models (*.zip)"))
+    chosen = dialog.selectedFiles() if dialog.exec_() else []
+    return chosen[0] if chosen else ""

@@ -1,0 +1,148 @@
+"""Two segmentations of one volume: how far they agree, and each in a slice view of its own. MRML.
+
+A display node that names views is shown in these only; the layout "Side by side" has the views Red
+and Yellow.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import slicer
+
+from TumorSegModule.logic.masks import intersection, mask_of, mask_reader
+
+RED, YELLOW = "vtkMRMLSliceNodeRed", "vtkMRMLSliceNodeYellow"
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A segment in two segmentations.
+
+    Attributes:
+        name: of the segment.
+        dice: 1 where neither has a voxel.
+        first_ml: volume in the first.
+        second_ml: volume in the second.
+    """
+
+    name: str
+    dice: float
+    first_ml: float
+    second_ml: float
+
+    @property
+    def difference_ml(self):
+        """Second less first."""
+        return self.second_ml - self.first_ml
+
+
+def agreements(first, second, placement):
+    """Return the agreement of segments of equal names.
+
+    Args:
+        first: segmentation node.
+        second: segmentation node.
+        placement: of the volume that both lie on, see `TumorSegModule.logic.geometry`.
+    """
+    voxel_ml = float(np.prod(placement.grid.spacing)) / 1000
+    others = _segments_by_name(second)
+    found = []
+    for name, segment in _segments_by_name(first).items():
+        if name not in others:
+            continue
+        mask, box = mask_of(segment, placement.ijk_to(first))
+        other_box, read = mask_reader(others[name], placement.ijk_to(second))
+        count = int(np.count_nonzero(mask)) if box else 0
+        other = int(np.count_nonzero(read(other_box))) if other_box else 0
+        both = 0
+        if shared := intersection(box, other_box):
+            _, read_first = mask_reader(segment, placement.ijk_to(first))
+            both = int(np.count_nonzero(read_first(shared) & read(shared)))
+        dice = 2 * both / (count + other) if count + other else 1.0
+        found.append(Agreement(name, dice, count * voxel_ml, other * voxel_ml))
+    return found
+
+
+def _segments_by_name(node):
+    segmentation = node.GetSegmentation()
+    segments = (segmentation.GetNthSegment(n) for n in range(segmentation.GetNumberOfSegments()))
+    return {segment.GetName(): segment for segment in segments}
+
+
+class SideBySide:
+    """Shows one segmentation in the left slice view and another in the right one."""
+
+    def __init__(self):
+        """Change nothing yet."""
+        self._changes = []
+
+    @property
+    def active(self):
+        """Whether two segmentations are shown."""
+        return bool(self._changes)
+
+    def show(self, volume, first, second):
+        """Show axial slices of `volume` twice, with a segmentation each."""
+        self.end()
+        scene = slicer.mrmlScene
+        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+            display = node.GetDisplayNode()
+            if node not in (first, second) and display is not None and display.GetVisibility():
+                self._before(display, partial(display.SetVisibility, True))
+                display.SetVisibility(False)
+        for node, view in ((first, RED), (second, YELLOW)):
+            display = node.GetDisplayNode()
+            self._before(display, partial(_show_in, display, display.GetViewNodeIDs()))
+            _show_in(display, [view])
+        layout = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+        if layout is not None:
+            self._before(layout, partial(layout.SetViewArrangement, layout.GetViewArrangement()))
+            layout.SetViewArrangement(layout.SlicerLayoutSideBySideView)
+        red, yellow = scene.GetNodeByID(RED), scene.GetNodeByID(YELLOW)
+        for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+            if composite.GetLayoutName() in ("Red", "Yellow"):
+                background = scene.GetNodeByID(composite.GetBackgroundVolumeID() or "")
+                linked = composite.GetLinkedControl()
+                self._before(composite, partial(_set_background, composite, background, linked))
+                _set_background(composite, volume, True)
+        if red is not None and yellow is not None:
+            for view in (red, yellow):
+                to_ras = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())
+                self._before(view, partial(_set_plane, view, to_ras))
+                view.SetOrientationToAxial()
+            yellow.SetSliceOffset(red.GetSliceOffset())
+
+    def end(self):
+        """Show everything everywhere again, in the views that there were before."""
+        for node, restore in reversed(self._changes):
+            if slicer.mrmlScene.IsNodePresent(node):
+                restore()
+        self.forget()
+
+    def forget(self):
+        """Let go of the nodes, as when the scene is closed."""
+        self._changes = []
+
+    def _before(self, node, restore):
+        """Remember how a node that is about to be changed is to be restored."""
+        self._changes.append((node, restore))
+
+
+def _show_in(display, views):
+    display.RemoveAllViewNodeIDs()
+    for view in views:
+        display.AddViewNodeID(view)
+
+
+def _set_background(composite, volume, linked):
+    """Unlinks first: of linked views, each passes its background on to the others."""
+    composite.SetLinkedControl(False)
+    if volume is None or slicer.mrmlScene.IsNodePresent(volume):
+        composite.SetBackgroundVolumeID(volume.GetID() if volume is not None else None)
+    composite.SetLinkedControl(linked)
+
+
+def _set_plane(view, to_ras):
+    view.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(to_ras))
+    view.UpdateMatrices()

@@ -1,0 +1,63 @@
+"""Brings further sequences onto the grid of the volume that is segmented."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import SimpleITK as sitk
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.itk import image_of
+from TumorSegLib.image.volume import Volume
+
+MINIMUM_OVERLAP = 0.5
+"""A sequence that covers less of the volume than this shows something else."""
+
+
+def aligned(volumes: Mapping[str, Volume]) -> tuple[dict[str, Volume], list[str]]:
+    """Resample every volume onto the grid of the first; return them and a line for each change.
+
+    Positions in patient space are taken as they are: no registration takes place.
+
+    Raises:
+        InputError: a sequence covers less than half of the first volume.
+    """
+    (first, reference), *others = volumes.items()
+    result = {first: reference}
+    warnings = []
+    for name, volume in others:
+        if volume.grid.same_as(reference.grid):
+            result[name] = volume
+            continue
+        overlap = overlap_share(reference.grid, volume.grid)
+        if overlap < MINIMUM_OVERLAP:
+            raise InputError(
+                f"channel {name}: {volume.name} covers {overlap:.0%} of {reference.name}, expected"
+                f" at least {MINIMUM_OVERLAP:.0%}; is it the same patient and examination?"
+            )
+        result[name] = resampled(volume, reference.grid)
+        warnings.append(f"channel {name}: resampled onto the grid of {reference.name}")
+    return result, warnings
+
+
+def resampled(volume: Volume, grid: Grid) -> Volume:
+    """Return `volume` on `grid` by linear interpolation; beyond its border it is its minimum."""
+    reference = sitk.Image([int(size) for size in grid.shape[::-1]], sitk.sitkUInt8)
+    reference.SetSpacing(grid.spacing)
+    reference.SetOrigin(grid.origin)
+    reference.SetDirection(np.array(grid.direction).ravel().tolist())
+    image = image_of(volume.voxels, volume.grid)
+    beyond = float(volume.voxels.min())
+    moved = sitk.Resample(image, reference, sitk.Transform(), sitk.sitkLinear, beyond)
+    return Volume(sitk.GetArrayFromImage(moved), grid, volume.modality, volume.name)
+
+
+def overlap_share(grid: Grid, other: Grid) -> float:
+    """Return the share of `grid`'s voxels that lie within `other`, on a coarse lattice."""
+    lattice = np.meshgrid(*(np.linspace(0, n - 1, 9) for n in grid.shape[::-1]), indexing="ij")
+    indices = np.stack([*(axis.ravel() for axis in lattice), np.ones(9**3)])
+    found = (np.linalg.inv(other.affine) @ grid.affine @ indices)[:3]
+    upper = np.array(other.shape[::-1])[:, None] - 0.5
+    return float(((found >= -0.5) & (found <= upper)).all(axis=0).mean())

@@ -1,0 +1,52 @@
+"""Is this CT or MRI, or no image at all?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from TumorSegLib.image.normalisation import strided_sample
+from TumorSegLib.image.sequence_names import sequence_of
+from TumorSegLib.image.volume import Volume
+
+LABELMAP_VALUES = 12
+"""Even an 8-bit image of a phantom has more different values than this."""
+
+AIR_HU = -500
+"""In Hounsfield units air lies near -1000 and no tissue but lung below this."""
+
+
+def modality_of(volume: Volume) -> str:
+    """Return "CT" or "MR": what the volume says of itself, else what its intensities suggest.
+
+    A CT has air, far below 0; MRI magnitudes have no negative values to speak of. Any other
+    modality that the volume states is returned as it is.
+    """
+    if volume.modality is not None:
+        return volume.modality
+    return "CT" if looks_like_ct(volume) else "MR"
+
+
+def guessed_modality(volume: Volume) -> str | None:
+    """Return a line for a volume that is taken for MRI without saying so itself, else None.
+
+    CT whose values are no Hounsfield units has no air below `AIR_HU` either.
+    """
+    if volume.modality is not None or modality_of(volume) == "CT":
+        return None
+    if volume.sequence is not None or sequence_of(volume.name) is not None:
+        return None
+    return (
+        f"{volume.name}: taken for MRI, as nothing lies below {AIR_HU} as air does in CT; if it is"
+        " CT, its values are not in Hounsfield units: convert it, and name the model with --model"
+    )
+
+
+def looks_like_labelmap(volume: Volume) -> bool:
+    """Tell whether there are only a few different values, as in a segmentation."""
+    return len(np.unique(strided_sample(volume.voxels))) <= LABELMAP_VALUES
+
+
+def looks_like_ct(volume: Volume) -> bool:
+    """Tell whether intensities are plausible Hounsfield units of a body in air."""
+    sample = strided_sample(volume.voxels)
+    return bool(np.percentile(sample, 2) < AIR_HU and sample.max() > 0)

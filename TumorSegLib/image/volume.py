@@ -1,0 +1,95 @@
+"""A scalar image in patient space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.image.grid import Grid
+
+MAXIMUM_VOXELS = 2**31
+"""A volume with more voxels than this is refused as absurd (a whole-body CT has a fifth of it)."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A scalar volume; see `Grid` for axis order, units and coordinate system.
+
+    Attributes:
+        voxels: array (z, y, x) of integers or floats; Hounsfield units for CT.
+        grid: where the voxels lie.
+        modality: DICOM's word ("CT", "MR"), where known.
+        name: what to call the volume in messages and results.
+        warnings: what a reader had to assume or change, one line each.
+        sequence: of MRI ("flair", "t1", "t1c", "t2"), where the header tells.
+
+    Raises:
+        InputError: the array is not a usable scalar volume.
+    """
+
+    voxels: NDArray[Any]
+    grid: Grid
+    modality: str | None = None
+    name: str = "volume"
+    warnings: tuple[str, ...] = ()
+    sequence: str | None = None
+
+    def __post_init__(self) -> None:
+        check_voxels(self.voxels, self.name)
+        if self.voxels.shape != self.grid.shape:
+            raise InputError(
+                f"{self.name}: the array has shape {self.voxels.shape}, its grid {self.grid.shape}"
+            )
+        check_spacing(self.grid.spacing, self.name)
+
+
+def check_spacing(spacing: Sequence[float], name: str) -> None:
+    """Refuse distances between voxels that cannot be.
+
+    Raises:
+        InputError: zero, negative, NaN or infinite.
+    """
+    if not all(0 < mm < np.inf for mm in spacing):
+        found = ", ".join(f"{mm:g}" for mm in spacing)
+        raise InputError(
+            f"{name}: found spacing ({found}) mm, expected positive numbers; correct the header or"
+            " convert the series again"
+        )
+
+
+def check_voxels(voxels: NDArray[Any], name: str) -> None:
+    """Refuse arrays that no network can segment.
+
+    Raises:
+        InputError: not three axes, no voxels or too many, not numbers, NaN or infinite, constant.
+    """
+    if voxels.ndim != 3:
+        raise InputError(f"{name}: found {voxels.ndim} axes, expected a 3-D scalar volume")
+    if voxels.size == 0:
+        raise InputError(f"{name}: found no voxels (shape {voxels.shape})")
+    if voxels.size > MAXIMUM_VOXELS:
+        raise InputError(f"{name}: found {voxels.size} voxels, expected at most {MAXIMUM_VOXELS}")
+    if voxels.dtype.kind not in "iuf":
+        raise InputError(f"{name}: found voxels of type {voxels.dtype}, expected real numbers")
+    smallest, largest = value_range(voxels, name)
+    if smallest == largest:
+        raise InputError(f"{name}: every voxel is {smallest:g}, there is nothing to segment")
+
+
+def value_range(voxels: NDArray[Any], name: str) -> tuple[float, float]:
+    """Return the smallest and the largest value.
+
+    Raises:
+        InputError: there is a NaN or an infinite one.
+    """
+    smallest, largest = float(voxels.min()), float(voxels.max())
+    if not np.isfinite([smallest, largest]).all():
+        raise InputError(
+            f"{name}: holds NaN or infinite voxels, expected finite intensities; replace them first"
+        )
+    return smallest, largest

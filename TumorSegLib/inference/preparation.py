@@ -1,0 +1,193 @@
+"""From volumes to the network's input, slab by slab: axial slices, normalised, on its grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import EllipsisType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.image.grid import AxialView
+from TumorSegLib.image.in_plane import MAXIMUM_SIZE, resize
+from TumorSegLib.image.normalisation import IntensityMap, Window, with_dark_air
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.model.specification import Input
+from TumorSegLib.support.arrays import tensor_from_array
+
+CPU = torch.device("cpu")
+
+
+class PreparedVolume:
+    """The axial slices of a volume and its further sequences as the network wants them.
+
+    Nothing is computed until a slab is asked for, so memory does not grow with the number of
+    slices.
+
+    Attributes:
+        view: the axial view of the volume's grid.
+        count: number of axial slices.
+        shape: rows and columns of a slice on the volume's own grid.
+        network_shape: rows and columns of a slice on the network's grid.
+        replaced: names of the channels that were missing and what stands in for them.
+    """
+
+    def __init__(self, volumes: Mapping[str, Volume], specification: Input) -> None:
+        """Prepare `volumes`, by channel name, all on the grid of the first channel.
+
+        Raises:
+            InputError: a needed channel is missing, or one is unknown or lies on another grid.
+        """
+        self.specification = specification
+        self.replaced: dict[str, str] = {}
+        chosen = self._choose(volumes)
+        grid = chosen[0].grid
+        self.view = AxialView.of(grid)
+        views = [self.view.apply(volume.voxels) for volume in chosen]
+        if not isinstance(specification.normalisation, Window):
+            views = [with_dark_air(view) for view in views]
+        self._channels = [(view, specification.normalisation.fit(view)) for view in views]
+        self.count, *shape = self._channels[0][0].shape
+        self.shape = (shape[0], shape[1])
+        spacing = self.view.spacing_zyx
+        self.network_shape = specification.in_plane.grid(self.shape, (spacing[1], spacing[2]))
+        if max(self.network_shape) > MAXIMUM_SIZE:
+            raise InputError(
+                f"{chosen[0].name}: its slices of {self.shape[1]}x{self.shape[0]} pixels at spacing"
+                f" {grid.spacing} mm would be {self.network_shape[1]}x{self.network_shape[0]} for"
+                f" the network, expected at most {MAXIMUM_SIZE}; correct the spacing"
+            )
+
+    def _choose(self, volumes: Mapping[str, Volume]) -> list[Volume]:
+        """Return a volume for each channel, with replacements noted."""
+        channels = self.specification.channels
+        names = [channel.name for channel in channels]
+        if unknown := sorted(set(volumes) - set(names)):
+            raise InputError(f"channel {unknown[0]}: the model takes {', '.join(names)}")
+        chosen = []
+        for channel in channels:
+            source = self.specification.stand_in(channel.name, volumes)
+            if source is None:
+                raise InputError(f"channel {channel.name}: missing, and the model needs it")
+            if source != channel.name:
+                self.replaced[channel.name] = source
+            chosen.append(volumes[source])
+        for channel, volume in zip(channels, chosen, strict=True):
+            if not volume.grid.same_as(chosen[0].grid):
+                raise InputError(
+                    f"channel {channel.name}: {volume.name} lies on another grid than"
+                    f" {chosen[0].name}; resample it first"
+                )
+        return chosen
+
+    @property
+    def first_channel(self) -> tuple[NDArray[Any], IntensityMap]:
+        """Return the first channel's voxels in axial order, and what normalises them."""
+        return self._channels[0]
+
+    def channels(self, start: int, stop: int, device: torch.device = CPU) -> Tensor:
+        """Return slices start..stop as float32 (n, channels, H, W) in [0, 1]; context is not in.
+
+        They lie on `device`; on a GPU they are also normalised and resampled there.
+        """
+        slab = torch.empty(stop - start, len(self._channels), *self.shape, device=device)
+        for index, (voxels, intensity) in enumerate(self._channels):
+            part = on_device(voxels[start:stop], device)
+            slab[:, index] = part.mul_(intensity.gain).add_(intensity.offset).clamp_(0, 1)
+        resized = resize(slab, self.network_shape)
+        for index, (_, intensity) in enumerate(self._channels):
+            if intensity.curve is not None:
+                resized[:, index] = intensity.bent_tensor(resized[:, index])
+        return resized
+
+    def beyond(self, start: int, stop: int, limits: tuple[float, float]) -> NDArray[np.bool_]:
+        """Return (n, h, w): where the first channel of slices start..stop is not within `limits`.
+
+        The slices are on the volume's own grid, the limits in its own units.
+        """
+        voxels = self._channels[0][0][start:stop]
+        return (voxels < limits[0]) | (voxels > limits[1])
+
+    def occupied(self) -> NDArray[np.bool_]:
+        """Return (h, w): where any slice of any channel exceeds air on the volume's own grid."""
+        occupied = np.zeros(self.shape, np.bool_)
+        for voxels, intensity in self._channels:
+            if intensity.gain > 0:
+                air = -intensity.offset / intensity.gain
+                for start in range(0, self.count, 16):
+                    occupied |= (voxels[start : start + 16] > air).any(axis=0)
+        return occupied
+
+    def slab(self, start: int, stop: int, device: torch.device = CPU) -> Tensor:
+        """Return the network's input for slices start..stop, (n, network channels, H, W)."""
+        context = self.specification.context
+        first, last = max(0, start - context), min(self.count, stop + context)
+        channels = self.channels(first, last, device)
+        if context == 0:
+            return channels
+        return stack_context(channels, torch.arange(start - first, stop - first), context)
+
+
+def on_device(voxels: NDArray[Any], device: torch.device) -> Tensor:
+    """Return a float32 copy of `voxels` on `device`; 8 and 16-bit integers travel as they are."""
+    if device.type == "cpu" or voxels.dtype not in (np.uint8, np.int8, np.int16):
+        return tensor_from_array(np.array(voxels, np.float32, order="C")).to(device)
+    return tensor_from_array(np.ascontiguousarray(voxels)).to(device).float()
+
+
+def stack_context(channels: Tensor, indices: Tensor, context: int) -> Tensor:
+    """Gather slices with their neighbours: (n, C, H, W) -> (m, C * (2 * context + 1), H, W).
+
+    Neighbours beyond the first and last slice are those slices themselves. Each channel's slices
+    stand together, the lowest first.
+    """
+    offsets = torch.arange(-context, context + 1)
+    neighbours = (indices[:, None] + offsets).clamp(0, len(channels) - 1)
+    return channels[neighbours].transpose(1, 2).flatten(1, 2)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of pixels, rows and columns half-open."""
+
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+
+    @property
+    def index(self) -> tuple[EllipsisType, slice, slice]:
+        """Index that cuts the box out of (..., H, W)."""
+        return (..., slice(*self.rows), slice(*self.columns))
+
+
+def whole_slice(prepared: PreparedVolume) -> Box:
+    """Return the box that cuts nothing off."""
+    return Box((0, prepared.network_shape[0]), (0, prepared.network_shape[1]))
+
+
+def body_box(prepared: PreparedVolume, *, margin: int = 32, multiple: int = 32) -> Box:
+    """Return the box on the network's grid outside which every slice is air.
+
+    Air is what normalisation turns into 0, the value with which networks pad, so that a crop
+    differs from the whole slice only by what the network makes of the distance to the border:
+    hence `margin` pixels around, and sides that are multiples of `multiple` (the deepest stride).
+    """
+    occupied = prepared.occupied()
+    spans = []
+    for axis, (source, target) in enumerate(
+        zip(prepared.shape, prepared.network_shape, strict=True)
+    ):
+        hit = np.flatnonzero(occupied.any(axis=1 - axis))
+        if hit.size == 0:
+            return Box((0, 0), (0, 0))
+        scale = target / source
+        start = max(0, int(hit[0] * scale) - margin)
+        stop = min(target, int(np.ceil((hit[-1] + 1) * scale)) + margin)
+        size = min(target, -(-(stop - start) // multiple) * multiple)
+        start = min(start, target - size)
+        spans.append((start, start + size))
+    return Box(spans[0], spans[1])

@@ -1,0 +1,181 @@
+"""One pass of a model over a volume, batch by batch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+import torch
+from torch import Tensor
+
+from TumorSegLib.errors import Cancelled, InputError
+from TumorSegLib.image.alignment import aligned
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.engine import Engine
+from TumorSegLib.inference.preparation import PreparedVolume, body_box, whole_slice
+from TumorSegLib.inference.scope import scope_warnings
+from TumorSegLib.model.specification import ModelSpecification
+
+GATE_THRESHOLD = 0.2
+"""Lower than a detector's own: a slice that is left out is lost, one too many costs a moment."""
+
+ProgressCallback = Callable[[int, int], None]
+"""Called with the slices done and of how many."""
+
+CancelCallback = Callable[[], bool]
+"""Asked between batches whether to stop."""
+
+
+class Run:
+    """A volume on its way through an engine.
+
+    Attributes:
+        volume: what is segmented.
+        model: id of the model.
+        aligned: the volume and its further sequences on one grid.
+        gate: the same volumes on their way through a detector, which chooses slices.
+        gate_threshold: the detector's probability from which on a slice is segmented.
+        prepared: its axial slices as the network sees them.
+        seconds: time spent, by stage.
+        warnings: lines for the user.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        specification: ModelSpecification,
+        volumes: Mapping[str, Volume],
+        *,
+        slices: range | None = None,
+        crop: bool = False,
+    ) -> None:
+        """Check and prepare; nothing large is computed yet.
+
+        Args:
+            engine: runs the networks.
+            specification: of the model.
+            volumes: by channel name; sequences on another grid are resampled.
+            slices: consecutive axial slices to run on; all if not given.
+            crop: run on the body's bounding box only.
+
+        Raises:
+            InputError: the volumes cannot be used with this model.
+        """
+        first = specification.input.channels[0].name
+        if first not in volumes:
+            raise InputError(f"channel {first}: missing, it is the volume to segment")
+        self.volume = volumes[first]
+        self.model = specification.id
+        self.seconds: dict[str, float] = {}
+        self._engine = engine
+        self.gate: Run | None = None
+        self.gate_threshold = GATE_THRESHOLD
+        self._skipped = 0
+        self._outputs = len(specification.labels)
+        ordered = {first: self.volume, **volumes}
+        with self.timed("preparation"):
+            self.aligned, resampled = aligned(ordered)
+            self.prepared = PreparedVolume(self.aligned, specification.input)
+            self._box = body_box(self.prepared) if crop else whole_slice(self.prepared)
+        self.slices = self._checked(slices)
+        self.warnings = [line for volume in ordered.values() for line in volume.warnings]
+        self.warnings += resampled
+        self.warnings += [
+            f"channel {name}: not given, replaced by {source}"
+            for name, source in self.prepared.replaced.items()
+        ]
+        self.warnings += scope_warnings(ordered, specification)
+
+    def batches(
+        self, progress: ProgressCallback | None, cancelled: CancelCallback | None
+    ) -> Iterator[tuple[int, int, Tensor]]:
+        """Yield start, stop and probabilities (n, K, ...) of consecutive slices.
+
+        Raises:
+            Cancelled: the caller asked to stop.
+        """
+        size = self._engine.batch_size(self.prepared.network_shape)
+        for start in range(self.slices.start, self.slices.stop, size):
+            stop = min(start + size, self.slices.stop)
+            if cancelled is not None and cancelled():
+                raise Cancelled
+            wanted = torch.ones(stop - start, dtype=torch.bool)
+            if self.gate is not None:
+                with self.timed("detector"):
+                    wanted = self.gate.detected(start, stop).cpu() >= self.gate_threshold
+                self._skipped += int(wanted.logical_not().sum())
+            yield start, stop, self._computed(start, stop, wanted)
+            if progress is not None:
+                progress(stop - self.slices.start, len(self.slices))
+
+    def detected(self, start: int, stop: int) -> Tensor:
+        """Return a detector's highest probability on each of consecutive slices, (n,)."""
+        return self._computed(start, stop, torch.ones(stop - start, dtype=torch.bool)).amax(dim=1)
+
+    def left_out(self) -> list[str]:
+        """Return a line on the slices that the detector left out, if there is a detector."""
+        if self.gate is None:
+            return []
+        return [
+            f"{self._skipped} of {len(self.slices)} slices were not segmented, as"
+            f" {self.gate.model} found nothing there"
+        ]
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the time spent within to `seconds[stage]`."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - started
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
+
+    def _computed(self, start: int, stop: int, wanted: Tensor) -> Tensor:
+        """Return probabilities (n, K, ...) of consecutive slices, 0 for those not `wanted` (n,).
+
+        Where the GPU fails beside the network, the slices are prepared on the CPU; the engine finds
+        out for itself whether it can go on.
+        """
+        with self.timed("preparation"):
+            slab = self._slab(start, stop)
+        if slab.device.type != "cpu":
+            with self.timed("network"), suppress(RuntimeError):
+                return self._probabilities(slab, wanted)
+            with self.timed("preparation"):
+                slab = self.prepared.slab(start, stop)
+        with self.timed("network"):
+            return self._probabilities(slab, wanted)
+
+    def _probabilities(self, slab: Tensor, wanted: Tensor) -> Tensor:
+        """Run the network on the slices that are `wanted` (n,) and show anything; else 0."""
+        cut = slab[self._box.index]
+        occupied = cut.flatten(1).any(dim=1) & wanted.to(slab.device)
+        size = () if self._engine.whole_slice else slab.shape[-2:]
+        result = torch.zeros(len(slab), self._outputs, *size, device=slab.device)
+        if occupied.any():
+            target = result if self._engine.whole_slice else result[self._box.index]
+            target[occupied] = self._engine.probabilities(cut[occupied]).to(slab.device)
+        return result
+
+    def _slab(self, start: int, stop: int) -> Tensor:
+        """Return the network's input, made on a CUDA device where the network runs on one.
+
+        A GPU that fails at it is left to the engine, which has means to go on.
+        """
+        if self._engine.device.type == "cuda":
+            with suppress(RuntimeError):
+                return self.prepared.slab(start, stop, self._engine.device)
+        return self.prepared.slab(start, stop)
+
+    def _checked(self, slices: range | None) -> range:
+        count = self.prepared.count
+        if slices is None:
+            return range(count)
+        if slices.step != 1 or not 0 <= slices.start < slices.stop <= count:
+            raise InputError(
+                f"slices {slices.start} to {slices.stop}: {self.volume.name} has axial slices 0 to"
+                f" {count}"
+            )
+        return slices

@@ -1,0 +1,188 @@
+"""Images that a model is not made for, noticed by simple rules.
+
+The numbers were chosen on the training data; how often the rules hit is in docs/models.md. They
+warn, they refuse nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from TumorSegLib.image.grid import AxialView
+from TumorSegLib.image.modality import looks_like_labelmap, modality_of
+from TumorSegLib.image.normalisation import strided_sample
+from TumorSegLib.image.sequence_names import sequence_of
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.model.specification import ModelSpecification
+
+TILT_DEGREES = 30.0
+
+SMALLEST_MM = 10.0
+"""No part of a body that is imaged is smaller than this, not even a mouse's head."""
+FINEST_MM = 0.01
+"""Small animals' scanners have no finer voxels than this."""
+
+FAT_HU = -200.0
+"""Hounsfield units without anything below this have been cut off, shifted or scaled."""
+SOFT_HU = (-150.0, 300.0)
+SOFT_SHARE = 0.03
+"""Soft tissue fills more of any CT, even of a child in a wide field of view."""
+AIR_HU = (-1150.0, -850.0)
+AIR_SHARE = 0.005
+"""Where values below air, which pad round fields of view, are there, so is air itself."""
+
+BODY_HU, BONE_HU = -300.0, 300.0
+HEAD_CM2, HEAD_BONE = 330.0, 0.08
+"""A median slice of a head is smaller than this and has more bone: trunks are larger or, in
+children, have less bone."""
+
+T1_BRIGHT = 1.14
+"""On T1 most of the deep brain is white matter and nothing is much brighter; on FLAIR grey matter
+is, and most lesions are: 95th percentile over median."""
+T2_DARK, T2_BRIGHT = 0.65, 1.4
+"""On FLAIR fluid is the darkest of the deep brain, on T2 the brightest: 2nd and 98th percentile
+over median."""
+
+LOOK_AT_SLICES = 16
+LOOK_AT_PIXELS = 256
+TITLES = {"flair": "FLAIR", "t1": "T1", "t1c": "T1 after contrast", "t2": "T2"}
+
+
+def scope_warnings(volumes: Mapping[str, Volume], specification: ModelSpecification) -> list[str]:
+    """Return a line for everything by which `volumes` are not what the model is made for.
+
+    Args:
+        volumes: by channel name, the volume to segment first.
+        specification: of the model.
+    """
+    volume = next(iter(volumes.values()))
+    lines = _wrong_size(volume)
+    if looks_like_labelmap(volume):
+        lines.append(f"{volume.name}: seems to be a label map, not an image")
+    wrong = _wrong_modality(volume, specification)
+    if wrong is None and specification.modality == "CT":
+        wrong = _wrong_units(volume) or _wrong_anatomy(volume, specification.anatomy)
+    found = [wrong] if wrong is not None else _wrong_sequences(volumes, specification)
+    lines += [f"{line}; do not rely on the result" for line in found]
+    if (tilt := AxialView.of(volume.grid).tilt_degrees) > TILT_DEGREES:
+        lines.append(
+            f"{volume.name}: its slices are tilted by {tilt:.0f} degrees from axial; models are"
+            " trained on axial slices"
+        )
+    return lines
+
+
+def _wrong_size(volume: Volume) -> list[str]:
+    """Notice spacing that no body fits into, as where metres are given for millimetres."""
+    spacing = volume.grid.spacing
+    sides = [count * mm for count, mm in zip(volume.grid.shape[::-1], spacing, strict=True)]
+    if max(sides) >= SMALLEST_MM and min(spacing) >= FINEST_MM:
+        return []
+    whole, voxel = (" x ".join(f"{mm:.2g}" for mm in part) for part in (sides, spacing))
+    return [
+        f"{volume.name}: measures {whole} mm, its voxels {voxel} mm; correct the spacing in its"
+        " header, which may be in metres; do not rely on the result"
+    ]
+
+
+def _wrong_modality(volume: Volume, specification: ModelSpecification) -> str | None:
+    modality = modality_of(volume)
+    if modality == specification.modality:
+        return None
+    if volume.modality is None and modality == "MR":
+        modality = "MR, or CT without Hounsfield units"
+    return (
+        f"{volume.name}: seems to be {modality}, {specification.id} is a model for"
+        f" {specification.modality}"
+    )
+
+
+def _wrong_units(volume: Volume) -> str | None:
+    sample = strided_sample(volume.voxels)
+    smallest, padded = sample.min(), sample.min() < AIR_HU[0]
+    soft, air = (np.mean((sample >= low) & (sample <= high)) for low, high in (SOFT_HU, AIR_HU))
+    if smallest <= FAT_HU and soft >= SOFT_SHARE and (air >= AIR_SHARE or not padded):
+        return None
+    return (
+        f"{volume.name}: its values, {smallest:g} to {sample.max():g}, are not those of a body"
+        " in Hounsfield units"
+    )
+
+
+def _wrong_anatomy(volume: Volume, anatomy: str) -> str | None:
+    """Notice a head or a limb given to a model for the abdomen."""
+    if anatomy != "abdomen":
+        return None
+    slices, (rows, columns) = _looked_at(volume, slice(None))
+    areas, bones = [], []
+    for plane in slices:
+        solid = ndimage.binary_opening(plane > BODY_HU, iterations=max(1, round(3 / rows)))
+        components, count = ndimage.label(solid)
+        if count:
+            largest = components == np.bincount(components.ravel())[1:].argmax() + 1
+            body = ndimage.binary_fill_holes(largest)
+            areas.append(np.count_nonzero(body) * rows * columns / 100)
+            bones.append(np.mean(plane[body] > BONE_HU))
+    if not areas or np.median(areas) > HEAD_CM2 or np.median(bones) < HEAD_BONE:
+        return None
+    return f"{volume.name}: seems to show a head or a limb, the model is for the {anatomy}"
+
+
+def _wrong_sequences(volumes: Mapping[str, Volume], specification: ModelSpecification) -> list[str]:
+    """Notice sequences in the wrong place, by header or name, else the first by its looks."""
+    lines = []
+    titles = {channel.name: channel.title for channel in specification.input.channels}
+    for index, (wanted, volume) in enumerate(volumes.items()):
+        if wanted not in TITLES:
+            continue
+        named = volume.sequence or sequence_of(volume.name)
+        if named == wanted or {named, wanted} == {"t1", "t1c"}:
+            continue
+        if named is not None:
+            said_by = "header" if volume.sequence else "name"
+            lines.append(
+                f"{volume.name}: its {said_by} says {TITLES[named]}, expected {titles[wanted]}"
+            )
+        elif index == 0 and wanted == "flair" and (seen := sequence_seen(volume)) is not None:
+            lines.append(
+                f"{volume.name}: looks like {TITLES[seen]}, {specification.id} expects"
+                f" {titles[wanted]}"
+            )
+    return lines
+
+
+def sequence_seen(volume: Volume) -> str | None:
+    """Return "t1" or "t2" where the deep brain evidently looks so, else None.
+
+    Deep is what lies further from the head's surface than 0.6 of the largest distance, between 0.4
+    and 0.75 of the way up.
+    """
+    count = AxialView.of(volume.grid).apply(volume.voxels).shape[0]
+    slices, spacing = _looked_at(volume, slice(int(count * 0.4), int(count * 0.75) + 1))
+    tissue = slices > 0.6 * slices.mean()
+    head = [
+        ndimage.binary_fill_holes(ndimage.binary_opening(plane, iterations=2)) for plane in tissue
+    ]
+    depth = np.stack([ndimage.distance_transform_edt(plane, sampling=spacing) for plane in head])
+    deep = slices[depth > 0.6 * depth.max()]
+    if deep.size == 0 or (median := float(np.median(deep))) <= 0:
+        return None
+    darkest, bright, brightest = np.percentile(deep, (2, 95, 98)) / median
+    if darkest > T2_DARK and brightest > T2_BRIGHT:
+        return "t2"
+    return "t1" if bright < T1_BRIGHT else None
+
+
+def _looked_at(volume: Volume, part: slice) -> tuple[NDArray[Any], tuple[float, float]]:
+    """Return some axial slices of a part of the volume, coarser if need be, and mm in plane."""
+    view = AxialView.of(volume.grid)
+    slices = view.apply(volume.voxels)[part]
+    step = -(-max(slices.shape[1:]) // LOOK_AT_PIXELS)
+    every = -(-len(slices) // LOOK_AT_SLICES)
+    chosen = slices[every // 2 :: every, ::step, ::step].astype(np.float32)
+    return chosen, (view.spacing_zyx[1] * step, view.spacing_zyx[2] * step)

@@ -1,0 +1,357 @@
+"""A loaded model that segments volumes: normalise, slices, network, labels, post-processing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+from torch import Tensor
+
+from TumorSegLib.errors import InputError, ModelError
+from TumorSegLib.image.in_plane import finer_by, resize
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.candidates import Segmented, give_up_unlikely
+from TumorSegLib.inference.decision import decide
+from TumorSegLib.inference.engine import Engine
+from TumorSegLib.inference.postprocessing import postprocess
+from TumorSegLib.inference.result import DetectionResult, SegmentationResult, SliceFigure
+from TumorSegLib.inference.review import expected_correction
+from TumorSegLib.inference.run import GATE_THRESHOLD, CancelCallback, ProgressCallback, Run
+from TumorSegLib.inference.uncertainty import expected_wrong, slice_uncertainty
+from TumorSegLib.model.bundle import Bundle, load_forest, load_network
+from TumorSegLib.model.catalogue import Catalogue, default_catalogue
+from TumorSegLib.model.specification import ModelSpecification
+from TumorSegLib.support.arrays import array_from_tensor
+from TumorSegLib.support.device import choose_device, choose_precision
+
+SlicesCallback = Callable[[int, int], None]
+"""Called after the slices start..stop of the axial view have been written to the label map."""
+
+
+class Segmenter:
+    """A model on a device, ready for one volume after the other.
+
+    Attributes:
+        specification: of the model.
+        device_note: why the network runs where it does.
+        loading_seconds: time that loading the model took.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        catalogue: Catalogue | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        flips: bool | None = None,
+        body_box: bool | None = None,
+        gate: Bundle | None = None,
+        gate_threshold: float = GATE_THRESHOLD,
+    ) -> None:
+        """Load the weights of `bundle`, or of its members.
+
+        Args:
+            bundle: the model.
+            catalogue: where an ensemble's members are found; the default one if not given.
+            device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+            precision: "auto", "fp32" or "bf16".
+            flips: average with mirrored slices; as the model says if not given.
+            body_box: run on the body's bounding box only; as the model says if not given.
+            gate: a detector; slices on which it finds nothing are left empty, not segmented.
+            gate_threshold: its probability from which on a slice is segmented.
+
+        Raises:
+            ModelError: the model or the detector cannot be used.
+            InputError: the device, the precision or the threshold cannot be used.
+        """
+        started = time.perf_counter()
+        if gate is not None:
+            check_gate(gate.specification, bundle.specification)
+        if not 0 < gate_threshold < 1:
+            raise InputError(f"threshold {gate_threshold:g}: expected a number between 0 and 1")
+        chosen, self.device_note = choose_device(device)
+        dtype = choose_precision(precision, chosen)
+        self.specification = bundle.specification
+        self._crop = bundle.specification.input.body_box if body_box is None else body_box
+        members = [bundle]
+        if bundle.specification.members:
+            members = (catalogue or default_catalogue()).members(bundle)
+        networks = [load_network(member) for member in members]
+        self._forest = load_forest(bundle)
+        self._engine = Engine(
+            networks,
+            activation_of(bundle.specification),
+            device=chosen,
+            dtype=dtype,
+            flips=bundle.specification.flips if flips is None else flips,
+            whole_slice=bundle.specification.task == "detection",
+            scales=[
+                finer_by(member.specification.input.in_plane, bundle.specification.input.in_plane)
+                or 1.0
+                for member in members
+            ],
+            weights=bundle.specification.member_weights,
+            sequences=len(bundle.specification.input.channels),
+            first_alone=bundle.specification.first_alone,
+        )
+        self._gate, self._gate_threshold = None, gate_threshold
+        if gate is not None:
+            self._gate = Segmenter(
+                gate, catalogue=catalogue, device=device, precision=precision, flips=flips
+            )
+        self.loading_seconds = time.perf_counter() - started
+
+    def segment(
+        self,
+        volumes: Mapping[str, Volume],
+        *,
+        slices: range | None = None,
+        labelmap: NDArray[np.uint8] | None = None,
+        probabilities: NDArray[np.uint8] | None = None,
+        progress: ProgressCallback | None = None,
+        cancelled: CancelCallback | None = None,
+        on_slices: SlicesCallback | None = None,
+    ) -> SegmentationResult:
+        """Segment the first of `volumes`, whose others are further sequences by channel name.
+
+        Args:
+            volumes: by channel name; sequences on another grid are resampled.
+            slices: consecutive axial slices to segment, the most inferior is 0; all if not given.
+                Other slices keep what they hold, and the post-processing, which looks at whole
+                structures, is left out.
+            labelmap: array to write to, uint8 in the shape of the volume; new if not given.
+            probabilities: array to write to, uint8 (labels, *shape of the volume).
+            progress: called with slices done and slices in all.
+            cancelled: asked before every batch.
+            on_slices: called as slices appear in the label map; post-processing may still change
+                them.
+
+        Raises:
+            InputError: the volumes cannot be used with this model.
+            ModelError: the model does not segment.
+            Cancelled: the caller asked to stop.
+        """
+        if self.specification.task != "segmentation":
+            raise ModelError(f"model {self.specification.id}: detects, it does not segment")
+        run = self._run(volumes, slices)
+        labels = self.specification.labels
+        volume = run.volume
+        labelmap = _output(labelmap, volume.grid.shape, "labelmap")
+        probabilities = _output(probabilities, (len(labels), *volume.grid.shape), "probabilities")
+        view = run.prepared.view
+        label_view = view.apply(labelmap)
+        probability_views = [view.apply(part) for part in probabilities]
+        thresholds = [label.threshold for label in labels]
+        wrong: list[Tensor] = []
+        uncertainties: list[Tensor] = []
+
+        for start, stop, found in run.batches(progress, cancelled):
+            with run.timed("labels"):
+                counted, quantised = _evaluated(found, thresholds, run.prepared.shape)
+                wrong.append(counted[0])
+                uncertainties.append(counted[1])
+                parts = [quantised[:, index] for index in range(len(labels))]
+                for target, part, label in zip(probability_views, parts, labels, strict=True):
+                    if label.intensities is not None:
+                        part[run.prepared.beyond(start, stop, label.intensities)] = 0
+                    target[start:stop] = part
+                label_view[start:stop] = decide(parts, labels, thresholds)
+            if on_slices is not None:
+                on_slices(start, stop)
+
+        if slices is None and self.specification.postprocessing:
+            with run.timed("postprocessing"):
+                steps = self.specification.postprocessing
+                postprocess(label_view, steps, voxel_ml=volume.grid.voxel_ml, labels=labels)
+        judged = self.specification.candidates
+        if slices is None and judged is not None and self._forest is not None:
+            with run.timed("candidates"):
+                image, intensity = run.prepared.first_channel
+                spacing = run.prepared.view.spacing_zyx
+                seen = Segmented(image, intensity, probability_views, label_view, spacing)
+                give_up_unlikely(seen, labels, judged, self._forest)
+        with run.timed("labels"):
+            figures = _figures(run, label_view, torch.cat(wrong), torch.cat(uncertainties))
+        return SegmentationResult(
+            volume=volume,
+            specification=self.specification,
+            labelmap=labelmap,
+            probabilities=probabilities,
+            slices=figures,
+            device=str(self._engine.device),
+            precision=self.precision,
+            seconds={"loading": self.loading_seconds} | run.seconds,
+            warnings=(*run.warnings, *self._retreats(), *run.left_out()),
+        )
+
+    def detect(
+        self,
+        volumes: Mapping[str, Volume],
+        *,
+        progress: ProgressCallback | None = None,
+        cancelled: CancelCallback | None = None,
+    ) -> DetectionResult:
+        """Return for every axial slice the probability that it holds what the model looks for.
+
+        A segmentation model answers, too: with its highest probability on the slice.
+
+        Raises:
+            InputError: the volumes cannot be used with this model.
+            Cancelled: the caller asked to stop.
+        """
+        run = self._run(volumes, None)
+        figures: list[float] = []
+        for _, _, found in run.batches(progress, cancelled):
+            figures += found.flatten(1).amax(dim=1).tolist()
+        figures = smoothed(figures, self.specification.smoothing)
+        return DetectionResult(
+            volume=run.volume,
+            specification=self.specification,
+            probabilities=tuple(figures),
+            device=str(self._engine.device),
+            precision=self.precision,
+            seconds={"loading": self.loading_seconds} | run.seconds,
+            warnings=(*run.warnings, *self._retreats()),
+        )
+
+    def restart(self) -> None:
+        """Go back to the device that was asked for, where an earlier run had to leave it.
+
+        Every run begins with this.
+        """
+        self._engine.restart()
+        if self._gate is not None:
+            self._gate.restart()
+
+    @property
+    def device(self) -> str:
+        """Where the network runs, "cpu" or "cuda:0"."""
+        return str(self._engine.device)
+
+    @property
+    def precision(self) -> str:
+        """Precision of the network's arithmetic, "fp32" or "bf16"."""
+        return "bf16" if self._engine.dtype == torch.bfloat16 else "fp32"
+
+    def _retreats(self) -> list[str]:
+        """Return a line for each time that the run had to do with less than was asked for."""
+        gate = [] if self._gate is None else self._gate._retreats()
+        return [*self._engine.warnings, *(f"detector: {line}" for line in gate)]
+
+    def _run(self, volumes: Mapping[str, Volume], slices: range | None) -> Run:
+        self.restart()
+        run = Run(self._engine, self.specification, volumes, slices=slices, crop=self._crop)
+        if self._gate is not None:
+            known = {channel.name for channel in self._gate.specification.input.channels}
+            seen = {name: volume for name, volume in run.aligned.items() if name in known}
+            run.gate = self._gate._run(seen, slices)
+            run.gate_threshold = self._gate_threshold
+        return run
+
+
+def check_gate(gate: ModelSpecification, model: ModelSpecification) -> None:
+    """Refuse a detector that cannot choose slices for `model`.
+
+    Raises:
+        ModelError: it does not detect, or it looks at other images.
+    """
+    if gate.task != "detection":
+        raise ModelError(f"model {gate.id}: segments, a detector is needed to choose slices")
+    first, wanted = gate.input.channels[0].name, model.input.channels[0].name
+    if gate.modality != model.modality or first != wanted:
+        raise ModelError(
+            f"detector {gate.id}: looks at {gate.modality} ({first}), {model.id} at"
+            f" {model.modality} ({wanted})"
+        )
+
+
+def activation_of(specification: ModelSpecification) -> Callable[[Tensor], Tensor]:
+    """Return what turns logits (B, channels, ...) into the labels' probabilities (B, K, ...)."""
+    if specification.activation == "sigmoid":
+        return torch.sigmoid
+    values = [label.value for label in specification.labels]
+    parts = [[values.index(value) for value in label.whole] for label in specification.labels]
+
+    def softmax(logits: Tensor) -> Tensor:
+        foreground = logits.softmax(dim=1)[:, 1:]
+        return torch.stack([foreground[:, part].sum(dim=1) for part in parts], dim=1)
+
+    return softmax
+
+
+def smoothed(probabilities: Sequence[float], deviation: float) -> list[float]:
+    """Return the slices' probabilities, their log-odds smoothed by a Gaussian along the slices."""
+    if deviation == 0:
+        return list(probabilities)
+    certain = np.clip(probabilities, 1e-4, 1 - 1e-4)
+    log_odds = np.log(certain / (1 - certain))
+    found = gaussian_filter1d(log_odds, deviation, mode="nearest")
+    return [float(value) for value in 1 / (1 + np.exp(-found))]
+
+
+def quantise(probabilities: Tensor) -> NDArray[np.uint8]:
+    """Return probabilities as uint8, 0 to 255 for 0 to 1."""
+    return array_from_tensor(probabilities.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8))
+
+
+def _evaluated(
+    found: Tensor, thresholds: Sequence[float], shape: tuple[int, int]
+) -> tuple[Tensor, NDArray[np.uint8]]:
+    """Return what a batch's probabilities (n, K, H, W) say, computed where they lie if possible.
+
+    Returns:
+        Expected wrong pixels and uncertainties, (2, n) on the CPU; probabilities on the volume's
+        own grid, uint8 (n, K, *shape).
+    """
+    try:
+        wrong = expected_wrong(found)
+        limits = torch.tensor(thresholds, device=found.device)
+        counted = torch.stack([wrong, slice_uncertainty(wrong, found, limits)])
+        return counted.cpu(), quantise(resize(found, shape))
+    except RuntimeError:
+        if found.device.type == "cpu":
+            raise
+    return _evaluated(found.cpu(), thresholds, shape)  # the GPU has no room for it
+
+
+def _figures(
+    run: Run, labels: NDArray[np.uint8], wrong: Tensor, uncertainties: Tensor
+) -> tuple[SliceFigure, ...]:
+    """Return the figures of a run's slices.
+
+    Args:
+        run: that is over.
+        labels: label values of the whole axial view.
+        wrong: of each slice, expected number of wrong pixels on the network's grid.
+        uncertainties: of each slice.
+    """
+    labels = labels[run.slices.start : run.slices.stop]
+    spacing = run.prepared.view.spacing_zyx
+    pixel_mm2 = spacing[1] * spacing[2]
+    coarseness = prod(run.prepared.shape) / prod(run.prepared.network_shape)
+    corrections = expected_correction(
+        array_from_tensor(wrong) * pixel_mm2 * coarseness, labels, pixel_mm2
+    )
+    areas = np.count_nonzero(labels, axis=(1, 2)) * pixel_mm2
+    return tuple(
+        SliceFigure(index, float(area), float(uncertainty), float(correction))
+        for index, area, uncertainty, correction in zip(
+            run.slices, areas, uncertainties, corrections, strict=True
+        )
+    )
+
+
+def _output(
+    array: NDArray[np.uint8] | None, shape: tuple[int, ...], name: str
+) -> NDArray[np.uint8]:
+    if array is None:
+        return np.zeros(shape, np.uint8)
+    if array.shape != shape or array.dtype != np.uint8:
+        raise ValueError(f"{name} is {array.dtype} {array.shape}, expected uint8 {shape}")
+    return array

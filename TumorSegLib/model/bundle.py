@@ -1,0 +1,357 @@
+"""A model on disk: a folder with `model.json`, `weights.safetensors` and a model card.
+
+Nothing here imports torch before weights are asked for, so that models can be listed quickly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from TumorSegLib.errors import ModelError, OutputError
+from TumorSegLib.model.specification import CandidateFilter, ModelSpecification, StoredType, Weights
+from TumorSegLib.support import leftovers
+from TumorSegLib.support.records import RecordError, build, parsed, plain
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from TumorSegLib.model.forest import Forest
+
+SPECIFICATION_FILE = "model.json"
+WEIGHTS_FILE = "weights.safetensors"
+CARD_FILE = "README.md"
+FOREST_FILE = "candidates.safetensors"
+FILES = {
+    SPECIFICATION_FILE,
+    WEIGHTS_FILE,
+    CARD_FILE,
+    FOREST_FILE,
+    "thumbnail.png",
+    "LICENSE",
+    "LICENSE.txt",
+}
+"""All that belongs to a model."""
+
+PARTIAL, OLD = ".partial", ".old"
+"""End the names of a model that is being written, and of the one whose place it takes."""
+
+MAXIMUM_SPECIFICATION_BYTES = 1 << 20
+MAXIMUM_WEIGHTS_BYTES = 2 << 30
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model bundle whose `model.json` has been read and understood."""
+
+    folder: Path
+    specification: ModelSpecification
+
+    @property
+    def id(self) -> str:
+        """The model's id."""
+        return self.specification.id
+
+    @property
+    def stamp(self) -> tuple[tuple[str, int, int], ...]:
+        """What changes when a file of the bundle does: its path, time of change and size.
+
+        A file that is missing has neither.
+        """
+        return tuple(
+            _stamp(self.folder / name) for name in (SPECIFICATION_FILE, WEIGHTS_FILE, FOREST_FILE)
+        )
+
+
+def _stamp(path: Path) -> tuple[str, int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return str(path), 0, 0
+    return str(path), found.st_mtime_ns, found.st_size
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read the specification of the model in `folder`; the weights are not touched.
+
+    Raises:
+        ModelError: there is no usable `model.json`.
+    """
+    path = folder / SPECIFICATION_FILE
+    try:
+        content = parsed(_read(path, MAXIMUM_SPECIFICATION_BYTES).decode())
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; expected a folder with a model") from None
+    except ValueError as error:
+        raise ModelError(f"{path}: not JSON: {error}") from None
+    try:
+        return Bundle(folder, build(ModelSpecification, content))
+    except RecordError as error:
+        raise ModelError(f"{path}: {error}") from None
+
+
+def load_network(bundle: Bundle) -> nn.Module:
+    """Build the bundle's network in fp32 and fill it with its weights, for evaluation.
+
+    Only safetensors files are read, never pickles: loading a model cannot run code.
+
+    Raises:
+        ModelError: the weights are missing, not those that `model.json` was written for, or do not
+            fit the network.
+    """
+    from TumorSegLib.model.stored_weights import from_bytes
+    from TumorSegLib.networks import shapes_alone
+
+    specification = bundle.specification
+    if specification.network is None or specification.weights is None:
+        raise ModelError(f"model {bundle.id}: has members instead of weights of its own")
+    path = bundle.folder / WEIGHTS_FILE
+    content = _read_checked(path, specification.weights.sha256)
+    tensors = from_bytes(content, specification.weights.dtype, path)
+    network = shapes_alone(specification.network.name, specification.network.arguments)
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    for name, shape in expected.items():
+        if name not in found:
+            raise ModelError(f"{path}: tensor {name} is missing")
+        if found[name] != shape:
+            raise ModelError(f"{path}: tensor {name} has shape {found[name]}, expected {shape}")
+    if surplus := sorted(found.keys() - expected.keys()):
+        raise ModelError(
+            f"{path}: tensor {surplus[0]} does not belong to {specification.network.name}"
+        )
+    network.load_state_dict(tensors, assign=True)
+    return network.eval()
+
+
+def check_files(bundle: Bundle) -> None:
+    """Refuse a bundle whose weights or forest are not those that `model.json` was written for.
+
+    Nothing is computed and no torch is imported.
+
+    Raises:
+        ModelError: a file is missing or damaged.
+    """
+    weights, forest = bundle.specification.weights, bundle.specification.candidates
+    if weights is not None:
+        _read_checked(bundle.folder / WEIGHTS_FILE, weights.sha256)
+    if forest is not None:
+        _read_checked(bundle.folder / FOREST_FILE, forest.sha256)
+
+
+def load_forest(bundle: Bundle) -> Forest | None:
+    """Read the forest that judges the bundle's candidates, if it has one.
+
+    Raises:
+        ModelError: the forest is missing, damaged, or looks at other features.
+    """
+    from TumorSegLib.model.candidate_features import FEATURES
+    from TumorSegLib.model.forest import Forest
+
+    wanted = bundle.specification.candidates
+    if wanted is None:
+        return None
+    path = bundle.folder / FOREST_FILE
+    if wanted.features != FEATURES:
+        raise ModelError(f"{path}: judges by other features than this version; update TumorSeg")
+    try:
+        return Forest.from_bytes(_read_checked(path, wanted.sha256), len(FEATURES))
+    except ValueError as error:
+        raise ModelError(f"{path}: {error}") from None
+
+
+def write_bundle(
+    folder: Path,
+    specification: ModelSpecification,
+    network: nn.Module | None,
+    *,
+    dtype: StoredType = "float16",
+    float16: Collection[str] = (),
+    forest: Forest | None = None,
+    card: str,
+) -> Bundle:
+    """Write a bundle to `folder`, whole or not at all; what is there stays until then.
+
+    Args:
+        folder: of the bundle.
+        specification: without `weights`, which are filled in.
+        network: whose weights are stored; none for an ensemble, which has none of its own.
+        dtype: in which floating-point tensors are stored.
+        float16: names of tensors that stay float16 where the others become int8.
+        forest: that judges candidates; without one the specification's `candidates` is left out.
+        card: the model card, Markdown.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    content = None
+    if network is not None:
+        content, weights = _stored(network, dtype, float16)
+        specification = replace(specification, weights=weights)
+    judging = None if forest is None else forest.to_bytes()
+    judged = _with_checksum(specification.candidates, judging)
+    specification = replace(specification, candidates=judged)
+    text = _as_json(specification)
+    with _replacing(folder) as new:
+        new.mkdir(parents=True)
+        if content is not None:
+            (new / WEIGHTS_FILE).write_bytes(content)
+        if judging is not None:
+            (new / FOREST_FILE).write_bytes(judging)
+        (new / SPECIFICATION_FILE).write_text(text, encoding="utf-8")
+        (new / CARD_FILE).write_text(card, encoding="utf-8")
+    return Bundle(folder, specification)
+
+
+def add_forest(bundle: Bundle, forest: Forest, wanted: CandidateFilter) -> Bundle:
+    """Let `forest` judge the candidates of a bundle that is there; an earlier one is replaced.
+
+    The bundle is replaced as a whole: a forest and the checksum of another one are no model.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    content = forest.to_bytes()
+    judged = _with_checksum(wanted, content)
+    specification = replace(bundle.specification, candidates=judged)
+    with _replacing(bundle.folder) as new:
+        shutil.copytree(bundle.folder, new)
+        (new / FOREST_FILE).write_bytes(content)
+        (new / SPECIFICATION_FILE).write_text(_as_json(specification), encoding="utf-8")
+    return Bundle(bundle.folder, specification)
+
+
+def check_place_of_bundle(folder: Path) -> None:
+    """Refuse a place for a bundle at which something else would be lost, before any work is done.
+
+    Raises:
+        OutputError: there is a file, or a folder with more in it than a model.
+    """
+    if folder.is_symlink():
+        return  # the link alone is replaced
+    try:
+        present = {path.name for path in folder.iterdir()}
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: {error.strerror or error}; expected a model's place"
+        ) from None
+    if foreign := sorted(present - FILES):
+        raise OutputError(
+            f"{folder}: holds {foreign[0]}, which is no part of a model and would be lost; move it"
+            " away or choose another folder"
+        )
+    if present and SPECIFICATION_FILE not in present:
+        raise OutputError(
+            f"{folder}: holds files but no model ({SPECIFICATION_FILE}), and they would be lost;"
+            " choose another folder"
+        )
+
+
+def finish_replacing(folder: Path) -> None:
+    """Clear up after processes that were killed while they replaced models in `folder`.
+
+    A model that was out of the way at that moment comes back; what was half written goes.
+    """
+    with suppress(OSError):
+        for path in folder.glob(".*.*"):
+            place, _, name = path.stem.removeprefix(".").rpartition(".")
+            if path.suffix not in (PARTIAL, OLD) or not leftovers.is_left_over(path, name):
+                continue
+            if path.suffix == OLD and not (folder / place).exists():
+                path.rename(folder / place)
+            else:
+                leftovers.remove(path)
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """Yield the path of a folder to make; when the block ends well, it takes `folder`'s place.
+
+    Both lie beside `folder`, with names that a catalogue passes over. The old folder is out of the
+    way for no longer than a rename takes, and comes back where the new one cannot take its place.
+
+    Raises:
+        OutputError: the new folder cannot be written, or cannot take the place, or something else
+            than a model is there.
+    """
+    check_place_of_bundle(folder)
+    finish_replacing(folder.parent)
+    name = leftovers.owned_name()
+    new = folder.with_name(f".{folder.name}.{name}{PARTIAL}")
+    old = folder.with_name(f".{folder.name}.{name}{OLD}")
+    try:
+        yield new
+        if os.path.lexists(folder):
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except BaseException:
+            if os.path.lexists(old):
+                old.rename(folder)
+            raise
+    except (OSError, shutil.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{folder}: {reason}; the model was not written") from None
+    finally:
+        leftovers.remove(new)
+        if os.path.lexists(folder):
+            leftovers.remove(old)
+
+
+def _as_json(specification: ModelSpecification) -> str:
+    return json.dumps(plain(specification), indent=2, ensure_ascii=False) + "\n"
+
+
+def _with_checksum(wanted: CandidateFilter | None, forest: bytes | None) -> CandidateFilter | None:
+    from TumorSegLib.model.candidate_features import FEATURES
+
+    if wanted is None or forest is None:
+        return None
+    return replace(wanted, features=FEATURES, sha256=hashlib.sha256(forest).hexdigest())
+
+
+def _stored(
+    network: nn.Module, dtype: StoredType, float16: Collection[str]
+) -> tuple[bytes, Weights]:
+    from TumorSegLib.model.stored_weights import to_bytes
+
+    content = to_bytes(network, dtype, float16=float16)
+    return content, Weights(
+        sha256=hashlib.sha256(content).hexdigest(),
+        dtype=dtype,
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+    )
+
+
+def _read_checked(path: Path, sha256: str) -> bytes:
+    try:
+        content = _read(path, MAXIMUM_WEIGHTS_BYTES)
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; install the model again") from None
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise ModelError(
+            f"{path}: SHA-256 is {found[:12]}..., model.json says {sha256[:12]}...;"
+            " the file is damaged or not this model's, install it again"
+        )
+    return content
+
+
+def _read(path: Path, largest: int) -> bytes:
+    """Return a file's content, if it is a file and no larger than a model's."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ModelError(f"{path}: is no file, expected a model's")
+    if status.st_size > largest:
+        raise ModelError(f"{path}: larger than {largest} bytes, not a model")
+    return path.read_bytes()

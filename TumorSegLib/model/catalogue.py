@@ -1,0 +1,143 @@
+"""Where models are found: shipped with the extension, the user's own folder, an explicit path."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from TumorSegLib.errors import ModelError
+from TumorSegLib.image.in_plane import finer_by
+from TumorSegLib.model.bundle import SPECIFICATION_FILE, Bundle, finish_replacing, read_bundle
+from TumorSegLib.model.default_models import key_of, read_defaults
+from TumorSegLib.support.places import resources
+
+SHIPPED = resources() / "Models"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The models in some folders, by id; an earlier folder hides a later one's equal ids.
+
+    Attributes:
+        bundles: usable models, in the order of their ids.
+        broken: one line for each folder whose model cannot be used.
+        preferred: ids of the models that the user wants by default; see `default_models`.
+    """
+
+    bundles: tuple[Bundle, ...]
+    broken: tuple[str, ...] = ()
+    preferred: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, folders: Iterable[Path]) -> Catalogue:
+        """Read every `<folder>/<model>/model.json`; a model under way begins with a full stop."""
+        bundles: dict[str, Bundle] = {}
+        broken = []
+        preferred: dict[str, str] = {}
+        for folder in folders:
+            finish_replacing(folder)
+            preferred = {**read_defaults(folder), **preferred}
+            for path in sorted(folder.glob(f"*/{SPECIFICATION_FILE}")):
+                if path.parent.name.startswith("."):
+                    continue
+                try:
+                    bundle = read_bundle(path.parent)
+                except ModelError as error:
+                    broken.append(str(error))
+                    continue
+                bundles.setdefault(bundle.id, bundle)
+        ordered = sorted(bundles.values(), key=lambda bundle: bundle.id)
+        return cls(tuple(ordered), tuple(broken), preferred)
+
+    def find(self, name: str) -> Bundle:
+        """Return the model with the id `name`, or in the folder `name`.
+
+        Raises:
+            ModelError: there is none.
+        """
+        listed = any(bundle.id == name for bundle in self.bundles)
+        if not listed and (Path(name) / SPECIFICATION_FILE).is_file():
+            return read_bundle(Path(name))
+        return self._listed(name)
+
+    def _listed(self, name: str) -> Bundle:
+        for bundle in self.bundles:
+            if bundle.id == name:
+                return bundle
+        known = ", ".join(bundle.id for bundle in self.bundles) or "none"
+        raise ModelError(f"model {name}: not found; models here are: {known}")
+
+    def default_for(self, modality: str, task: str = "segmentation") -> Bundle:
+        """Return the model to use for a modality where the user names none.
+
+        Raises:
+            ModelError: there is no model for this modality and task.
+        """
+        fitting = [
+            bundle
+            for bundle in self.bundles
+            if bundle.specification.modality == modality and bundle.specification.task == task
+        ]
+        if not fitting:
+            known = ", ".join(bundle.id for bundle in self.bundles) or "none"
+            raise ModelError(f"no model for {task} on {modality}; models here are: {known}")
+        wanted = self.preferred.get(key_of(modality, task))
+        chosen = [bundle for bundle in fitting if bundle.id == wanted]
+        chosen += [bundle for bundle in fitting if bundle.specification.default]
+        return [*chosen, *fitting][0]
+
+    def is_default(self, bundle: Bundle) -> bool:
+        """Tell whether `bundle` is the model to use for its modality and task."""
+        model = bundle.specification
+        return self.default_for(model.modality, model.task).id == bundle.id
+
+    def members(self, bundle: Bundle) -> list[Bundle]:
+        """Return the models whose probabilities are averaged: its members, or the model itself.
+
+        Members may see slices on finer or coarser grids than the ensemble; all else is the same.
+
+        Raises:
+            ModelError: a member is missing, is an ensemble itself, or does not fit.
+        """
+        specification = bundle.specification
+        if not specification.members:
+            return [bundle]
+        members = [self._listed(member) for member in specification.members]
+        for member in members:
+            if member.specification.members:
+                raise ModelError(f"model {bundle.id}: its member {member.id} is an ensemble itself")
+            model = member.specification
+            same_grid = replace(model.input, in_plane=specification.input.in_plane)
+            comparable = finer_by(model.input.in_plane, specification.input.in_plane) is not None
+            for aspect, same in (
+                ("input", comparable and same_grid == specification.input),
+                ("task", model.task == specification.task),
+            ):
+                if not same:
+                    raise ModelError(
+                        f"model {bundle.id}: its member {member.id} differs in {aspect}"
+                    )
+            values = [label.value for label in specification.labels]
+            if [label.value for label in member.specification.labels] != values:
+                raise ModelError(f"model {bundle.id}: its member {member.id} has other labels")
+        return members
+
+
+def data_folder() -> Path:
+    """Return the folder of what TumorSeg keeps for this user."""
+    data = os.environ.get("XDG_DATA_HOME") or os.environ.get("LOCALAPPDATA") or "~/.local/share"
+    return Path(data).expanduser() / "TumorSeg"
+
+
+def user_folder() -> Path:
+    """Return the user's own model folder: $TUMORSEG_MODELS, or models in the data folder."""
+    if chosen := os.environ.get("TUMORSEG_MODELS"):
+        return Path(chosen).expanduser()
+    return data_folder() / "Models"
+
+
+def default_catalogue() -> Catalogue:
+    """Return the user's models and the shipped ones."""
+    return Catalogue.of([user_folder(), SHIPPED])

@@ -1,0 +1,201 @@
+"""Models from a file or folder into the user's own models, and out again.
+
+Nothing is believed: names and sizes in an archive are checked before anything is written, weights
+by their checksum before a model is listed, and nothing of a model can run as code.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from TumorSegLib.errors import ModelError, OutputError
+from TumorSegLib.model.bundle import (
+    CARD_FILE,
+    FOREST_FILE,
+    MAXIMUM_WEIGHTS_BYTES,
+    SPECIFICATION_FILE,
+    WEIGHTS_FILE,
+    Bundle,
+    check_files,
+    read_bundle,
+)
+from TumorSegLib.model.catalogue import Catalogue
+from TumorSegLib.model.default_models import forget_default
+from TumorSegLib.support.archive import ArchiveError, copy_entry, opened_archive
+
+LARGEST = {
+    SPECIFICATION_FILE: 1 << 20,
+    WEIGHTS_FILE: MAXIMUM_WEIGHTS_BYTES,
+    FOREST_FILE: 64 << 20,
+    CARD_FILE: 1 << 20,
+    "thumbnail.png": 4 << 20,
+    "LICENSE": 1 << 20,
+    "LICENSE.txt": 1 << 20,
+}
+"""Bytes at most of each file that belongs to a model; others are left where they are."""
+
+MAXIMUM_ENTRIES = 1000
+MAXIMUM_MODELS = 50
+
+
+@contextmanager
+def unpacked_models(source: Path, own: Path) -> Iterator[list[Bundle]]:
+    """Copy the models of an archive or folder to a place beside the user's own, checked.
+
+    `add_models` makes them the user's. What it does not take is gone when the block ends.
+
+    Args:
+        source: a .zip file, or a folder, that is a model or holds folders of models.
+        own: folder of the user's own models.
+
+    Raises:
+        ModelError: there is no usable model, or a file is not what it should be.
+        OutputError: the models cannot be written.
+    """
+    try:
+        own.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            dir=own, prefix=".import-", ignore_cleanup_errors=True
+        ) as folder:
+            unpacked = Path(folder)
+            if source.is_dir():
+                places = _copy_folder(source, unpacked)
+            else:
+                places = _unpack(source, unpacked)
+            if not places:
+                raise ModelError(f"{source}: holds no model, that is no {SPECIFICATION_FILE}")
+            yield [_checked(place, source) for place in places]
+    except OSError as error:
+        raise OutputError(f"{own}: {error.strerror or error}; no model was imported") from error
+
+
+def add_models(bundles: Sequence[Bundle], catalogue: Catalogue, own: Path) -> list[Bundle]:
+    """Make unpacked models the user's own; return them where they are now.
+
+    Raises:
+        ModelError: a model of the same id is there, or an ensemble's member is missing.
+        OutputError: a model cannot be written; those before it stay.
+    """
+    ids = [bundle.id for bundle in bundles]
+    for bundle in bundles:
+        there = next((other for other in catalogue.bundles if other.id == bundle.id), None)
+        if there is not None or ids.count(bundle.id) > 1 or (own / bundle.id).exists():
+            version = f" (version {there.specification.version})" if there else ""
+            raise ModelError(
+                f"model {bundle.id}: there is one of this id already{version}; remove it first"
+            )
+    together = Catalogue((*catalogue.bundles, *bundles))
+    for bundle in bundles:
+        together.members(bundle)
+    added = []
+    for bundle in bundles:
+        folder = own / bundle.id
+        try:
+            bundle.folder.rename(folder)
+        except OSError as error:
+            raise OutputError(f"{folder}: {error.strerror or error}; not imported") from None
+        added.append(Bundle(folder, bundle.specification))
+    return added
+
+
+def can_remove(bundle: Bundle, own: Path) -> bool:
+    """Tell whether a model is one of the user's own; those that come with TumorSeg stay."""
+    return bundle.folder.resolve().parent == own.resolve()
+
+
+def remove_model(bundle: Bundle, catalogue: Catalogue, own: Path) -> None:
+    """Delete one of the user's own models, and the choice of it as a default.
+
+    Raises:
+        ModelError: the model comes with TumorSeg, or is a member of an ensemble that is there.
+        OutputError: the folder cannot be removed.
+    """
+    if not can_remove(bundle, own):
+        raise ModelError(f"model {bundle.id}: comes with TumorSeg and cannot be removed")
+    for other in catalogue.bundles:
+        if bundle.id in other.specification.members:
+            raise ModelError(
+                f"model {bundle.id}: is a member of {other.id}; remove that ensemble first"
+            )
+    try:
+        with tempfile.TemporaryDirectory(
+            dir=own, prefix=".removed-", ignore_cleanup_errors=True
+        ) as folder:
+            bundle.folder.rename(Path(folder) / bundle.id)  # gone at once, or all of it stays
+    except OSError as error:
+        raise OutputError(
+            f"{bundle.folder}: {error.strerror or error}; the model was not removed"
+        ) from None
+    forget_default(bundle.id, own)
+
+
+def _checked(place: Path, source: Path) -> Bundle:
+    try:
+        bundle = read_bundle(place)
+        check_files(bundle)
+    except ModelError as error:  # the user knows nothing of the place
+        raise ModelError(str(error).replace(str(place), str(source))) from None
+    return bundle
+
+
+def _copy_folder(source: Path, target: Path) -> list[Path]:
+    """Copy a model, or the models in a folder; return where they are now."""
+    if (source / SPECIFICATION_FILE).is_file():
+        found = [source]
+    else:
+        found = sorted(path.parent for path in source.glob(f"[!.]*/{SPECIFICATION_FILE}"))
+    if len(found) > MAXIMUM_MODELS:
+        raise ModelError(f"{source}: holds {len(found)} models, at most {MAXIMUM_MODELS} at once")
+    places = []
+    for number, folder in enumerate(found):
+        place = target / str(number)
+        place.mkdir()
+        for name, largest in LARGEST.items():
+            path = folder / name
+            if path.is_symlink():
+                raise ModelError(f"{path}: is a link; a model's files must be in its folder")
+            if path.is_file():
+                _check_size(path, path.stat().st_size, largest)
+                shutil.copyfile(path, place / name)
+        places.append(place)
+    return places
+
+
+def _unpack(source: Path, target: Path) -> list[Path]:
+    """Unpack the models of an archive; return where they are now."""
+    if not source.exists():
+        raise ModelError(f"{source}: there is no such file or folder")
+    places: dict[PurePosixPath, Path] = {}
+    try:
+        with opened_archive(source, MAXIMUM_ENTRIES) as archive:
+            paths = {entry: PurePosixPath(entry.filename) for entry in archive.infolist()}
+            models = {
+                path.parent
+                for path in paths.values()
+                if path.name == SPECIFICATION_FILE and not path.parent.name.startswith(".")
+            }
+            if len(models) > MAXIMUM_MODELS:
+                raise ModelError(f"{source}: holds {len(models)} models, at most {MAXIMUM_MODELS}")
+            wanted = {
+                entry: path
+                for entry, path in paths.items()
+                if path.parent in models and path.name in LARGEST and not entry.is_dir()
+            }
+            for entry, path in wanted.items():
+                _check_size(Path(str(source), entry.filename), entry.file_size, LARGEST[path.name])
+            for entry, path in wanted.items():
+                place = places.setdefault(path.parent, target / str(len(places)))
+                place.mkdir(exist_ok=True)
+                copy_entry(archive, entry, place / path.name, LARGEST[path.name])
+    except ArchiveError as error:
+        raise ModelError(f"{error}; not imported") from None
+    return list(places.values())
+
+
+def _check_size(path: Path, size: int, largest: int) -> None:
+    if size > largest:
+        raise ModelError(f"{path}: {size} bytes, expected at most {largest}; not a model's")

@@ -1,0 +1,61 @@
+"""Files that are whole or absent: written beside their place, then renamed into it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from TumorSegLib.errors import OutputError
+from TumorSegLib.support import leftovers
+
+PREFIX = ".tumorseg-"
+"""Begins the names of the folders in which files are written."""
+
+
+@contextmanager
+def whole_file(path: Path, *, ending: str | None = None) -> Iterator[Path]:
+    """Yield a path to write to; when the block ends well, that file replaces `path`.
+
+    The file to write lies in a folder of its own beside `path`, which is removed with all that is
+    in it, whatever happens. A process that is killed leaves that folder (".tumorseg-...") but never
+    half a file at `path`; the next one that writes to the same place removes it.
+
+    Args:
+        path: where the file is to be.
+        ending: of the path to write to, for writers that look at it; that of `path` if not given.
+
+    Raises:
+        OutputError: the folder is missing or cannot be written to, or the disk is full.
+    """
+    check_place(path)
+    leftovers.remove_left_over(path.parent, PREFIX)
+    try:
+        with tempfile.TemporaryDirectory(
+            dir=path.parent, prefix=f"{PREFIX}{leftovers.owner()}-", ignore_cleanup_errors=True
+        ) as folder:
+            written = Path(folder) / ("new" + (path.suffix if ending is None else ending))
+            yield written
+            with written.open("r+b") as file:
+                os.fsync(file.fileno())
+            written.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def check_place(path: Path) -> None:
+    """Refuse paths at which no file can be made, before any work is done.
+
+    Raises:
+        OutputError: the folder is missing or cannot be written to, or `path` is a folder.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        reason = "is not a folder" if folder.exists() else "does not exist"
+        raise OutputError(f"{path}: the folder {folder} {reason}; make it first")
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; give the name of a file in it")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{path}: the folder {folder} cannot be written to")

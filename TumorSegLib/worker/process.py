@@ -1,0 +1,380 @@
+"""The worker process: keeps models warm and segments volumes in shared memory.
+
+`python -m TumorSegLib.worker.process` reads commands of `TumorSegLib.worker.protocol` from its
+standard input and ends, with everything it started, when that is closed. Whatever libraries print
+goes to the standard error, so that standard output carries events only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from TumorSegLib.errors import Cancelled, TumorSegError
+from TumorSegLib.support.records import parsed
+from TumorSegLib.worker.process_group import end_own_group
+from TumorSegLib.worker.protocol import (
+    Cancel,
+    Command,
+    Done,
+    Event,
+    Export,
+    Failed,
+    Forget,
+    Progress,
+    Segment,
+    Share,
+    SharedVolume,
+    Started,
+    Stopped,
+    Threshold,
+    Thresholded,
+    from_line,
+    to_line,
+)
+from TumorSegLib.worker.shared_memory import SharedBlock
+from TumorSegLib.worker.standard_input import take_standard_input
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from TumorSegLib.image.grid import Grid
+    from TumorSegLib.image.volume import Volume
+    from TumorSegLib.inference.segmenter import Segmenter
+    from TumorSegLib.model.specification import ModelSpecification
+
+
+OWN_GROUP = "--own-group"
+"""Argument that says that the process group was made for the worker, which may thus end it."""
+
+
+SHOWN_BYTES = 80
+"""Of a line that is no command."""
+
+
+class Blocks:
+    """The shared blocks that the worker has attached to, by name."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[str, SharedBlock] = {}
+
+    def attach(self, share: Share) -> None:
+        """Attach to a block and remove its name, so that no kill can leave it behind."""
+        block = SharedBlock.attach(share.block, share.size)
+        block.unlink()
+        self._blocks[share.block] = block
+
+    def forget(self, name: str) -> None:
+        """Let go of a block."""
+        self._blocks.pop(name, None)
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+        """Return an array on a block."""
+        return self._blocks[name].array(shape, dtype)
+
+
+@dataclass(frozen=True)
+class Garbled:
+    """A line that is no command; `job` is that it names, if it names one."""
+
+    job: int | None
+    message: str
+
+
+Waiting = Segment | Threshold | Export | Forget | Garbled
+
+
+class Inbox:
+    """Reads commands on a thread of its own.
+
+    Blocks are attached to and jobs are cancelled at once, also while PyTorch is being imported or
+    a volume is being segmented; the other commands wait in a queue.
+    """
+
+    def __init__(self, stream: BinaryIO, blocks: Blocks) -> None:
+        self.blocks = blocks
+        self._stream = stream
+        self._waiting: queue.Queue[Waiting] = queue.Queue()
+        self._cancelled: set[int] = set()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def next(self) -> Waiting:
+        """Wait for a command."""
+        return self._waiting.get()
+
+    def is_cancelled(self, job: int) -> bool:
+        """Tell whether the panel no longer wants this job."""
+        return job in self._cancelled
+
+    def _read(self) -> None:
+        try:
+            for line in self._stream:
+                try:
+                    self._take(from_line(line))
+                except Exception as error:
+                    self._waiting.put(_garbled(line, error))
+        finally:
+            end_process_tree()
+
+    def _take(self, command: Command) -> None:
+        match command:
+            case Share():
+                with contextlib.suppress(FileNotFoundError):  # the panel has given up on it
+                    self.blocks.attach(command)
+            case Cancel():
+                self._cancelled.add(command.job)
+            case _:
+                self._waiting.put(command)
+
+
+class Worker:
+    """Answers commands one after the other."""
+
+    def __init__(self, inbox: Inbox, outbox: BinaryIO) -> None:
+        self._inbox = inbox
+        self._outbox = outbox
+        self._segmenters: dict[tuple[Any, ...], Segmenter] = {}
+        self._volumes: dict[SharedVolume, Volume] = {}
+        self._last: tuple[Segment, ModelSpecification, Grid] | None = None
+
+    def serve(self) -> None:
+        """Answer commands until the process ends."""
+        while True:
+            command = self._inbox.next()
+            try:
+                self._answer(command)
+            except Cancelled:
+                self._send(Stopped(command.job))  # type: ignore[union-attr, arg-type]
+            except TumorSegError as error:
+                self._fail(command, str(error))
+            except MemoryError:
+                self._fail(command, "not enough memory for this volume and model; close other data")
+            except Exception as error:
+                what = "export" if isinstance(command, Export) else "segmentation"
+                line = f"the {what} failed: {type(error).__name__}: {error}".splitlines()[0]
+                self._fail(command, line, traceback.format_exc())
+
+    def _answer(self, command: Waiting) -> None:
+        match command:
+            case Segment():
+                self._segment(command)
+            case Threshold():
+                self._threshold(command)
+            case Export():
+                self._export(command)
+            case Forget():
+                self._forget(command.block)
+            case Garbled():
+                raise TumorSegError(command.message)
+
+    def _segment(self, command: Segment) -> None:
+        received = time.perf_counter()
+        self._last = None
+        segmenter = self._segmenter(command)
+        volumes = {name: self._volume(shared) for name, shared in command.volumes.items()}
+        first = next(iter(volumes.values()))
+        labelmap, probabilities = self._outputs(command, segmenter.specification)
+        written = (0, 0)
+
+        def note(start: int, stop: int) -> None:
+            nonlocal written
+            written = (start, stop)
+
+        def progress(done: int, total: int) -> None:
+            self._send(Progress(command.job, done, total, *written))
+
+        def cancelled() -> bool:
+            return self._inbox.is_cancelled(command.job)
+
+        if cancelled():
+            raise Cancelled
+        segmenter.restart()
+        self._send(
+            Started(
+                command.job,
+                segmenter.device,
+                segmenter.device_note,
+                time.perf_counter() - received,
+            )
+        )
+        result = segmenter.segment(
+            volumes,
+            slices=range(*command.slices) if command.slices else None,
+            labelmap=labelmap,
+            probabilities=probabilities,
+            progress=progress,
+            cancelled=cancelled,
+            on_slices=note,
+        )
+        self._last = (command, segmenter.specification, first.grid)
+        self._send(
+            Done(
+                command.job,
+                box=_box(labelmap),
+                device=result.device,
+                precision=result.precision,
+                seconds=result.seconds,
+                warnings=result.warnings,
+                slices=tuple(
+                    (
+                        figure.index,
+                        figure.area_mm2,
+                        figure.uncertainty,
+                        figure.correction_mm2,
+                    )
+                    for figure in result.slices
+                ),
+            )
+        )
+        from TumorSegLib.support.allocator import release_memory
+
+        release_memory()
+
+    def _threshold(self, command: Threshold) -> None:
+        from TumorSegLib.inference.relabelling import relabel
+
+        if self._last is None or self._last[0].job != command.job:
+            raise TumorSegError("the probabilities of this result are gone; segment again")
+        segment, specification, grid = self._last
+        labelmap, probabilities = self._outputs(segment, specification)
+        relabel(
+            probabilities,
+            labelmap,
+            specification,
+            grid,
+            sensitivity=command.sensitivity,
+            axial_slices=range(*segment.slices) if segment.slices else None,
+        )
+        self._send(Thresholded(command.job, command.sensitivity, _box(labelmap)))
+
+    def _export(self, command: Export) -> None:
+        from TumorSegLib.worker.export_answer import answer
+
+        volumes = {name: self._volume(shared) for name, shared in command.volumes.items()}
+        self._send(answer(command, volumes, self._inbox.blocks.array))
+
+    def _segmenter(self, command: Segment) -> Segmenter:
+        """Return the model, loaded anew only if it is not the one in memory."""
+        from TumorSegLib.inference.segmenter import Segmenter
+        from TumorSegLib.model.bundle import read_bundle
+        from TumorSegLib.model.catalogue import SHIPPED, Catalogue, user_folder
+        from TumorSegLib.support.allocator import keep_large_blocks
+
+        model = read_bundle(Path(command.model))
+        gate = read_bundle(Path(command.gate)) if command.gate else None
+        catalogue = Catalogue.of([model.folder.parent, user_folder(), SHIPPED])
+        bundles = [model, *catalogue.members(model)]
+        if gate is not None:
+            bundles += [gate, *catalogue.members(gate)]
+        stamps = [bundle.stamp for bundle in bundles]
+        key = (
+            command.model,
+            command.gate,
+            *stamps,
+            command.device,
+            command.precision,
+            command.flips,
+        )
+        if key not in self._segmenters:
+            keep_large_blocks()
+            self._segmenters.clear()
+            self._segmenters[key] = Segmenter(
+                model,
+                catalogue=catalogue,
+                device=command.device,
+                precision=command.precision,
+                flips=command.flips,
+                gate=gate,
+            )
+        segmenter = self._segmenters[key]
+        if not command.keep_model:
+            self._segmenters.clear()
+        return segmenter
+
+    def _volume(self, shared: SharedVolume) -> Volume:
+        """Return a volume on its shared block; it is checked once, as that takes a while."""
+        from TumorSegLib.image.grid import Grid
+        from TumorSegLib.image.volume import Volume
+
+        if shared not in self._volumes:
+            a, b, c, d, e, f, g, h, i = shared.direction
+            (sx, sy, sz), (x, y, z) = shared.spacing, shared.origin
+            self._volumes[shared] = Volume(
+                self._inbox.blocks.array(shared.block, shared.shape, shared.dtype),
+                Grid(shared.shape, (sx, sy, sz), (x, y, z), ((a, b, c), (d, e, f), (g, h, i))),
+                name=shared.name,
+            )
+        return self._volumes[shared]
+
+    def _forget(self, name: str) -> None:
+        self._volumes = {s: volume for s, volume in self._volumes.items() if s.block != name}
+        if self._last is not None and self._last[0].labelmap == name:
+            self._last = None
+        self._inbox.blocks.forget(name)
+
+    def _outputs(
+        self, command: Segment, specification: ModelSpecification
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        shape = next(iter(command.volumes.values())).shape
+        labels = len(specification.labels)
+        blocks = self._inbox.blocks
+        return (
+            blocks.array(command.labelmap, shape, "uint8"),
+            blocks.array(command.probabilities, (labels, *shape), "uint8"),
+        )
+
+    def _fail(self, command: Waiting, message: str, details: str = "") -> None:
+        if isinstance(command, Forget) or command.job is None:
+            print(message, file=sys.stderr, flush=True)  # noqa: T201
+        else:
+            self._send(Failed(command.job, message, details))
+
+    def _send(self, event: Event) -> None:
+        self._outbox.write(to_line(event))
+        self._outbox.flush()
+
+
+def _garbled(line: bytes, error: Exception) -> Garbled:
+    """Return what to answer to a line that cannot be followed."""
+    said = line[:SHOWN_BYTES].decode(errors="backslashreplace").strip()
+    message = f"not a command of this version: {said!r} ({error}); start the worker anew"
+    try:
+        job = parsed(line).get("job")
+    except (ValueError, AttributeError):
+        job = None
+    return Garbled(job if type(job) is int else None, " ".join(message.split()))
+
+
+def _box(labelmap: NDArray[np.uint8]) -> tuple[int, ...]:
+    from TumorSegLib.image.components import bounding_box
+
+    box = bounding_box(labelmap)
+    return () if box is None else tuple(edge for part in box for edge in (part.start, part.stop))
+
+
+def end_process_tree() -> None:
+    """End this process and those it started, at once and whatever they are doing."""
+    if OWN_GROUP in sys.argv:
+        end_own_group()
+    os._exit(0)
+
+
+def main() -> None:
+    """Serve the panel on standard input and output, which nobody else here may use."""
+    outbox = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    inbox = Inbox(take_standard_input(), Blocks())
+    Worker(inbox, outbox).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,296 @@
+"""What the panel and the worker process say to each other: one JSON object a line.
+
+The panel writes commands to the worker's standard input, the worker answers on its standard
+output. Voxels never travel here, they lie in blocks of shared memory. Importing this loads neither
+torch nor NumPy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from TumorSegLib.image.correction import Correction
+from TumorSegLib.support.records import build, parsed, plain
+
+Numbers = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Share:
+    """Attach to a block of shared memory and remove its name."""
+
+    kind: ClassVar[str] = "share"
+    block: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Forget:
+    """Let go of a block."""
+
+    kind: ClassVar[str] = "forget"
+    block: str
+
+
+@dataclass(frozen=True)
+class SharedVolume:
+    """A volume whose voxels lie in a shared block; see `TumorSegLib.image.grid.Grid`.
+
+    Attributes:
+        block: that holds the voxels.
+        dtype: NumPy's name of their type.
+        shape: voxels along (z, y, x).
+        spacing: mm along (x, y, z).
+        origin: LPS mm.
+        direction: row by row.
+        name: for messages.
+    """
+
+    block: str
+    dtype: str
+    shape: tuple[int, int, int]
+    spacing: Numbers
+    origin: Numbers
+    direction: Numbers
+    name: str
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Segment a volume.
+
+    Attributes:
+        job: number that the answers carry.
+        model: folder of the bundle.
+        volumes: by channel name, the volume itself first.
+        labelmap: block to write label values to, uint8 in the volume's shape.
+        probabilities: block to write to, uint8 (labels, *shape).
+        device: see `TumorSegLib.support.device`.
+        precision: see `TumorSegLib.support.device`.
+        flips: average with mirrored slices; as the model says if not given.
+        slices: first and last + 1 of the axial slices to segment; all if not given.
+        keep_model: keep the model in memory for the next job.
+        gate: folder of a detector that chooses slices; every slice is segmented if not given.
+    """
+
+    kind: ClassVar[str] = "segment"
+    job: int
+    model: str
+    volumes: Mapping[str, SharedVolume]
+    labelmap: str
+    probabilities: str
+    device: str = "auto"
+    precision: str = "auto"
+    flips: bool | None = None
+    slices: tuple[int, int] | None = None
+    keep_model: bool = True
+    gate: str | None = None
+
+
+@dataclass(frozen=True)
+class SharedMask:
+    """A segment whose label map lies in a shared block; see `NamedMask`.
+
+    Attributes:
+        block: that holds the label map; segments may share it.
+        dtype: NumPy's name of its type.
+        shape: voxels along (z, y, x).
+        id: of the segment.
+        name: of the segment.
+        value: of the segment's voxels.
+        affine: 4x4 from voxel indices (x, y, z) to LPS mm, row by row.
+        model: that drew it first.
+    """
+
+    block: str
+    dtype: str
+    shape: tuple[int, int, int]
+    id: str
+    name: str
+    value: int
+    affine: Numbers
+    model: str
+
+
+@dataclass(frozen=True)
+class Export:
+    """Append a case to a data set; see `TumorSegLib.export.case`.
+
+    Attributes:
+        job: number that the answer carries.
+        dataset: folder.
+        model: folder of the bundle whose labels count.
+        volumes: by channel name, the volume itself first.
+        masks: segments.
+        mapping: from names of segments to names of labels.
+        patient: what tells the patient from others.
+        reviewed: by a person.
+        correction: by a person.
+        replace: an earlier export of the same volume.
+        one_file_a_segment: instead of a label map.
+    """
+
+    kind: ClassVar[str] = "export"
+    job: int
+    dataset: str
+    model: str
+    volumes: Mapping[str, SharedVolume]
+    masks: tuple[SharedMask, ...]
+    mapping: Mapping[str, str]
+    patient: str | None = None
+    reviewed: bool = False
+    correction: Correction | None = None
+    replace: bool = False
+    one_file_a_segment: bool = False
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """Label the probabilities of the last job anew, with more or less `sensitivity` (-1 to 1)."""
+
+    kind: ClassVar[str] = "threshold"
+    job: int
+    sensitivity: float
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Stop a job, running or waiting."""
+
+    kind: ClassVar[str] = "cancel"
+    job: int
+
+
+Command = Share | Forget | Segment | Export | Threshold | Cancel
+
+
+@dataclass(frozen=True)
+class Started:
+    """The model is in memory and the first slice is about to be computed.
+
+    Attributes:
+        job: of the command.
+        device: where the network runs.
+        note: why there.
+        seconds: since the command was read.
+    """
+
+    kind: ClassVar[str] = "started"
+    job: int
+    device: str
+    note: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Axial slices start..stop are in the label map; `done` of `total` slices are."""
+
+    kind: ClassVar[str] = "progress"
+    job: int
+    done: int
+    total: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """The job is done.
+
+    Attributes:
+        job: of the command.
+        box: start and stop along (z, y, x) of the array that hold every label; empty if there is
+            none.
+        device: where the network ran.
+        precision: of its arithmetic.
+        seconds: by stage.
+        warnings: lines for the user.
+        slices: index, area in mm2, uncertainty and expected correction in mm2 of each axial slice;
+            see `TumorSegLib.inference.result.SliceFigure`.
+    """
+
+    kind: ClassVar[str] = "done"
+    job: int
+    box: tuple[int, ...]
+    device: str
+    precision: str
+    seconds: Mapping[str, float]
+    warnings: tuple[str, ...]
+    slices: tuple[tuple[int, float, float, float], ...]
+
+
+@dataclass(frozen=True)
+class Thresholded:
+    """The label map has been written anew; `box` as in `Done`."""
+
+    kind: ClassVar[str] = "thresholded"
+    job: int
+    sensitivity: float
+    box: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A case is in the data set; see `TumorSegLib.export.case.Appended`."""
+
+    kind: ClassVar[str] = "exported"
+    job: int
+    case: str
+    count: int
+    replaced: bool
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A case is not in the data set, but may be: replaced, or with one file a segment."""
+
+    kind: ClassVar[str] = "refused"
+    job: int
+    reason: Literal["exists", "overlap"]
+    message: str
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The job was cancelled."""
+
+    kind: ClassVar[str] = "stopped"
+    job: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The job failed; `message` is for the user, `details` for the log."""
+
+    kind: ClassVar[str] = "failed"
+    job: int
+    message: str
+    details: str = ""
+
+
+Event = Started | Progress | Done | Thresholded | Exported | Refused | Stopped | Failed
+
+
+@dataclass(frozen=True)
+class _Line:
+    message: Command | Event
+
+
+def to_line(message: Command | Event) -> bytes:
+    """Return `message` as a line of JSON."""
+    return json.dumps(plain(message), separators=(",", ":")).encode() + b"\n"
+
+
+def from_line(line: bytes | str) -> Any:
+    """Return the command or event on a line.
+
+    Raises:
+        ValueError: the line is not JSON.
+        RecordError: it is no command or event.
+    """
+    return build(_Line, {"message": parsed(line)}).message

@@ -1,1 +1,0 @@
-"""The sub-commands of `tumorseg` that need the `train` extra: their arguments, what they do."""

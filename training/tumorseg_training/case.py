@@ -1,0 +1,97 @@
+"""One annotated case of a data set, whatever its layout on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from TumorSegLib.image.grid import Vector
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.model.specification import Channel, ModelSpecification
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """The decoded content of a case.
+
+    Attributes:
+        volumes: by channel name, all on one grid.
+        labelmap: uint8 array (z, y, x) on that grid, with the model's label values.
+    """
+
+    volumes: Mapping[str, Volume]
+    labelmap: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case that can be decoded when needed.
+
+    Attributes:
+        name: unique within the data set.
+        patient: whom the case shows; a patient's cases never part in a split.
+        files: what the case is read from; their sizes and times tell whether a cache is stale.
+        decode: reads the files; raises `InputError`, or what SimpleITK and Pillow raise, where
+            they cannot be read.
+        recipe: what else than the files the decoded content depends on.
+        notes: what had to be assumed, a line each.
+    """
+
+    name: str
+    patient: str
+    files: tuple[Path, ...]
+    decode: Callable[[], Annotated]
+    recipe: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """Something in a data set's folder that is not a case, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class CaseList:
+    """What a reader found in a folder."""
+
+    cases: tuple[Case, ...]
+    unusable: tuple[Unusable, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a reader must know beyond the folder.
+
+    Attributes:
+        channels: of the model; a data set's sequences are given their names.
+        values: label values that the model knows.
+        labels: from the data set's structures, by name, name pattern or number, to the model's
+            label values (0: background); empty: the values are the model's already.
+        modality: "MR" or "CT".
+        spacing: mm along (x, y, z), for files that do not say.
+        window: intensities that the darkest and the brightest storable value stand for, for 8- and
+            16-bit pictures of CT slices.
+        mask_suffix: what the name of a slice's mask has after the slice's name.
+    """
+
+    channels: tuple[Channel, ...]
+    values: tuple[int, ...]
+    labels: Mapping[str, int] = field(default_factory=dict)
+    modality: str | None = None
+    spacing: Vector | None = None
+    window: tuple[float, float] | None = None
+    mask_suffix: str = "_mask"
+
+
+def reading_for(model: ModelSpecification, **options: Any) -> Reading:
+    """Return how to read a data set for a model that is there already."""
+    values = tuple(label.value for label in model.labels)
+    return Reading(model.input.channels, values, modality=model.modality, **options)

@@ -1,0 +1,26 @@
+"""What to say where the packages for training are not installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.support.torch_support import why_not_train
+
+NEEDED = ("lightning", "monai", "matplotlib", "tensorboard", "scipy", "PIL")
+
+
+def require_train_extra(command: str) -> None:
+    """Check that the packages are there, or can be; nothing is imported.
+
+    Raises:
+        InputError: one is missing, or this computer cannot train.
+    """
+    if reason := why_not_train():
+        raise InputError(reason)
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"tumorseg {command} needs {', '.join(missing)}, which are not installed; install them"
+            ' with: pip install "tumorseg[train]"'
+        )

@@ -1,0 +1,164 @@
+"""`tumorseg train`: from a config to a model bundle."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tumorseg_training.commands.extra import require_train_extra
+from tumorseg_training.commands.options import add_accelerator_option
+
+if TYPE_CHECKING:
+    from tumorseg_training.config import EnsembleConfig, TrainingConfig
+    from TumorSegLib.model.forest import Forest
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of `tumorseg train`."""
+    parser.add_argument("config", metavar="CONFIG.toml", type=Path, help="what to train, on what")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="KEY=VALUE",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="change keys of the config, such as data.validate=fold0",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FOLDER",
+        type=Path,
+        help="of the run's files (default: runs/MODEL ID)",
+    )
+    parser.add_argument(
+        "--devices", metavar="N", type=int, default=1, help="processes or GPUs a machine"
+    )
+    parser.add_argument("--nodes", metavar="N", type=int, default=1, help="machines")
+    add_accelerator_option(parser)
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the last checkpoint, if there is one"
+    )
+    parser.add_argument(
+        "--cross-validate",
+        metavar="FOLD",
+        nargs="*",
+        help="keep every fold, or those named, aside in turn (fold0+fold1: both in one run), and"
+        " measure over all their patients",
+    )
+    parser.add_argument(
+        "--measured",
+        metavar="FILE",
+        type=Path,
+        help="evaluation.json of a run of the same recipe that kept patients aside: where this one"
+        " keeps nobody aside, its figures stand in the model card; a forest beside them judges"
+        " candidates",
+    )
+    parser.add_argument(
+        "--preview",
+        action="store_true",
+        help="only write a picture of slices as the network will see them",
+    )
+
+
+def run(arguments: Namespace) -> int:
+    """Train and publish, or what the options ask for instead."""
+    require_train_extra("train")
+    from tumorseg_training.config import read_config, read_ensemble
+    from TumorSegLib.support.allocator import keep_large_blocks
+
+    ensemble = read_ensemble(arguments.config, arguments.overrides)
+    if ensemble is not None:
+        averaged(ensemble, arguments.output or Path("runs") / ensemble.model.id, arguments)
+        return 0
+    config = read_config(arguments.config, arguments.overrides)
+    folder = arguments.output or Path("runs") / config.model.id
+    keep_large_blocks()
+    if arguments.preview:
+        from tumorseg_training.preview import write_preview
+
+        say(f"wrote {write_preview(config, folder / 'preview.png', say)}")
+    elif arguments.cross_validate is not None:
+        cross_validated(config, folder, arguments)
+    else:
+        trained(config, folder, arguments)
+    return 0
+
+
+def averaged(config: EnsembleConfig, folder: Path, arguments: Namespace) -> None:
+    """Measure an ensemble, and publish it unless it is only measured on folds."""
+    if arguments.cross_validate is not None:
+        from tumorseg_training.cross_validation import cross_validate_ensemble
+
+        folds = arguments.cross_validate
+        for path in cross_validate_ensemble(config, folder, folds=folds, report=say):
+            say(f"wrote {path}")
+        return
+    from tumorseg_training.publishing import publish_ensemble
+    from TumorSegLib.model.bundle import check_place_of_bundle
+
+    check_place_of_bundle(folder / config.model.id)
+    figures, forest = measured(arguments)
+    found = publish_ensemble(config, folder, say, measured=figures, forest=forest)
+    say(f"wrote {found.bundle.folder}")
+
+
+def trained(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
+    """Train once and publish."""
+    from tumorseg_training.publishing import publish
+    from tumorseg_training.train import Devices, train
+    from TumorSegLib.model.bundle import check_place_of_bundle
+
+    check_place_of_bundle(folder / config.model.id)
+    figures, forest = measured(arguments)
+    devices = Devices(arguments.devices, arguments.nodes, arguments.accelerator)
+    found = train(
+        config,
+        folder,
+        resume=arguments.resume,
+        devices=devices,
+        report=say,
+        progress=sys.stderr.isatty(),
+    )
+    if found.main:
+        bundle = publish(config, found, folder, say, measured=figures, forest=forest).bundle
+        say(f"wrote {bundle.folder}")
+
+
+def measured(arguments: Namespace) -> tuple[dict[str, Any] | None, Forest | None]:
+    """Return what --measured names, before hours of training: the figures, and a forest if any."""
+    if arguments.measured is None:
+        return None, None
+    from tumorseg_training.candidates import read_forest
+    from tumorseg_training.publishing import figures_of
+
+    return figures_of(arguments.measured), read_forest(arguments.measured.parent)
+
+
+def cross_validated(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
+    """Train once a fold and measure over all patients."""
+    from tumorseg_training.cross_validation import cross_validate
+    from tumorseg_training.train import Devices
+
+    written = cross_validate(
+        config,
+        folder,
+        folds=arguments.cross_validate,
+        resume=arguments.resume,
+        devices=Devices(arguments.devices, arguments.nodes, arguments.accelerator),
+        report=say,
+        progress=sys.stderr.isatty(),
+    )
+    for path in written or ():
+        say(f"wrote {path}")
+
+
+def say(line: str) -> None:
+    """Print a line for the user, from the main process only."""
+    from lightning.pytorch.utilities import rank_zero_only
+
+    if getattr(rank_zero_only, "rank", 0) == 0:
+        print(line, file=sys.stderr, flush=True)  # noqa: T201

@@ -1,0 +1,178 @@
+"""A retrained model beside the one that it started from, on cases that neither was trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from tumorseg_training.evaluation import Evaluation
+from tumorseg_training.evaluation_page import evaluation_page, write_with_page
+from tumorseg_training.statistics import compare, estimate
+
+RESULTS = "comparison.json"
+
+NEW, OLD = "new", "old"
+"""Held-out cases of the data set that was trained on, and of those mixed in against forgetting."""
+
+FEWEST_FOR_AN_INTERVAL = 3
+OLD_TOLERANCE = 0.01
+"""Mean Dice that a better model may lose on old cases."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Both models on the same held-out cases.
+
+    Attributes:
+        cases: NEW or OLD.
+        base: how the base fares.
+        retrained: how the retrained model does.
+    """
+
+    cases: str
+    base: Evaluation
+    retrained: Evaluation
+
+    @property
+    def gain(self) -> float:
+        """Mean Dice over patients and structures, retrained less base."""
+        return _mean_dice(self.retrained) - _mean_dice(self.base)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the retrained model is the better one, and why in one line."""
+
+    better: bool
+    reason: str
+
+
+def verdict(pairs: Sequence[Pair]) -> Verdict:
+    """Return which model is better: Dice must rise on new cases and stay on old ones."""
+    gains = {pair.cases: pair.gain for pair in pairs}
+    told = ", ".join(f"{gain:+.3f} on {cases} cases" for cases, gain in gains.items())
+    if not gains[NEW] > 0:
+        return Verdict(False, f"not better on held-out cases: mean Dice {told}")
+    if gains.get(OLD, 0.0) < -OLD_TOLERANCE:
+        return Verdict(False, f"better on new cases, but worse on old ones: mean Dice {told}")
+    return Verdict(True, f"better on held-out cases: mean Dice {told}")
+
+
+def rows(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+    """Return a row for each set of cases and each structure, ready for JSON."""
+    found = []
+    for pair in pairs:
+        for label in pair.base.model.labels:
+            one, two = (item.by_patient(label.name, "dice") for item in (pair.base, pair.retrained))
+            patients = sorted(one.keys() & two.keys())
+            before, after = [one[p] for p in patients], [two[p] for p in patients]
+            difference = compare(after, before)
+            found.append(
+                {
+                    "cases": pair.cases,
+                    "structure": label.name,
+                    "patients": len(patients),
+                    "base": estimate(before).mean,
+                    "retrained": estimate(after).mean,
+                    "difference": asdict(difference.difference),
+                    "p_value": difference.p_value,
+                    "by_patient": {p: [one[p], two[p]] for p in patients},
+                }
+            )
+    return found
+
+
+def table(pairs: Sequence[Pair]) -> Table:
+    """Return the rows for a terminal."""
+    base, retrained = (_called(item) for item in (pairs[0].base, pairs[0].retrained))
+    shown = Table(
+        "Held-out cases", "Structure", "Patients", base, retrained, "Difference", box=None
+    )
+    for row in rows(pairs):
+        shown.add_row(*_cells(row))
+    return shown
+
+
+def in_words(pairs: Sequence[Pair]) -> str:
+    """Return the comparison as a sentence for the model card."""
+    shown = [
+        f"{row['structure']} {row['retrained']:.3f}, the base {row['base']:.3f}"
+        f" ({row['patients']} held-out patients, {row['cases']} cases)"
+        for row in rows(pairs)
+    ]
+    return f"Mean Dice beside the base: {'; '.join(shown)}."
+
+
+def write_comparison(pairs: Sequence[Pair], folder: Path, title: str) -> dict[str, Any]:
+    """Write `comparison.json` and the page beside it; return what the former holds.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    judged = verdict(pairs)
+    content = {
+        "title": title,
+        "base": _called(pairs[0].base),
+        "retrained": _called(pairs[0].retrained),
+        "better": judged.better,
+        "reason": judged.reason,
+        "rows": rows(pairs),
+    }
+    evaluations = [item for pair in pairs for item in (pair.base, pair.retrained)]
+    page = evaluation_page(evaluations, title, introduction=_introduction(pairs, judged))
+    write_with_page(folder / RESULTS, content, page)
+    return content
+
+
+def _introduction(pairs: Sequence[Pair], judged: Verdict) -> str:
+    """Return HTML: the verdict, the table, and every patient's Dice."""
+    base, retrained = (_called(item) for item in (pairs[0].base, pairs[0].retrained))
+    head = ("Held-out cases", "Structure", "Patients", base, retrained, "Difference")
+    found = rows(pairs)
+    patients = [
+        (f"{row['cases']}: {patient}", row["structure"], f"{before:.3f}", f"{after:.3f}")
+        for row in found
+        for patient, (before, after) in row["by_patient"].items()
+    ]
+    return "\n".join(
+        [
+            f"<p><b>{escape(retrained)} is {escape(judged.reason)}.</b></p>",
+            _html_table(head, [_cells(row) for row in found]),
+            "<h3>Dice of each patient</h3>",
+            _html_table(("Patient", "Structure", base, retrained), patients),
+        ]
+    )
+
+
+def _html_table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
+    lines = ["".join(f"<td>{escape(cell)}</td>" for cell in cells) for cells in body]
+    return f"<table><tr>{titles}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    difference = row["difference"]
+    interval = f"{difference['mean']:+.3f}"
+    if row["patients"] >= FEWEST_FOR_AN_INTERVAL:
+        interval += f" ({difference['low']:+.3f} to {difference['high']:+.3f})"
+    figures = (f"{row['base']:.3f}", f"{row['retrained']:.3f}")
+    return [row["cases"], row["structure"], str(row["patients"]), *figures, interval]
+
+
+def _called(evaluation: Evaluation) -> str:
+    name, version = evaluation.model.id, evaluation.model.version
+    return name if name.endswith(version) else f"{name} {version}"
+
+
+def _mean_dice(evaluation: Evaluation) -> float:
+    means = []
+    for label in evaluation.model.labels:
+        values = evaluation.by_patient(label.name, "dice").values()
+        means.append(math.fsum(values) / len(values))
+    return math.fsum(means) / len(means)

@@ -1,0 +1,142 @@
+"""Every fold kept aside once: as many trainings, one honest figure over all patients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tumorseg_training.candidates import Fold, judged
+from tumorseg_training.case import Reading
+from tumorseg_training.config import Data, EnsembleConfig, TrainingConfig, reading_of
+from tumorseg_training.datasets import cases_and_folds, cases_aside, select_cases
+from tumorseg_training.evaluation import Evaluation, Report, evaluate
+from tumorseg_training.publishing import CROSS_VALIDATION, RESULTS, publish, write_results
+from tumorseg_training.splits import named_folds
+from tumorseg_training.train import Devices, train
+from TumorSegLib.errors import InputError
+from TumorSegLib.model.bundle import FOREST_FILE, check_place_of_bundle, read_bundle, write_bundle
+from TumorSegLib.model.catalogue import Catalogue
+from TumorSegLib.model.specification import CandidateFilter
+
+
+def cross_validate(
+    config: TrainingConfig,
+    folder: Path,
+    *,
+    folds: Sequence[str] = (),
+    resume: bool,
+    devices: Devices,
+    report: Report,
+    progress: bool,
+) -> tuple[Path, Path] | None:
+    """Train a model a fold in `folder`/cross-validation and measure each on its fold.
+
+    Folds that are finished are not trained again with `resume`. Where the model's candidates are
+    to be judged, the folds' models get a forest each, and `folder`/cross-validation one for all.
+
+    Args:
+        config: of the runs.
+        folder: of the runs.
+        folds: names of those to keep aside; several joined by "+" share a run; all if empty.
+        resume: go on with what a run before has left.
+        devices: to train on.
+        report: takes lines for the user.
+        progress: whether to show progress.
+
+    Returns:
+        The results as JSON and as a page; nothing in processes that only help.
+
+    Raises:
+        InputError: there are no folds, or the data do not fit the config.
+    """
+    found: list[Fold] = []
+    for name in chosen_folds(config.data, config.reading, config.optimisation.seed, folds):
+        here = folder / CROSS_VALIDATION / name
+        chosen = replace(config, data=replace(config.data, validate=name))
+        cases = select_cases(chosen).validation
+        if resume and (here / RESULTS).is_file():
+            found.append(Fold(read_bundle(here / config.model.id), cases))
+            continue
+        check_place_of_bundle(here / config.model.id)
+        report(f"fold {name}")
+        trained = train(
+            chosen, here, resume=resume, devices=devices, report=report, progress=progress
+        )
+        if trained.main:
+            published = publish(chosen, trained, here, report)
+            found.append(Fold(published.bundle, cases, evaluation=published.evaluation))
+    return pooled(found, config.model.candidates, folder, report) if found else None
+
+
+def cross_validate_ensemble(
+    config: EnsembleConfig, folder: Path, *, folds: Sequence[str] = (), report: Report
+) -> tuple[Path, Path]:
+    """Measure an ensemble of the models that its members' cross-validations have left.
+
+    These lie beside `folder`, in MEMBER/cross-validation/FOLD. Nothing is trained.
+
+    Returns:
+        The results as JSON and as a page.
+
+    Raises:
+        InputError: there are no folds.
+        ModelError: a member has no model for a fold.
+    """
+    reading = reading_of(config.model, config.data)
+    found = []
+    for name in chosen_folds(config.data, reading, 0, folds):
+        cases = cases_aside(replace(config.data, validate=name), reading)
+        models = Catalogue.of(
+            [folder.parent / member / CROSS_VALIDATION / name for member in config.model.members]
+        )
+        bundle = write_bundle(
+            folder / CROSS_VALIDATION / name / config.model.id, config.model, None, card=""
+        )
+        found.append(Fold(bundle, cases, models))
+    return pooled(found, config.model.candidates, folder, report)
+
+
+def pooled(
+    folds: Sequence[Fold], wanted: CandidateFilter | None, folder: Path, report: Report
+) -> tuple[Path, Path]:
+    """Measure the folds' models, which judge their candidates if that is `wanted`.
+
+    Returns:
+        The results as JSON and as a page.
+    """
+    if wanted is not None:
+        folds = judged(folds, wanted, folder / CROSS_VALIDATION / FOREST_FILE, report)
+    evaluations = [
+        fold.evaluation
+        or evaluate(fold.bundle, fold.cases, catalogue=fold.catalogue, report=report)
+        for fold in folds
+    ]
+    return write_pooled(evaluations, folder)
+
+
+def write_pooled(evaluations: Sequence[Evaluation], folder: Path) -> tuple[Path, Path]:
+    """Write the evaluations of the folds as one, over the patients of all."""
+    whole = Evaluation(
+        evaluations[0].name,
+        evaluations[0].model,
+        tuple(case for item in evaluations for case in item.cases),
+        tuple(failure for item in evaluations for failure in item.failed),
+    )
+    title = f"{whole.model.title}: cross-validation over {len(evaluations)} folds"
+    return write_results([whole], folder / CROSS_VALIDATION / RESULTS, title)
+
+
+def chosen_folds(data: Data, reading: Reading, seed: int, names: Sequence[str]) -> list[str]:
+    """Return what to keep aside in turn: a fold, or several joined by "+"; by default every fold.
+
+    Raises:
+        InputError: there are no folds, or none of such a name, or one is named twice.
+    """
+    if data.folds is None:
+        raise InputError("data.folds: missing; cross-validation needs folds")
+    _, folds = cases_and_folds(data, reading, seed=seed)
+    single = [fold for name in names for fold in named_folds(name, folds, "--cross-validate")]
+    if twice := [fold for fold in folds if single.count(fold) > 1]:
+        raise InputError(f"--cross-validate: {twice[0]} is named twice; its patients count once")
+    return list(names or folds)

@@ -1,0 +1,177 @@
+"""The run's slices as Lightning wants them: cached once, opened and drawn by every process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+from lightning.fabric.utilities.seed import pl_worker_init_function
+from torch.utils.data import DataLoader
+
+from tumorseg_training.augmentation import augmentation
+from tumorseg_training.case import Case, Unusable
+from tumorseg_training.config import Data, TrainingConfig
+from tumorseg_training.datasets import Selection
+from tumorseg_training.sampling import EpochSampler, balanced_popularity, draw_weights
+from tumorseg_training.slice_cache import CachedCase, fill_cache, open_cache
+from tumorseg_training.slices import Patients, Slices
+from TumorSegLib.errors import InputError
+
+Report = Callable[[str], None]
+
+
+class DataModule(lightning.LightningDataModule):
+    """Slices of the cases to train on, and whole patients to validate on."""
+
+    def __init__(self, config: TrainingConfig, selection: Selection, report: Report) -> None:
+        """Say by `report` which cases are left out."""
+        super().__init__()
+        self.config = config
+        self.selection = selection
+        self.report = report
+        self.cache = Path(config.data.cache).expanduser()
+        self.training: list[CachedCase] = []
+        self.synthetic: list[CachedCase] = []
+        self.validation: list[CachedCase] = []
+
+    def prepare_data(self) -> None:
+        """Decode what is not cached yet; one process a machine does."""
+        for item in self.selection.unusable:
+            self.report(left_out(item))
+        chosen = self.selection
+        cases = (*chosen.training, *chosen.synthetic, *chosen.validation)
+        for case in cases:
+            for line in case.notes:
+                self.report(f"{case.name}: {line}")
+        if self.config.data.cache == Data.cache and self.cache.is_dir():  # as it was made once
+            with suppress(OSError):
+                self.cache.chmod(0o700)
+        filled = fill_cache(cases, self.config.model.input, self.cache)
+        for item in filled.unusable:
+            self.report(left_out(item))
+        empty = [case.name for case in self._open(chosen.training) if not case.foreground.any()]
+        if empty:
+            self.report(f"without any structure, kept as background: {', '.join(empty)}")
+
+    def setup(self, stage: str) -> None:
+        """Open the cached cases."""
+        self.training = self._open(self.selection.training)
+        self.synthetic = self._open(self.selection.synthetic)
+        self.validation = self._open(self.selection.validation)
+        if not self.training:
+            raise InputError(f"{self.config.data.folder}: no case could be decoded")
+        if self.selection.validation and not self.validation:
+            raise InputError(f"{self.config.data.folder}: no case to validate on could be decoded")
+
+    def _open(self, cases: Sequence[Case]) -> list[CachedCase]:
+        return open_cache(cases, self.config.model.input, self.cache)
+
+    @property
+    def slices_per_epoch(self) -> int:
+        """Slices that all processes together draw an epoch."""
+        real = sum(len(case.masks) for case in self.training)
+        return self.config.optimisation.slices_per_epoch or real
+
+    @property
+    def batches(self) -> int:
+        """Steps an epoch; unlike Lightning's estimate, known without starting the loader."""
+        assert self.trainer is not None
+        mine = self.slices_per_epoch // self.trainer.world_size
+        return mine // self.config.optimisation.batch_size
+
+    @property
+    def slices(self) -> Slices:
+        """The slices to train on, randomly changed."""
+        config = self.config
+        rows = self.training[0].masks.shape[1]
+        changes = config.augmentation
+        return Slices(
+            [*self.training, *self.synthetic],
+            config.model,
+            transform=augmentation(changes, config.model, rows),
+            oblique_degrees=changes.oblique,
+            oblique_share=changes.oblique_share if changes.oblique else 0.0,
+            context_step=changes.context_step,
+        )
+
+    def sampler(self, slices: Slices, *, rank: int = 0, processes: int = 1) -> EpochSampler:
+        """Return what decides which slices an epoch shows."""
+        settings = self.config.optimisation
+        real = sum(len(case.masks) for case in self.training)
+        synthesis = self.config.synthesis
+        popularity = slices.foreground.astype(np.float64)
+        if self.config.data.balanced:
+            popularity = balanced_popularity(slices.shows(), slices.cases_of_slices)
+        weights = draw_weights(
+            popularity,
+            self.config.data.foreground_share,
+            np.arange(len(slices)) >= real,
+            synthesis.share if synthesis is not None else 0.0,
+        )
+        return EpochSampler(
+            weights,
+            len(slices),
+            self.slices_per_epoch,
+            seed=settings.seed,
+            rank=rank,
+            processes=processes,
+        )
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Return the loader of this process's share of the slices."""
+        assert self.trainer is not None
+        settings = self.config.optimisation
+        slices = self.slices
+        sampler = self.sampler(
+            slices, rank=self.trainer.global_rank, processes=self.trainer.world_size
+        )
+        # the loader's processes start to draw before Lightning tells a resumed run its epoch
+        progress: Any = self.trainer.fit_loop.epoch_progress.current
+        sampler.set_epoch(progress.processed)
+        if self.batches == 0:
+            raise InputError(
+                f"optimisation.batch_size: {settings.batch_size} is more than the {len(sampler)}"
+                " slices an epoch of each process"
+            )
+        return DataLoader(
+            slices,
+            settings.batch_size,
+            sampler=sampler,
+            drop_last=True,
+            num_workers=settings.workers,
+            persistent_workers=settings.workers > 0,
+            worker_init_fn=partial(begin_worker, rank=self.trainer.global_rank),
+            pin_memory=self.trainer.strategy.root_device.type == "cuda",
+        )
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Return the loader of this process's share of the patients, as many in each process."""
+        assert self.trainer is not None
+        patients = Patients(self.validation, self.config.model)
+        rank, processes = self.trainer.global_rank, self.trainer.world_size
+        rounds = -(-len(patients) // processes)
+        order = [(rank + turn * processes) % len(patients) for turn in range(rounds)]
+        return DataLoader(patients, batch_size=None, sampler=order)
+
+
+def begin_worker(worker: int, *, rank: int) -> None:
+    """Seed a loader's process as Lightning does, and let it leave an interrupted run in silence."""
+    pl_worker_init_function(worker, rank)
+    shown = sys.excepthook
+
+    def hook(kind: Any, error: Any, trace: Any) -> None:
+        if not issubclass(kind, ConnectionError):
+            shown(kind, error, trace)
+
+    sys.excepthook = hook
+
+
+def left_out(item: Unusable) -> str:
+    """Return the line that says which case is not used, and why."""
+    return f"left out: {item.name}: {item.reason}"

@@ -1,0 +1,133 @@
+"""The cases of a run: which are trained on and which are kept aside, patients apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tumorseg_training.case import Case, CaseList, Reading, Unusable
+from tumorseg_training.config import Data, TrainingConfig, reading_of
+from tumorseg_training.readers import read_cases
+from tumorseg_training.splits import Folds, folds_of, named_folds
+from tumorseg_training.synthesis import synthetic_cases
+from TumorSegLib.errors import InputError
+from TumorSegLib.support.records import parsed
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The cases of a run.
+
+    Attributes:
+        training: real cases to learn from, of the data set and the further ones.
+        synthetic: made from label volumes.
+        validation: real cases of patients that are in neither.
+        unusable: what is left out, and why.
+    """
+
+    training: tuple[Case, ...]
+    synthetic: tuple[Case, ...]
+    validation: tuple[Case, ...]
+    unusable: tuple[Unusable, ...]
+
+    @property
+    def split(self) -> dict[str, list[str]]:
+        """Patients by what they are used for."""
+        return {
+            "training": sorted({case.patient for case in self.training}),
+            "validation": sorted({case.patient for case in self.validation}),
+        }
+
+
+def select_cases(config: TrainingConfig) -> Selection:
+    """Find the cases that `config` describes; nothing is decoded yet.
+
+    Raises:
+        InputError: a folder, file or fold is not as the config says, or nobody is left to train
+            on.
+    """
+    data = config.data
+    found, aside = read_folds(data, config.reading, seed=config.optimisation.seed)
+    cases = found.cases
+    training = tuple(case for case in cases if case.patient not in aside)
+    if not training:
+        reasons = "; ".join(f"{item.name}: {item.reason}" for item in found.unusable[:3])
+        raise InputError(
+            f"{data.folder}: no cases to train on in layout {data.layout}"
+            + (f" ({reasons})" if reasons else "")
+        )
+    synthetic: tuple[Case, ...] = ()
+    if config.synthesis is not None:
+        made = synthetic_cases(config.synthesis, config.reading, seed=config.optimisation.seed)
+        synthetic = tuple(case for case in made if case.patient not in aside)
+    validation = tuple(case for case in cases if case.patient in aside)
+    unusable = found.unusable
+    for further in config.further:
+        folder = Path(further.folder).expanduser()
+        more = read_cases(folder, further.layout, reading_of(config.model, further))
+        training += more.cases
+        unusable += more.unusable
+    return Selection(training, synthetic, validation, unusable)
+
+
+def read_folds(data: Data, reading: Reading, *, seed: int = 0) -> tuple[CaseList, frozenset[str]]:
+    """Return a data set's cases, and the patients of the folds that are kept aside.
+
+    Raises:
+        InputError: the folder, file or fold is not as `data` says.
+    """
+    found, folds = cases_and_folds(data, reading, seed=seed)
+    if data.validate is None:
+        return found, frozenset()
+    names = named_folds(data.validate, folds, "data.validate")
+    return found, frozenset[str]().union(*(folds[name] for name in names))
+
+
+def cases_aside(data: Data, reading: Reading) -> list[Case]:
+    """Return the cases of the folds that are kept aside.
+
+    Raises:
+        InputError: the folder, file or fold is not as `data` says.
+    """
+    found, aside = read_folds(data, reading)
+    return [case for case in found.cases if case.patient in aside]
+
+
+def cases_and_folds(data: Data, reading: Reading, *, seed: int = 0) -> tuple[CaseList, Folds]:
+    """Return a data set's cases, and the patients of each fold; no folds where `data` has none.
+
+    Raises:
+        InputError: the folder or file is not as `data` says.
+    """
+    found = read_cases(Path(data.folder).expanduser(), data.layout, reading)
+    cases = with_patients(found.cases, data)
+    folds = {}
+    if data.folds is not None:
+        folds = folds_of(data.folds, (case.patient for case in cases), seed)
+    return CaseList(cases, found.unusable), folds
+
+
+def with_patients(cases: tuple[Case, ...], data: Data) -> tuple[Case, ...]:
+    """Return the cases with the patients that `data.patients` gives them."""
+    if data.patients is None:
+        return cases
+    known = read_patients(Path(data.patients).expanduser())
+    return tuple(replace(case, patient=known.get(case.name, case.patient)) for case in cases)
+
+
+def read_patients(path: Path) -> Mapping[str, str]:
+    """Read a JSON file {case: patient}.
+
+    Raises:
+        InputError: it is not such a file.
+    """
+    try:
+        content = parsed(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"data.patients: {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"data.patients: {path}: not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"data.patients: {path}: expected {{case: patient}}")
+    return {str(case): str(patient) for case, patient in content.items()}

@@ -1,0 +1,73 @@
+"""From the structures of a data set to the label values of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tumorseg_training.case import Reading
+from TumorSegLib.errors import InputError
+
+LARGEST_VALUE = 65535
+
+
+class LabelError(InputError):
+    """The annotation holds values that the config does not account for; training must not start."""
+
+
+def value_of(structure: str, labels: Mapping[str, int]) -> int | None:
+    """Return the model's value of a structure, by the last pattern that fits; none: no fit."""
+    fitting = [
+        value
+        for pattern, value in labels.items()
+        if fnmatchcase(structure.lower(), pattern.lower())
+    ]
+    return fitting[-1] if fitting else None
+
+
+def model_values(
+    annotation: NDArray[Any], reading: Reading, case: str, names: Mapping[int, str] | None = None
+) -> NDArray[np.uint8]:
+    """Return a data set's label map with the model's values.
+
+    Args:
+        annotation: whole numbers, any shape; 0 is background.
+        reading: has the mapping.
+        case: for messages.
+        names: of the data set's values, where it names them.
+
+    Raises:
+        LabelError: a value has no counterpart among the model's labels.
+        InputError: the array does not hold whole numbers from 0 to 65535.
+    """
+    whole = annotation.astype(np.int64) if annotation.dtype.kind == "f" else annotation
+    if whole is not annotation and not np.array_equal(whole, annotation):
+        raise InputError(f"{case}: the annotation holds fractions, expected label values")
+    if whole.size and not 0 <= int(whole.min()) <= int(whole.max()) <= LARGEST_VALUE:
+        raise InputError(f"{case}: label values are not within 0 and {LARGEST_VALUE}")
+    present = np.flatnonzero(np.bincount(whole.ravel(), minlength=1))
+    table = np.zeros(int(present.max(initial=0)) + 1, np.uint8)
+    unknown = []
+    for value in present[present > 0].tolist():
+        target: int | None = value
+        if reading.labels:
+            target = value_of(str(value), reading.labels)
+            if names is not None and value in names and target is None:
+                target = value_of(names[value], reading.labels)
+        if target is None or target not in (0, *reading.values):
+            name = f" ({names[value]})" if names and value in names else ""
+            unknown.append(f"{value}{name}")
+        else:
+            table[value] = target
+    if unknown:
+        known = ", ".join(map(str, reading.values))
+        raise LabelError(
+            f"{case}: label values {', '.join(unknown)} are not among the model's ({known});"
+            " say in data.labels what they are, 0 for background"
+        )
+    values: NDArray[np.uint8] = table[whole]
+    return values

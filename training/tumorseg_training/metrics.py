@@ -1,0 +1,138 @@
+"""How well a segmentation agrees with its reference, for one case and structure."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from monai.metrics import compute_hausdorff_distance, compute_surface_dice
+from numpy.typing import NDArray
+from scipy import stats
+
+from TumorSegLib.image.components import bounding_box, components_of
+from TumorSegLib.image.grid import Vector
+
+Mask = NDArray[np.bool_]
+
+SURFACE_TOLERANCE_MM = 2.0
+"""Surfaces closer than this agree, for the surface Dice (Nikolov et al., arXiv 1809.04430)."""
+
+DETECTED_SHARE = 0.1
+"""A lesion of the reference is found when this part of its volume is marked."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Figures of one structure in one case; `nan` where a figure is not defined.
+
+    Attributes:
+        dice: 1 where neither side has the structure.
+        iou: intersection over union, likewise.
+        sensitivity: part of the reference that was found.
+        precision: part of the finding that is in the reference.
+        hd95_mm: 95th percentile of the distances between the surfaces.
+        surface_dice: part of both surfaces within `SURFACE_TOLERANCE_MM` of each other.
+        reference_ml: volume in the reference.
+        found_ml: volume that was found.
+        lesions: components of the reference.
+        lesions_found: those of which at least `DETECTED_SHARE` was found.
+        false_lesions: components of the finding that meet no component of the reference.
+    """
+
+    dice: float
+    iou: float
+    sensitivity: float
+    precision: float
+    hd95_mm: float
+    surface_dice: float
+    reference_ml: float
+    found_ml: float
+    lesions: int
+    lesions_found: int
+    false_lesions: int
+
+    @property
+    def volume_error_ml(self) -> float:
+        """Found less reference."""
+        return self.found_ml - self.reference_ml
+
+    @property
+    def volume_error(self) -> float:
+        """Found less reference, as a part of the reference."""
+        return self.volume_error_ml / self.reference_ml if self.reference_ml else math.nan
+
+
+def agreement(found: Mask, reference: Mask, spacing_zyx: Vector) -> Agreement:
+    """Compare two masks (z, y, x) whose voxels are `spacing_zyx` mm apart."""
+    voxel_ml = math.prod(spacing_zyx) / 1000
+    marked, true = int(found.sum()), int(reference.sum())
+    box = _box(found | reference)
+    found, reference = found[box], reference[box]
+    both = int((found & reference).sum())
+    either = marked + true - both
+    hd95, surface = math.nan, math.nan
+    if marked and true:
+        hd95, surface = _surfaces(found, reference, spacing_zyx)
+    elif marked or true:
+        surface = 0.0
+    lesions, lesions_found, false_lesions = _lesions(found, reference)
+    return Agreement(
+        dice=2 * both / (marked + true) if either else 1.0,
+        iou=both / either if either else 1.0,
+        sensitivity=both / true if true else math.nan,
+        precision=both / marked if marked else math.nan,
+        hd95_mm=hd95,
+        surface_dice=surface,
+        reference_ml=true * voxel_ml,
+        found_ml=marked * voxel_ml,
+        lesions=lesions,
+        lesions_found=lesions_found,
+        false_lesions=false_lesions,
+    )
+
+
+def roc_auc(scores: NDArray[np.floating], truth: Mask) -> float:
+    """Return the area under the ROC curve, from ranks; `nan` where one class is missing."""
+    positive = int(truth.sum())
+    negative = truth.size - positive
+    if positive == 0 or negative == 0:
+        return math.nan
+    ranks = stats.rankdata(scores)[truth].sum()
+    return float((ranks - positive * (positive + 1) / 2) / (positive * negative))
+
+
+def _surfaces(found: Mask, reference: Mask, spacing: Vector) -> tuple[float, float]:
+    """Return the 95th percentile of surface distances in mm and the surface Dice, by MONAI."""
+    one, other = (
+        torch.from_numpy(np.pad(mask, 1).astype(np.float32))[None, None]
+        for mask in (found, reference)
+    )
+    millimetres = list(spacing)
+    tolerance = [SURFACE_TOLERANCE_MM]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # MONAI 1.6 warns of its own calls
+        hd95 = compute_hausdorff_distance(
+            one, other, include_background=True, percentile=95, spacing=millimetres
+        )
+        surface = compute_surface_dice(
+            one, other, tolerance, include_background=True, spacing=millimetres
+        )
+    return float(hd95), float(surface)
+
+
+def _lesions(found: Mask, reference: Mask) -> tuple[int, int, int]:
+    """Return components of the reference, those found, and components found without one."""
+    true, sizes = components_of(reference)
+    hits = np.bincount(true[found], minlength=len(sizes))
+    detected = int((hits >= DETECTED_SHARE * sizes)[1:].sum())
+    marked, marked_sizes = components_of(found)
+    meeting = np.unique(marked[reference & found])
+    return len(sizes) - 1, detected, len(marked_sizes) - 1 - len(meeting)
+
+
+def _box(mask: Mask) -> tuple[slice, ...]:
+    """Return the bounding box of a mask; one voxel where it is empty."""
+    return bounding_box(mask) or (slice(0, 1),) * mask.ndim

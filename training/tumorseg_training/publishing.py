@@ -1,0 +1,274 @@
+"""From a finished run to a model bundle with its provenance, figures and card."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from tumorseg_training.candidates import read_forest
+from tumorseg_training.case import Case
+from tumorseg_training.checkpoints import network_weights, read_checkpoint
+from tumorseg_training.config import Data, EnsembleConfig, TrainingConfig, reading_of
+from tumorseg_training.datasets import cases_aside, select_cases
+from tumorseg_training.evaluation import Evaluation, Report, evaluate
+from tumorseg_training.evaluation_page import evaluation_page, write_with_page
+from tumorseg_training.model_card import model_card
+from tumorseg_training.summary import comparisons, details, summary
+from tumorseg_training.train import Trained
+from TumorSegLib import __version__
+from TumorSegLib.errors import InputError
+from TumorSegLib.model.bundle import Bundle, write_bundle
+from TumorSegLib.model.catalogue import default_catalogue
+from TumorSegLib.model.forest import Forest
+from TumorSegLib.networks import build_network
+from TumorSegLib.support.records import parsed, plain
+
+RESULTS = "evaluation.json"
+CROSS_VALIDATION = "cross-validation"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A bundle, and how it fared on who was kept aside, if anybody was."""
+
+    bundle: Bundle
+    evaluation: Evaluation | None
+
+
+def publish(
+    config: TrainingConfig,
+    trained: Trained,
+    folder: Path,
+    report: Report,
+    *,
+    measured: Mapping[str, Any] | None = None,
+    forest: Forest | None = None,
+) -> Published:
+    """Write the bundle of a run to `folder`/<model id> and measure it on who was kept aside.
+
+    Args:
+        config: of the run.
+        trained: what it left.
+        folder: of the run.
+        report: takes lines for the user.
+        measured: `figures_of` a run of the same recipe with patients kept aside, which stand in
+            the card if this run keeps nobody aside; by default those of a cross-validation in the
+            same folder.
+        forest: that judges the model's candidates if this run keeps nobody aside, whom the forest
+            may have been grown on; by default that of a cross-validation in the same folder.
+
+    Raises:
+        InputError: that forest cannot be read.
+        OutputError: the bundle cannot be written.
+    """
+    target = folder / config.model.id
+    aside = set(trained.split["validation"])
+    cases = [case for case in select_cases(config).validation if case.patient in aside]
+    if not cases:
+        forest = forest or read_forest(folder / CROSS_VALIDATION)
+        metrics = figures_of_others(folder, measured)
+        return Published(write_model(config, trained, target, metrics=metrics, forest=forest), None)
+    bundle = write_model(config, trained, target)
+    evaluation, metrics = measure(bundle, cases, config.data, folder, report)
+    return Published(write_model(config, trained, target, metrics=metrics), evaluation)
+
+
+def publish_ensemble(
+    config: EnsembleConfig,
+    folder: Path,
+    report: Report,
+    *,
+    measured: Mapping[str, Any] | None = None,
+    forest: Forest | None = None,
+) -> Published:
+    """Write an ensemble's bundle to `folder`/<model id>, as `publish` does that of a network.
+
+    Raises:
+        InputError: the data cannot be read.
+        ModelError: a member is missing or does not fit.
+        OutputError: the bundle cannot be written.
+    """
+    provenance = ensemble_provenance(config)
+
+    def written(metrics: Mapping[str, Any], forest: Forest | None = None) -> Bundle:
+        complete = replace(config.model, metrics=metrics, training=provenance)
+        card = model_card(complete, config.card)
+        return write_bundle(folder / config.model.id, complete, None, forest=forest, card=card)
+
+    if config.data.validate is None:
+        forest = forest or read_forest(folder / CROSS_VALIDATION)
+        return Published(written(figures_of_others(folder, measured), forest), None)
+    cases = cases_aside(config.data, reading_of(config.model, config.data))
+    evaluation, metrics = measure(written({}), cases, config.data, folder, report)
+    return Published(written(metrics), evaluation)
+
+
+def measure(
+    bundle: Bundle, cases: Sequence[Case], data: Data, folder: Path, report: Report
+) -> tuple[Evaluation, dict[str, Any]]:
+    """Evaluate on who was kept aside, write the results to `folder`; return them for `model.json`.
+
+    Raises:
+        OutputError: the results cannot be written.
+    """
+    report(f"measuring on {len(cases)} cases that were kept aside")
+    evaluation = evaluate(bundle, cases, report=report)
+    write_results([evaluation], folder / RESULTS, f"{bundle.specification.title}: validation")
+    measured_on = f"patients kept for validation ({data.validate})"
+    return evaluation, {"measured_on": measured_on, **summary(evaluation)}
+
+
+def ensemble_provenance(config: EnsembleConfig) -> dict[str, Any]:
+    """Return which weights are averaged."""
+    catalogue = default_catalogue()
+    members = {}
+    for name in config.model.members:
+        member = catalogue.find(name).specification
+        assert member.weights is not None
+        members[name] = {"version": member.version, "sha256": member.weights.sha256}
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "code_version": code_version(),
+        "members": members,
+    }
+
+
+def figures_of_others(folder: Path, measured: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what stands in the card of a model that keeps nobody aside.
+
+    Args:
+        folder: of the run.
+        measured: figures to take; by default those of a cross-validation in `folder`, if any.
+    """
+    if measured is not None:
+        return dict(measured)
+    crossed = folder / CROSS_VALIDATION / RESULTS
+    if not crossed.is_file():
+        return {}
+    return figures_of(crossed, "patients kept aside in turn (cross-validation)")
+
+
+def figures_of(
+    path: Path, measured_on: str = "patients kept aside from a run of the same recipe"
+) -> dict[str, Any]:
+    """Return the figures of another run of the recipe, for `model.json`.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        (content,) = parsed(path.read_text(encoding="utf-8"))["models"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: {error}; expected the {RESULTS} of one model") from None
+    seen = "the model measured never saw those patients, the weights published here saw them all"
+    return {"measured_on": f"{measured_on}: {seen}", **content["summary"]}
+
+
+def write_model(
+    config: TrainingConfig,
+    trained: Trained,
+    target: Path,
+    *,
+    metrics: Mapping[str, Any] = MappingProxyType({}),
+    forest: Forest | None = None,
+    origin: Mapping[str, Any] = MappingProxyType({}),
+) -> Bundle:
+    """Write a run's bundle to `target`.
+
+    Args:
+        config: of the run.
+        trained: what it left.
+        target: folder of the bundle.
+        metrics: for `model.json`.
+        forest: that judges the model's candidates.
+        origin: what is to be known of where the weights come from, beside the run itself.
+
+    Raises:
+        OutputError: the bundle cannot be written.
+    """
+    model = config.model
+    assert model.network is not None
+    network = build_network(model.network.name, model.network.arguments)
+    network.load_state_dict(network_weights(read_checkpoint(trained.checkpoint)))
+    training = {**provenance(config, trained), **origin}
+    specification = replace(model, training=training, metrics=metrics)
+    card = model_card(specification, config.card)
+    return write_bundle(target, specification, network, forest=forest, card=card)
+
+
+def provenance(config: TrainingConfig, trained: Trained) -> dict[str, Any]:
+    """Return what went into the weights; of paths only the last part, they are private."""
+    sections: dict[str, Any] = {
+        name: plain(getattr(config, name))
+        for name in ("data", "optimisation", "augmentation", "synthesis")
+        if getattr(config, name) is not None
+    }
+    for section, key in (
+        ("data", "folder"),
+        ("data", "folds"),
+        ("data", "patients"),
+        ("synthesis", "folder"),
+        ("optimisation", "start_from"),
+    ):
+        value = sections.get(section, {}).get(key)
+        if isinstance(value, str):
+            sections[section][key] = Path(value).name
+    sections["data"].pop("cache", None)
+    if config.further:
+        sections["further"] = [
+            {**plain(item), "folder": Path(item.folder).name} for item in config.further
+        ]
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "code_version": code_version(),
+        "config": sections,
+        "split": trained.split,
+        "left_out": list(trained.left_out),
+        "epochs": len(trained.history),
+        "averaged": config.optimisation.average_decay > 0,
+    }
+
+
+def code_version() -> str:
+    """Return the library's version, and the commit where it runs from a checkout."""
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return __version__
+    return f"{__version__} ({commit})"
+
+
+def write_results(evaluations: list[Evaluation], path: Path, title: str) -> tuple[Path, Path]:
+    """Write an evaluation as JSON to `path` and as a page beside it; return both paths.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    content = {
+        "title": title,
+        "date": datetime.now(UTC).date().isoformat(),
+        "code_version": code_version(),
+        "models": [
+            {
+                "summary": summary(item),
+                "cases": details(item),
+                "failed": [plain(failure) for failure in item.failed],
+            }
+            for item in evaluations
+        ],
+        "comparisons": comparisons(evaluations),
+    }
+    page = evaluation_page(evaluations, title)
+    return path, write_with_page(path, content, page)

@@ -1,0 +1,98 @@
+"""The LGG brain-MRI segmentation set as published on Kaggle (`kaggle_3m`).
+
+A folder a patient with `<patient>_<n>.tif`, 256x256 RGB of pre-contrast T1, FLAIR and post-contrast
+T1, and `<patient>_<n>_mask.tif`, 0 or 255 where FLAIR is abnormal. Slices are axial, from inferior
+to superior. The files carry no spacing: 0.9 mm in plane and 5 mm between slices are assumed.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from tumorseg_training.case import Annotated, Case, CaseList, Reading, Unusable
+from tumorseg_training.labelling import model_values
+from TumorSegLib.errors import InputError
+from TumorSegLib.image.grid import Grid, Vector
+from TumorSegLib.image.volume import Volume
+
+CHANNELS = ("t1", "flair", "t1c")
+ASSUMED_SPACING = (0.9, 0.9, 5.0)
+
+
+def read_kaggle_3m(folder: Path, reading: Reading) -> CaseList:
+    """List the patients below `folder`; the mask is label 1."""
+    cases: list[Case] = []
+    unusable: list[Unusable] = []
+    for patient in sorted(path for path in folder.iterdir() if path.is_dir()):
+        images = _numbered(patient, r"_(\d+)\.tif")
+        masks = _numbered(patient, r"_(\d+)_mask\.tif")
+        reason = _why_not(images, masks)
+        if reason is not None:
+            unusable.append(Unusable(patient.name, reason))
+            continue
+        pairs = tuple((images[number], masks[number]) for number in sorted(images))
+        files = tuple(path for pair in pairs for path in pair)
+        spacing = reading.spacing or ASSUMED_SPACING
+        wanted = tuple(c.name for c in reading.channels if c.name in CHANNELS)
+        decode = partial(_decode, patient.name, pairs, spacing, wanted, reading)
+        recipe = f"{wanted} {spacing} {dict(reading.labels)}"
+        cases.append(Case(patient.name, patient.name, files, decode, recipe))
+    return CaseList(tuple(cases), tuple(unusable))
+
+
+def _numbered(folder: Path, pattern: str) -> dict[int, Path]:
+    """Return the files whose names end like `pattern`, by the number in it."""
+    found = ((re.search(f"{pattern}$", path.name), path) for path in folder.iterdir())
+    return {int(match[1]): path for match, path in found if match is not None}
+
+
+def _why_not(images: dict[int, Path], masks: dict[int, Path]) -> str | None:
+    if not images and not masks:
+        return "no slices"
+    unpaired = sorted(images.keys() ^ masks.keys())
+    if unpaired:
+        return f"slices without partner: {', '.join(map(str, unpaired))}"
+    return None
+
+
+def _decode(
+    name: str,
+    pairs: tuple[tuple[Path, Path], ...],
+    spacing: Vector,
+    channels: tuple[str, ...],
+    reading: Reading,
+) -> Annotated:
+    shape = _pixels(pairs[0][1]).shape[:2]
+    images = np.empty((len(pairs), *shape, 3), np.uint8)
+    masks = np.empty((len(pairs), *shape), np.uint8)
+    for index, (image, mask) in enumerate(pairs):
+        for path, target in ((image, images[index]), (mask, masks[index])):
+            pixels = _pixels(path)
+            if pixels.shape != target.shape:
+                raise InputError(
+                    f"{path.name}: found shape {pixels.shape}, expected {target.shape}"
+                )
+            target[:] = pixels
+    grid = Grid((masks.shape[0], masks.shape[1], masks.shape[2]), spacing)
+    volumes = {
+        channel: Volume(
+            np.ascontiguousarray(images[..., CHANNELS.index(channel)]), grid, "MR", name
+        )
+        for channel in channels
+    }
+    return Annotated(volumes, model_values((masks > 127).astype(np.uint8), reading, name))
+
+
+def _pixels(path: Path) -> NDArray[Any]:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image)
+    except OSError:
+        raise InputError(f"{path.name}: cannot be read as a picture; it may be cut off") from None

@@ -1,0 +1,269 @@
+"""A model trained further on corrected cases, and compared with the one that it started from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tumorseg_training.case import Case
+from tumorseg_training.comparison import NEW, OLD, Pair, in_words, write_comparison
+from tumorseg_training.data_module import left_out
+from tumorseg_training.deadline import Deadline
+from tumorseg_training.evaluation import Evaluation, evaluate
+from tumorseg_training.history import write_whole
+from tumorseg_training.holding_out import trained_on
+from tumorseg_training.progress import ProgressLog, Watched
+from tumorseg_training.publishing import write_model
+from tumorseg_training.retraining_plan import (
+    PLAN,
+    Chosen,
+    Plan,
+    Wish,
+    base_model,
+    choose,
+    planned,
+    read_plan,
+    read_sets,
+)
+from tumorseg_training.retraining_recipe import config_for, origin_of
+from tumorseg_training.summary import summary
+from tumorseg_training.train import LAST, Devices, train
+from tumorseg_training.versions import alone_in, next_version, reserved_version
+from TumorSegLib.errors import InputError, OutputError
+from TumorSegLib.export.dataset import CASES
+from TumorSegLib.export.record import read_record
+from TumorSegLib.model.bundle import Bundle, load_forest
+from TumorSegLib.model.catalogue import default_catalogue, user_folder
+from TumorSegLib.model.default_models import make_default
+from TumorSegLib.support.records import plain
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A finished run: the new bundle, both models side by side, and what to read about it."""
+
+    bundle: Bundle
+    pairs: tuple[Pair, ...]
+    comparison: dict[str, Any]
+    page: Path
+
+
+def retrain(
+    wish: Wish,
+    folder: Path | None = None,
+    *,
+    resume: bool = False,
+    devices: Devices | None = None,
+    report: Report = print,
+    progress: bool = True,
+) -> Retrained:
+    """Train the base further on corrected cases and compare the two.
+
+    Args:
+        wish: what to do.
+        folder: of the run's files; runs/<id of the new model> if not given.
+        resume: go on with the run in `folder`.
+        devices: what to compute on.
+        report: takes lines for the user.
+        progress: show a bar.
+
+    Raises:
+        InputError: data sets, base or folder cannot be used; nothing was written.
+        ModelError: there is no such base.
+        OutputError: something cannot be written.
+        KeyboardInterrupt: the run was stopped and can be resumed.
+    """
+    devices = devices or Devices()
+    base = base_model(wish.base)
+    new, old = read_sets(wish, base.specification)
+    begun = None
+    if resume:
+        folder = folder or Path("runs") / next_version(base.specification, _ids_in_use())[0]
+        begun = read_plan(folder, base)
+    wanted = None if begun is None else (begun.id, begun.version)
+    with reserved_version(base.specification, user_folder(), _ids_in_use, wanted) as version:
+        folder = folder or Path("runs") / version[0]
+        if begun is None and (folder / LAST).exists():
+            raise InputError(
+                f"{folder}: holds a run already; go on with --resume, or choose another folder by"
+                " -o"
+            )
+        if begun is None:
+            plan = planned(wish, base, new, old, *version)
+        else:
+            plan = replace(begun, id=version[0], version=version[1])
+        chosen = choose(plan, new, old, wish)
+        with alone_in(folder):
+            return _logged(wish, plan, base, chosen, folder, resume, devices, report, progress)
+
+
+def _logged(
+    wish: Wish,
+    plan: Plan,
+    base: Bundle,
+    chosen: Chosen,
+    folder: Path,
+    resume: bool,
+    devices: Devices,
+    report: Report,
+    progress: bool,
+) -> Retrained:
+    """Run, and say in the progress file how it ends."""
+    log = ProgressLog(folder)
+    try:
+        return _run(wish, plan, base, chosen, folder, log, resume, devices, report, progress)
+    except KeyboardInterrupt:
+        log.stop.unlink(missing_ok=True)
+        log.write("stopped", resumable=(folder / LAST).exists())
+        raise
+    except Exception as error:
+        log.write("failed", message=" ".join(str(error).split()) or type(error).__name__)
+        raise
+
+
+def _run(
+    wish: Wish,
+    plan: Plan,
+    base: Bundle,
+    chosen: Chosen,
+    folder: Path,
+    log: ProgressLog,
+    resume: bool,
+    devices: Devices,
+    report: Report,
+    progress: bool,
+) -> Retrained:
+    try:
+        write_whole(folder / PLAN, (json.dumps(plain(plan), indent=2) + "\n").encode())
+    except OSError as error:
+        raise OutputError(f"{folder / PLAN}: {error.strerror or error}") from None
+    for item in chosen.unusable:
+        report(left_out(item))
+    if names := unreviewed(wish.dataset, (*chosen.training, *chosen.held_out)):
+        report(f"not marked as reviewed: {', '.join(names)}")
+    counts = {name: len(patients) for name, patients in chosen.split.items()}
+    log.write("planned", id=plan.id, version=plan.version, base=plan.base[0], patients=counts)
+    report(_told(plan, counts))
+    config = config_for(plan, base, chosen, wish)
+    callbacks = [Deadline(config.optimisation, plan.seconds)] if plan.seconds is not None else []
+    trained = train(
+        config,
+        folder,
+        resume=resume,
+        devices=devices,
+        report=report,
+        progress=progress,
+        selection=chosen.selection,
+        more_callbacks=[*callbacks, Watched(log)],
+        validate_first=True,
+    )
+    # the last epoch, not the best: the held-out cases must not choose what they then measure
+    trained = replace(
+        trained,
+        checkpoint=folder / LAST,
+        left_out=(f"{len(trained.left_out)} cases or notes",) if trained.left_out else (),
+        split=chosen.split | {"earlier": sorted(trained_on(base.specification.training))},
+    )
+    origin = origin_of(plan, base, chosen, wish)
+    forest = load_forest(base)
+    with TemporaryDirectory(dir=folder, prefix=".draft-", ignore_cleanup_errors=True) as drafts:
+        place = Path(drafts) / plan.id
+        draft = write_model(config, trained, place, forest=forest, origin=origin)
+        pairs = compared(base, draft, chosen, devices.accelerator, log, report)
+    title = f"{config.model.title}, beside version {base.specification.version}"
+    comparison = write_comparison(pairs, folder, title)
+    page = folder / "comparison.html"
+    metrics = {
+        "measured_on": f"held-out patients of {wish.dataset.name}",
+        **summary(pairs[0].retrained),
+        "comparison": {key: comparison[key] for key in ("base", "better", "reason", "rows")},
+    }
+    target = user_folder() / plan.id
+    card = replace(config.card, data=f"{config.card.data} {in_words(pairs)}")
+    config = replace(config, card=card)
+    bundle = write_model(config, trained, target, metrics=metrics, forest=forest, origin=origin)
+    made_default = wish.as_default and comparison["better"]
+    if made_default:
+        make_default(bundle.specification, user_folder())
+    log.write(
+        "done",
+        id=bundle.id,
+        version=plan.version,
+        folder=str(bundle.folder),
+        better=comparison["better"],
+        reason=comparison["reason"],
+        default=made_default,
+        rows=comparison["rows"],
+        page=str(page.resolve()),
+    )
+    for checkpoint in folder.glob("*.ckpt"):  # nothing is left to resume
+        checkpoint.unlink()
+    return Retrained(bundle, pairs, comparison, page)
+
+
+def unreviewed(dataset: Path, cases: Iterable[Case]) -> list[str]:
+    """Return the cases that nobody has looked through, as far as their side files say."""
+    records = (read_record(dataset / CASES / f"{case.name}.json") for case in cases)
+    return [record.case for record in records if record is not None and not record.reviewed]
+
+
+def compared(
+    base: Bundle,
+    retrained: Bundle,
+    chosen: Chosen,
+    device: str,
+    log: ProgressLog,
+    report: Report,
+) -> tuple[Pair, ...]:
+    """Return both models' figures on held-out cases, new and old.
+
+    Raises:
+        InputError: a model could measure no case.
+        KeyboardInterrupt: the run is to stop.
+    """
+    sets = [(NEW, chosen.held_out), (OLD, chosen.old_held_out)]
+    sets = [(name, cases) for name, cases in sets if cases]
+    total = 2 * sum(len(cases) for _, cases in sets)
+    done = 0
+
+    def measured(bundle: Bundle, cases: Sequence[Case], name: str) -> Evaluation:
+        def told(line: str) -> None:
+            nonlocal done
+            done += 1
+            log.write("measuring", model=bundle.id, done=done, cases=total)
+            log.check_stop()
+            report(line)
+
+        report(f"measuring {bundle.id} on {len(cases)} held-out {name} cases")
+        found = evaluate(bundle, cases, device=device, report=told)
+        return replace(found, name=f"{bundle.id}, {name} cases")
+
+    return tuple(
+        Pair(name, measured(base, cases, name), measured(retrained, cases, name))
+        for name, cases in sets
+    )
+
+
+def _told(plan: Plan, counts: Mapping[str, int]) -> str:
+    old = ""
+    if counts["old_training"] or counts["old_validation"]:
+        old = (
+            f"; old patients: {counts['old_training']} to train on,"
+            f" {counts['old_validation']} held out"
+        )
+    return (
+        f"{plan.base[0]} {plan.base[1]} becomes {plan.id}; patients: {counts['training']} to train"
+        f" on, {counts['validation']} held out{old}"
+    )
+
+
+def _ids_in_use() -> set[str]:
+    folder = user_folder()
+    present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    return present | {bundle.id for bundle in default_catalogue().bundles}

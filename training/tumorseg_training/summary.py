@@ -1,0 +1,185 @@
+"""The figures of an evaluation over all patients, with intervals, ready for JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tumorseg_training.evaluation import LEVELS, CaseFigures, Evaluation
+from tumorseg_training.metrics import roc_auc
+from tumorseg_training.statistics import compare, estimate
+
+MEASURES = (
+    "dice",
+    "iou",
+    "sensitivity",
+    "precision",
+    "hd95_mm",
+    "surface_dice",
+    "volume_error_ml",
+    "volume_error",
+)
+CALIBRATION_BINS = 10
+
+
+def summary(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the figures over all patients, with intervals; `nan` becomes null."""
+    labels = [label.name for label in evaluation.model.labels]
+    result: dict[str, Any] = {
+        "model": evaluation.name,
+        "version": evaluation.model.version,
+        "cases": len(evaluation.cases),
+        "patients": len({case.patient for case in evaluation.cases}),
+        "structures": {},
+    }
+    if evaluation.model.task == "segmentation":
+        for label in labels:
+            measures = {
+                measure: asdict(estimate(list(evaluation.by_patient(label, measure).values())))
+                for measure in MEASURES
+            }
+            result["structures"][label] = measures | {"lesions": _lesions(evaluation, label)}
+        accuracy = estimate([case.pixel_accuracy for case in evaluation.cases])
+        result["pixel_accuracy"] = asdict(accuracy)
+    result["slices"] = slice_figures(evaluation.cases)
+    result["calibration"] = calibration(evaluation.cases)
+    result["seconds_per_case"] = asdict(estimate([case.seconds for case in evaluation.cases]))
+    return _without_nan(result)  # type: ignore[no-any-return]
+
+
+def details(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Return every case's figures."""
+    rows = []
+    for case in evaluation.cases:
+        structures = {
+            name: asdict(found)
+            | {"volume_error_ml": found.volume_error_ml, "volume_error": found.volume_error}
+            for name, found in case.structures.items()
+        }
+        rows.append(
+            {
+                "case": case.case,
+                "patient": case.patient,
+                "structures": structures,
+                "pixel_accuracy": case.pixel_accuracy,
+                "seconds": case.seconds,
+            }
+        )
+    return _without_nan(rows)  # type: ignore[no-any-return]
+
+
+def slice_figures(cases: Sequence[CaseFigures]) -> dict[str, Any]:
+    """Return how well slices with a structure are told from those without, with intervals.
+
+    Intervals come from drawing patients, not slices: slices of one patient are alike.
+    """
+
+    def pooled(measure: Callable[[Sequence[CaseFigures]], float]) -> dict[str, float]:
+        groups: dict[str, list[CaseFigures]] = {}
+        for case in cases:
+            groups.setdefault(case.patient, []).append(case)
+        patients = list(groups.values())
+        random = np.random.default_rng(0)
+        drawn = []
+        for _ in range(500):
+            picked = random.integers(0, len(patients), len(patients))
+            drawn.append(measure([case for index in picked for case in patients[index]]))
+        known = [value for value in drawn if np.isfinite(value)] or [math.nan]
+        low, high = np.percentile(known, (2.5, 97.5))
+        return {"value": measure(cases), "low": float(low), "high": float(high)}
+
+    return {
+        "slices": int(sum(len(case.slice_truth) for case in cases)),
+        "with_structure": int(sum(case.slice_truth.sum() for case in cases)),
+        "accuracy": pooled(_slice_accuracy),
+        "roc_auc": pooled(_slice_auc),
+        "sensitivity": pooled(partial(_slice_rate, present=True)),
+        "specificity": pooled(partial(_slice_rate, present=False)),
+    }
+
+
+def calibration(cases: Sequence[CaseFigures]) -> dict[str, Any]:
+    """Return how often the structure is there, by the probability that the model gave.
+
+    Voxels whose probability rounds to 0 are left out: they are almost all, and would make any
+    model look calibrated.
+    """
+    voxels, true = np.sum([case.histogram for case in cases], axis=0)
+    probability = np.arange(LEVELS) / (LEVELS - 1)
+    bins = np.minimum((probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    rows = []
+    for number in range(CALIBRATION_BINS):
+        here = (bins == number) & (np.arange(LEVELS) > 0)
+        count = int(voxels[here].sum())
+        rows.append(
+            {
+                "voxels": count,
+                "probability": float((voxels * probability)[here].sum() / max(1, count)),
+                "frequency": float(true[here].sum() / max(1, count)),
+            }
+        )
+    everything = max(1, sum(row["voxels"] for row in rows))
+    error = sum(row["voxels"] * abs(row["probability"] - row["frequency"]) for row in rows)
+    return {"expected_calibration_error": error / everything, "bins": rows}
+
+
+def comparisons(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
+    """Compare each pair of models by the patients' Dice, structure by structure."""
+    rows = []
+    for place, first in enumerate(evaluations):
+        for second in evaluations[place + 1 :]:
+            shared = {label.name for label in second.model.labels}
+            for label in first.model.labels:
+                if label.name not in shared or "detection" in (first.model.task, second.model.task):
+                    continue
+                one, two = (item.by_patient(label.name, "dice") for item in (first, second))
+                patients = sorted(one.keys() & two.keys())
+                if not patients:
+                    continue
+                found = compare([one[p] for p in patients], [two[p] for p in patients])
+                rows.append(
+                    {"structure": label.name, "first": first.name, "second": second.name}
+                    | asdict(found)
+                )
+    return _without_nan(rows)  # type: ignore[no-any-return]
+
+
+def _lesions(evaluation: Evaluation, label: str) -> dict[str, Any]:
+    found = [case.structures[label] for case in evaluation.cases]
+    lesions = sum(item.lesions for item in found)
+    return {
+        "reference": lesions,
+        "found": sum(item.lesions_found for item in found),
+        "detection_rate": sum(item.lesions_found for item in found) / lesions if lesions else None,
+        "false_per_case": sum(item.false_lesions for item in found) / len(found),
+    }
+
+
+def _slice_accuracy(cases: Sequence[CaseFigures]) -> float:
+    right = np.concatenate([case.slice_calls == case.slice_truth for case in cases])
+    return float(right.mean())
+
+
+def _slice_auc(cases: Sequence[CaseFigures]) -> float:
+    scores = np.concatenate([case.slice_scores for case in cases])
+    return roc_auc(scores, np.concatenate([case.slice_truth for case in cases]))
+
+
+def _slice_rate(cases: Sequence[CaseFigures], *, present: bool) -> float:
+    calls = np.concatenate([case.slice_calls[case.slice_truth == present] for case in cases])
+    return float((calls == present).mean()) if calls.size else math.nan
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {name: _without_nan(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return value
