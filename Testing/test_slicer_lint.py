@@ -105,7 +105,8 @@ def test_the_layers_hold(path):
 
 
 def test_files_without_a_scene_are_there():
-    assert {path.name for path in (MODULE / "TumorSegModule" / "logic").glob("*.py")} > WITHOUT_SCENE
+    logic = MODULE / "TumorSegModule" / "logic"
+    assert {path.name for path in logic.glob("*.py")} > WITHOUT_SCENE
 
 
 def test_widgets_of_the_parameter_node_have_the_classes_that_slicer_connects():
