@@ -55,3 +55,54 @@ def shared() -> Path:
     if not (SHARED / "data").is_dir():
         pytest.skip("needs the working data in ../shared, which are not published")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def host():
+    """`slicer` of the stand-in, with the module TumorSeg loaded."""
+    pytest.importorskip("slicer")
+    pytest.importorskip("PySide6")
+    from panel_bench import load_host
+
+    return load_host()
+
+
+@pytest.fixture
+def bench(host, tmp_path):
+    """A new panel in an empty scene, with models of its own; VTK's complaints fail the test."""
+    from panel_bench import Bench, no_vtk_errors
+
+    with no_vtk_errors() as complaints:
+        bench = Bench(host, tmp_path)
+        bench.complaints = complaints
+        yield bench
+        bench.close()
+        host.mrmlScene.Clear()
+
+
+@pytest.fixture
+def stepping(bench, monkeypatch):
+    """A panel with two models, whose worker goes on only when it is told to."""
+    from stepping import Stepping
+
+    return Stepping(bench, monkeypatch)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with a model, a volume of three sequences, and nothing else of this machine."""
+    from command_line import write_place
+
+    monkeypatch.setattr("TumorSegLib.model.catalogue.SHIPPED", tmp_path / "none")
+    monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "models"))
+    monkeypatch.chdir(tmp_path)
+    write_place(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with voxels in files of their own, for headers that name them."""
+    from written_headers import with_data_files
+
+    return with_data_files(tmp_path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from bright_models import TUMOUR, write_model
 from scenes import HEAD_MATRIX
 from stepped_worker import SteppedClient
@@ -202,9 +201,3 @@ def local_points(slicer, segmentation):
         image.GetImageToWorldMatrix(matrix)
         points.append(moved(zyx[:, ::-1], slicer.util.arrayFromVTKMatrix(matrix)))
     return moved(np.concatenate(points), np.eye(4))
-
-
-@pytest.fixture
-def stepping(bench, monkeypatch):
-    """A panel with two models, whose worker goes on only when it is told to."""
-    return Stepping(bench, monkeypatch)

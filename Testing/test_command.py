@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from command_line import GRID, refused
 from tiny_models import brain_specification, write_blind_detector, write_tiny_bundle
 from waiting import HANG_SECONDS
 
@@ -21,34 +22,6 @@ from TumorSegLib.image.in_plane import FieldOfView
 from TumorSegLib.image.itk import grid_of_image, image_of
 
 ROOT = Path(__file__).resolve().parents[1]
-OBLIQUE = ((0.96, -0.28, 0.0), (0.28, 0.96, 0.0), (0.0, 0.0, 1.0))
-GRID = Grid((6, 40, 48), (0.9, 1.1, 5.0), (-20.5, 30.25, 7.125), OBLIQUE)
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A folder with a model, a volume of three sequences, and nothing else of this machine."""
-    monkeypatch.setattr("TumorSegLib.model.catalogue.SHIPPED", tmp_path / "none")
-    monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "models"))
-    monkeypatch.chdir(tmp_path)
-    write_tiny_bundle(tmp_path / "models", brain_specification(default=True))
-    generator = np.random.default_rng(0)
-    for name in ("flair", "t1", "t1c"):
-        voxels = generator.integers(0, 900, GRID.shape).astype(np.int16)
-        sitk.WriteImage(image_of(voxels, GRID), str(tmp_path / f"{name}.nii.gz"))
-    return tmp_path
-
-
-def refused(capsys, words, message):
-    before = sorted(path for path in Path.cwd().rglob("*") if "models" not in path.parts)
-    assert cli.main([str(word) for word in words]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    lines = captured.err.strip().splitlines()
-    assert len(lines) == 1, captured.err
-    assert lines[0].startswith("tumorseg: ")
-    assert message in lines[0]
-    assert sorted(path for path in Path.cwd().rglob("*") if "models" not in path.parts) == before
 
 
 def test_segment_with_sequences(place, capsys):

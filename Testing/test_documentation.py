@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from host_fixtures import ROOT, bench, host  # noqa: F401
+from panel_bench import ROOT
 
 from TumorSegLib.model.catalogue import SHIPPED, Catalogue
 from TumorSegLib.model.licences import licences_of
@@ -41,7 +41,7 @@ def test_every_link_of_the_page_leads_somewhere():
         assert target.removeprefix("#") in links.anchors or target.startswith(PUBLIC), target
 
 
-def test_the_help_text_links_to_the_page_that_comes_with_the_module(host):  # noqa: F811
+def test_the_help_text_links_to_the_page_that_comes_with_the_module(host):
     import TumorSeg
 
     parent = type("Parent", (), {"path": ""})()
@@ -50,7 +50,7 @@ def test_the_help_text_links_to_the_page_that_comes_with_the_module(host):  # no
     assert target == PAGE.as_uri()
 
 
-def test_the_help_texts_link_shows_the_page_in_slicers_help_browser(host):  # noqa: F811
+def test_the_help_texts_link_shows_the_page_in_slicers_help_browser(host):
     """Slicer's help is a text browser, which follows links to files by itself."""
     import qt
 
@@ -65,7 +65,7 @@ def test_the_help_texts_link_shows_the_page_in_slicers_help_browser(host):  # no
     assert "Without internet" in browser.toPlainText()
 
 
-def test_the_button_opens_the_page(bench, monkeypatch):  # noqa: F811
+def test_the_button_opens_the_page(bench, monkeypatch):
     import qt
 
     opened = []
@@ -75,7 +75,7 @@ def test_the_button_opens_the_page(bench, monkeypatch):  # noqa: F811
     assert Path(url.toLocalFile()) == PAGE
 
 
-def test_what_messages_call_a_section_is_one(host):  # noqa: F811
+def test_what_messages_call_a_section_is_one(host):
     from TumorSegModule.logic.requirements import ABSENT, Missing
     from TumorSegModule.widgets.installation import question
 
@@ -91,7 +91,7 @@ def test_pages_link_to_files_that_are_there(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_pictures_say_that_they_are_from_the_stand_in(host, page):  # noqa: F811
+def test_pictures_say_that_they_are_from_the_stand_in(host, page):
     from picture_label import is_labelled
 
     text = page.read_text("utf-8")
@@ -104,7 +104,7 @@ def test_pictures_say_that_they_are_from_the_stand_in(host, page):  # noqa: F811
         assert "tests' stand-in for 3D Slicer's window" in " ".join(text.split())
 
 
-def test_screenshots_of_the_catalogue_are_labelled(host):  # noqa: F811
+def test_screenshots_of_the_catalogue_are_labelled(host):
     from picture_label import is_labelled
 
     cmake = (ROOT / "CMakeLists.txt").read_text("utf-8")
@@ -115,7 +115,7 @@ def test_screenshots_of_the_catalogue_are_labelled(host):  # noqa: F811
     assert "stand-in" in description
 
 
-def test_a_picture_is_labelled_once(host, tmp_path):  # noqa: F811
+def test_a_picture_is_labelled_once(host, tmp_path):
     import qt
     from picture_label import STRIP, is_labelled, label_picture
 

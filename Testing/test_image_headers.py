@@ -16,7 +16,6 @@ from written_headers import (
     RAW,
     VOXELS,
     refusal,
-    with_data_files,
     write,
 )
 
@@ -24,11 +23,6 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.reading import read_volume
 from TumorSegLib.reading.image_file import read_array
 from TumorSegLib.slicer_io.segmentation_file import read_segments
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return with_data_files(tmp_path)
 
 
 @pytest.mark.parametrize("count", ["-1", "0", "100", "2147483647", "99999999999999999999", "x", ""])

@@ -23,18 +23,12 @@ from written_headers import (
     VOXELS,
     ZIPPED,
     refusal,
-    with_data_files,
     write,
 )
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.reading import read_volume
 from TumorSegLib.slicer_io.segmentation_file import read_segments
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return with_data_files(tmp_path)
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha"])

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from command_line import GRID, refused
 from results import result_of, two_structures
 from synthetic_data import write_nnunet
-from test_command import GRID, place, refused  # noqa: F401
 from tiny_models import brain_specification, ct_specification, write_tiny_bundle
 
 from TumorSegLib import cli
@@ -35,7 +35,7 @@ FLAIR = ("segment", "flair.nii.gz")
         ((*FLAIR, "--channel=t1=t1.nii.gz", "--channel=t1c=t1c.nii.gz"), "t1c.nii.gz"),
     ],
 )
-def test_an_input_is_never_replaced(place, capsys, words, output, asked):  # noqa: F811
+def test_an_input_is_never_replaced(place, capsys, words, output, asked):
     Path("folder").mkdir()
     Path("link.nii.gz").symlink_to("flair.nii.gz")
     os.link("flair.nii.gz", "hard.nii.gz")
@@ -53,7 +53,7 @@ def test_an_input_is_never_replaced(place, capsys, words, output, asked):  # noq
         ((*FLAIR, "-o", "out.nii.gz", "--report", "pictures"), "pictures/report.png"),
     ],
 )
-def test_a_result_is_replaced_only_if_asked(place, capsys, words, there):  # noqa: F811
+def test_a_result_is_replaced_only_if_asked(place, capsys, words, there):
     Path(there).parent.mkdir(exist_ok=True)
     Path(there).write_text("corrected by hand")
     refused(capsys, words, f"{there}: is there already; name another output with -o, or replace")
@@ -62,7 +62,7 @@ def test_a_result_is_replaced_only_if_asked(place, capsys, words, there):  # noq
     assert Path(there).read_bytes() != b"corrected by hand"
 
 
-def test_the_second_patients_result_does_not_replace_the_firsts(place, capsys):  # noqa: F811
+def test_the_second_patients_result_does_not_replace_the_firsts(place, capsys):
     for patient in ("one", "two"):
         Path(patient).mkdir()
         os.link("flair.nii.gz", f"{patient}/flair.nii.gz")
@@ -81,7 +81,7 @@ def test_a_dead_link_counts_as_a_result(tmp_path):
     assert not path.is_symlink()
 
 
-def test_the_demo_replaces_nothing(place, capsys):  # noqa: F811
+def test_the_demo_replaces_nothing(place, capsys):
     words = ["demo", "--offline", "-o", "demo"]
     assert cli.main(words) == 0
     kept = {path: path.stat().st_mtime_ns for path in Path("demo").rglob("*.nii.gz")}
@@ -95,7 +95,7 @@ def test_the_demo_replaces_nothing(place, capsys):  # noqa: F811
 @pytest.mark.parametrize(
     "name", ["scan [pre]", "study[/old] 1", "[red]", ":warning:", "a [bold", "\\[x]"]
 )
-def test_names_are_printed_as_they_are(place, capsys, name):  # noqa: F811
+def test_names_are_printed_as_they_are(place, capsys, name):
     path = Path(f"{name}.nii.gz")
     path.parent.mkdir(exist_ok=True, parents=True)
     plain = np.random.default_rng(0).integers(0, 2, GRID.shape).astype(np.int16)
@@ -111,7 +111,7 @@ def test_names_are_printed_as_they_are(place, capsys, name):  # noqa: F811
     assert f"warning: {path.name.removesuffix('.nii.gz')}: seems to be a label map" in said
 
 
-def test_labels_and_models_are_printed_as_they_are(place, capsys):  # noqa: F811
+def test_labels_and_models_are_printed_as_they_are(place, capsys):
     path = Path("models/tiny-brain/model.json")
     content = json.loads(path.read_text())
     content["title"] = "Tiny [/b] model"

@@ -13,8 +13,8 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from host_fixtures import bench, host, shared_blocks  # noqa: F401
-from stepping import DIM, STRICT, local_points, stepping, voxels  # noqa: F401
+from panel_bench import shared_blocks
+from stepping import DIM, STRICT, local_points, voxels
 
 SEQUENCES, STEPS = int(os.environ.get("TUMORSEG_ANY_ORDER", "20")), 60
 VALUES = (-100, -50, 50, 100)
@@ -36,7 +36,7 @@ class Everyone:
         reasons: how often runs ended for which reason.
     """
 
-    def __init__(self, stepping, errors):  # noqa: F811
+    def __init__(self, stepping, errors):
         self.s, self.errors = stepping, errors
         self.slicer, self.panel, self.ui = stepping.slicer, stepping.panel, stepping.panel.ui
         self.scene = stepping.slicer.mrmlScene
@@ -320,7 +320,7 @@ STEPS_OF = [
 ]
 
 
-def attempt(stepping, sequence):  # noqa: F811
+def attempt(stepping, sequence):
     """Do a sequence of steps; return how runs ended."""
     import vtk
 
@@ -340,7 +340,7 @@ def attempt(stepping, sequence):  # noqa: F811
     return everyone.reasons
 
 
-def shortened(stepping, sequence):  # noqa: F811
+def shortened(stepping, sequence):
     """Leave out of a sequence that fails what it fails without."""
     size = len(sequence) // 2
     while size:
@@ -357,7 +357,7 @@ def shortened(stepping, sequence):  # noqa: F811
 
 
 @pytest.mark.slow
-def test_any_order_of_events(stepping):  # noqa: F811
+def test_any_order_of_events(stepping):
     reasons = Counter()
     for seed in range(SEQUENCES):
         chance = random.Random(seed)

@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from host_fixtures import HOST, ROOT, host  # noqa: F401
+from panel_bench import HOST, ROOT
 
 pytest.importorskip("slicer")
 pytest.importorskip("PySide6")
@@ -151,7 +151,7 @@ def widget_classes():
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_stand_ins_widgets_have_nothing_that_the_real_ones_lack(host, version):  # noqa: F811
+def test_the_stand_ins_widgets_have_nothing_that_the_real_ones_lack(host, version):
     import qt
 
     for cls in widget_classes():
@@ -170,7 +170,7 @@ def test_the_stand_ins_widgets_have_nothing_that_the_real_ones_lack(host, versio
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_stand_ins_application_has_nothing_that_the_real_one_lacks(host, version):  # noqa: F811
+def test_the_stand_ins_application_has_nothing_that_the_real_one_lacks(host, version):
     import application
 
     for ours, theirs in APPLICATION_CLASSES.items():
@@ -184,7 +184,7 @@ def test_the_stand_ins_application_has_nothing_that_the_real_one_lacks(host, ver
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_stand_ins_python_functions_have_exactly_the_real_parameters(host, version):  # noqa: F811
+def test_the_stand_ins_python_functions_have_exactly_the_real_parameters(host, version):
     import loading
     import parameter_wrapper
     import python_layer

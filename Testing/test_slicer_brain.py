@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from host_fixtures import ROOT, bench, host  # noqa: F401
+from panel_bench import ROOT
 from scenes import dice, segment_mask
 
 MODEL = "brain-lgg-munet"
@@ -49,7 +49,7 @@ def patient(shared, tmp_path):
     return files, mask
 
 
-def test_a_real_case_by_click_is_as_by_command(bench, patient, tmp_path):  # noqa: F811
+def test_a_real_case_by_click_is_as_by_command(bench, patient, tmp_path):
     files, mask = patient
     bench.models.rmdir()
     bench.models.symlink_to(ROOT / "Resources" / "Models")

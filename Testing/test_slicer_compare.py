@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bright_models import TUMOUR, write_ct_model, write_model
-from host_fixtures import bench, host  # noqa: F401
 from scenes import HEAD_MATRIX, add_head, dice, segment_mask
 
 
 @pytest.fixture
-def views(host):  # noqa: F811
+def views(host):
     """Layout and slice views, as the application has them."""
     scene = host.mrmlScene
     layout = scene.AddNewNodeByClass("vtkMRMLLayoutNode")
@@ -34,7 +33,7 @@ def views(host):  # noqa: F811
 
 
 @pytest.fixture
-def ready(views, bench):  # noqa: F811
+def ready(views, bench):
     """A panel with a bright model, one that asks for more light, and a head."""
     write_model(bench.models, "bright")
     write_model(bench.models, "brighter", labels=[{**TUMOUR, "threshold": 0.999}])
@@ -47,13 +46,13 @@ def ready(views, bench):  # noqa: F811
     return bench
 
 
-def compare(bench):  # noqa: F811
+def compare(bench):
     bench.ui.compareButton.click()
     bench.until(lambda: not bench.panel.compare.running)
     return [node for node, _bundle in bench.panel.compare._results]
 
 
-def cells(bench):  # noqa: F811
+def cells(bench):
     table = bench.ui.compareTable
     return [
         [table.item(row, column).text() for column in range(table.columnCount)]
@@ -147,7 +146,7 @@ def test_only_different_models_are_compared(ready):
     assert not ready.ui.compareButton.enabled
 
 
-def test_a_failure_ends_the_comparison(views, bench):  # noqa: F811
+def test_a_failure_ends_the_comparison(views, bench):
     write_ct_model(bench.models, "one")
     write_ct_model(bench.models, "two")
     bench.open()

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from bright_models import write_model
-from host_fixtures import bench, host, no_vtk_errors  # noqa: F401
+from panel_bench import no_vtk_errors
 from scenes import add_head, edit_by_hand, segment_mask
 
 VIEW_KEYS = {
@@ -17,7 +17,7 @@ VIEW_KEYS = {
 
 
 @pytest.fixture
-def segmented(bench):  # noqa: F811
+def segmented(bench):
     """A panel with a result."""
     write_model(bench.models, "tiny")
     bench.open()
@@ -28,7 +28,7 @@ def segmented(bench):  # noqa: F811
     return bench
 
 
-def press(bench, key):  # noqa: F811
+def press(bench, key):
     """Press a key with the focus on the panel."""
     from PySide6 import QtCore, QtGui, QtTest
 
@@ -42,7 +42,7 @@ def press(bench, key):  # noqa: F811
     bench.turn()
 
 
-def test_a_panel_without_segmentation_logs_nothing(bench):  # noqa: F811
+def test_a_panel_without_segmentation_logs_nothing(bench):
     write_model(bench.models, "tiny")
     bench.open()
     bench.parameters.volume, _ = add_head(bench.slicer)
@@ -51,7 +51,7 @@ def test_a_panel_without_segmentation_logs_nothing(bench):  # noqa: F811
     assert not bench.complaints
 
 
-def test_the_listener_hears_what_vtk_logs(host):  # noqa: F811
+def test_the_listener_hears_what_vtk_logs(host):
     from segment_editor import qMRMLSegmentEditorWidget
 
     widget = qMRMLSegmentEditorWidget()

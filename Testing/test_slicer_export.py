@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from bright_models import write_ct_model, write_model
-from host_fixtures import bench, descendants, host, shared_blocks  # noqa: F401
+from panel_bench import descendants, shared_blocks
 from results import names_in
 from scenes import add_body, add_head, head
 from stepped_worker import SteppedClient
@@ -22,7 +22,7 @@ OBLIQUE[:3, 3] = -31.25, 12.5, 101
 
 
 @pytest.fixture
-def ready(bench, monkeypatch):  # noqa: F811
+def ready(bench, monkeypatch):
     """A panel whose export section is open, with a model for heads and an oblique head."""
     monkeypatch.setenv("XDG_DATA_HOME", str(bench.folder / "home"))
     write_model(bench.models, "tiny")
@@ -40,7 +40,7 @@ def ready(bench, monkeypatch):  # noqa: F811
     return bench
 
 
-def add_segmentation(bench, volume, masks, name="corrected"):  # noqa: F811
+def add_segmentation(bench, volume, masks, name="corrected"):
     """Add a segmentation of `volume` with a segment for each name and mask."""
     slicer = bench.slicer
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
@@ -55,7 +55,7 @@ def add_segmentation(bench, volume, masks, name="corrected"):  # noqa: F811
     return node
 
 
-def export(bench):  # noqa: F811
+def export(bench):
     """Click Export, wait for the end and return the line that is shown."""
     assert bench.ui.exportButton.enabled
     bench.ui.exportButton.click()
@@ -64,15 +64,15 @@ def export(bench):  # noqa: F811
     return bench.ui.exportResult.text
 
 
-def cases(bench):  # noqa: F811
+def cases(bench):
     return json.loads((bench.dataset / "dataset.json").read_text())["dataset"]
 
 
-def label(bench, case):  # noqa: F811
+def label(bench, case):
     return sitk.GetArrayFromImage(sitk.ReadImage(str(bench.dataset / cases(bench)[case]["label"])))
 
 
-def record(bench, case):  # noqa: F811
+def record(bench, case):
     return json.loads((bench.dataset / "cases" / f"{case}.json").read_text())
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from bright_models import write_model
-from host_fixtures import alive, bench, descendants, host, shared_blocks  # noqa: F401
+from panel_bench import alive, descendants, shared_blocks
 from scenes import add_head, dice, segment_mask
 from waiting import HANG_SECONDS
 
@@ -18,7 +18,7 @@ STAGES = ("click", "starting", "loading", "middle")
 
 
 @pytest.fixture
-def slow_run(bench):  # noqa: F811
+def slow_run(bench):
     """A panel with a volume whose runs take so long that they are always caught in the middle."""
     write_model(bench.models, "tiny", width=16, depth=3)
     bench.open()
@@ -29,7 +29,7 @@ def slow_run(bench):  # noqa: F811
     return bench
 
 
-def reach(bench, stage):  # noqa: F811
+def reach(bench, stage):
     """Click and go on until `stage`; return the worker's process id."""
     bench.panel.ui.segmentButton.click()
     if stage == "click":
@@ -52,7 +52,7 @@ def _maps(pid, library):
         return False
 
 
-def nothing_left(bench, pid):  # noqa: F811
+def nothing_left(bench, pid):
     """Check that worker, shared memory, preview and files of a run are gone."""
     bench.until(lambda: not alive(pid) and not shared_blocks())
     assert pid not in descendants()
@@ -62,7 +62,7 @@ def nothing_left(bench, pid):  # noqa: F811
     assert not [path for path in new if "tumorseg" in path.name.lower()]
 
 
-def works_again(bench):  # noqa: F811
+def works_again(bench):
     """Check that a run on a small volume ends well."""
     volume, mask = add_head(bench.slicer, "small")
     bench.parameters.volume, bench.parameters.target = volume, None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bright_models import write_model
-from host_fixtures import bench, host  # noqa: F401
 from scenes import HEAD_MATRIX, add_head, dice, edit_by_hand, head, segment_mask
 
 COUNT = 3
@@ -18,7 +17,7 @@ def masks():
 
 
 @pytest.fixture
-def cine(bench):  # noqa: F811
+def cine(bench):
     """A panel with a head over time, whose tumour moves, and the second frame shown."""
     write_model(bench.models, "tiny")
     bench.open()
@@ -53,7 +52,7 @@ def cine(bench):  # noqa: F811
     return bench
 
 
-def nodes(bench):  # noqa: F811
+def nodes(bench):
     scene = bench.slicer.mrmlScene
     everything = [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
     return sorted(
@@ -63,12 +62,12 @@ def nodes(bench):  # noqa: F811
     )
 
 
-def show(bench, number):  # noqa: F811
+def show(bench, number):
     bench.browser.SetSelectedItemNumber(number)
     bench.slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(bench.browser)
 
 
-def mask_of(bench):  # noqa: F811
+def mask_of(bench):
     return segment_mask(bench.slicer, bench.parameters.target, bench.volume)
 
 
@@ -188,7 +187,7 @@ def test_no_answer_is_an_answer(cine):
     assert nodes(cine) == cine.before
 
 
-def test_a_volume_of_one_frame_is_not_asked_about(bench):  # noqa: F811
+def test_a_volume_of_one_frame_is_not_asked_about(bench):
     write_model(bench.models, "tiny")
     bench.open()
     bench.parameters.volume, _ = add_head(bench.slicer)

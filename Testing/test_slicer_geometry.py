@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bright_models import write_model
-from host_fixtures import bench, host  # noqa: F401
 from scenes import HEAD_MATRIX, add_head, dice, head, segment_mask
 
 
@@ -31,7 +30,7 @@ MATRICES = {
 
 
 @pytest.fixture
-def ready(bench):  # noqa: F811
+def ready(bench):
     write_model(bench.models, "tiny")
     bench.open()
     return bench

@@ -12,7 +12,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from bright_models import write_model
 from fake_pip import make_package
-from host_fixtures import alive, bench, host  # noqa: F401
+from panel_bench import alive
 from scenes import add_head
 from waiting import wait_until
 
@@ -22,7 +22,7 @@ TRAINING = ("lightning", "monai", "matplotlib", "tensorboard", "rich")
 
 
 @pytest.fixture
-def world(host, monkeypatch, tmp_path):  # noqa: F811
+def world(host, monkeypatch, tmp_path):
     """A Slicer whose packages, answers and pip are ours."""
     from TumorSegModule.logic import requirements
     from TumorSegModule.widgets import installation
@@ -85,13 +85,13 @@ def dialog_of(world):
     return dialog
 
 
-def wait(host, condition):  # noqa: F811
+def wait(host, condition):
     import qt
 
     wait_until(condition, turn=lambda: (qt.QApplication.processEvents(), time.sleep(0.005)))
 
 
-def install(host, world, **options):  # noqa: F811
+def install(host, world, **options):
     """Click, agree, and wait for the end of the installation."""
     assert not world.ensure(**options)
     wait(host, lambda: not world.installation._open)
@@ -103,7 +103,7 @@ def test_nothing_is_asked_where_nothing_is_missing(world):
     assert not world.calls()
 
 
-def test_one_question_names_all_how_large_and_where(host, world):  # noqa: F811
+def test_one_question_names_all_how_large_and_where(host, world):
     remove(world, "torch", "safetensors")
     install(host, world)
     (question,) = world.asked
@@ -112,7 +112,7 @@ def test_one_question_names_all_how_large_and_where(host, world):  # noqa: F811
     assert world.went_on == [True]
 
 
-def test_torch_comes_by_light_the_torch_and_never_by_pip(host, world):  # noqa: F811
+def test_torch_comes_by_light_the_torch_and_never_by_pip(host, world):
     remove(world, "torch", "safetensors")
     install(host, world)
     chooser, torch, others, trying = world.calls()
@@ -126,7 +126,7 @@ def test_torch_comes_by_light_the_torch_and_never_by_pip(host, world):  # noqa: 
     assert not any("torch" in word for word in others["words"][1 : others["words"].index("-c")])
 
 
-def test_what_only_retraining_needs_is_asked_for_by_retraining(host, world):  # noqa: F811
+def test_what_only_retraining_needs_is_asked_for_by_retraining(host, world):
     assert world.ensure()
     install(host, world, training=True)
     (question,) = world.asked
@@ -136,7 +136,7 @@ def test_what_only_retraining_needs_is_asked_for_by_retraining(host, world):  # 
     assert world.went_on == [True]
 
 
-def test_installing_for_retraining_keeps_torch_and_all_of_slicers_versions(host, world):  # noqa: F811
+def test_installing_for_retraining_keeps_torch_and_all_of_slicers_versions(host, world):
     make_package(world.site, "torch", "2.6.0+cu124")
     make_package(world.site, "torchvision", "0.21.0+cu124")
     make_package(world.site, "numpy", "2.0.2")
@@ -154,7 +154,7 @@ def test_installing_for_retraining_keeps_torch_and_all_of_slicers_versions(host,
     assert not any(line.startswith(("monai", "lightning")) for line in kept)
 
 
-def test_a_torch_just_installed_is_kept_by_what_follows(host, world):  # noqa: F811
+def test_a_torch_just_installed_is_kept_by_what_follows(host, world):
     remove(world, "torch")
     install(host, world, training=True)
     _chooser, torch, others, _trying = world.calls()
@@ -162,7 +162,7 @@ def test_a_torch_just_installed_is_kept_by_what_follows(host, world):  # noqa: F
     assert "torch==99.9" in others["constraints"]
 
 
-def test_without_torch_nothing_that_would_bring_one_is_installed(host, world):  # noqa: F811
+def test_without_torch_nothing_that_would_bring_one_is_installed(host, world):
     remove(world, "torch")
     world.plan(light_the_torch={"nothing": True})
     world.ensure(training=True)
@@ -175,7 +175,7 @@ def test_without_torch_nothing_that_would_bring_one_is_installed(host, world):  
 @pytest.mark.parametrize(
     ("version", "why"), [("1.13.1+cu117", "too old"), ("2.3.9", "too old"), ("2.4.0", None)]
 )
-def test_the_version_counts(host, world, version, why):  # noqa: F811
+def test_the_version_counts(host, world, version, why):
     make_package(world.site, "torch", version)
     make_package(world.site, "torchvision", "0.14.1")
     make_package(world.site, "numpy", "2.0.2")
@@ -194,7 +194,7 @@ def test_the_version_counts(host, world, version, why):  # noqa: F811
     ids=["files without a record", "a record without files"],
 )
 @pytest.mark.parametrize("name", ["torch", "safetensors"])
-def test_a_half_finished_installation_is_repaired(host, world, name, left):  # noqa: F811
+def test_a_half_finished_installation_is_repaired(host, world, name, left):
     remove(world, name)
     make_package(world.site, name, "2.5", **left)
     install(host, world)
@@ -255,7 +255,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("kind", FAILURES)
-def test_a_failure_is_one_message_with_pips_last_lines_and_what_to_do(host, world, kind):  # noqa: F811
+def test_a_failure_is_one_message_with_pips_last_lines_and_what_to_do(host, world, kind):
     import qt
 
     printed, todo = FAILURES[kind]
@@ -279,7 +279,7 @@ def test_a_failure_is_one_message_with_pips_last_lines_and_what_to_do(host, worl
     assert not world.went_on
 
 
-def test_packages_that_cannot_be_loaded_are_told_before_the_first_run(host, world):  # noqa: F811
+def test_packages_that_cannot_be_loaded_are_told_before_the_first_run(host, world):
     remove(world, "torch")
     world.plan(python={"print": "ImportError: DLL load failed while importing _C", "status": 1})
     world.ensure()
@@ -289,7 +289,7 @@ def test_packages_that_cannot_be_loaded_are_told_before_the_first_run(host, worl
     assert "Visual C++ Redistributable" in dialog.message.text
 
 
-def test_a_python_that_cannot_be_started_is_a_message(host, world, monkeypatch):  # noqa: F811
+def test_a_python_that_cannot_be_started_is_a_message(host, world, monkeypatch):
     remove(world, "torch")
     monkeypatch.setattr(world.installation, "python_command", lambda: ["/nowhere/PythonSlicer"])
     world.ensure()
@@ -298,7 +298,7 @@ def test_a_python_that_cannot_be_started_is_a_message(host, world, monkeypatch):
     assert "/nowhere/PythonSlicer" in dialog.message.text
 
 
-def test_cancel_ends_pip_and_leaves_the_panel_as_it_was(host, world):  # noqa: F811
+def test_cancel_ends_pip_and_leaves_the_panel_as_it_was(host, world):
     remove(world, "torch")
     world.plan(light_the_torch={"seconds": 300})
     world.ensure()
@@ -312,7 +312,7 @@ def test_cancel_ends_pip_and_leaves_the_panel_as_it_was(host, world):  # noqa: F
     assert not world.errors
 
 
-def test_a_mac_gets_the_last_torch_that_there_is_for_it(host, world, monkeypatch):  # noqa: F811
+def test_a_mac_gets_the_last_torch_that_there_is_for_it(host, world, monkeypatch):
     from TumorSegLib.support import system
 
     monkeypatch.setattr(system, "is_intel_mac", lambda: True)
@@ -333,7 +333,7 @@ def test_a_mac_that_cannot_train_hears_it_before_anything_is_downloaded(world, m
     assert not world.calls()
 
 
-def test_a_second_click_starts_no_second_installation(host, world):  # noqa: F811
+def test_a_second_click_starts_no_second_installation(host, world):
     remove(world, "torch")
     world.plan(pip={"seconds": 300})
     world.ensure()
@@ -342,7 +342,7 @@ def test_a_second_click_starts_no_second_installation(host, world):  # noqa: F81
     assert len(world.installation._open) == 1
 
 
-def test_the_bar_shows_the_download_and_runs_to_and_fro_without_one(host, world):  # noqa: F811
+def test_the_bar_shows_the_download_and_runs_to_and_fro_without_one(host, world):
     remove(world, "torch")
     lines = (
         "Collecting torch\n  Downloading torch-2.6.0.whl (2.3 GB)\nProgress 600000000 of 2400000000"
@@ -359,7 +359,7 @@ def test_the_bar_shows_the_download_and_runs_to_and_fro_without_one(host, world)
     assert "Downloading torch-2.6.0.whl" in dialog.output.plainText
 
 
-def test_pip_that_installs_nothing_is_told(host, world):  # noqa: F811
+def test_pip_that_installs_nothing_is_told(host, world):
     remove(world, "safetensors")
     world.plan(pip={"nothing": True})
     install(host, world)
@@ -367,7 +367,7 @@ def test_pip_that_installs_nothing_is_told(host, world):  # noqa: F811
     assert not world.went_on
 
 
-def test_the_click_goes_on_by_itself_after_the_installation(bench, world):  # noqa: F811
+def test_the_click_goes_on_by_itself_after_the_installation(bench, world):
     write_model(bench.models, "tiny")
     bench.open()
     bench.parameters.volume, _ = add_head(bench.slicer)
@@ -390,7 +390,7 @@ def test_the_click_goes_on_by_itself_after_the_installation(bench, world):  # no
         ("ModuleNotFoundError: No module named 'torch._C'", "PyTorch Utils"),
     ],
 )
-def test_a_worker_that_cannot_load_torch_says_what_to_do(host, last, words):  # noqa: F811
+def test_a_worker_that_cannot_load_torch_says_what_to_do(host, last, words):
     from TumorSegModule.logic.install_advice import explain_import_failure
 
     line = explain_import_failure("the segmentation failed", f"Traceback:\n  in x\n{last}\n")
@@ -398,14 +398,14 @@ def test_a_worker_that_cannot_load_torch_says_what_to_do(host, last, words):  # 
     assert last.partition(": ")[2][:40] in line
 
 
-def test_other_failures_of_the_worker_are_left_as_they_are(host):  # noqa: F811
+def test_other_failures_of_the_worker_are_left_as_they_are(host):
     from TumorSegModule.logic.install_advice import explain_import_failure
 
     assert explain_import_failure("it failed", "Traceback\nValueError: bad") == "it failed"
     assert explain_import_failure("it failed", "") == "it failed"
 
 
-def test_requirements_are_ranges_and_without_torch(host):  # noqa: F811
+def test_requirements_are_ranges_and_without_torch(host):
     from TumorSegModule.logic.requirements import requirement_lines
 
     lines = requirement_lines(training=True)
@@ -413,7 +413,7 @@ def test_requirements_are_ranges_and_without_torch(host):  # noqa: F811
     assert all(">=" in line and "==" not in line for line in lines)
 
 
-def test_the_question_knows_all_that_the_packages_need(host):  # noqa: F811
+def test_the_question_knows_all_that_the_packages_need(host):
     """What is installed here says what the packages need in turn."""
     from packaging.requirements import Requirement
     from TumorSegModule.logic.requirements import DEPENDENCIES, normalised

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bright_models import write_model
-from host_fixtures import bench, host  # noqa: F401
 from scenes import HEAD_MATRIX, add_head
 
 OBLIQUE = np.array(
@@ -19,7 +18,7 @@ OBLIQUE = np.array(
 """Voxel indices to RAS: rotated about the y axis and left-handed, 1 x 1.5 x 3 mm."""
 
 
-def open_with(bench, matrix=HEAD_MATRIX):  # noqa: F811
+def open_with(bench, matrix=HEAD_MATRIX):
     write_model(bench.models, "tiny")
     bench.open()
     bench.volume, bench.mask = add_head(bench.slicer, matrix=matrix)
@@ -45,7 +44,7 @@ def put_into_study(slicer, node):
 
 @pytest.mark.parametrize("matrix", [HEAD_MATRIX, OBLIQUE], ids=["axial", "oblique"])
 @pytest.mark.parametrize("moved", [False, True], ids=["still", "transformed"])
-def test_a_region_made_by_the_selector_holds_the_whole_volume(bench, matrix, moved):  # noqa: F811
+def test_a_region_made_by_the_selector_holds_the_whole_volume(bench, matrix, moved):
     from TumorSegModule.logic.geometry import placement_of
     from TumorSegModule.logic.limits import box_of_region
 
@@ -70,7 +69,7 @@ def test_a_region_made_by_the_selector_holds_the_whole_volume(bench, matrix, mov
     assert np.linalg.det(axes) == pytest.approx(1.0)
 
 
-def test_the_region_is_where_crop_volume_would_put_it(bench):  # noqa: F811
+def test_the_region_is_where_crop_volume_would_put_it(bench):
     open_with(bench, OBLIQUE)
     slicer = bench.slicer
     region = bench.panel.ui.regionSelector.addNode()
@@ -84,7 +83,7 @@ def test_the_region_is_where_crop_volume_would_put_it(bench):  # noqa: F811
     assert region.GetCenterWorld() == pytest.approx(theirs.GetCenterWorld())
 
 
-def test_a_run_on_a_new_region_segments_the_tumour(bench):  # noqa: F811
+def test_a_run_on_a_new_region_segments_the_tumour(bench):
     open_with(bench)
     bench.parameters.extent = "region"
     bench.panel.ui.regionSelector.addNode()
@@ -94,7 +93,7 @@ def test_a_run_on_a_new_region_segments_the_tumour(bench):  # noqa: F811
     assert "nothing was found" not in status.line
 
 
-def test_an_empty_region_is_refused_with_a_line(bench):  # noqa: F811
+def test_an_empty_region_is_refused_with_a_line(bench):
     open_with(bench)
     region = bench.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "R")
     bench.parameters.extent, bench.parameters.region = "region", region
@@ -105,7 +104,7 @@ def test_an_empty_region_is_refused_with_a_line(bench):  # noqa: F811
     assert bench.parameters.target is None
 
 
-def test_a_region_made_before_a_volume_is_chosen_stays_empty(bench):  # noqa: F811
+def test_a_region_made_before_a_volume_is_chosen_stays_empty(bench):
     open_with(bench)
     bench.parameters.volume = None
     region = bench.panel.ui.regionSelector.addNode()
@@ -114,7 +113,7 @@ def test_a_region_made_before_a_volume_is_chosen_stays_empty(bench):  # noqa: F8
 
 
 @pytest.mark.parametrize("made_by", ["the run", "the selector"])
-def test_a_new_segmentation_lies_in_the_volumes_study_grid_and_transform(bench, made_by):  # noqa: F811
+def test_a_new_segmentation_lies_in_the_volumes_study_grid_and_transform(bench, made_by):
     open_with(bench, OBLIQUE)
     slicer = bench.slicer
     hierarchy, study = put_into_study(slicer, bench.volume)
@@ -138,7 +137,7 @@ def test_a_new_segmentation_lies_in_the_volumes_study_grid_and_transform(bench, 
     assert target.GetDisplayNode() is not None
 
 
-def test_a_volume_outside_any_study_leaves_its_segmentation_there(bench):  # noqa: F811
+def test_a_volume_outside_any_study_leaves_its_segmentation_there(bench):
     open_with(bench)
     assert not bench.run().failed
     slicer = bench.slicer

@@ -7,14 +7,13 @@ import shutil
 
 import pytest
 from bright_models import write_model
-from host_fixtures import bench, host  # noqa: F401
 from scenes import add_head
 
 SHARE_ALIKE, NO_DERIVATIVES = "CC BY-NC-SA 4.0", "CC BY-NC-ND 4.0"
 
 
 @pytest.fixture
-def picker(bench, monkeypatch):  # noqa: F811
+def picker(bench, monkeypatch):
     """A panel with one shipped model, and a user who chooses paths and answers questions."""
     write_model(bench.models, "shipped", licence=SHARE_ALIKE)
     bench.open()
@@ -39,7 +38,7 @@ def picker(bench, monkeypatch):  # noqa: F811
     bench.slicer.app.userSettings().remove("TumorSeg/AcceptedLicences")
 
 
-def catalogue_of(bench):  # noqa: F811
+def catalogue_of(bench):
     from TumorSegLib.model.catalogue import Catalogue
 
     return Catalogue.of([bench.folder / "own", bench.models])
@@ -51,7 +50,7 @@ def agreed(models, ask):
     return agreed_to(models, ask)
 
 
-def listed(bench):  # noqa: F811
+def listed(bench):
     return [bundle.id for bundle in bench.panel._bundles()]
 
 
@@ -162,7 +161,7 @@ def test_the_queue_asks_for_the_licence_too(picker):
     assert not picker.panel.session.busy
 
 
-def test_tests_of_the_application_are_never_asked(host):  # noqa: F811
+def test_tests_of_the_application_are_never_asked(host):
     from TumorSegModule.widgets.licence_question import agreed_to
 
     from TumorSegLib.model.bundle import read_bundle
@@ -177,7 +176,7 @@ def test_tests_of_the_application_are_never_asked(host):  # noqa: F811
     ("licence", "words"),
     [(SHARE_ALIKE, "same licence only"), (NO_DERIVATIVES, "must not be passed on"), ("", "")],
 )
-def test_retraining_says_what_the_licence_means_for_its_result(bench, licence, words):  # noqa: F811
+def test_retraining_says_what_the_licence_means_for_its_result(bench, licence, words):
     write_model(bench.models, "tiny", licence=licence)
     bench.open()
     bench.turn()

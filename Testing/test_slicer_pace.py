@@ -12,7 +12,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from bright_models import write_ct_model, write_model
-from host_fixtures import bench, host  # noqa: F401
 from scenes import add_head, add_large_body, edit_by_hand, segment_mask
 
 MOST_BYTES = 8 << 20
@@ -77,7 +76,7 @@ class Turns:
 
 
 @pytest.fixture
-def body(bench):  # noqa: F811
+def body(bench):
     """A CT of 40 MiB with a liver and a tumour in it."""
     write_ct_model(bench.models, "tiny-ct")
     bench.open()
@@ -120,7 +119,7 @@ def test_comparing_with_the_models_mask_and_the_map_hold_up_no_turn(body, monkey
     assert '"slices": 20' in target.GetAttribute("TumorSeg.Correction")
 
 
-def test_a_second_click_starts_inference_at_once(bench, monkeypatch):  # noqa: F811
+def test_a_second_click_starts_inference_at_once(bench, monkeypatch):
     """Neither is the worker started anew, nor the model loaded, nor the volume copied."""
     model = write_model(bench.models, "tiny")
     bench.open()

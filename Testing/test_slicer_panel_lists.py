@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bright_models import write_model
-from host_fixtures import bench, host  # noqa: F401
 from scenes import add_head
 
 
@@ -13,7 +12,7 @@ from scenes import add_head
     "kind",
     ["vtkMRMLLabelMapVolumeNode", "vtkMRMLVectorVolumeNode", "vtkMRMLDiffusionWeightedVolumeNode"],
 )
-def test_only_images_are_offered(bench, kind):  # noqa: F811
+def test_only_images_are_offered(bench, kind):
     write_model(bench.models, "tiny")
     bench.open()
     bench.parameters.volume, _ = add_head(bench.slicer)
@@ -36,14 +35,14 @@ def slicer_image(slicer, kind):
     return node
 
 
-def test_results_and_regions_can_be_renamed(bench):  # noqa: F811
+def test_results_and_regions_can_be_renamed(bench):
     write_model(bench.models, "tiny")
     ui = bench.open().ui
     for selector in (ui.targetSelector, ui.regionSelector):
         assert selector.property("renameEnabled")
 
 
-def test_the_category_is_translated_as_slicers_own(host, monkeypatch):  # noqa: F811
+def test_the_category_is_translated_as_slicers_own(host, monkeypatch):
     import TumorSeg
 
     def translate(context, text):

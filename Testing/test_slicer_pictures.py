@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bright_models import write_ct_model
-from host_fixtures import ROOT, bench, host  # noqa: F401
+from panel_bench import ROOT
 from scenes import edit_by_hand
 
 SHIPPED = ROOT / "Resources" / "Models"
@@ -30,7 +30,7 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def phantom(bench):  # noqa: F811
+def phantom(bench):
     """The shipped models and the sequences of the brain phantom."""
     if not (SHIPPED / MODEL / "model.json").is_file():
         pytest.skip(f"needs the shipped model {MODEL}")
@@ -55,7 +55,7 @@ def is_drawn(path, colours=20):
     return len(seen) > colours
 
 
-def take(bench, path):  # noqa: F811
+def take(bench, path):
     import pictures
 
     pictures.picture_of_widget(bench.root, path)
@@ -140,7 +140,7 @@ def test_picture_of_a_growing_result(phantom, folder):
     phantom.until(lambda: not phantom.panel.session.busy)
 
 
-def test_pictures_of_problems(bench, folder):  # noqa: F811
+def test_pictures_of_problems(bench, folder):
     from TumorSegModule.logic.registration import load_abdomen_phantom
 
     bench.open()
@@ -152,7 +152,7 @@ def test_pictures_of_problems(bench, folder):  # noqa: F811
     take(bench, folder / "panel-no-model.png")
 
 
-def test_picture_of_a_failed_run(bench, folder):  # noqa: F811
+def test_picture_of_a_failed_run(bench, folder):
     from scenes import HEAD_MATRIX
 
     write_ct_model(bench.models, "tiny-ct")
@@ -218,7 +218,7 @@ def test_picture_of_an_export(phantom, folder, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def two_models(bench, monkeypatch):  # noqa: F811
+def two_models(bench, monkeypatch):
     """A shipped model, a stricter one that poses as its next version, and the brain phantom."""
     if not (SHIPPED / MODEL / "model.json").is_file():
         pytest.skip(f"needs the shipped model {MODEL}")

@@ -6,7 +6,7 @@ import json
 import sys
 
 import pytest
-from host_fixtures import ROOT, host  # noqa: F401
+from panel_bench import ROOT
 
 from TumorSegLib.model.catalogue import SHIPPED, Catalogue
 from TumorSegLib.slicer_io.terminology import CATEGORY_CONTEXT
@@ -15,7 +15,7 @@ TERMINOLOGY = ROOT / "Resources" / "Terminology" / "TumorSeg.term.json"
 BUNDLES = [b for b in Catalogue.of([SHIPPED]).bundles if b.specification.task == "segmentation"]
 
 
-def test_the_terminology_is_known_to_the_application(host):  # noqa: F811
+def test_the_terminology_is_known_to_the_application(host):
     logic = host.modules.terminologies.logic()
     assert CATEGORY_CONTEXT in logic.LoadTerminologyFromFile(str(TERMINOLOGY))
 
@@ -33,14 +33,14 @@ def test_the_models_codes_are_in_the_terminology(bundle):
 
 
 @pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.id)
-def test_a_colour_table_has_the_models_labels(host, bundle):  # noqa: F811
+def test_a_colour_table_has_the_models_labels(host, bundle):
     tables = sorted((ROOT / "Resources" / "ColorTables").glob("*.ctbl"))
     wanted = {(label.value, label.name, label.colour) for label in bundle.specification.labels}
     assert any(wanted <= _entries(host, table) for table in tables), wanted
 
 
 @pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.id)
-def test_a_models_details_name_its_network_and_the_networks_size(host, bundle):  # noqa: F811
+def test_a_models_details_name_its_network_and_the_networks_size(host, bundle):
     from TumorSegModule.widgets.model_picker import network_of
 
     model = bundle.specification
@@ -51,7 +51,7 @@ def test_a_models_details_name_its_network_and_the_networks_size(host, bundle): 
         assert network_of(model) == f"{model.network.name}, {millions:.1f} M parameters"
 
 
-def test_names_in_colour_tables_have_spaces(host):  # noqa: F811
+def test_names_in_colour_tables_have_spaces(host):
     entries = _entries(host, ROOT / "Resources" / "ColorTables" / "TumorSeg-liver.ctbl")
     assert (2, "Liver tumour", (255, 196, 0)) in entries
 

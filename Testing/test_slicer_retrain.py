@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bright_models import write_model
-from host_fixtures import alive, bench, host  # noqa: F401
+from panel_bench import alive
 from synthetic_data import write_nnunet
 
 from TumorSegLib.model.catalogue import Catalogue
@@ -17,7 +17,7 @@ FAKE = Path(__file__).resolve().parent / "fake_retrain.py"
 
 
 @pytest.fixture
-def ready(bench, monkeypatch):  # noqa: F811
+def ready(bench, monkeypatch):
     """A panel whose retraining is a stand-in that ends at once."""
     from TumorSegModule.logic.retrain_process import RetrainProcess
 
@@ -31,14 +31,14 @@ def ready(bench, monkeypatch):  # noqa: F811
     return bench
 
 
-def run(bench):  # noqa: F811
+def run(bench):
     bench.ui.retrainStartButton.click()
     bench.until(
         lambda: not bench.panel.retrain.process.busy and not bench.panel.retrain._timer.active
     )
 
 
-def chart_values(bench, column):  # noqa: F811
+def chart_values(bench, column):
     table = bench.panel.retrain.plot.table.GetTable()
     array = table.GetColumnByName(column)
     return [array.GetValue(row) for row in range(array.GetNumberOfTuples())]
@@ -211,7 +211,7 @@ def test_a_look_at_the_run_takes_in_only_what_is_new(ready, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_click_retrains_for_real(bench, monkeypatch):  # noqa: F811
+def test_a_click_retrains_for_real(bench, monkeypatch):
     monkeypatch.setenv("TUMORSEG_MODELS", str(bench.models))
     monkeypatch.setenv("HOME", str(bench.folder))  # slices are cached there
     monkeypatch.setattr(

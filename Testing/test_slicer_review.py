@@ -7,14 +7,13 @@ import json
 import numpy as np
 import pytest
 from bright_models import write_ct_model, write_model
-from host_fixtures import bench, host  # noqa: F401
 from scenes import HEAD_MATRIX, add_body, add_head, edit_by_hand, head, segment_mask
 
 BY_HAND = (slice(0, 2), slice(40, 44), slice(40, 44))
 
 
 @pytest.fixture
-def reviewed(bench):  # noqa: F811
+def reviewed(bench):
     """A panel with a result under review, and a slice view."""
     write_model(bench.models, "tiny")
     bench.open()
@@ -26,26 +25,26 @@ def reviewed(bench):  # noqa: F811
     return bench
 
 
-def look_at(bench, volume):  # noqa: F811
+def look_at(bench, volume):
     import pictures
 
     pictures.picture_of_slice(volume, bench.folder / "view.png", offset=0)
 
 
-def red(bench):  # noqa: F811
+def red(bench):
     return bench.slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed")
 
 
-def settle(bench):  # noqa: F811
+def settle(bench):
     bench.until(lambda: not bench.panel.review.busy)
 
 
-def attribute(bench, name):  # noqa: F811
+def attribute(bench, name):
     text = bench.parameters.target.GetAttribute(f"TumorSeg.{name}")
     return json.loads(text) if text else None
 
 
-def correction(bench):  # noqa: F811
+def correction(bench):
     settle(bench)
     return attribute(bench, "Correction")
 
@@ -112,7 +111,7 @@ ROTATIONS = {
 
 
 @pytest.mark.parametrize("name", ROTATIONS)
-def test_slices_are_found_whatever_the_direction_of_the_volume(bench, name):  # noqa: F811
+def test_slices_are_found_whatever_the_direction_of_the_volume(bench, name):
     from scipy.spatial.transform import Rotation
 
     write_model(bench.models, "tiny")
@@ -150,7 +149,7 @@ def test_slices_are_found_whatever_the_direction_of_the_volume(bench, name):  # 
         assert off == pytest.approx(0, abs=1e-3)
 
 
-def _point(bench, index):  # noqa: F811
+def _point(bench, index):
     from TumorSegModule.logic.slice_figures import figures_of
 
     review = bench.panel.review
@@ -197,7 +196,7 @@ def test_a_slice_and_a_segment_can_be_restored_and_that_undone(reviewed):
     assert not reviewed.asked  # what was restored counts as unedited
 
 
-def test_each_segment_has_its_own_figures(bench):  # noqa: F811
+def test_each_segment_has_its_own_figures(bench):
     write_ct_model(bench.models, "tiny-liver")
     bench.open()
     bench.volume = add_body(bench.slicer)

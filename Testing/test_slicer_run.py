@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bright_models import write_ct_model, write_model
-from host_fixtures import bench, host  # noqa: F401
 from scenes import HEAD_MATRIX, add_body, add_head, dice, edit_by_hand, head, segment_mask
 from tiny_models import write_blind_detector
 
@@ -13,7 +12,7 @@ BY_HAND = (slice(0, 2), slice(40, 44), slice(40, 44))
 
 
 @pytest.fixture
-def ready(bench):  # noqa: F811
+def ready(bench):
     """A panel with one model and a head chosen."""
     write_model(bench.models, "tiny")
     bench.open()
@@ -23,7 +22,7 @@ def ready(bench):  # noqa: F811
     return bench
 
 
-def found(bench, index=0):  # noqa: F811
+def found(bench, index=0):
     return segment_mask(bench.slicer, bench.parameters.target, bench.volume, index)
 
 
@@ -41,14 +40,14 @@ def test_a_click_makes_segments(ready):
     assert editor.sourceVolumeNode() is ready.volume
 
 
-def test_nothing_can_be_clicked_without_a_volume(bench):  # noqa: F811
+def test_nothing_can_be_clicked_without_a_volume(bench):
     write_model(bench.models, "tiny")
     panel = bench.open()
     assert not panel.ui.segmentButton.enabled
     assert "Load a CT or MRI" in panel.ui.statusLabel.text
 
 
-def test_slices_appear_while_they_are_computed_and_are_gone_after(bench):  # noqa: F811
+def test_slices_appear_while_they_are_computed_and_are_gone_after(bench):
     write_model(bench.models, "tiny", width=16, depth=3)
     panel = bench.open()
     bench.volume, _ = add_head(bench.slicer, shape=(90, 96, 96))
@@ -71,7 +70,7 @@ def test_slices_appear_while_they_are_computed_and_are_gone_after(bench):  # noq
     assert len(bench.segmentations) == 1
 
 
-def test_progress_says_slices_and_time(bench):  # noqa: F811
+def test_progress_says_slices_and_time(bench):
     write_model(bench.models, "tiny", width=16, depth=3)
     panel = bench.open()
     bench.parameters.volume, _ = add_head(bench.slicer, shape=(60, 96, 96))
@@ -271,7 +270,7 @@ def test_limits_outside_the_volume_give_a_line(ready, extent, words):
     assert words in status.line
 
 
-def test_two_labels_and_the_default_for_ct(bench):  # noqa: F811
+def test_two_labels_and_the_default_for_ct(bench):
     write_model(bench.models, "tiny-brain")
     write_ct_model(bench.models, "tiny-liver")
     panel = bench.open()
@@ -289,7 +288,7 @@ def test_two_labels_and_the_default_for_ct(bench):  # noqa: F811
     assert not (found(bench, 0) & found(bench, 1)).any()
 
 
-def test_no_model_for_a_modality_gives_a_line_and_others_can_be_chosen(bench):  # noqa: F811
+def test_no_model_for_a_modality_gives_a_line_and_others_can_be_chosen(bench):
     write_model(bench.models, "tiny-brain")
     panel = bench.open()
     bench.parameters.volume = add_body(bench.slicer)
@@ -302,7 +301,7 @@ def test_no_model_for_a_modality_gives_a_line_and_others_can_be_chosen(bench):  
     assert panel.ui.segmentButton.enabled
 
 
-def test_the_dicom_tag_tells_the_modality(bench):  # noqa: F811
+def test_the_dicom_tag_tells_the_modality(bench):
     write_model(bench.models, "tiny-brain")
     write_ct_model(bench.models, "tiny-liver")
     panel = bench.open()
@@ -313,7 +312,7 @@ def test_the_dicom_tag_tells_the_modality(bench):  # noqa: F811
     assert "tiny-brain" in panel.ui.modelSummary.text
 
 
-def test_sequences_are_filled_in_by_name_and_resampled_with_a_word(bench):  # noqa: F811
+def test_sequences_are_filled_in_by_name_and_resampled_with_a_word(bench):
     write_model(bench.models, "tiny")
     panel = bench.open()
     slicer = bench.slicer
@@ -332,7 +331,7 @@ def test_sequences_are_filled_in_by_name_and_resampled_with_a_word(bench):  # no
     assert "resampled" in status.line
 
 
-def test_several_volumes_one_after_the_other(bench):  # noqa: F811
+def test_several_volumes_one_after_the_other(bench):
     write_model(bench.models, "tiny")
     panel = bench.open()
     volumes = [add_head(bench.slicer, name)[0] for name in ("A", "B", "C")]
@@ -354,7 +353,7 @@ def test_several_volumes_one_after_the_other(bench):  # noqa: F811
     assert constant is not None
 
 
-def test_cancelling_stops_the_queue(bench):  # noqa: F811
+def test_cancelling_stops_the_queue(bench):
     write_model(bench.models, "tiny", width=16, depth=3)
     panel = bench.open()
     for name in ("A", "B"):
@@ -372,7 +371,7 @@ def test_cancelling_stops_the_queue(bench):  # noqa: F811
 @pytest.mark.parametrize(
     "name", ["T1 \N{BRAIN} Müller/Łukasz #1 <b>", " ", 'a "quoted" %s {0} name', "x" * 300]
 )
-def test_volumes_with_odd_names(bench, name):  # noqa: F811
+def test_volumes_with_odd_names(bench, name):
     write_model(bench.models, "tiny")
     bench.open()
     bench.volume, mask = add_head(bench.slicer, name)
@@ -398,7 +397,7 @@ def test_label_maps_and_colour_volumes_are_refused_with_a_line(ready):
         assert not ready.panel.ui.segmentButton.enabled
 
 
-def test_the_ensemble_is_offered_and_used(bench):  # noqa: F811
+def test_the_ensemble_is_offered_and_used(bench):
     write_model(bench.models, "tiny-a", default=True)
     write_model(bench.models, "tiny-b")
     write_model(bench.models, "tiny-both", members=["tiny-a", "tiny-b"], network=None, weights=None)
@@ -420,7 +419,7 @@ def test_the_ensemble_is_offered_and_used(bench):  # noqa: F811
     assert str(value).startswith("tiny-both")
 
 
-def test_only_slices_that_the_detector_finds(bench):  # noqa: F811
+def test_only_slices_that_the_detector_finds(bench):
     write_model(bench.models, "tiny-brain")
     write_blind_detector(bench.models)
     panel = bench.open()
@@ -435,7 +434,7 @@ def test_only_slices_that_the_detector_finds(bench):  # noqa: F811
     assert not found(bench).any()
 
 
-def test_the_search_hides_other_models(bench):  # noqa: F811
+def test_the_search_hides_other_models(bench):
     write_model(bench.models, "tiny-brain")
     write_ct_model(bench.models, "tiny-liver")
     panel = bench.open()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from bright_models import write_model
-from host_fixtures import bench, host  # noqa: F401
 from scenes import add_head, dice, edit_by_hand, segment_mask
 
 
 @pytest.fixture
-def saved(bench):  # noqa: F811
+def saved(bench):
     """A scene with a result and odd settings, saved and opened again."""
     write_model(bench.models, "tiny")
     write_model(bench.models, "tiny-other")
@@ -85,7 +84,7 @@ def test_segments_edited_after_opening_are_asked_about(saved):
     assert not saved.panel.session.busy
 
 
-def test_a_run_under_way_saves_no_preview(bench):  # noqa: F811
+def test_a_run_under_way_saves_no_preview(bench):
     write_model(bench.models, "tiny", width=16, depth=3)
     bench.open()
     bench.parameters.volume, _ = add_head(bench.slicer, shape=(60, 96, 96))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from bright_models import write_model
-from host_fixtures import bench, host  # noqa: F401
 from scenes import add_head
 
 FURTHER_CHANNELS = [
@@ -21,13 +20,13 @@ def pick(selector, node):
     click(selector, node)
 
 
-def row(bench, name):  # noqa: F811
+def row(bench, name):
     """The selector of a further sequence."""
     return bench.panel._sequences._rows[name][1]
 
 
 @pytest.fixture
-def heads(bench):  # noqa: F811
+def heads(bench):
     """Two models and four volumes whose names tell no sequence; the second is chosen."""
     write_model(bench.models, "tiny")
     write_model(bench.models, "tiny-other", channels=FURTHER_CHANNELS)
@@ -51,7 +50,7 @@ def segmentations(heads):
     return heads
 
 
-def chosen_sequences(bench):  # noqa: F811
+def chosen_sequences(bench):
     return bench.panel._sequences.chosen(bench.panel._choice.bundle(bench.parameters))
 
 

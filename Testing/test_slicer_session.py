@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from host_fixtures import bench, host  # noqa: F401
-from stepping import DIM, STRICT, stepping, voxels  # noqa: F401
+from stepping import DIM, STRICT, voxels
 
 
 @pytest.fixture
-def three(stepping):  # noqa: F811
+def three(stepping):
     """V0, V1 and V2 in the queue, the first of them being segmented."""
     stepping.volumes = [stepping.add_volume(kind) for kind in range(3)]
     stepping.panel.ui.queueAddAllButton.click()
@@ -19,7 +18,7 @@ def three(stepping):  # noqa: F811
 
 
 @pytest.fixture
-def ready(stepping):  # noqa: F811
+def ready(stepping):
     """A panel with V0 chosen."""
     stepping.volume = stepping.add_volume(0)
     stepping.bench.parameters.volume = stepping.volume
@@ -27,11 +26,11 @@ def ready(stepping):  # noqa: F811
     return stepping
 
 
-def remove(stepping, node):  # noqa: F811
+def remove(stepping, node):
     stepping.slicer.mrmlScene.RemoveNode(node)
 
 
-def paint(stepping, segmentation, volume):  # noqa: F811
+def paint(stepping, segmentation, volume):
     """Add a voxel to a segment as the Segment Editor does."""
     util, name = stepping.slicer.util, segmentation.GetSegmentation().GetNthSegmentID(0)
     array = util.arrayFromSegmentBinaryLabelmap(segmentation, name, volume)
@@ -39,7 +38,7 @@ def paint(stepping, segmentation, volume):  # noqa: F811
     util.updateSegmentBinaryLabelmapFromArray(array, segmentation, name, volume)
 
 
-def add_transform(stepping, matrix, name="T"):  # noqa: F811
+def add_transform(stepping, matrix, name="T"):
     node = stepping.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
     node.SetMatrixTransformToParent(stepping.slicer.util.vtkMatrixFromArray(matrix))
     return node
@@ -51,13 +50,13 @@ def shift(x, y, z):
     return matrix
 
 
-def reasons(stepping):  # noqa: F811
+def reasons(stepping):
     """How the runs ended, in words; each of those that were started once."""
     assert sorted(ending.number for ending in stepping.endings) == sorted(stepping.started)
     return [ending.reason.value for ending in stepping.endings]
 
 
-def names(stepping):  # noqa: F811
+def names(stepping):
     return sorted(node.GetName() for node in stepping.bench.segmentations)
 
 
@@ -354,7 +353,7 @@ def test_a_target_changed_during_the_run_keeps_its_change(ready, how):
     assert ready.bench.parameters.target is ending.target
 
 
-def warp(stepping):  # noqa: F811
+def warp(stepping):
     import vtk
 
     grid = stepping.slicer.vtkOrientedGridTransform()

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from bright_models import write_model
-from host_fixtures import ROOT, bench, host  # noqa: F401
+from panel_bench import ROOT
 from scenes import add_head
 
 from TumorSegLib.model.catalogue import SHIPPED
@@ -24,17 +24,17 @@ def observers(node):
     return sum(node.GetCommand(tag) is not None for tag in range(1, 5000))
 
 
-def shown_sources(host):  # noqa: F811
+def shown_sources(host):
     return {source.sampleName: source for source in host.modules.sampleDataSources["TumorSeg"]}
 
 
 @pytest.fixture
-def clean_scene(host):  # noqa: F811
+def clean_scene(host):
     yield host
     host.mrmlScene.Clear()
 
 
-def test_start_up_offers_the_phantoms_and_logs_nothing(host, caplog):  # noqa: F811
+def test_start_up_offers_the_phantoms_and_logs_nothing(host, caplog):
     host.modules.sampleDataSources.clear()
     with caplog.at_level(logging.WARNING):
         host.app.startupCompleted.emit()
@@ -53,7 +53,7 @@ def test_a_click_in_sample_data_loads_a_phantom(clean_scene, name):
 
 
 @pytest.mark.parametrize("failing", ["register_sample_data", "register_terminology"])
-def test_a_step_that_fails_takes_no_other_down(host, monkeypatch, caplog, failing):  # noqa: F811
+def test_a_step_that_fails_takes_no_other_down(host, monkeypatch, caplog, failing):
     from TumorSegModule.logic import registration
 
     done = []
@@ -72,7 +72,7 @@ def test_a_step_that_fails_takes_no_other_down(host, monkeypatch, caplog, failin
     assert "no such parameter" in record.message
 
 
-def test_a_missing_terminology_is_logged(host, monkeypatch, caplog, tmp_path):  # noqa: F811
+def test_a_missing_terminology_is_logged(host, monkeypatch, caplog, tmp_path):
     from TumorSegModule.logic import registration
 
     monkeypatch.setattr(registration, "TERMINOLOGY", tmp_path / "absent.json")
@@ -82,7 +82,7 @@ def test_a_missing_terminology_is_logged(host, monkeypatch, caplog, tmp_path):  
     assert "absent.json" in record.message
 
 
-def test_visits_leave_no_observers(bench):  # noqa: F811
+def test_visits_leave_no_observers(bench):
     write_model(bench.models, "tiny")
     bench.open()
     bench.parameters.volume, _ = add_head(bench.slicer)
@@ -97,7 +97,7 @@ def test_visits_leave_no_observers(bench):  # noqa: F811
     assert bench.parameters is parameters
 
 
-def test_a_closed_scene_leaves_the_defaults_and_a_panel_that_works(bench):  # noqa: F811
+def test_a_closed_scene_leaves_the_defaults_and_a_panel_that_works(bench):
     write_model(bench.models, "tiny")
     bench.open()
     bench.parameters.precision = "fp32"
@@ -114,7 +114,7 @@ def test_the_modules_file_parses_in_the_python_of_older_versions():
     ast.parse((ROOT / "TumorSeg" / "TumorSeg.py").read_text(), feature_version=(3, 9))
 
 
-def test_the_oldest_version_is_the_same_wherever_it_is_said(host):  # noqa: F811
+def test_the_oldest_version_is_the_same_wherever_it_is_said(host):
     import TumorSeg
 
     oldest = ".".join(map(str, TumorSeg.OLDEST))
@@ -122,7 +122,7 @@ def test_the_oldest_version_is_the_same_wherever_it_is_said(host):  # noqa: F811
     assert f"Slicer {oldest} and newer" in (ROOT / "README.md").read_text()
 
 
-def test_an_older_version_gets_a_line_and_imports_nothing(host, monkeypatch):  # noqa: F811
+def test_an_older_version_gets_a_line_and_imports_nothing(host, monkeypatch):
     import loading
 
     import TumorSeg
@@ -144,7 +144,7 @@ def test_an_older_version_gets_a_line_and_imports_nothing(host, monkeypatch):  #
 
 
 @pytest.fixture
-def application_panel(host):  # noqa: F811
+def application_panel(host):
     """The module's panel as the application makes it."""
     yield host
     widget = host.util.getModuleWidget("TumorSeg")

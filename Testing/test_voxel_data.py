@@ -24,19 +24,12 @@ from written_headers import (
     WORDS,
     ZIPPED,
     refusal,
-    with_data_files,
     write,
 )
 
 from TumorSegLib.image.itk import grid_of_image
 from TumorSegLib.reading import read_volume
 from TumorSegLib.reading.image_file import read_array
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return with_data_files(tmp_path)
-
 
 NRRD_WAYS = {
     "little endian": (RAW, LITTLE),

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "Testing")]
 
 from bright_models import write_ct_model  # noqa: E402
-from host_fixtures import Bench, load_host  # noqa: E402
+from panel_bench import Bench, load_host  # noqa: E402
 from scenes import add_large_body, edit_by_hand  # noqa: E402
 
 

@@ -8,7 +8,6 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from waiting import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,14 +20,6 @@ NOISE = (
 )
 """Complaints that the test machine's lack of a screen and the stand-in's cache folder cause; and
 MRML's own when it reads a scene that was saved while a view was oblique."""
-
-
-@pytest.fixture(scope="session")
-def host():
-    """`slicer` of the stand-in, with the module TumorSeg loaded."""
-    pytest.importorskip("slicer")
-    pytest.importorskip("PySide6")
-    return load_host()
 
 
 def load_host():
@@ -67,17 +58,6 @@ def no_vtk_errors():
         for tag in tags:
             window.RemoveObserver(tag)
     assert not heard, "".join(heard)
-
-
-@pytest.fixture
-def bench(host, tmp_path):
-    """A new panel in an empty scene, with models of its own; VTK's complaints fail the test."""
-    with no_vtk_errors() as complaints:
-        bench = Bench(host, tmp_path)
-        bench.complaints = complaints
-        yield bench
-        bench.close()
-        host.mrmlScene.Clear()
 
 
 class Bench:
