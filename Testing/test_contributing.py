@@ -1,0 +1,86 @@
+"""CONTRIBUTING.md and what else engineers read say what is true of the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import grimp
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+RECORDS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+PICTURE = re.search(r"```mermaid\n(.*?)```", PAGE, re.DOTALL)[1]
+ARROWS = set(re.findall(r"^ *(\S+) --> (\S+)$", PICTURE, re.MULTILINE))
+FOLDERS = ("TumorSegLib", "TumorSeg", "training", "Testing", "docs", "Resources")
+FILES = [
+    "/dataset.json",  # of every data set
+    *(f"/{path.relative_to(ROOT)}" for path in ROOT.glob("*.*")),
+    *(path.as_posix() for name in FOLDERS for path in (ROOT / name).rglob("*.*")),
+]
+
+
+def package_of(module):
+    """The package that the picture shows a module in, None for what is imported by everybody."""
+    root, _, rest = module.partition(".")
+    first = rest.partition(".")[0]
+    if root == "TumorSegLib":
+        return first or None
+    return f"{root}.{first}" if root == "TumorSegModule" and first else root
+
+
+@pytest.fixture(scope="module")
+def imports():
+    """Pairs of packages of which the first imports the second."""
+    with pytest.MonkeyPatch.context() as patch:
+        for folder in ("training", "TumorSeg"):
+            patch.syspath_prepend(str(ROOT / folder))
+        graph = grimp.build_graph(
+            "TumorSegLib", "tumorseg_training", "TumorSegModule", cache_dir=None
+        )
+    pairs = {
+        (package_of(module), package_of(imported))
+        for module in graph.modules
+        for imported in graph.find_modules_directly_imported_by(module)
+    }
+    return {(one, other) for one, other in pairs if one and other and one != other}
+
+
+def reached(start, arrows):
+    """What arrows lead to from `start`."""
+    seen, waiting = set(), [start]
+    while waiting:
+        here = waiting.pop()
+        following = {head for tail, head in arrows if tail == here} - seen
+        seen |= following
+        waiting += following
+    return seen
+
+
+def test_every_import_follows_from_the_pictures_arrows(imports):
+    missing = {f"{one} --> {other}" for one, other in imports if other not in reached(one, ARROWS)}
+    assert not missing
+
+
+def test_every_arrow_is_an_import_that_does_not_follow_from_others(imports):
+    assert not ARROWS - imports
+    assert not [arrow for arrow in ARROWS if arrow[1] in reached(arrow[0], ARROWS - {arrow})]
+
+
+@pytest.mark.parametrize("path", [ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *RECORDS])
+def test_files_that_are_named_are_there(path):
+    text = path.read_text(encoding="utf-8")
+    names = re.findall(r"`([\w./-]+\.(?:py|toml|md|json|ui|txt))`", text)
+    assert not [name for name in names if not any(place.endswith(f"/{name}") for place in FILES)]
+
+
+@pytest.mark.parametrize("path", [ROOT / "CONTRIBUTING.md", *RECORDS], ids=lambda path: path.name)
+def test_links_between_pages_hold(path):
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
+    assert not [link for link in links if not (path.parent / link).exists()]
+
+
+def test_numbers_of_decisions_are_given_once():
+    numbers = [path.name[:4] for path in RECORDS]
+    assert numbers == [f"{number:04}" for number in range(1, len(RECORDS) + 1)]
