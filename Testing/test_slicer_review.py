@@ -257,7 +257,7 @@ def test_the_mask_kept_is_in_no_picker_and_goes_with_the_segmentation(reviewed):
 
 
 def test_uncertainty_is_laid_over_the_views_and_taken_off(reviewed):
-    from TumorSegModule.logic.geometry import placement_of
+    from TumorSegLib.slicer_io.geometry import placement_of
 
     slicer, ui = reviewed.slicer, reviewed.panel.ui
     view = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")

@@ -6,6 +6,8 @@ Nodes are handed in, so that this serves the application's scene and one read fr
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,11 @@ from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.correction import Correction
-from TumorSegLib.image.grid import LPS_FROM_RAS, Grid, grid_of_affine
+from TumorSegLib.image.grid import LPS_FROM_RAS
+from TumorSegLib.slicer_io.geometry import parent_matrix
+from TumorSegLib.slicer_io.images import Box, Matrix4, image_array, matrix_of
 from TumorSegLib.slicer_io.named_mask import NamedMask
-from TumorSegLib.slicer_io.segments import MODEL_TAG, SOURCE
+from TumorSegLib.slicer_io.segments import MODEL_TAG, SOURCE, tag_of
 from TumorSegLib.support.records import parsed
 
 REVIEWED = "TumorSeg.Reviewed"
@@ -42,17 +46,6 @@ def volume_of(segmentation: Any) -> Any:
     return segmentation.GetNodeReference(role)
 
 
-def grid_of_volume(volume: Any) -> Grid:
-    """Return where a volume node's voxels lie in the world.
-
-    Raises:
-        InputError: a transform warps or shears it.
-    """
-    shape = volume.GetImageData().GetDimensions()[::-1]
-    affine = _to_lps(volume) @ _matrix(volume.GetIJKToRASMatrix)
-    return grid_of_affine(affine, shape, volume.GetName())
-
-
 def masks_of(segmentation: Any) -> tuple[NamedMask, ...]:
     """Return a segmentation node's segments; label maps that they share are shared, not copied.
 
@@ -65,16 +58,16 @@ def masks_of(segmentation: Any) -> tuple[NamedMask, ...]:
             f"{segmentation.GetName()}: its segments are surfaces, expected label maps; make the"
             " binary label map the source in the module Segmentations"
         )
-    to_lps = _to_lps(segmentation)
-    images: list[tuple[Any, NDArray[Any], NDArray[np.float64]]] = []
+    to_lps = LPS_FROM_RAS @ parent_matrix(segmentation)
+    images: list[tuple[Any, NDArray[Any], Matrix4]] = []
     masks = []
     for number in range(content.GetNumberOfSegments()):
         segment = content.GetNthSegment(number)
         image = segment.GetRepresentation(SOURCE)
         found = next(((a, m) for other, a, m in images if other is image), None)
         if found is None:
-            array, affine = _voxels(image)
-            found = (array, to_lps @ affine)
+            array, box = image_array(image)
+            found = (array, to_lps @ _first_voxel_to_node(image, box))
             images.append((image, *found))
         masks.append(
             NamedMask(
@@ -83,7 +76,7 @@ def masks_of(segmentation: Any) -> tuple[NamedMask, ...]:
                 found[0],
                 segment.GetLabelValue(),
                 found[1],
-                _tag(segment, MODEL_TAG),
+                tag_of(segment, MODEL_TAG),
             )
         )
     return tuple(masks)
@@ -92,6 +85,25 @@ def masks_of(segmentation: Any) -> tuple[NamedMask, ...]:
 def is_reviewed(segmentation: Any) -> bool:
     """Tell whether a person has marked a segmentation node as looked through."""
     return bool(segmentation.GetAttribute(REVIEWED) == "1")
+
+
+def set_reviewed(segmentation: Any, reviewed: bool) -> None:
+    """Mark a segmentation node as looked through, or take the mark off."""
+    set_quietly(segmentation, REVIEWED, "1" if reviewed else None)
+
+
+def set_correction(segmentation: Any, correction: Correction | None) -> None:
+    """Keep with a segmentation node how far it was corrected; None: that is not known."""
+    text = json.dumps(asdict(correction)) if correction is not None else None
+    set_quietly(segmentation, CORRECTION, text)
+
+
+def set_quietly(node: Any, name: str, value: str | None) -> None:
+    """Set an attribute of a node, None to remove it, without having views drawn anew."""
+    was = node.GetDisableModifiedEvent()
+    node.SetDisableModifiedEvent(1)
+    node.SetAttribute(name, value)
+    node.SetDisableModifiedEvent(was)
 
 
 def correction_of(segmentation: Any) -> Correction | None:
@@ -142,56 +154,14 @@ def voxels_of(volume: Any) -> NDArray[Any]:
     image = volume.GetImageData()
     if image is None or 0 in image.GetDimensions() or image.GetNumberOfScalarComponents() != 1:
         raise InputError(f"{volume.GetName()}: expected a volume with one grey value a voxel")
-    return _voxels(image)[0]
+    return image_array(image)[0]
 
 
-def _voxels(image: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Return an image's array (z, y, x) and, of an oriented one, 4x4 from its indices to RAS."""
-    from vtk.util.numpy_support import vtk_to_numpy
-
-    empty = np.zeros((0, 0, 0), np.uint8)
-    scalars = image.GetPointData().GetScalars() if image is not None else None
-    if scalars is None:
-        return empty, np.eye(4)
-    x0, x1, y0, y1, z0, z1 = image.GetExtent()
-    shape = (z1 - z0 + 1, y1 - y0 + 1, x1 - x0 + 1)
-    if min(shape) < 1:
-        return empty, np.eye(4)
+def _first_voxel_to_node(image: Any, box: Box) -> Matrix4:
+    """Return 4x4 from the indices of an oriented image's array to its node's coordinates."""
     first = np.eye(4)
-    first[:3, 3] = x0, y0, z0
-    oriented = hasattr(image, "GetImageToWorldMatrix")
-    affine = _matrix(image.GetImageToWorldMatrix) @ first if oriented else np.eye(4)
-    return vtk_to_numpy(scalars).reshape(shape), affine
-
-
-def _to_lps(node: Any) -> NDArray[np.float64]:
-    """Return 4x4 from the coordinates that a node stores to the world's LPS.
-
-    Raises:
-        InputError: the parent transform is not linear.
-    """
-    transform = node.GetParentTransformNode()
-    if transform is None:
-        return LPS_FROM_RAS
-    if not transform.IsTransformToWorldLinear():
-        raise InputError(
-            f"{node.GetName()}: the transform {transform.GetName()} above it is not linear; harden"
-            " it in the module Data"
-        )
-    to_lps: NDArray[np.float64] = LPS_FROM_RAS @ _matrix(transform.GetMatrixTransformToWorld)
-    return to_lps
-
-
-def _matrix(get: Any) -> NDArray[np.float64]:
-    from vtk import vtkMatrix4x4
-
-    matrix = vtkMatrix4x4()
-    get(matrix)
-    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
-
-
-def _tag(segment: Any, name: str) -> str:
-    from vtk import mutable
-
-    value = mutable("")
-    return str(value) if segment.GetTag(name, value) else ""
+    if image is None:
+        return first
+    first[:3, 3] = box[4], box[2], box[0]
+    matrix: Matrix4 = matrix_of(image.GetImageToWorldMatrix) @ first
+    return matrix

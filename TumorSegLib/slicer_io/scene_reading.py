@@ -17,10 +17,10 @@ from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.image.correction import Correction
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.reading.file_path import readable
+from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegLib.slicer_io.named_mask import NamedMask
 from TumorSegLib.slicer_io.nodes import (
     correction_of,
-    grid_of_volume,
     is_case,
     is_reviewed,
     masks_of,
@@ -140,7 +140,7 @@ def _case(segmentation: Any, volumes: Mapping[str, Volume], hierarchy: Any) -> S
 
 
 def _volume(node: Any) -> Volume:
-    return Volume(voxels_of(node).copy(), grid_of_volume(node), name=node.GetName())
+    return Volume(voxels_of(node).copy(), placement_of(node).grid, name=node.GetName())
 
 
 def _nodes(scene: Any, kind: str) -> list[Any]:

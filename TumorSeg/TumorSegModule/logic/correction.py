@@ -1,13 +1,12 @@
 """How far a segmentation was corrected since a model wrote it."""
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
 
-from TumorSegLib.slicer_io.nodes import CORRECTION
-from TumorSegModule.logic.masks import inside, intersection, mask_reader, union
-from TumorSegModule.logic.slice_figures import set_quietly
+from TumorSegLib.image.correction import Correction
+from TumorSegLib.slicer_io.images import inside, intersection, union
+from TumorSegLib.slicer_io.masks import mask_reader
 
 SLAB_VOXELS = 1 << 19
 """Voxels compared between two looks at the clock; a few milliseconds."""
@@ -29,7 +28,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Correction:
+class Comparison:
     """What was corrected.
 
     Attributes:
@@ -43,6 +42,12 @@ class Correction:
     whole: Change
     areas: tuple
     changed: tuple
+
+    @property
+    def summary(self):
+        """What is kept with the segmentation."""
+        whole = self.whole
+        return Correction(whole.slices, round(whole.millilitres, 3), round(whole.dice, 4))
 
 
 class _Count:
@@ -72,7 +77,7 @@ def compare(target, reference, figures):
         figures: `SliceFigures` of the target.
 
     Returns:
-        A `Correction`, as the value of StopIteration.
+        A `Comparison`, as the value of StopIteration.
     """
     names = reference.GetSegmentation().GetSegmentIDs()
     matrix, axis = figures.ijk_to_ras, figures.axis
@@ -110,26 +115,12 @@ def compare(target, reference, figures):
     voxel_ml = abs(float(np.linalg.det(matrix[:3, :3]))) / 1000
     pixel_mm2 = 1000 * voxel_ml / float(np.linalg.norm(matrix[:3, 2 - axis]))
     order = slice(None, None, -1) if figures.flipped else slice(None)
-    return Correction(
+    return Comparison(
         {name: count.change(voxel_ml) for name, count in counts.items()},
         whole.change(voxel_ml),
         tuple((areas * pixel_mm2)[order].tolist()),
         tuple((whole.changed * pixel_mm2)[order].tolist()),
     )
-
-
-def write_correction(segmentation_node, correction):
-    """Keep what was corrected with a segmentation; None: nothing is known."""
-    text = None
-    if correction is not None:
-        whole = correction.whole
-        content = {
-            "slices": whole.slices,
-            "millilitres": round(whole.millilitres, 3),
-            "dice": round(whole.dice, 4),
-        }
-        text = json.dumps(content)
-    set_quietly(segmentation_node, CORRECTION, text)
 
 
 def _slabs(box):

@@ -4,11 +4,10 @@ from itertools import product
 
 import numpy as np
 import slicer
-import vtk
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
-from TumorSegModule.logic.geometry import parent_matrix, placement_of
+from TumorSegLib.slicer_io.geometry import parent_matrix, placement_of
 
 
 def box_of_shown_slice(placement):
@@ -20,9 +19,9 @@ def box_of_shown_slice(placement):
     view = slicer.mrmlScene.GetNodeByID("vtkMRMLSliceNodeRed")
     if view is None:
         raise InputError(_("There is no red slice view; choose a layout with one."))
-    to_ras = view.GetSliceToRAS()
-    centre = [to_ras.GetElement(row, 3) for row in range(3)]
-    return placement.box_of_slice(placement.axial_slice_at(centre))
+    centre = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())[:3, 3]
+    index = _axial_slice_at(placement, centre)
+    return placement.box_of_slices(index, index + 1)
 
 
 def box_of_region(placement, region):
@@ -33,7 +32,7 @@ def box_of_region(placement, region):
     """
     if region is None:
         raise InputError(_("No region is chosen; choose or create a region of interest."))
-    size, to_world = region.GetSize(), vtk.vtkMatrix4x4()
+    size = region.GetSize()
     if min(size) <= 0:
         raise InputError(
             _(
@@ -41,10 +40,9 @@ def box_of_region(placement, region):
                 " which is fitted to the volume."
             ).format(name=region.GetName())
         )
-    to_world.DeepCopy(region.GetObjectToWorldMatrix())
+    to_world = slicer.util.arrayFromVTKMatrix(region.GetObjectToWorldMatrix())
     corners = np.array(list(product(*((-mm / 2, mm / 2) for mm in size))))
-    world = slicer.util.arrayFromVTKMatrix(to_world) @ np.c_[corners, np.ones(8)].T
-    return placement.box_around(world[:3].T)
+    return _box_around(placement, to_world @ np.c_[corners, np.ones(8)].T)
 
 
 def fit_region(region, volume):
@@ -63,3 +61,35 @@ def fit_region(region, volume):
     axes[:3, 3] = (to_node @ [*(count - 1) / 2, 1.0])[:3]
     region.SetAndObserveObjectToNodeMatrix(slicer.util.vtkMatrixFromArray(axes))
     region.SetSize(*(count * millimetres))
+
+
+def _axial_slice_at(placement, position):
+    """Return the index of the axial slice, 0 the most inferior, at a position (3,) in the world.
+
+    Raises:
+        InputError: the position is outside the volume.
+    """
+    ijk = np.linalg.inv(placement.ijk_to_world) @ [*position, 1.0]
+    view = placement.view
+    axis = view.axes[0]
+    index, count = round(ijk[2 - axis]), placement.grid.shape[axis]
+    if not 0 <= index < count:
+        raise InputError(_("The slice shown does not meet the volume; scroll to a slice of it."))
+    return count - 1 - index if view.flips[0] else index
+
+
+def _box_around(placement, points):
+    """Return the box along (z, y, x) of the voxels around points of the world, (4, n).
+
+    Raises:
+        InputError: no voxel is among them.
+    """
+    ijk = (np.linalg.inv(placement.ijk_to_world) @ points)[:3]
+    box = []
+    for axis, count in enumerate(placement.grid.shape):
+        along = ijk[2 - axis]
+        start, stop = max(0, int(np.ceil(along.min()))), min(count, int(along.max()) + 1)
+        if start >= stop:
+            raise InputError(_("The region lies outside the volume; move it onto the volume."))
+        box += [start, stop]
+    return tuple(box)

@@ -4,8 +4,8 @@ import time
 
 import slicer
 
-from TumorSegLib.slicer_io.terminology import terminology_entry
-from TumorSegModule.logic.geometry import image_on
+from TumorSegLib.slicer_io.images import image_on
+from TumorSegLib.slicer_io.segments import SOURCE, new_segment
 
 REFRESH_SECONDS = 0.15
 """Least time between two refreshes; each has the slice views drawn anew."""
@@ -32,16 +32,11 @@ class Preview:
             node.SetAndObserveTransformNodeID(placement.transform)
         self._labelmap = labelmap  # the image does not keep the memory alive
         self._image = image_on(labelmap, placement.ijk_to(node))
-        binary = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
         segmentation = node.GetSegmentation()
-        segmentation.SetSourceRepresentationName(binary)
+        segmentation.SetSourceRepresentationName(SOURCE)
         for label in specification.labels:
-            segment = slicer.vtkSegment()
-            segment.SetName(label.name)
-            segment.SetColor(*(part / 255 for part in label.colour))
-            segment.SetTag(segment.GetTerminologyEntryTagName(), terminology_entry(label))
-            segment.SetLabelValue(label.value)
-            segment.AddRepresentation(binary, self._image)
+            segment = new_segment(label)
+            segment.AddRepresentation(SOURCE, self._image)
             segmentation.AddSegment(segment, f"preview_{label.value}")
         self._node = node
         self._next = 0.0

@@ -2,11 +2,11 @@
 
 import slicer
 
+from TumorSegLib.slicer_io.images import image_array, new_image
+from TumorSegLib.slicer_io.masks import mask_reader
 from TumorSegLib.slicer_io.nodes import REFERENCE_FOR
-from TumorSegLib.slicer_io.segments import segment_id
-from TumorSegModule.logic.geometry import image_array, new_image
-from TumorSegModule.logic.masks import mask_reader
-from TumorSegModule.logic.segments import NOTHING, VOXELS_TAG, put_labels, tag
+from TumorSegLib.slicer_io.segments import segment_id, tag_of
+from TumorSegModule.logic.segments import NOTHING, VOXELS_TAG, put_labels
 
 # REFERENCE_FOR is an attribute (an id) and a node reference from the hidden segmentation to the one
 # it is for. The node reference counts: it stays right where ids change, as when scenes are added.
@@ -29,7 +29,7 @@ def keep_reference(target, specification, labels, box, ijk_to_ras, *, within=Non
     for label in specification.labels:
         name = segment_id(specification, label)
         written = target.GetSegmentation().GetSegment(name)
-        kept.GetSegment(name).SetTag(VOXELS_TAG, tag(written, VOXELS_TAG))
+        kept.GetSegment(name).SetTag(VOXELS_TAG, tag_of(written, VOXELS_TAG))
 
 
 def reference_of(target):
@@ -44,7 +44,7 @@ def reference_of(target):
     names = kept.GetSegmentIDs()
     present = [name for name in names if segments.GetSegment(name) is not None]
     alike = all(
-        tag(segments.GetSegment(name), VOXELS_TAG) == tag(kept.GetSegment(name), VOXELS_TAG)
+        tag_of(segments.GetSegment(name), VOXELS_TAG) == tag_of(kept.GetSegment(name), VOXELS_TAG)
         for name in present
     )
     return node if present and alike else None

@@ -7,7 +7,7 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.bundle import Bundle
-from TumorSegModule.logic.geometry import placement_of
+from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegModule.logic.runner import Request
 from TumorSegModule.logic.segments import NEW, REPLACE, is_usable_target
 from TumorSegModule.logic.volumes import channel_of

@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import AxialView
-from TumorSegModule.logic.geometry import placement_of
+from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegModule.logic.preview import Preview
 from TumorSegModule.logic.run_options import check_target
 from TumorSegModule.logic.segments import ADD, edited_segments, voxels_stamps

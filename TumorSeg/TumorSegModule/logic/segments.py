@@ -7,14 +7,12 @@ MRML as it is: no import filter runs, so a result enters the scene in millisecon
 import zlib
 
 import numpy as np
-import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.slicer_io.segments import MODEL_TAG, segment_id
-from TumorSegLib.slicer_io.terminology import terminology_entry
-from TumorSegModule.logic.geometry import image_array, new_image
-from TumorSegModule.logic.masks import binary, inside, intersection, mask_of, union
+from TumorSegLib.slicer_io.images import image_array, inside, intersection, new_image, union
+from TumorSegLib.slicer_io.masks import mask_of
+from TumorSegLib.slicer_io.segments import MODEL_TAG, SOURCE, new_segment, segment_id, tag_of
 
 VOXELS_TAG = "TumorSeg.Voxels"
 """Fingerprint of a segment's voxels as the model left them; it is saved with the segmentation."""
@@ -31,7 +29,7 @@ def is_usable_target(segmentation_node):
     segmentation = segmentation_node.GetSegmentation()
     return (
         segmentation.GetNumberOfSegments() == 0
-        or segmentation.GetSourceRepresentationName() == binary()
+        or segmentation.GetSourceRepresentationName() == SOURCE
     )
 
 
@@ -48,7 +46,7 @@ def edited_segments(segmentation_node, specification, *, since=None):
         segmentation.GetSegment(name).GetName()
         for name, stamp in voxels_stamps(segmentation_node, specification).items()
         if (since is None or stamp != since.get(name))
-        and tag(segmentation.GetSegment(name), VOXELS_TAG)
+        and tag_of(segmentation.GetSegment(name), VOXELS_TAG)
         != fingerprint(segmentation.GetSegment(name))
     ]
 
@@ -94,7 +92,7 @@ def write_segments(segmentation_node, specification, labels, box, ijk_to_ras, *,
 def put_labels(segmentation, specification, labels, box, ijk_to_ras, *, within=None, mode=REPLACE):
     """Put a label map into a vtkSegmentation's segments; arguments as in `write_segments`."""
     if segmentation.GetNumberOfSegments() == 0:
-        segmentation.SetSourceRepresentationName(binary())
+        segmentation.SetSourceRepresentationName(SOURCE)
     existing = {
         label.value: segmentation.GetSegment(segment_id(specification, label))
         for label in specification.labels
@@ -106,10 +104,10 @@ def put_labels(segmentation, specification, labels, box, ijk_to_ras, *, within=N
     image = _merged(labels, intersection(box, within) if within else box, kept, cleared, ijk_to_ras)
     _detach(segmentation, [segment for segment in existing.values() if segment is not None])
     for label in specification.labels:
-        segment = existing[label.value] or _new_segment(label)
+        segment = existing[label.value] or new_segment(label)
         segment.SetLabelValue(label.value)
         segment.SetTag(MODEL_TAG, f"{specification.id} {specification.version}")
-        segment.AddRepresentation(binary(), image)
+        segment.AddRepresentation(SOURCE, image)
         if existing[label.value] is None:
             segmentation.AddSegment(segment, segment_id(specification, label))
     image.Modified()
@@ -140,7 +138,7 @@ def _merged(labels, part, kept, cleared, ijk_to_ras):
 
 def fingerprint(segment):
     """Return a short text that is equal for equal voxels, whatever label map they are kept in."""
-    image = segment.GetRepresentation(binary())
+    image = segment.GetRepresentation(SOURCE)
     if image is None:
         return "none"
     array, box = image_array(image)
@@ -160,24 +158,8 @@ def fingerprint(segment):
 
 def voxels_stamp(segment):
     """Return what differs as soon as anybody writes to a segment's label map in this session."""
-    image = segment.GetRepresentation(binary())
+    image = segment.GetRepresentation(SOURCE)
     return (image.GetMTime(), segment.GetLabelValue()) if image is not None else None
-
-
-def _new_segment(label):
-    segment = slicer.vtkSegment()
-    segment.SetName(label.name)
-    segment.SetColor(*(part / 255 for part in label.colour))
-    segment.SetTag(segment.GetTerminologyEntryTagName(), terminology_entry(label))
-    return segment
-
-
-def tag(segment, name):
-    """Return a segment's tag, "" if it has none."""
-    import vtk
-
-    value = vtk.reference("")
-    return str(value) if segment.GetTag(name, value) else ""
 
 
 def _detach(segmentation, segments):
@@ -194,6 +176,6 @@ def _detach(segmentation, segments):
 
 def _sharing(segmentation, name):
     """Return the ids of the segments that are kept in the same label map."""
-    image = segmentation.GetSegment(name).GetRepresentation(binary())
+    image = segmentation.GetSegment(name).GetRepresentation(SOURCE)
     ids = (segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments()))
-    return {n for n in ids if segmentation.GetSegment(n).GetRepresentation(binary()) is image}
+    return {n for n in ids if segmentation.GetSegment(n).GetRepresentation(SOURCE) is image}

@@ -13,6 +13,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.slicer_io.nodes import volume_of
 from TumorSegModule.logic.ending import Ending, Reason
 from TumorSegModule.logic.install_advice import explain_import_failure
 from TumorSegModule.logic.new_segmentation import new_segmentation
@@ -251,8 +252,7 @@ class Session:
             self._editor.save_for_undo()
         self._write(run, target, placement, event.box)
         take_over(target, placement, event.slices)
-        role = target.GetReferenceImageGeometryReferenceRole()
-        if target.GetNodeReference(role) is not options.volume:  # exports pair them by it
+        if volume_of(target) is not options.volume:  # exports pair them by it
             target.SetReferenceImageGeometryParameterFromVolumeNode(options.volume)
         if options.show:
             specification = options.bundle.specification

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from TumorSegLib.inference.review import unsure_slices
-from TumorSegLib.slicer_io.nodes import REVIEWED
+from TumorSegLib.slicer_io.nodes import set_quietly, set_reviewed
 
 SLICES_ATTRIBUTE = "TumorSeg.Slices"
 
@@ -92,7 +92,7 @@ def take_over(segmentation_node, placement, slices):
 
     Args:
         segmentation_node: that received the run's segments.
-        placement: of the volume, see `TumorSegModule.logic.geometry`.
+        placement: of the volume, see `TumorSegLib.slicer_io.geometry`.
         slices: index, area, uncertainty and expected correction of each slice of the run.
     """
     view, shape = placement.view, placement.grid.shape
@@ -112,16 +112,3 @@ def take_over(segmentation_node, placement, slices):
         replace(new, areas=tuple(areas), corrections=tuple(corrections), seen=seen),
     )
     set_reviewed(segmentation_node, False)
-
-
-def set_reviewed(segmentation_node, reviewed):
-    """Mark a segmentation as reviewed, or take the mark off."""
-    set_quietly(segmentation_node, REVIEWED, "1" if reviewed else None)
-
-
-def set_quietly(node, name, value):
-    """Set an attribute, None to remove it, without having the views drawn anew."""
-    was = node.GetDisableModifiedEvent()
-    node.SetDisableModifiedEvent(1)
-    node.SetAttribute(name, value)
-    node.SetDisableModifiedEvent(was)

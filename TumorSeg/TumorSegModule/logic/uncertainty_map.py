@@ -3,7 +3,7 @@
 import slicer
 
 from TumorSegLib.inference.review import doubt
-from TumorSegModule.logic.geometry import image_array
+from TumorSegLib.slicer_io.images import image_array
 
 UNCERTAINTY_OF = "TumorSeg.UncertaintyOf"
 """Attribute (an id) and node reference from a map to its segmentation."""

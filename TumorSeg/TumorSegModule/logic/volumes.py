@@ -8,7 +8,7 @@ from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.modality import modality_of
 from TumorSegLib.image.sequence_names import suggested_sequences
 from TumorSegLib.image.volume import Volume
-from TumorSegModule.logic.geometry import placement_of
+from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegModule.logic.runner import Channel
 
 MODALITY_ATTRIBUTE = "DICOM.Modality"

@@ -4,7 +4,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError, TumorSegError
-from TumorSegModule.logic.geometry import placement_of
+from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegModule.logic.model_choice import called
 from TumorSegModule.widgets.side_by_side import SideBySide, agreements
 from TumorSegModule.widgets.small_table import SmallTable

@@ -8,9 +8,9 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError, ModelError, TumorSegError
 from TumorSegLib.model.catalogue import default_catalogue
+from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegLib.slicer_io.nodes import volume_of
 from TumorSegModule.logic.frames import FrameRun, frames_of
-from TumorSegModule.logic.geometry import placement_of
 from TumorSegModule.logic.limits import box_of_region, box_of_shown_slice, fit_region
 from TumorSegModule.logic.model_choice import ModelChoice
 from TumorSegModule.logic.new_segmentation import prepare_segmentation

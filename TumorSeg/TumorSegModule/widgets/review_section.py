@@ -9,10 +9,10 @@ import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.slicer_io.nodes import is_reviewed
+from TumorSegLib.slicer_io.nodes import is_reviewed, set_correction, set_reviewed
 from TumorSegModule.logic import reference, uncertainty_map
-from TumorSegModule.logic.correction import compare, write_correction
-from TumorSegModule.logic.slice_figures import figures_of, set_reviewed, write_figures
+from TumorSegModule.logic.correction import compare
+from TumorSegModule.logic.slice_figures import figures_of, write_figures
 from TumorSegModule.widgets.slice_strip import SliceStrip, Strip
 from TumorSegModule.widgets.slice_views import show_slice, shown_slice
 
@@ -227,7 +227,7 @@ class ReviewSection:
 
     def _take_correction(self, correction):
         self._correction = correction
-        write_correction(self.target, correction)
+        set_correction(self.target, correction.summary if correction is not None else None)
         self._show_strip()
         self._show_correction()
 

@@ -10,7 +10,8 @@ from functools import partial
 import numpy as np
 import slicer
 
-from TumorSegModule.logic.masks import intersection, mask_of, mask_reader
+from TumorSegLib.slicer_io.images import intersection
+from TumorSegLib.slicer_io.masks import mask_of, mask_reader
 
 RED, YELLOW = "vtkMRMLSliceNodeRed", "vtkMRMLSliceNodeYellow"
 
@@ -43,7 +44,7 @@ def agreements(first, second, placement):
     Args:
         first: segmentation node.
         second: segmentation node.
-        placement: of the volume that both lie on, see `TumorSegModule.logic.geometry`.
+        placement: of the volume that both lie on, see `TumorSegLib.slicer_io.geometry`.
     """
     voxel_ml = float(np.prod(placement.grid.spacing)) / 1000
     others = _segments_by_name(second)

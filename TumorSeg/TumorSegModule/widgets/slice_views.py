@@ -3,8 +3,9 @@
 import numpy as np
 import slicer
 
-from TumorSegModule.logic.geometry import parent_matrix
-from TumorSegModule.logic.masks import mask_reader, union
+from TumorSegLib.slicer_io.geometry import parent_matrix
+from TumorSegLib.slicer_io.images import union
+from TumorSegLib.slicer_io.masks import mask_reader
 
 LEAST_COSINE = 0.3
 """Between the slices' axis and a view's normal; a view further off shows no axial slice."""
