@@ -70,7 +70,7 @@ ON_WINDOWS = {
         "os.dup2": "as os.dup",
         "os.open": "of os.devnull",
     },
-    "TumorSegLib/reading/dicom_files.py": {
+    "TumorSegLib/reading/dicom_header.py": {
         "a separator of paths": "DICOM's separator of values",
     },
     "TumorSegLib/slicer_io/scene_reading.py": {

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.reading.dicom_series import read_series
 from TumorSegLib.reading.file_path import readable, reading
 from TumorSegLib.reading.image_file import read_image_file
 
@@ -28,6 +27,8 @@ def read_volume(path: Path, *, series: str | None = None) -> Volume:
     readable(path)
     with reading(path):
         if path.is_dir():
+            from TumorSegLib.reading.dicom_series import read_series  # which loads pydicom
+
             return read_series(path, series=series)
         if series is not None:
             raise InputError(f"{path}: a series can be chosen from a DICOM folder only")

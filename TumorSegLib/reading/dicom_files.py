@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import SimpleITK as sitk
-
-from TumorSegLib.reading.dicom_elements import DicomElements
-from TumorSegLib.reading.dicom_folder import damaged_slice, is_slice, read_folder
-
-FRAME_GROUPS = 0x52009230
-"""PerFrameFunctionalGroupsSequence."""
+from TumorSegLib.reading.dicom_folder import read_folder
+from TumorSegLib.reading.dicom_header import DicomHeader
 
 
 @dataclass(frozen=True)
@@ -21,6 +15,7 @@ class DicomFile:
 
     Attributes:
         path: of the file.
+        header: the rest of what it says.
         series: SeriesInstanceUID.
         description: SeriesDescription.
         modality: as in DICOM ("CT", "MR").
@@ -40,6 +35,7 @@ class DicomFile:
     """
 
     path: Path
+    header: DicomHeader
     series: str
     description: str
     modality: str
@@ -62,66 +58,30 @@ def list_dicom(folder: Path) -> tuple[list[DicomFile], list[str]]:
     """Return the images of all series in `folder`, sorted by path, and warnings.
 
     Raises:
-        InputError: see `read_folder`; or GDCM cannot read the header of a slice.
+        InputError: see `read_folder`.
     """
     found = read_folder(folder)
-    files = []
-    for path, elements in found.images:
-        try:
-            files.append(_header(path, elements))
-        except RuntimeError:
-            if is_slice(elements):
-                raise damaged_slice(path) from None
-    return files, found.warnings
+    return [_file(path, header) for path, header in found.images], found.warnings
 
 
-def _header(path: Path, elements: DicomElements) -> DicomFile:
-    """Read a header; SimpleITK's RuntimeError says that the file holds no DICOM image."""
-    reader = sitk.ImageFileReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    tags = {key: _text(reader.GetMetaData(key)) for key in reader.GetMetaDataKeys()}
-    size = reader.GetSize()
+def _file(path: Path, header: DicomHeader) -> DicomFile:
     return DicomFile(
         path=path,
-        series=tags.get("0020|000e", ""),
-        description=tags.get("0008|103e", ""),
-        modality=tags.get("0008|0060", ""),
-        image_type=tuple(part.strip() for part in tags.get("0008|0008", "").split("\\")),
-        photometric=tags.get("0028|0004", ""),
-        components=reader.GetNumberOfComponents(),
-        shape=(size[1], size[0]),
-        frames=size[2] if len(size) > 2 else 1,
-        position=_numbers(tags, "0020|0032", 3),
-        orientation=_numbers(tags, "0020|0037", 6),
-        pixel_spacing=_numbers(tags, "0028|0030", 2),
-        thickness=_number(tags, "0018|0050"),
-        echo=_number(tags, "0018|0081"),
-        repetition=_number(tags, "0018|0080"),
-        inversion=_number(tags, "0018|0082"),
-        has_groups=FRAME_GROUPS in elements.tags,
+        header=header,
+        series=header.text("SeriesInstanceUID"),
+        description=header.text("SeriesDescription"),
+        modality=header.text("Modality"),
+        image_type=header.texts("ImageType"),
+        photometric=header.text("PhotometricInterpretation"),
+        components=header.whole("SamplesPerPixel", 1),
+        shape=(header.whole("Rows"), header.whole("Columns")),
+        frames=header.whole("NumberOfFrames", 1),
+        position=header.numbers("ImagePositionPatient", 3),
+        orientation=header.numbers("ImageOrientationPatient", 6),
+        pixel_spacing=header.numbers("PixelSpacing", 2),
+        thickness=header.number("SliceThickness"),
+        echo=header.number("EchoTime"),
+        repetition=header.number("RepetitionTime"),
+        inversion=header.number("InversionTime"),
+        has_groups="PerFrameFunctionalGroupsSequence" in header.values,
     )
-
-
-def _text(value: str) -> str:
-    """Return a header's text without padding; bytes that are no UTF-8 are read as Latin-1."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        value = value.encode("utf-8", "surrogateescape").decode("latin-1")
-    return value.strip(" \0")
-
-
-def _numbers(tags: Mapping[str, str], tag: str, count: int) -> tuple[float, ...] | None:
-    """Return the numbers of a tag, `None` if they are not `count` numbers."""
-    try:
-        numbers = tuple(float(part) for part in tags.get(tag, "").split("\\"))
-    except ValueError:
-        return None
-    return numbers if len(numbers) == count else None
-
-
-def _number(tags: Mapping[str, str], tag: str) -> float | None:
-    numbers = _numbers(tags, tag, 1)
-    return numbers[0] if numbers else None

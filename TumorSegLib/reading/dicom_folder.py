@@ -8,17 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.reading.dicom_elements import (
-    PIXEL_DATA,
-    DamagedError,
-    DicomElements,
-    read_elements,
-)
+from TumorSegLib.reading.dicom_header import DamagedError, DicomHeader, read_header
 from TumorSegLib.reading.dicom_pixels import check_pixels
 from TumorSegLib.reading.file_path import readable
 
-CLASSES = (0x00020002, 0x00080016)
-"""MediaStorageSOPClassUID and SOPClassUID."""
 SLICE_CLASSES = frozenset(
     f"1.2.840.10008.5.1.4.1.1.{suffix}"
     for suffix in (
@@ -40,11 +33,11 @@ class DicomFolder:
     """What lies in a folder.
 
     Attributes:
-        images: DICOM files with pixels, sorted by path, and what they hold.
+        images: DICOM files with pixels, sorted by path, and their headers.
         warnings: about files that were passed over, one line each.
     """
 
-    images: list[tuple[Path, DicomElements]]
+    images: list[tuple[Path, DicomHeader]]
     warnings: list[str] = field(default_factory=list)
 
 
@@ -58,23 +51,18 @@ def read_folder(folder: Path) -> DicomFolder:
     Raises:
         InputError: the folder or a file in it cannot be opened, or a slice is damaged or missing.
     """
-    images: list[tuple[Path, DicomElements]] = []
+    images: list[tuple[Path, DicomHeader]] = []
     others: list[Path] = []
     for path in _files(folder):
-        elements = _elements(path)
-        if elements is None:
+        header = _header(path)
+        if header is None:
             others.append(path)
-        elif elements.tags & PIXEL_DATA:
-            check_pixels(path, elements)
-            images.append((path, elements))
-        elif is_slice(elements):
-            raise damaged_slice(path)
+        elif header.pixels is not None:
+            check_pixels(path, header)
+            images.append((path, header))
+        elif {header.file_class, header.text("SOPClassUID")} & SLICE_CLASSES:
+            raise _damaged_slice(path)
     return DicomFolder(images, _passed_over(others, [path for path, _ in images]))
-
-
-def is_slice(elements: DicomElements) -> bool:
-    """Tell whether a file says, in its first lines or later, that it is a slice."""
-    return any(elements.text(tag) in SLICE_CLASSES for tag in CLASSES)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -95,18 +83,18 @@ def _files(folder: Path) -> list[Path]:
     ]
 
 
-def _elements(path: Path) -> DicomElements | None:
-    """Return what a DICOM file holds; none if it is no DICOM file.
+def _header(path: Path) -> DicomHeader | None:
+    """Return the header of a DICOM file; none if it is no DICOM file.
 
     Raises:
         InputError: it is damaged, or cannot be read.
     """
     try:
-        return read_elements(path)
+        return read_header(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except DamagedError:
-        raise damaged_slice(path) from None
+        raise _damaged_slice(path) from None
 
 
 def _passed_over(others: Iterable[Path], images: Iterable[Path]) -> list[str]:
@@ -145,7 +133,7 @@ def _like(path: Path) -> str:
     return re.sub(r"[0-9a-f]{8,}|\d+", "#", path.name.lower())
 
 
-def damaged_slice(path: Path) -> InputError:
+def _damaged_slice(path: Path) -> InputError:
     """Return the error for a slice that cannot be read."""
     return InputError(
         f"{path}: a DICOM slice that cannot be read, damaged or truncated; copy or export the"

@@ -1,4 +1,4 @@
-"""Are a DICOM file's pixels all there, and do they mean what GDCM will make of them?"""
+"""Are a DICOM file's pixels all there, and do they mean what the decoder will make of them?"""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from pathlib import Path
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.volume import MAXIMUM_VOXELS
-from TumorSegLib.reading.dicom_elements import UNDEFINED, DicomElements
+from TumorSegLib.reading.dicom_header import UNCOMPRESSED, UNDEFINED, DicomHeader
 
-ROWS, COLUMNS, BITS, SAMPLES = 0x00280010, 0x00280011, 0x00280100, 0x00280002
-FRAMES = 0x00280008
-RESCALING = {"RescaleIntercept": 0x00281052, "RescaleSlope": 0x00281053}
+RESCALING = ("RescaleIntercept", "RescaleSlope")
+MAXIMUM_FRAMES = 1 << 20
 
 RLE = "1.2.840.10008.1.2.5"
 RLE_RATIO = 64
@@ -23,35 +22,53 @@ NOT_SIZES = frozenset((0xC4, 0xC8, 0xCC))
 """JPEG's markers among those of pictures' sizes that are others."""
 
 
-def check_pixels(path: Path, elements: DicomElements) -> None:
+def check_pixels(path: Path, header: DicomHeader) -> None:
     """Refuse pixels that are not all there, before memory is taken for them.
 
     Raises:
         InputError: they are fewer than rows, columns and frames want, or absurdly many, or their
             rescaling is no number.
     """
-    for name, tag in RESCALING.items():
-        if (text := elements.text(tag)) and not is_rescaling(name, text):
+    for name in RESCALING:
+        if (text := header.text(name)) and not is_rescaling(name, text):
             raise rescaling_error(path, name, text)
-    if elements.pixels is None:
+    if header.pixels is None:
         return
-    shape = (elements.whole(ROWS), elements.whole(COLUMNS), _frames(path, elements))
+    shape = (header.whole("Rows"), header.whole("Columns"), _frames(path, header))
     if prod(shape) > MAXIMUM_VOXELS:
         raise InputError(
             f"{path}: found {shape[1]}x{shape[0]}x{shape[2]} pixels, expected at most"
             f" {MAXIMUM_VOXELS}; export the series again"
         )
-    bits = prod(shape) * elements.whole(SAMPLES, 1) * elements.whole(BITS, 16)
+    bits = prod(shape) * header.whole("SamplesPerPixel", 1) * header.bits
     needed = (bits + 7) // 8
-    _, length = elements.pixels
-    if length != UNDEFINED:
-        if length < needed:
-            raise _cut(path, f"PixelData has {length} bytes, its header says {needed}")
-        return
-    fragments = elements.fragments[1:]
+    _, _, length = header.pixels
+    if length == UNDEFINED:
+        _check_fragments(path, header, shape, needed)
+    elif length < needed:
+        raise _cut(path, f"PixelData has {length} bytes, its header says {needed}")
+
+
+def _check_fragments(
+    path: Path, header: DicomHeader, shape: tuple[int, int, int], needed: int
+) -> None:
+    """Refuse compressed pixels that are too few, or of another size than the header says.
+
+    Args:
+        path: of the file.
+        header: of it.
+        shape: rows, columns and frames.
+        needed: bytes of the decompressed pixels.
+
+    Raises:
+        InputError: they are.
+    """
+    fragments = header.fragments
+    if header.syntax in UNCOMPRESSED:
+        raise _cut(path, "compressed pictures, its header says uncompressed pixels")
     if len(fragments) < shape[2]:
         raise _cut(path, f"{len(fragments)} compressed pictures, its header says {shape[2]}")
-    if elements.syntax == RLE and sum(size for _, size in fragments) * RLE_RATIO < needed:
+    if header.syntax == RLE and sum(size for _, size in fragments) * RLE_RATIO < needed:
         raise _cut(path, f"its header says {needed} bytes of pixels")
     found = _picture_size(path, *fragments[0])
     if found is not None and found != shape[:2]:
@@ -78,9 +95,9 @@ def rescaling_error(path: Path, name: str, text: str) -> InputError:
     )
 
 
-def _frames(path: Path, elements: DicomElements) -> int:
-    text = elements.text(FRAMES) or "1"
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:10]) < 1 << 20):
+def _frames(path: Path, header: DicomHeader) -> int:
+    text = header.text("NumberOfFrames") or "1"
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:10]) < MAXIMUM_FRAMES):
         raise InputError(
             f"{path}: found NumberOfFrames {text[:40]!r}, expected how many; export the series"
             " again"

@@ -1,41 +1,33 @@
 """One DICOM series from a folder, as a volume.
 
 Where slices lie is taken from ImagePositionPatient and ImageOrientationPatient, never from
-SliceThickness or the files' order. SimpleITK (GDCM) decodes the pixels, JPEG-LS and JPEG-2000 too,
-and applies RescaleSlope and RescaleIntercept, so that CT is in Hounsfield units.
+SliceThickness or the files' order. RescaleSlope and RescaleIntercept are applied, so that CT is in
+Hounsfield units.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.sequence_names import sequence_by_timing, sequence_of
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.reading.dicom_decoding import DicomSlice, PixelReader
 from TumorSegLib.reading.dicom_files import DicomFile, list_dicom
 from TumorSegLib.reading.dicom_geometry import SAME_DIRECTION, slice_geometry
-from TumorSegLib.reading.slice_stack import SliceGeometry, slice_axes, stack_slices
+from TumorSegLib.reading.dicom_header import quiet_pydicom
+from TumorSegLib.reading.multi_frame import frame_slices
+from TumorSegLib.reading.slice_stack import slice_axes, stack_slices
 from TumorSegLib.reading.source_files import SERIES_SIGN
 
 SAME_POSITION_MM = 0.01
 """Slices nearer to each other than this are at one position."""
-
-
-@dataclass(frozen=True)
-class DicomSlice:
-    """One image of a series: a whole file, or one frame of a file."""
-
-    path: Path
-    frame: int
-    geometry: SliceGeometry
 
 
 def read_series(folder: Path, *, series: str | None = None) -> Volume:
@@ -58,6 +50,7 @@ def read_series(folder: Path, *, series: str | None = None) -> Volume:
     )
 
 
+@quiet_pydicom()
 def read_stack(
     folder: Path, *, series: str | None = None
 ) -> tuple[NDArray[Any], Grid, DicomFile, tuple[str, ...]]:
@@ -155,21 +148,17 @@ def _slices(file: DicomFile) -> list[DicomSlice]:
         InputError: the header does not say where they lie.
     """
     if file.frames > 1 or (file.has_groups and file.position is None):
-        from TumorSegLib.reading.multi_frame import frame_geometries
-
-        geometries = frame_geometries(file)
-    else:
-        geometries = [
-            slice_geometry(
-                file.path,
-                file.shape,
-                file.position,
-                file.orientation,
-                file.pixel_spacing,
-                file.thickness,
-            )
-        ]
-    return [DicomSlice(file.path, frame, part) for frame, part in enumerate(geometries)]
+        return frame_slices(file)
+    geometry = slice_geometry(
+        file.path,
+        file.shape,
+        file.position,
+        file.orientation,
+        file.pixel_spacing,
+        file.thickness,
+    )
+    slope = file.header.number("RescaleSlope") or 1.0
+    return [DicomSlice(file, 0, geometry, slope, file.header.number("RescaleIntercept") or 0.0)]
 
 
 def _sorted(
@@ -189,8 +178,8 @@ def _sorted(
         if turned or other.shape != first.shape or not np.allclose(other.spacing, first.spacing):
             raise InputError(
                 f"{name}: slices differ in size, pixel spacing or orientation"
-                f" ({slices[0].path.name} and {part.path.name}), expected one stack; export its"
-                " slices to a folder of their own"
+                f" ({slices[0].file.path.name} and {part.file.path.name}), expected one stack;"
+                " export its slices to a folder of their own"
             )
     positions = np.array([part.geometry.position for part in slices]) @ axes.T
     order = np.argsort(positions[:, 2], kind="stable").tolist()
@@ -202,55 +191,12 @@ def _sorted(
             kept.append(index)
         elif apart.max() >= SAME_POSITION_MM or not np.array_equal(read(below), read(part)):
             raise InputError(
-                f"{name}: different images lie at one position ({below.path.name} and"
-                f" {part.path.name}), expected one phase, echo or reconstruction; export it to a"
-                " folder of its own"
+                f"{name}: different images lie at one position ({below.file.path.name} and"
+                f" {part.file.path.name}), expected one phase, echo or reconstruction; export it"
+                " to a folder of its own"
             )
     if len(kept) == 1:
         raise InputError(
             f"{name}: found one slice, expected at least two of a volume; choose another series"
         )
     return [slices[index] for index in kept], len(slices) - len(kept)
-
-
-class PixelReader:
-    """Decodes slices; keeps the last file decoded, for its next frame."""
-
-    def __init__(self) -> None:
-        self._path: Path | None = None
-        self._frames: NDArray[Any] = np.empty((0, 0, 0))
-
-    def __call__(self, part: DicomSlice) -> NDArray[Any]:
-        """Return the rescaled pixels (rows, columns) of a slice in the smallest type that fits.
-
-        GDCM gives 32 bits for Hounsfield units that were stored unsigned, and 64 for rescaling by
-        a fraction.
-
-        Raises:
-            InputError: the pixels cannot be decoded.
-        """
-        if part.path != self._path:
-            self._frames, self._path = _decode(part.path), part.path
-        pixels: NDArray[Any] = self._frames[part.frame]
-        if pixels.dtype.kind == "f":
-            return pixels.astype(np.float32, copy=False)
-        limits = np.iinfo(np.int16)
-        fits = limits.min <= pixels.min() and pixels.max() <= limits.max
-        return pixels.astype(np.int16) if pixels.dtype.itemsize > 2 and fits else pixels
-
-
-def _decode(path: Path) -> NDArray[Any]:
-    """Return all frames (frame, rows, columns) of a file.
-
-    Raises:
-        InputError: the pixels cannot be decoded.
-    """
-    try:
-        image = sitk.ReadImage(str(path), imageIO="GDCMImageIO")
-    except RuntimeError:
-        raise InputError(
-            f"{path}: its pixels cannot be decoded, damaged or truncated; copy or export the"
-            " series again"
-        ) from None
-    array: NDArray[Any] = sitk.GetArrayFromImage(image)
-    return array.reshape(-1, *array.shape[-2:])

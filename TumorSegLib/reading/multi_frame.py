@@ -1,35 +1,25 @@
-"""Where the frames of an enhanced (multi-frame) DICOM file lie.
-
-SimpleITK decodes the frames but assumes that they are an even, sorted stack, and reports a spacing
-of 1 mm where they are not. Positions therefore come from the functional groups, through pydicom.
-"""
+"""Where the frames of an enhanced (multi-frame) DICOM file lie, by its functional groups."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.reading.dicom_decoding import DicomSlice
 from TumorSegLib.reading.dicom_files import DicomFile
 from TumorSegLib.reading.dicom_geometry import slice_geometry
+from TumorSegLib.reading.dicom_header import UNCOMPRESSED
 from TumorSegLib.reading.dicom_pixels import is_rescaling, rescaling_error
-from TumorSegLib.reading.slice_stack import SliceGeometry
 
 
-def frame_geometries(file: DicomFile) -> list[SliceGeometry]:
-    """Return where each frame of `file` lies, in the order of the frames.
+def frame_slices(file: DicomFile) -> list[DicomSlice]:
+    """Return the frames of `file` in their order.
 
     Raises:
-        InputError: pydicom is not installed, the file does not say, or what it says is garbled.
+        InputError: the file does not say where they lie, or what it says is garbled.
     """
     try:
-        import pydicom
-    except ImportError:
-        raise InputError(
-            f"{file.path}: an enhanced file, which needs pydicom (pip install 'tumorseg[dicom]');"
-            " or convert it to NRRD first"
-        ) from None
-    try:
-        return _geometries(file, pydicom.dcmread(file.path, stop_before_pixels=True))
+        return _slices(file)
     except InputError:
         raise
     except Exception as error:  # pydicom decodes values late, and raises whatever its parts raise
@@ -39,55 +29,57 @@ def frame_geometries(file: DicomFile) -> list[SliceGeometry]:
         ) from None
 
 
-def _geometries(file: DicomFile, header: Any) -> list[SliceGeometry]:
-    """Return where each frame of `file` lies.
-
-    Args:
-        file: the file.
-        header: the same as pydicom's data set.
-    """
-    import pydicom
-
-    shared = (header.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()])[0]
-    frames = header.get("PerFrameFunctionalGroupsSequence") or []
+def _slices(file: DicomFile) -> list[DicomSlice]:
+    values = file.header.values
+    shared = (values.get("SharedFunctionalGroupsSequence") or [{}])[0]
+    frames = values.get("PerFrameFunctionalGroupsSequence") or []
     if len(frames) != file.frames:
         raise InputError(
             f"{file.path}: found positions of {len(frames)} frames, expected {file.frames};"
             " convert it to NRRD first"
         )
-    rescalings = {_rescaling(file, frame, shared) for frame in frames}
-    if len(rescalings) > 1:
-        raise InputError(
-            f"{file.path}: found frames with different rescaling, expected one for all; convert it"
-            " to NRRD first"
+    rescalings = [
+        (
+            _rescaling(file, groups, shared, "RescaleSlope", 1.0),
+            _rescaling(file, groups, shared, "RescaleIntercept", 0.0),
         )
-    return [_geometry(file, frame, shared) for frame in frames]
+        for groups in frames
+    ]
+    if len(set(rescalings)) > 1 and file.header.syntax not in UNCOMPRESSED:
+        raise InputError(
+            f"{file.path}: found compressed frames with different rescaling, expected one for all;"
+            " convert it to NRRD first"
+        )
+    return [
+        DicomSlice(
+            file,
+            frame,
+            slice_geometry(
+                file.path,
+                file.shape,
+                _attribute(groups, shared, "PlanePositionSequence", "ImagePositionPatient"),
+                _attribute(groups, shared, "PlaneOrientationSequence", "ImageOrientationPatient"),
+                _attribute(groups, shared, "PixelMeasuresSequence", "PixelSpacing"),
+                _attribute(groups, shared, "PixelMeasuresSequence", "SliceThickness"),
+            ),
+            *rescaling,
+        )
+        for frame, (groups, rescaling) in enumerate(zip(frames, rescalings, strict=True))
+    ]
 
 
-def _rescaling(file: DicomFile, frame: Any, shared: Any) -> tuple[float | None, ...]:
-    """Return a frame's slope and intercept.
+def _rescaling(file: DicomFile, frame: Any, shared: Any, name: str, otherwise: float) -> float:
+    """Return a frame's slope or intercept: that of its groups, of the file, or `otherwise`.
 
     Raises:
-        InputError: they are no numbers.
+        InputError: it is no number.
     """
-    found = []
-    for name in ("RescaleSlope", "RescaleIntercept"):
-        value = _attribute(frame, shared, "PixelValueTransformationSequence", name)
-        if value is not None and not is_rescaling(name, str(value)):
-            raise rescaling_error(file.path, name, str(value))
-        found.append(value)
-    return tuple(found)
-
-
-def _geometry(file: DicomFile, frame: Any, shared: Any) -> SliceGeometry:
-    return slice_geometry(
-        file.path,
-        file.shape,
-        _attribute(frame, shared, "PlanePositionSequence", "ImagePositionPatient"),
-        _attribute(frame, shared, "PlaneOrientationSequence", "ImageOrientationPatient"),
-        _attribute(frame, shared, "PixelMeasuresSequence", "PixelSpacing"),
-        _attribute(frame, shared, "PixelMeasuresSequence", "SliceThickness"),
-    )
+    value = _attribute(frame, shared, "PixelValueTransformationSequence", name)
+    if value is None:
+        return file.header.number(name) or otherwise
+    if not is_rescaling(name, str(value)):
+        raise rescaling_error(file.path, name, str(value))
+    return float(value)
 
 
 def _attribute(frame: Any, shared: Any, group: str, keyword: str) -> Any:
