@@ -21,8 +21,8 @@ from TumorSegLib.commands.common import (
     with_model,
 )
 from TumorSegLib.commands.terminal import terminal, warn
-from TumorSegLib.inference.measurement import Measurement, measure
 from TumorSegLib.inference.result import SegmentationResult
+from TumorSegLib.measurement.segment import SegmentMeasurement, measure
 from TumorSegLib.model.catalogue import default_catalogue
 
 if TYPE_CHECKING:
@@ -90,7 +90,10 @@ def run(arguments: Namespace) -> int:
 
 
 def summary(
-    result: SegmentationResult, measurements: list[Measurement], output: Path, pictures: list[Path]
+    result: SegmentationResult,
+    measurements: list[SegmentMeasurement],
+    output: Path,
+    pictures: list[Path],
 ) -> dict[str, Any]:
     """Return what --json prints."""
     return {
@@ -108,7 +111,9 @@ def summary(
     }
 
 
-def show(result: SegmentationResult, measurements: list[Measurement], written: list[Path]) -> None:
+def show(
+    result: SegmentationResult, measurements: list[SegmentMeasurement], written: list[Path]
+) -> None:
     """Print warnings, a table of segments and what was written to the terminal."""
     console = terminal(stderr=True)
     for warning in result.warnings:

@@ -29,12 +29,12 @@ def components_of(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[n
 def bounding_box(mask: NDArray[np.bool_ | np.uint8]) -> tuple[slice, ...] | None:
     """Return the slices that enclose what is not 0, or nothing."""
     box = []
-    for axis in range(mask.ndim):
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        hit = np.flatnonzero(mask.any(axis=others))
+    while mask.ndim:
+        hit = np.flatnonzero(mask.any(axis=tuple(range(1, mask.ndim))))
         if hit.size == 0:
             return None
         box.append(slice(int(hit[0]), int(hit[-1]) + 1))
+        mask = np.maximum.reduce(mask[box[-1]], axis=0)
     return tuple(box)
 
 

@@ -58,6 +58,11 @@ class Grid:
         matrix[:3, 3] = self.origin
         return matrix
 
+    def positions(self, indices: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the LPS positions in mm (n, 3) of voxel indices (n, 3) along (z, y, x)."""
+        affine = self.affine
+        return np.asarray(indices[:, ::-1] @ affine[:3, :3].T + affine[:3, 3])
+
     def same_as(self, other: Grid, tolerance_mm: float = 0.01) -> bool:
         """Tell whether both grids place every voxel at the same position."""
         if self.shape != other.shape:
@@ -112,6 +117,18 @@ class AxialView:
         """Return a view of an axially ordered array in the order of the grid."""
         turned = array[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
         return turned.transpose(np.argsort(self.axes))
+
+    def array_indices(self, indices: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
+        """Return where voxels of the view lie in the array.
+
+        Args:
+            indices: (n, 3) of the view, along its (z, y, x).
+            shape: of the array.
+        """
+        turned = np.empty_like(indices)
+        for axis, flip, column in zip(self.axes, self.flips, indices.T, strict=True):
+            turned[:, axis] = shape[axis] - 1 - column if flip else column
+        return turned
 
 
 def grid_of_affine(affine: NDArray[np.float64], shape: Sequence[int], name: str) -> Grid:

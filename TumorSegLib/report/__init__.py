@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 from TumorSegLib.errors import OutputError
 from TumorSegLib.image.display_window import display_window
 from TumorSegLib.image.grid import AxialView
-from TumorSegLib.inference.measurement import Measurement, measure
 from TumorSegLib.inference.result import SegmentationResult, SliceFigure
+from TumorSegLib.measurement.segment import SegmentMeasurement, measure
 from TumorSegLib.report.picture_text import fitting_font, plain
 from TumorSegLib.report.slice_picture import (
     Outline,
@@ -148,7 +148,7 @@ def _pictures(result: SegmentationResult, view: AxialView, indices: list[int]) -
 
 
 def _header(
-    result: SegmentationResult, measurements: list[Measurement], *, found: bool, width: int
+    result: SegmentationResult, measurements: list[SegmentMeasurement], *, found: bool, width: int
 ) -> Image.Image:
     """Return the lines above the pictures: the volume, the model, what was measured."""
     specification = result.specification
@@ -174,7 +174,7 @@ def _header(
     return header
 
 
-def _measured(measurement: Measurement) -> str:
+def _measured(measurement: SegmentMeasurement) -> str:
     if measurement.voxels == 0:
         return f"{measurement.name}: not found"
     parts = "1 part" if measurement.components == 1 else f"{measurement.components} parts"

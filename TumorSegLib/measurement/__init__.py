@@ -1,0 +1,1 @@
+"""Figures of segments: components, diameters, surfaces, what a model derives, tables, follow-up."""

@@ -1,0 +1,62 @@
+"""What the figures are called, their units, and DICOM's codes for both.
+
+Volume, surface, mean and standard deviation have the codes of Slicer's module Segment Statistics,
+the diameters those of DICOM's CID 7470 (Linear Measurement).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from TumorSegLib.model.specification import Code
+
+MILLILITRE = Code("UCUM", "cm3", "cubic centimeter")
+MILLIMETRE = Code("UCUM", "mm", "millimeter")
+SQUARE_MILLIMETRE = Code("UCUM", "mm2", "square millimeter")
+NUMBER = Code("UCUM", "1", "no units")
+
+SUM_OF_VOXELS = Code("DCM", "126030", "Sum of segmented voxel volumes")
+"""The method by which volumes are measured."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A figure of a segment or component.
+
+    Attributes:
+        title: for people.
+        unit: for people; empty if it has none or the volume's own.
+        code: of the concept, where DICOM or Slicer has one.
+        unit_code: of the unit; None where it is that of the volume's voxels.
+    """
+
+    title: str
+    unit: str
+    code: Code | None
+    unit_code: Code | None
+
+
+QUANTITIES = {
+    "volume_ml": Quantity("Volume", "ml", Code("SCT", "118565006", "Volume"), MILLILITRE),
+    "surface_mm2": Quantity(
+        "Surface area", "mm²", Code("99CHEMINF", "000247", "Surface area"), SQUARE_MILLIMETRE
+    ),
+    "longest_axial_diameter_mm": Quantity(
+        "Longest axial diameter", "mm", Code("SCT", "103339001", "Long Axis"), MILLIMETRE
+    ),
+    "perpendicular_diameter_mm": Quantity(
+        "Perpendicular diameter", "mm", Code("SCT", "103340004", "Short Axis"), MILLIMETRE
+    ),
+    "longest_diameter_mm": Quantity(
+        "Longest 3-D diameter",
+        "mm",
+        Code("IBSI", "L0JK", "Maximum 3D Diameter of a Mesh"),
+        MILLIMETRE,
+    ),
+    "mean": Quantity("Mean", "", Code("SCT", "373098007", "Mean"), None),
+    "standard_deviation": Quantity(
+        "Standard deviation", "", Code("SCT", "386136009", "Standard Deviation"), None
+    ),
+    "components": Quantity("Number", "", Code("SCT", "246206008", "Number of lesions"), NUMBER),
+}
+"""By the name of the figure in `SegmentMeasurement` and `Component`."""

@@ -1,0 +1,170 @@
+"""The figures of a segment: what clinicians ask, as a whole and component by component."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.image.components import bounding_box
+from TumorSegLib.image.grid import AxialView, Grid, Vector
+from TumorSegLib.inference.result import LabelledVolume, SegmentationResult
+from TumorSegLib.measurement.component import (
+    Component,
+    components_of_runs,
+    mean_and_deviation,
+)
+from TumorSegLib.measurement.runs import Runs
+
+
+@dataclass(frozen=True)
+class SegmentMeasurement:
+    """Figures of one segment, with the parts that its label includes: a liver with its tumours.
+
+    Diameters are those of the component that has the longest; 0 if nothing was found.
+
+    Attributes:
+        name: of the segment.
+        label: its value in the label map; 0 where it has none.
+        voxels: number of voxels.
+        volume_ml: sum of their volumes.
+        components: number of components, see `Component`.
+        largest_component_ml: volume of the largest of them.
+        longest_axial_diameter_mm: see `Component`.
+        longest_diameter_mm: see `Component`.
+        surface_mm2: of all components.
+        centroid_mm: mean LPS position of the voxels; None if there are none.
+        areas_mm2: area on each axial slice, the most inferior first.
+        mean_area_mm2: of the slices that show the segment; 0 if none does.
+        mean: of the volume's voxels inside; None if there are none or no volume was given.
+        standard_deviation: likewise.
+        parts: the components, the largest first.
+    """
+
+    name: str
+    label: int
+    voxels: int
+    volume_ml: float
+    components: int
+    largest_component_ml: float
+    longest_axial_diameter_mm: float
+    longest_diameter_mm: float
+    surface_mm2: float
+    centroid_mm: Vector | None
+    areas_mm2: tuple[float, ...]
+    mean_area_mm2: float
+    mean: float | None
+    standard_deviation: float | None
+    parts: tuple[Component, ...]
+
+
+def measure(labelled: LabelledVolume) -> list[SegmentMeasurement]:
+    """Return the measurements of every label of the model, in its order, found or not."""
+    grid, labels = labelled.volume.grid, labelled.specification.labels
+    view = AxialView.of(grid)
+    labelmap = view.apply(labelled.labelmap)
+    box = bounding_box(labelmap) or (slice(0, 0),) * 3
+    cropped = np.ascontiguousarray(labelmap[box])
+    volume = view.apply(labelled.volume.voxels)[box]
+    maps: NDArray[np.uint8] | list[None] = [None] * len(labels)
+    if isinstance(labelled, SegmentationResult):
+        maps = labelled.probabilities
+    measurements = []
+    for label, probabilities in zip(labels, maps, strict=True):
+        mask = reduce(np.logical_or, (cropped == value for value in label.whole))
+        certain = None if probabilities is None else view.apply(probabilities)[box]
+        found = _Cropped(mask, box, volume, certain)
+        measurements.append(_measured(found, grid, label.name, label.value))
+    return measurements
+
+
+def measure_segment(
+    mask: NDArray[np.bool_],
+    grid: Grid,
+    *,
+    name: str = "segment",
+    label: int = 0,
+    voxels: NDArray[Any] | None = None,
+    probabilities: NDArray[np.uint8] | None = None,
+) -> SegmentMeasurement:
+    """Return the measurements of one segment.
+
+    Args:
+        mask: (z, y, x) on `grid`.
+        grid: where the voxels lie.
+        name: of the segment.
+        label: its value in the label map, if it has one.
+        voxels: of the volume, for mean and standard deviation.
+        probabilities: of the segment, 0 to 255 for 0 to 1, for the components' certainty.
+
+    Raises:
+        InputError: an array is not on the grid.
+    """
+    for what, array in (("mask", mask), ("volume", voxels), ("probabilities", probabilities)):
+        if array is not None and array.shape != grid.shape:
+            raise InputError(
+                f"{name}: its {what} has shape {array.shape}, expected that of its grid,"
+                f" {grid.shape}"
+            )
+    view = AxialView.of(grid)
+    turned = view.apply(mask)
+    box = bounding_box(turned) or (slice(0, 0),) * 3
+    volume, certain = (
+        None if array is None else view.apply(array)[box] for array in (voxels, probabilities)
+    )
+    return _measured(_Cropped(turned[box], box, volume, certain), grid, name, label)
+
+
+@dataclass(frozen=True)
+class _Cropped:
+    """A mask in the axial view, cut out of it by `box`, with what lies there."""
+
+    mask: NDArray[np.bool_]
+    box: tuple[slice, ...]
+    volume: NDArray[Any] | None
+    probabilities: NDArray[np.uint8] | None
+
+
+def _measured(found: _Cropped, grid: Grid, name: str, label: int) -> SegmentMeasurement:
+    view = AxialView.of(grid)
+    runs = Runs.of(found.mask).moved([part.start for part in found.box])
+    values, certain = (
+        None if array is None else array[found.mask]
+        for array in (found.volume, found.probabilities)
+    )
+    parts = components_of_runs(runs, grid, values, certain)
+    counts = np.bincount(runs.z, runs.lengths, grid.shape[view.axes[0]])
+    areas = counts * view.spacing_zyx[1] * view.spacing_zyx[2]
+    voxels = int(runs.lengths.sum())
+    mean, deviation = (None, None) if values is None or not voxels else mean_and_deviation(values)
+    return SegmentMeasurement(
+        name=name,
+        label=label,
+        voxels=voxels,
+        volume_ml=voxels * grid.voxel_ml,
+        components=len(parts),
+        largest_component_ml=parts[0].volume_ml if parts else 0.0,
+        longest_axial_diameter_mm=max(
+            (part.longest_axial_diameter_mm for part in parts), default=0.0
+        ),
+        longest_diameter_mm=max((part.longest_diameter_mm for part in parts), default=0.0),
+        surface_mm2=sum(part.surface_mm2 for part in parts),
+        centroid_mm=_centroid(parts),
+        areas_mm2=tuple(areas.tolist()),
+        mean_area_mm2=float(areas[areas > 0].mean()) if voxels else 0.0,
+        mean=mean,
+        standard_deviation=deviation,
+        parts=parts,
+    )
+
+
+def _centroid(parts: tuple[Component, ...]) -> Vector | None:
+    if not parts:
+        return None
+    weights = [part.voxels for part in parts]
+    x, y, z = np.average([part.centroid_mm for part in parts], axis=0, weights=weights).tolist()
+    return x, y, z
