@@ -74,6 +74,7 @@ class Bench:
     def __init__(self, slicer, folder):
         import loading
         import qt
+
         from TumorSegModule.logic.retrain_process import RetrainProcess
         from TumorSegModule.logic.worker_client import WorkerClient
         from TumorSegModule.widgets.panel import Panel

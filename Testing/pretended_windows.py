@@ -57,7 +57,6 @@ class Windows:
 
     def __init__(self, monkeypatch, python):
         import TumorSegModule.logic.pipes as pipes
-
         from TumorSegLib.support import system
         from TumorSegLib.worker import process_group
 

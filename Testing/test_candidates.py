@@ -9,12 +9,12 @@ import pytest
 from bright_models import write_ct_model
 from scipy import ndimage
 from tiny_models import ct_specification, stump, write_tiny_bundle
+
 from tumorseg_training.candidates import Examples, Fold, grow, judged, read_forest
 from tumorseg_training.case import Annotated, Case
 from tumorseg_training.config import EnsembleConfig
 from tumorseg_training.cross_validation import pooled
 from tumorseg_training.publishing import publish_ensemble
-
 from TumorSegLib.errors import InputError, ModelError
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.normalisation import Window

@@ -16,6 +16,7 @@ from safetensors import safe_open
 pytest.importorskip("lightning")  # what trains is not installed with what segments
 
 from tiny_models import BRAIN_INPUT, brain_specification
+
 from tumorseg_training.device_training import augment, brain, loop
 from tumorseg_training.device_training.augment import Augmenter
 from tumorseg_training.device_training.brain_mask import DEPTH_STEPS, OUTLINE, brain_depth
@@ -33,7 +34,6 @@ from tumorseg_training.device_training.lesions import Painter
 from tumorseg_training.device_training.loop import Stage, train
 from tumorseg_training.device_training.losses import overlap_loss
 from tumorseg_training.device_training.saving import load_weights, save_weights
-
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.in_plane import FieldOfView, resize
 from TumorSegLib.image.normalisation import Equalised

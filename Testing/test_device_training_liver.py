@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import torch
 from tiny_models import ct_specification, write_tiny_bundle
+from waiting import HANG_SECONDS
+
 from tumorseg_training.candidates import Fold, collect
 from tumorseg_training.case import Annotated, Case
 from tumorseg_training.device_training import liver_candidates
@@ -38,8 +40,6 @@ from tumorseg_training.device_training.liver_pack import (
 from tumorseg_training.device_training.liver_prediction import measure, predict
 from tumorseg_training.device_training.liver_store import SliceStore, skin_depth
 from tumorseg_training.device_training.liver_training import Average, one_cycle
-from waiting import HANG_SECONDS
-
 from TumorSegLib.errors import InputError
 from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.model.bundle import load_network, read_bundle

@@ -15,11 +15,11 @@ import pytest
 import SimpleITK as sitk
 from synthetic_data import CONFIG, SHAPE, ball_case
 from test_grid import rotation_about
+
 from tumorseg_training.config import read_config
 from tumorseg_training.datasets import select_cases
 from tumorseg_training.readers import read_cases
 from tumorseg_training.splits import folds_of
-
 from TumorSegLib.cli import main
 from TumorSegLib.export.case import ExportCase, append_case
 from TumorSegLib.export.identity import export_key

@@ -11,6 +11,7 @@ pytest.importorskip("lightning")  # what measures is not installed with what seg
 
 from synthetic_data import write_kaggle
 from tiny_models import brain_specification, write_tiny_bundle
+
 from tumorseg_training.case import reading_for
 from tumorseg_training.config import Card
 from tumorseg_training.device_training.brain_selection import (
@@ -23,7 +24,6 @@ from tumorseg_training.device_training.brain_selection import (
 from tumorseg_training.device_training.strata import contrast, strata
 from tumorseg_training.model_card import model_card
 from tumorseg_training.readers import read_cases
-
 from TumorSegLib.cli import main
 from TumorSegLib.inference.postprocessing import postprocess
 from TumorSegLib.model.bundle import write_bundle

@@ -18,6 +18,8 @@ import pytest
 import torch
 from synthetic_data import write_nnunet
 from tiny_models import ALTERED, MASS, ct_specification, stump, write_tiny_bundle
+from waiting import HANG_SECONDS, wait_until
+
 from tumorseg_training.comparison import NEW, OLD, verdict
 from tumorseg_training.deadline import Deadline
 from tumorseg_training.holding_out import held_out
@@ -25,8 +27,6 @@ from tumorseg_training.retraining import Retrained, retrain
 from tumorseg_training.retraining_plan import Wish
 from tumorseg_training.train import Devices
 from tumorseg_training.versions import next_version
-from waiting import HANG_SECONDS, wait_until
-
 from TumorSegLib.cli import main
 from TumorSegLib.errors import InputError, ModelError
 from TumorSegLib.image.in_plane import PixelSpacing

@@ -416,6 +416,7 @@ def test_requirements_are_ranges_and_without_torch(host):
 def test_the_question_knows_all_that_the_packages_need(host):
     """What is installed here says what the packages need in turn."""
     from packaging.requirements import Requirement
+
     from TumorSegModule.logic.requirements import DEPENDENCIES, normalised
 
     def needed(name):

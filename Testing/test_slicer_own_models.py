@@ -162,10 +162,9 @@ def test_the_queue_asks_for_the_licence_too(picker):
 
 
 def test_tests_of_the_application_are_never_asked(host):
-    from TumorSegModule.widgets.licence_question import agreed_to
-
     from TumorSegLib.model.bundle import read_bundle
     from TumorSegLib.model.catalogue import SHIPPED
+    from TumorSegModule.widgets.licence_question import agreed_to
 
     assert host.app.testingEnabled()
     assert agreed_to([read_bundle(SHIPPED / "liver-ct-unet")])

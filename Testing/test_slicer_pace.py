@@ -137,10 +137,9 @@ def test_a_second_click_starts_inference_at_once(bench, monkeypatch):
 
 
 def test_an_export_holds_up_no_turn(body, monkeypatch):
-    from TumorSegModule.logic.segments import REPLACE, write_segments
-
     from TumorSegLib.model.bundle import read_bundle
     from TumorSegLib.slicer_io.geometry import placement_of
+    from TumorSegModule.logic.segments import REPLACE, write_segments
 
     monkeypatch.setenv("XDG_DATA_HOME", str(body.folder / "home"))
     node = body.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "corrected")

@@ -172,6 +172,7 @@ def test_picture_of_a_failed_run(bench, folder):
 def test_picture_of_the_question_about_edits(phantom, folder):
     import qt
     from picture_label import label_picture
+
     from TumorSegModule.widgets.dialogs import ask_about_edits
 
     phantom.parameters.volume = phantom.flair

@@ -343,6 +343,7 @@ def test_everything_is_there_after_saving_and_opening(reviewed):
 
 def test_a_scene_added_to_another_keeps_masks_and_segmentations_together(reviewed, monkeypatch):
     from slicer_scene import new_scene
+
     from TumorSegModule.logic.reference import REFERENCE_FOR, reference_of
 
     slicer = reviewed.slicer

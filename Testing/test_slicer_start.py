@@ -164,9 +164,8 @@ def test_the_self_test_of_the_application(application_panel, capsys):
 
 
 def test_the_self_test_says_what_it_skips_where_torch_is_missing(application_panel, monkeypatch):
-    from TumorSegModule.widgets import installation
-
     import TumorSeg
+    from TumorSegModule.widgets import installation
 
     said = []
     monkeypatch.setattr(installation, "missing_packages", lambda: ["torch"])

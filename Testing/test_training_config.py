@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from synthetic_data import write_config
-from tumorseg_training.config import read_config, read_ensemble
 
+from tumorseg_training.config import read_config, read_ensemble
 from TumorSegLib.errors import InputError
 
 CONFIGS = sorted((Path(__file__).resolve().parent.parent / "training" / "configs").glob("*.toml"))

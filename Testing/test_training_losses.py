@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+
 from tumorseg_training.config import Optimisation, Tversky
 from tumorseg_training.losses import build_loss
 from tumorseg_training.optimisers import build_optimiser, build_schedule

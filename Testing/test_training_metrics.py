@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+
 from tumorseg_training.metrics import agreement, roc_auc
 from tumorseg_training.statistics import compare, estimate
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from tiny_models import BRAIN_INPUT, CT_INPUT, brain_specification, ct_specification
+
 from tumorseg_training.augmentation import augmentation
 from tumorseg_training.config import Augmentation
 from tumorseg_training.organ_changes import PaintLesions, PaintMimics, ShiftOrgan
-
 from TumorSegLib.errors import InputError
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from synthetic_data import ball_case, write_lits, write_nnunet
+
 from tumorseg_training.case import Reading
 from tumorseg_training.readers import read_cases
 from tumorseg_training.readers.pairing import reordering
-
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.itk import grid_of_image, image_of
 from TumorSegLib.model.specification import Channel

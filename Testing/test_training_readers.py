@@ -17,10 +17,10 @@ from synthetic_data import (
     write_nnunet,
     write_png,
 )
+
 from tumorseg_training.case import Case, CaseList, Reading
 from tumorseg_training.labelling import LabelError, model_values
 from tumorseg_training.readers import read_cases
-
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.itk import image_of

@@ -14,11 +14,11 @@ import pytest
 import SimpleITK as sitk
 import torch
 from synthetic_data import SHAPE, ball_case, write_config, write_ircad, write_nnunet
+
 from tumorseg_training.config import read_config
 from tumorseg_training.cross_validation import cross_validate
 from tumorseg_training.publishing import write_model
 from tumorseg_training.train import Devices, Trained, train
-
 from TumorSegLib.cli import main
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from synthetic_data import write_config, write_nnunet
 from tiny_models import BRAIN_INPUT
 from torch.utils.data import DataLoader
+
 from tumorseg_training.augmentation import DropChannels, augmentation
 from tumorseg_training.case import Annotated
 from tumorseg_training.code_version import DECODING, decoding_files, version_of
@@ -24,7 +25,6 @@ from tumorseg_training.oblique import oblique_slice, plane_positions
 from tumorseg_training.sampling import Draw
 from tumorseg_training.slice_cache import CachedCase, fill_cache, open_cache
 from tumorseg_training.slices import Slices, targets
-
 from TumorSegLib.cli import main
 from TumorSegLib.model.specification import Channel, Label, Network
 

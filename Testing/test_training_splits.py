@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from synthetic_data import write_config, write_nnunet
+
 from tumorseg_training.config import read_config
 from tumorseg_training.datasets import select_cases
 from tumorseg_training.sampling import EpochSampler, balanced_popularity, draw_weights
 from tumorseg_training.splits import folds_of
-
 from TumorSegLib.errors import InputError
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from tumorseg_training.case import Reading
 from tumorseg_training.config import Synthesis
 from tumorseg_training.labelling import LabelError
 from tumorseg_training.synthesis import lesions, smooth_field, synthesise, synthetic_cases
-
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.specification import Channel
 

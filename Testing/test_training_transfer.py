@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import pytest
 import torch
+
 from tumorseg_training.transfer import (
     encoder_of,
     load_checkpoint,
@@ -12,7 +13,6 @@ from tumorseg_training.transfer import (
     load_model,
     start_from,
 )
-
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.in_plane import FieldOfView
 from TumorSegLib.image.normalisation import Foreground

@@ -178,9 +178,8 @@ def test_waiting_for_the_end_of_a_process_has_a_limit(monkeypatch):
 
 def test_closing_the_panel_never_waits_for_a_retraining_that_does_not_end(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(MODULE))
-    from TumorSegModule.logic.retrain_process import RetrainProcess, Wish
-
     from TumorSegLib.worker import process_group
+    from TumorSegModule.logic.retrain_process import RetrainProcess, Wish
 
     process = RetrainProcess([sys.executable, "-c", "import time; time.sleep(600)"], tmp_path)
     process.start(Wish(str(tmp_path / "cases"), "base", epochs=1))

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
+
 from tumorseg_training.case import Annotated, reading_for
 from tumorseg_training.commands.evaluate import read_patients
 from tumorseg_training.device_training.brain_mask import brain_mask
 from tumorseg_training.readers import read_cases
-
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.model.catalogue import default_catalogue

@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
+
 from tumorseg_training.case import reading_for
 from tumorseg_training.holding_out import by_hash
 from tumorseg_training.readers import read_cases
-
 from TumorSegLib.image.itk import image_of
 from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.model.bundle import read_bundle

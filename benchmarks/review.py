@@ -16,9 +16,9 @@ from argparse import ArgumentParser, Namespace
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+
 from tumorseg_training.commands.evaluate import add_arguments, cases_for
 from tumorseg_training.metrics import roc_auc
-
 from TumorSegLib.image.grid import AxialView
 from TumorSegLib.inference.result import SegmentationResult
 from TumorSegLib.inference.review import unsure_slices
