@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,19 @@ MAXIMUM_VOXELS = 2**31
 
 
 @dataclass(frozen=True)
+class DicomOrigin:
+    """Where the DICOM images of a volume lie.
+
+    Attributes:
+        place: a folder, or a file with many frames.
+        series: SeriesInstanceUID of those images.
+    """
+
+    place: Path
+    series: str
+
+
+@dataclass(frozen=True)
 class Volume:
     """A scalar volume; see `Grid` for axis order, units and coordinate system.
 
@@ -27,6 +41,7 @@ class Volume:
         name: what to call the volume in messages and results.
         warnings: what a reader had to assume or change, one line each.
         sequence: of MRI ("flair", "t1", "t1c", "t2"), where the header tells.
+        origin: the DICOM images that it was read from, if it was; DICOM results refer to them.
 
     Raises:
         InputError: the array is not a usable scalar volume.
@@ -38,6 +53,7 @@ class Volume:
     name: str = "volume"
     warnings: tuple[str, ...] = ()
     sequence: str | None = None
+    origin: DicomOrigin | None = None
 
     def __post_init__(self) -> None:
         check_voxels(self.voxels, self.name)

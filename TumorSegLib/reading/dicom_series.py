@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.sequence_names import sequence_by_timing, sequence_of
-from TumorSegLib.image.volume import Volume
+from TumorSegLib.image.volume import DicomOrigin, Volume
 from TumorSegLib.reading.dicom_decoding import DicomSlice, PixelReader
 from TumorSegLib.reading.dicom_files import DicomFile, list_dicom
 from TumorSegLib.reading.dicom_geometry import SAME_DIRECTION, slice_geometry
@@ -47,6 +47,7 @@ def read_series(folder: Path, *, series: str | None = None) -> Volume:
         name=folder.resolve().name,
         warnings=warnings,
         sequence=_sequence(first),
+        origin=DicomOrigin(folder, first.series),
     )
 
 

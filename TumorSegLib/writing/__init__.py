@@ -13,8 +13,9 @@ from TumorSegLib.writing.replacing import check_replacing
 
 SEGMENTATION_ENDING = ".seg.nrrd"
 SCENE_ENDING = ".mrb"
+DICOM_ENDING = ".dcm"
 LABELMAP_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
-ENDINGS = (SEGMENTATION_ENDING, *LABELMAP_ENDINGS, SCENE_ENDING)
+ENDINGS = (SEGMENTATION_ENDING, *LABELMAP_ENDINGS, SCENE_ENDING, DICOM_ENDING)
 
 
 def check_output(path: Path) -> str:
@@ -41,7 +42,8 @@ def write_segmentation(labelled: LabelledVolume, path: Path, *, overwrite: bool 
 
     `.seg.nrrd` opens in 3D Slicer with names, colours and terminology; `.nii.gz`, `.nii`, `.nrrd`
     and `.mha` are uint8 label maps with the model's label values; `.mrb` is a 3D Slicer scene with
-    the volume and its segmentation.
+    the volume and its segmentation; `.dcm` is a DICOM Segmentation of a volume that was read from
+    DICOM, whose images it refers to.
 
     Args:
         labelled: volume and label map, of a run for instance.
@@ -56,6 +58,11 @@ def write_segmentation(labelled: LabelledVolume, path: Path, *, overwrite: bool 
 
     ending = check_output(path)
     check_replacing([path], overwrite=overwrite)
+    if ending == DICOM_ENDING:
+        from TumorSegLib.writing.dicom_output import write_dicom
+
+        write_dicom(labelled, path)
+        return
     with whole_file(path, ending=ending) as new:
         with quiet_stderr():
             if ending == SCENE_ENDING:

@@ -1,0 +1,282 @@
+"""DICOM Segmentations and structured reports, read back by others."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import highdicom
+import numpy as np
+import pydicom
+import pytest
+from dicom_writing import AXIAL, write_frames, write_slices
+from pydicom.uid import generate_uid
+
+from TumorSegLib.errors import OutputError
+from TumorSegLib.inference.result import LabelledVolume
+from TumorSegLib.model.catalogue import default_catalogue
+from TumorSegLib.reading import read_volume
+from TumorSegLib.writing import write_segmentation
+from TumorSegLib.writing.dicom_report import write_dicom_report
+from TumorSegLib.writing.dicom_segmentation import write_dicom_segmentation
+from TumorSegLib.writing.dicom_source import find_source
+
+PATIENT = {
+    "PatientName": "Müller^Jo",
+    "PatientID": "1",
+    "PatientBirthDate": "19700101",
+    "PatientSex": "O",
+    "StudyDate": "20200101",
+    "StudyTime": "101010",
+    "AccessionNumber": "A1",
+    "StudyID": "1",
+    "ReferringPhysicianName": "",
+    "SeriesNumber": 2,
+    "InstanceNumber": 1,
+    "PositionReferenceIndicator": "",
+    "Laterality": "",
+    "PatientPosition": "HFS",
+    "Manufacturer": "A",
+    "KVP": 120,
+    "AcquisitionNumber": 1,
+}
+OBLIQUE = (0.8, 0.6, 0.0, -0.36, 0.48, 0.8)
+SHAPE = (9, 30, 40)
+BOX = (slice(2, 7), slice(5, 21), slice(4, 31))
+
+
+def ct(folder: Path, *, orientation=AXIAL, step=3.0, names=None, positions=None, **attributes):
+    """A series of nine slices whose frame of reference, study and patient are given."""
+    normal = np.cross(orientation[:3], orientation[3:])
+    random = np.random.default_rng(1)
+    slices = [random.integers(-100, 300, SHAPE[1:]).astype(np.int16) for _ in range(SHAPE[0])]
+    if positions is None:
+        positions = [
+            tuple(np.array((10.0, -20.0, 5.0)) + k * step * normal) for k in range(SHAPE[0])
+        ]
+    given = {"StudyInstanceUID": generate_uid(), "FrameOfReferenceUID": generate_uid()}
+    write_slices(
+        folder,
+        slices,
+        positions,
+        series=generate_uid(),
+        names=names,
+        orientation=orientation,
+        **{**PATIENT, **given, **attributes},
+    )
+    return read_volume(folder)
+
+
+def liver_specification():
+    return default_catalogue().find("liver-ct-unet").specification
+
+
+def labelled(volume, **names) -> LabelledVolume:
+    specification = liver_specification()
+    labelmap = np.zeros(volume.voxels.shape, np.uint8)
+    labelmap[BOX] = 1
+    labelmap[3:5, 8:12, 8:14] = labelmap[5, 15:18, 20:22] = 2
+    labels = [
+        replace(label, name=names.get(label.name, label.name)) for label in specification.labels
+    ]
+    return LabelledVolume(volume, replace(specification, labels=tuple(labels)), labelmap)
+
+
+def written(folder: Path, case: LabelledVolume):
+    source = find_source(folder, case.volume.grid)
+    out = folder.parent / "seg.dcm"
+    segmentation = write_dicom_segmentation(case, source, out)
+    report = folder.parent / "sr.dcm"
+    write_dicom_report(case, segmentation, source, report)
+    return out, report
+
+
+def voxels_of(path: Path, case: LabelledVolume) -> np.ndarray:
+    """The label map in a DICOM Segmentation, on the volume's grid, placed by positions alone."""
+    dataset = highdicom.seg.segread(path)
+    grid = case.volume.grid
+    labelmap = np.zeros(grid.shape, np.uint8)
+    normal = np.array(grid.direction)[:, 2]
+    masks = dataset.pixel_array.reshape(-1, *grid.shape[1:])
+    for frame, pixels in zip(dataset.PerFrameFunctionalGroupsSequence, masks, strict=True):
+        place = np.array(frame.PlanePositionSequence[0].ImagePositionPatient, float) - grid.origin
+        plane = place @ normal / grid.spacing[2]
+        np.testing.assert_allclose(place, plane * normal * grid.spacing[2], atol=1e-3)
+        number = frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber
+        label = case.specification.labels[number - 1]
+        labelmap[round(plane)][pixels > 0] = label.value
+    return labelmap
+
+
+def checked(tool: str, *paths: Path) -> list[str]:
+    if shutil.which(tool) is None:
+        pytest.skip(f"needs {tool} of the Debian package dicom3tools")
+    done = subprocess.run(
+        [tool, *map(str, paths)], capture_output=True, text=True, errors="replace"
+    )
+    return [line for line in (done.stdout + done.stderr).splitlines() if "Error" in line]
+
+
+@pytest.mark.parametrize("orientation", [AXIAL, OBLIQUE], ids=["axial", "oblique"])
+@pytest.mark.parametrize("step", [3.0, -3.0], ids=["upwards", "downwards"])
+def test_voxels_and_places_are_read_back(tmp_path, orientation, step):
+    case = labelled(ct(tmp_path / "ct", orientation=orientation, step=step))
+    out, _ = written(tmp_path / "ct", case)
+    np.testing.assert_array_equal(voxels_of(out, case), case.labelmap)
+    dataset = pydicom.dcmread(out)
+    source = pydicom.dcmread(next((tmp_path / "ct").iterdir()))
+    for keyword in ("PatientName", "PatientID", "StudyInstanceUID", "FrameOfReferenceUID"):
+        assert dataset[keyword].value == source[keyword].value
+    referred = dataset.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    assert len(referred) == SHAPE[0]
+    described = dataset.SegmentSequence
+    assert [segment.SegmentLabel for segment in described] == ["Liver", "Liver tumour"]
+    for segment, label in zip(described, case.specification.labels, strict=True):
+        code = segment.SegmentedPropertyTypeCodeSequence[0]
+        assert (code.CodeValue, code.CodingSchemeDesignator) == (label.type.value, "SCT")
+        algorithm = segment.SegmentationAlgorithmIdentificationSequence[0]
+        assert algorithm.AlgorithmVersion == case.specification.version
+
+
+def test_each_frame_refers_to_the_image_under_it(tmp_path):
+    names = [f"{(7 * k) % SHAPE[0]}.dcm" for k in range(SHAPE[0])]  # no order of files
+    case = labelled(ct(tmp_path / "ct", names=names))
+    out, _ = written(tmp_path / "ct", case)
+    sources = {}
+    for path in (tmp_path / "ct").iterdir():
+        dataset = pydicom.dcmread(path)
+        sources[dataset.SOPInstanceUID] = dataset
+    for frame in pydicom.dcmread(out).PerFrameFunctionalGroupsSequence:
+        derivation = frame.DerivationImageSequence[0].SourceImageSequence[0]
+        image = sources[derivation.ReferencedSOPInstanceUID]
+        assert image.ImagePositionPatient == frame.PlanePositionSequence[0].ImagePositionPatient
+
+
+def test_numbers_are_read_back(tmp_path):
+    case = labelled(ct(tmp_path / "ct"))
+    out, report = written(tmp_path / "ct", case)
+    groups = highdicom.sr.srread(report).content.get_volumetric_roi_measurement_groups()
+    names = [group.tracking_identifier for group in groups]
+    assert names[-2:] == ["Liver tumour 1", "Liver tumour 2"]
+    assert len(groups) == 4
+    assert len({group.tracking_uid for group in groups}) == 4
+    segments = [group.referenced_segment for group in groups]
+    dataset = pydicom.dcmread(out)
+    assert {one.referenced_sop_instance_uid for one in segments} == {dataset.SOPInstanceUID}
+    assert [one.referenced_segment_numbers for one in segments] == [[1], [2], [2], [2]]
+    ml = case.volume.grid.voxel_ml
+    counts = [int((case.labelmap == 1).sum()), 54, 48, 6]
+    for group, count in zip(groups, counts, strict=True):
+        volume = group.get_measurements(pydicom.sr.codedict.codes.SCT.Volume)[0]
+        assert volume.value == pytest.approx(count * ml, rel=1e-5)
+        assert volume.unit.value == "ml"
+    images = segments[2].source_images_for_segmentation
+    assert len(images) == 2  # those that show the first tumour
+    long = groups[2].get_measurements(pydicom.sr.codedict.codes.SCT.LongAxis)[0]
+    assert long.value == pytest.approx(np.hypot(4 * 0.8, 6 * 0.7), abs=0.8)
+
+
+def test_frames_of_one_file(tmp_path):
+    """An enhanced CT, whose frames need not be stored in their order."""
+    random = np.random.default_rng(1)
+    frames = random.integers(-100, 300, SHAPE).astype(np.int16)
+    order = [(4 * k) % SHAPE[0] for k in range(SHAPE[0])]
+    folder = tmp_path / "ct"
+    folder.mkdir()
+    write_frames(folder / "all.dcm", frames[order], [(0, 0, 2.5 * k) for k in order])
+    dataset = pydicom.dcmread(folder / "all.dcm")
+    for keyword, value in {**PATIENT, "FrameOfReferenceUID": generate_uid()}.items():
+        setattr(dataset, keyword, value)
+    for frame, index in zip(dataset.PerFrameFunctionalGroupsSequence, order, strict=True):
+        frame.FrameContentSequence = [pydicom.Dataset()]
+        frame.FrameContentSequence[0].DimensionIndexValues = [index + 1]
+    dataset.save_as(folder / "all.dcm")
+    case = labelled(read_volume(folder))
+    out, report = written(folder, case)
+    np.testing.assert_array_equal(voxels_of(out, case), case.labelmap)
+    groups = highdicom.sr.srread(report).content.get_volumetric_roi_measurement_groups()
+    images = groups[2].referenced_segment.source_images_for_segmentation
+    numbers = [image.referenced_frame_numbers for image in images]
+    assert numbers == [[order.index(3) + 1], [order.index(4) + 1]]
+
+
+def test_an_empty_segmentation_and_one_without_tumour(tmp_path):
+    case = labelled(ct(tmp_path / "ct"))
+    for labelmap in (np.zeros_like(case.labelmap), np.minimum(case.labelmap, 1)):
+        out, report = written(tmp_path / "ct", replace(case, labelmap=labelmap))
+        np.testing.assert_array_equal(voxels_of(out, case), labelmap)
+        groups = highdicom.sr.srread(report).content.get_volumetric_roi_measurement_groups()
+        assert len(groups) == int(labelmap.any())
+
+
+def test_many_specks(tmp_path):
+    case = labelled(ct(tmp_path / "ct"))
+    case.labelmap[:] = 0
+    case.labelmap[::2, ::3, ::4] = 2
+    _, report = written(tmp_path / "ct", case)
+    groups = highdicom.sr.srread(report).content.get_volumetric_roi_measurement_groups()
+    assert len(groups) == 1 + 5 * 10 * 10
+
+
+@pytest.mark.parametrize("name", ["肝肿瘤", "<script>alert(1)</script>", "a \"b\" 'c'", "x" * 80])
+def test_any_name(tmp_path, name):
+    case = labelled(ct(tmp_path / "ct"), **{"Liver tumour": name})
+    out, report = written(tmp_path / "ct", case)
+    dataset = pydicom.dcmread(out)
+    assert dataset.SegmentSequence[1].SegmentLabel == name[:64]
+    assert dataset.PatientName == "Müller^Jo"
+    groups = highdicom.sr.srread(report).content.get_volumetric_roi_measurement_groups()
+    assert groups[2].tracking_identifier == f"{name} 1"[:64]
+    assert checked("dciodvfy", out) == []
+
+
+def test_validators_find_nothing(tmp_path):
+    case = labelled(ct(tmp_path / "ct"))
+    out, report = written(tmp_path / "ct", case)
+    assert checked("dciodvfy", out) == checked("dciodvfy", report) == []
+    assert checked("dcentvfy", *(tmp_path / "ct").iterdir(), out, report) == []
+
+
+def test_what_was_resampled_is_refused(tmp_path):
+    """A tilted gantry: the slices were moved, none is an image of the volume any more."""
+    tilted = [(10.0, -20.0 + 1.2 * k, 3.0 * k) for k in range(SHAPE[0])]
+    case = labelled_like(ct(tmp_path / "tilted", positions=tilted))
+    with pytest.raises(OutputError, match="resampled while the series was read"):
+        find_source(tmp_path / "tilted", case.volume.grid)
+    uneven = [(10.0, -20.0, 3.0 * k + (1.3 if k > 4 else 0)) for k in range(SHAPE[0])]
+    volume = ct(tmp_path / "uneven", positions=uneven)
+    with pytest.raises(OutputError, match=r"\d of \d+ planes were resampled"):
+        find_source(tmp_path / "uneven", volume.grid)
+
+
+def labelled_like(volume) -> LabelledVolume:
+    return LabelledVolume(volume, liver_specification(), np.zeros(volume.voxels.shape, np.uint8))
+
+
+def test_no_dicom_is_told(tmp_path):
+    case = labelled(ct(tmp_path / "ct"))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("none")
+    with pytest.raises(OutputError, match="found no DICOM images"):
+        find_source(tmp_path / "other", case.volume.grid)
+
+
+def test_images_that_lack_what_must_be_repeated_are_told(tmp_path):
+    volume = ct(tmp_path / "ct", StudyInstanceUID=None)
+    case = labelled(volume)
+    with pytest.raises(OutputError, match="lack what a segmentation must repeat"):
+        written(tmp_path / "ct", case)
+
+
+def test_a_result_is_written_by_its_ending(tmp_path):
+    case = labelled(ct(tmp_path / "ct"))
+    write_segmentation(case, tmp_path / "out.dcm")
+    np.testing.assert_array_equal(voxels_of(tmp_path / "out.dcm", case), case.labelmap)
+    with pytest.raises(OutputError, match="is there already"):
+        write_segmentation(case, tmp_path / "out.dcm")
+    elsewhere = replace(case, volume=replace(case.volume, origin=None))
+    with pytest.raises(OutputError, match="was not read from DICOM"):
+        write_segmentation(elsewhere, tmp_path / "other.dcm")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ct", "out.dcm"]

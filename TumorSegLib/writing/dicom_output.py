@@ -1,0 +1,57 @@
+"""Results as DICOM objects for a PACS: a segmentation, and a report with its measurements."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from TumorSegLib.errors import OutputError
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.result import LabelledVolume
+
+if TYPE_CHECKING:
+    from TumorSegLib.writing.dicom_source import SourceImages
+
+
+def source_images(volume: Volume) -> SourceImages:
+    """Return the images that DICOM results of a volume refer to; call it before long work.
+
+    Raises:
+        OutputError: the volume was not read from DICOM or was resampled while it was read, or
+            highdicom is not installed.
+    """
+    if volume.origin is None:
+        raise OutputError(
+            f"{volume.name}: was not read from DICOM, whose images a DICOM segmentation refers to;"
+            " give the folder of the series, or write another format, such as .seg.nrrd"
+        )
+    if find_spec("highdicom") is None:
+        raise OutputError(
+            "DICOM segmentations need highdicom, which is not installed; run pip install highdicom"
+            " or choose .seg.nrrd"
+        )
+    from TumorSegLib.writing.dicom_source import find_source
+
+    return find_source(volume.origin.place, volume.grid, series=volume.origin.series)
+
+
+def write_dicom(labelled: LabelledVolume, path: Path, report: Path | None = None) -> None:
+    """Write a DICOM Segmentation and, if asked for, a structured report; each whole or absent.
+
+    Args:
+        labelled: volume, label map and the model's labels.
+        path: of the segmentation.
+        report: of the structured report that refers to it.
+
+    Raises:
+        OutputError: see `source_images`; the images lack what a segmentation must repeat; a file
+            cannot be written.
+    """
+    source = source_images(labelled.volume)
+    from TumorSegLib.writing.dicom_report import write_dicom_report
+    from TumorSegLib.writing.dicom_segmentation import write_dicom_segmentation
+
+    segmentation = write_dicom_segmentation(labelled, source, path)
+    if report is not None:
+        write_dicom_report(labelled, segmentation, source, report)

@@ -1,0 +1,247 @@
+"""Measurements as a DICOM structured report, beside the DICOM Segmentation that they were made on.
+
+DICOM PS3.16 TID 1500 (Measurement Report), written by highdicom: a group for each segment, and for
+each lesion of an abnormal structure one of its own, with a tracking UID. A lesion is a component of
+its segment: its group refers to the segment, and to those source images alone that show the lesion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from TumorSegLib.image.modality import modality_of
+from TumorSegLib.inference.result import LabelledVolume
+from TumorSegLib.measurement.component import Component
+from TumorSegLib.measurement.segment import SegmentMeasurement, measure_segment
+from TumorSegLib.model.specification import Label
+from TumorSegLib.support.whole_file import whole_file
+from TumorSegLib.writing.dicom_segmentation import (
+    LONGEST_NAME,
+    MANUFACTURER,
+    dicom_code,
+    set_character_set,
+)
+from TumorSegLib.writing.dicom_source import SourceImages
+
+if TYPE_CHECKING:
+    import highdicom
+    from highdicom import sr
+
+ABNORMAL = "49755003"
+"""SNOMED CT: morphologically abnormal structure, the category of tumours and other lesions."""
+SERIES_NUMBER = 9002
+
+
+def report_dataset(
+    labelled: LabelledVolume, segmentation: highdicom.seg.Segmentation, source: SourceImages
+) -> sr.Comprehensive3DSR:
+    """Return the measurements of a DICOM Segmentation's segments as a DICOM structured report.
+
+    Args:
+        labelled: what is measured; a segment is what bears its label, without parts that bear
+            another one.
+        segmentation: the DICOM Segmentation of `labelled`.
+        source: the images that it refers to.
+    """
+    import highdicom
+    from highdicom import sr
+    from pydicom.sr.codedict import codes
+
+    specification = labelled.specification
+    device = sr.DeviceObserverIdentifyingAttributes(
+        uid=highdicom.UID(),
+        name=MANUFACTURER,
+        manufacturer_name=MANUFACTURER,
+        model_name=specification.id,
+        serial_number=specification.version,
+    )
+    context = sr.ObservationContext(
+        observer_device_context=sr.ObserverContext(
+            observer_type=codes.DCM.Device, observer_identifying_attributes=device
+        )
+    )
+    is_ct = modality_of(labelled.volume) == "CT"
+    procedure = codes.LN.CTUnspecifiedBodyRegion if is_ct else codes.LN.MRIUnspecifiedBodyRegion
+    groups = [
+        group
+        for number, label in enumerate(specification.labels, start=1)
+        for group in _groups(number, label, labelled, segmentation, source)
+    ]
+    content = sr.MeasurementReport(
+        observation_context=context,
+        procedure_reported=procedure,
+        imaging_measurements=groups,
+        title=codes.DCM.ImagingMeasurementReport,
+    )
+    dataset = sr.Comprehensive3DSR(
+        evidence=[segmentation, *source.datasets],
+        content=content,
+        series_instance_uid=highdicom.UID(),
+        series_number=SERIES_NUMBER,
+        sop_instance_uid=highdicom.UID(),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        is_complete=True,
+    )
+    set_character_set(dataset, (label.name for label in specification.labels))
+    dataset.SeriesDescription = f"TumorSeg {specification.title}, measurements"[:LONGEST_NAME]
+    return dataset
+
+
+def write_dicom_report(
+    labelled: LabelledVolume,
+    segmentation: highdicom.seg.Segmentation,
+    source: SourceImages,
+    path: Path,
+) -> None:
+    """Write what `report_dataset` returns; `path` is whole or absent.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    dataset = report_dataset(labelled, segmentation, source)
+    with whole_file(path) as new:
+        dataset.save_as(new)
+
+
+def _groups(
+    number: int,
+    label: Label,
+    labelled: LabelledVolume,
+    segmentation: highdicom.seg.Segmentation,
+    source: SourceImages,
+) -> Iterator[sr.VolumetricROIMeasurementsAndQualitativeEvaluations]:
+    """Yield the group of a segment, if anything was found, and those of its lesions."""
+    from highdicom import sr
+
+    mask = labelled.labelmap == label.value
+    volume = labelled.volume
+    measured = measure_segment(mask, volume.grid, name=label.name, voxels=volume.voxels)
+    if not measured.voxels:
+        return
+    described = segmentation.SegmentSequence[number - 1]
+    whole = sr.TrackingIdentifier(described.TrackingUID, described.TrackingID)
+    everywhere = sr.ReferencedSegment.from_segmentation(segmentation, number)
+    yield _group(whole, label, everywhere, _of_segment(measured, labelled))
+    if label.category.value != ABNORMAL:
+        return
+    for part in measured.parts:
+        identifier = f"{label.name} {part.number}"[:LONGEST_NAME]
+        on = [_source_image(source, plane) for plane in range(*part.box[0])]
+        place = _segment(segmentation, number, on)
+        yield _group(_tracked(identifier), label, place, _of_component(part, labelled))
+
+
+def _tracked(identifier: str) -> sr.TrackingIdentifier:
+    import highdicom
+    from highdicom import sr
+
+    return sr.TrackingIdentifier(highdicom.UID(), identifier)
+
+
+def _source_image(source: SourceImages, plane: int) -> sr.SourceImageForSegmentation:
+    from highdicom import sr
+
+    index = source.planes.index(plane)
+    if source.is_multi_frame:
+        return sr.SourceImageForSegmentation.from_source_image(source.datasets[0], [index + 1])
+    return sr.SourceImageForSegmentation.from_source_image(source.datasets[index])
+
+
+def _segment(
+    segmentation: highdicom.seg.Segmentation,
+    number: int,
+    images: Sequence[sr.SourceImageForSegmentation],
+) -> sr.ReferencedSegment:
+    """Return a reference to a segment, as far as it lies on some images."""
+    from highdicom import sr
+
+    return sr.ReferencedSegment(
+        segmentation.SOPClassUID, segmentation.SOPInstanceUID, number, source_images=list(images)
+    )
+
+
+def _group(
+    tracked: sr.TrackingIdentifier,
+    label: Label,
+    place: sr.ReferencedSegment,
+    values: Sequence[sr.Measurement],
+) -> sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
+    from highdicom import sr
+
+    return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=tracked,
+        referenced_segment=place,
+        finding_category=dicom_code(label.category),
+        finding_type=dicom_code(label.type),
+        finding_sites=[sr.FindingSite(dicom_code(label.region))] if label.region else None,
+        measurements=values,
+    )
+
+
+def _of_segment(measured: SegmentMeasurement, labelled: LabelledVolume) -> list[sr.Measurement]:
+    from pydicom.sr.codedict import codes
+
+    return [
+        _volume(measured.volume_ml),
+        _surface(measured.surface_mm2),
+        *_intensities(measured.mean, measured.standard_deviation, labelled),
+        _measured(codes.SCT.LongAxis, measured.longest_axial_diameter_mm, codes.UCUM.Millimeter),
+    ]
+
+
+def _of_component(part: Component, labelled: LabelledVolume) -> list[sr.Measurement]:
+    from pydicom.sr.codedict import codes
+    from pydicom.sr.coding import Code
+
+    in_space = Code("L0JK", "IBSI", "Maximum 3D Diameter of a Mesh")
+    mm = codes.UCUM.Millimeter
+    return [
+        _volume(part.volume_ml),
+        _surface(part.surface_mm2),
+        _measured(codes.SCT.LongAxis, part.longest_axial_diameter_mm, mm),
+        _measured(codes.SCT.ShortAxis, part.perpendicular_diameter_mm, mm),
+        _measured(in_space, part.longest_diameter_mm, mm),
+        *_intensities(part.mean, part.standard_deviation, labelled),
+    ]
+
+
+def _volume(ml: float) -> sr.Measurement:
+    from pydicom.sr.codedict import codes
+    from pydicom.sr.coding import Code
+
+    summed = Code("126030", "DCM", "Sum of segmented voxel volumes")
+    return _measured(codes.SCT.Volume, ml, Code("ml", "UCUM", "milliliter"), method=summed)
+
+
+def _surface(mm2: float) -> sr.Measurement:
+    from pydicom.sr.codedict import codes
+    from pydicom.sr.coding import Code
+
+    area = Code("000247", "99CHEMINF", "Surface area")  # as 3D Slicer's Segment Statistics has it
+    return _measured(area, mm2, codes.UCUM.SquareMillimeter)
+
+
+def _intensities(
+    mean: float | None, deviation: float | None, labelled: LabelledVolume
+) -> Iterator[sr.Measurement]:
+    """Yield mean and standard deviation of CT numbers, or of the signal of MRI."""
+    from pydicom.sr.codedict import codes
+
+    if modality_of(labelled.volume) == "CT":
+        quantity, unit = codes.DCM.AttenuationCoefficient, codes.UCUM.HounsfieldUnit
+    else:
+        quantity = codes.DCM.MRSignalIntensity
+        unit = codes.UCUM.NoUnits
+    for value, derivation in ((mean, codes.SCT.Mean), (deviation, codes.SCT.StandardDeviation)):
+        if value is not None:
+            yield _measured(quantity, value, unit, derivation=derivation)
+
+
+def _measured(quantity: Any, value: float, unit: Any, **more: Any) -> sr.Measurement:
+    from highdicom import sr
+
+    # DS holds 16 characters; six figures are more than any of these is accurate to
+    return sr.Measurement(quantity, float(f"{value:.6g}"), unit, **more)
