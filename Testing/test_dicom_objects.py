@@ -12,6 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_writing import AXIAL, write_frames, write_slices
+from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
 from TumorSegLib.errors import OutputError
@@ -42,6 +43,7 @@ PATIENT = {
     "KVP": 120,
     "AcquisitionNumber": 1,
 }
+VOLUME = codes.SCT.Volume
 OBLIQUE = (0.8, 0.6, 0.0, -0.36, 0.48, 0.8)
 SHAPE = (9, 30, 40)
 BOX = (slice(2, 7), slice(5, 21), slice(4, 31))
@@ -169,12 +171,12 @@ def test_numbers_are_read_back(tmp_path):
     ml = case.volume.grid.voxel_ml
     counts = [int((case.labelmap == 1).sum()), 54, 48, 6]
     for group, count in zip(groups, counts, strict=True):
-        volume = group.get_measurements(pydicom.sr.codedict.codes.SCT.Volume)[0]
+        volume = group.get_measurements(VOLUME)[0]
         assert volume.value == pytest.approx(count * ml, rel=1e-5)
         assert volume.unit.value == "ml"
     images = segments[2].source_images_for_segmentation
     assert len(images) == 2  # those that show the first tumour
-    long = groups[2].get_measurements(pydicom.sr.codedict.codes.SCT.LongAxis)[0]
+    long = groups[2].get_measurements(codes.SCT.LongAxis)[0]
     assert long.value == pytest.approx(np.hypot(4 * 0.8, 6 * 0.7), abs=0.8)
 
 
@@ -208,7 +210,9 @@ def test_an_empty_segmentation_and_one_without_tumour(tmp_path):
         out, report = written(tmp_path / "ct", replace(case, labelmap=labelmap))
         np.testing.assert_array_equal(voxels_of(out, case), labelmap)
         groups = highdicom.sr.srread(report).content.get_volumetric_roi_measurement_groups()
-        assert len(groups) == int(labelmap.any())
+        volumes = [group.get_measurements(VOLUME)[0].value for group in groups]
+        liver = float((labelmap == 1).sum() * case.volume.grid.voxel_ml)
+        assert volumes == [pytest.approx(liver, rel=1e-5), 0]
 
 
 def test_many_specks(tmp_path):
@@ -217,7 +221,7 @@ def test_many_specks(tmp_path):
     case.labelmap[::2, ::3, ::4] = 2
     _, report = written(tmp_path / "ct", case)
     groups = highdicom.sr.srread(report).content.get_volumetric_roi_measurement_groups()
-    assert len(groups) == 1 + 5 * 10 * 10
+    assert len(groups) == 2 + 5 * 10 * 10
 
 
 @pytest.mark.parametrize("name", ["肝肿瘤", "<script>alert(1)</script>", "a \"b\" 'c'", "x" * 80])

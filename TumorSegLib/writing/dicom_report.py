@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from TumorSegLib.image.modality import modality_of
 from TumorSegLib.inference.result import LabelledVolume
 from TumorSegLib.measurement.component import Component
@@ -113,18 +115,18 @@ def _groups(
     segmentation: highdicom.seg.Segmentation,
     source: SourceImages,
 ) -> Iterator[sr.VolumetricROIMeasurementsAndQualitativeEvaluations]:
-    """Yield the group of a segment, if anything was found, and those of its lesions."""
+    """Yield the group of a segment, with its volume of 0 if nothing was found, and its lesions'."""
     from highdicom import sr
 
     mask = labelled.labelmap == label.value
     volume = labelled.volume
     measured = measure_segment(mask, volume.grid, name=label.name, voxels=volume.voxels)
-    if not measured.voxels:
-        return
     described = segmentation.SegmentSequence[number - 1]
     whole = sr.TrackingIdentifier(described.TrackingUID, described.TrackingID)
-    everywhere = sr.ReferencedSegment.from_segmentation(segmentation, number)
-    yield _group(whole, label, everywhere, _of_segment(measured, labelled))
+    values = _of_segment(measured, labelled) if measured.voxels else [_volume(0)]
+    planes = np.flatnonzero(mask.any(axis=(1, 2))) if measured.voxels else range(len(mask))
+    on = [_source_image(source, int(plane)) for plane in planes]
+    yield _group(whole, label, _segment(segmentation, number, on), values)
     if label.category.value != ABNORMAL:
         return
     for part in measured.parts:
