@@ -33,8 +33,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="FILE",
         type=Path,
         nargs="+",
-        help="scenes of 3D Slicer (.mrb), all segmentations of which are exported; or one .seg.nrrd"
-        " with --channel for its images",
+        help="scenes of 3D Slicer (.mrb), all segmentations of which are exported; or one"
+        " .seg.nrrd, DICOM segmentation or RT structure set, with --channel for its images",
     )
     parser.add_argument(
         "--dataset",
@@ -95,7 +95,7 @@ def run(arguments: Namespace) -> int:
     files: list[Path] = arguments.cases
     if len(files) > 1 and any(not _is_scene(path) for path in files):
         raise InputError(
-            "several files: expected scenes (.mrb) only; export each .seg.nrrd with its images by"
+            "several files: expected scenes (.mrb) only; export each other file with its images by"
             " itself"
         )
     shown = not (arguments.quiet or arguments.json)
@@ -216,9 +216,11 @@ class Export:
 
     def _segmentation(self, path: Path) -> tuple[tuple[NamedMask, ...], dict[str, Volume]]:
         """Return the segments in a file and the images that --channel names."""
+        from TumorSegLib.export.dicom_masks import is_dicom, read_dicom_segments
         from TumorSegLib.slicer_io.segmentation_file import read_segments
 
-        masks = read_segments(path)
+        of_dicom = is_dicom(path)
+        masks = () if of_dicom else read_segments(path)
         if not self._channels:
             raise InputError(
                 f"{path}: needs its image; add --channel NAME=IMAGE, such as flair=flair.nii.gz"
@@ -226,7 +228,10 @@ class Export:
         volumes = {name: read_named(file) for name, file in self._channels.items()}
         specification = self._model(next(iter(volumes.values())))
         names = [channel.name for channel in specification.input.channels]
-        return masks, {name: volumes[name] for name in names if name in volumes}
+        ordered = {name: volumes[name] for name in names if name in volumes}
+        if of_dicom:
+            masks = read_dicom_segments(path, next(iter(ordered.values())))
+        return masks, ordered
 
     def _sequences(self, case: SceneCase) -> dict[str, Volume]:
         """Return a scene's volumes by channel: the chosen ones, else those whose names tell."""

@@ -1,0 +1,190 @@
+"""DICOM Segmentations and RT Structure Sets are read back as corrected cases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import highdicom
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import generate_uid
+from test_dicom_objects import OBLIQUE, ct, labelled, written
+
+from TumorSegLib import cli
+from TumorSegLib.errors import InputError
+from TumorSegLib.export.contours import filled
+from TumorSegLib.export.dicom_masks import read_dicom_segments
+from TumorSegLib.reading import read_volume
+from TumorSegLib.writing.dicom_segmentation import segmentation_dataset
+from TumorSegLib.writing.dicom_source import find_source
+
+SQUARE = np.array([(1.5, 0.5), (5.5, 0.5), (5.5, 3.5), (1.5, 3.5)])
+
+
+def test_contours_are_filled_where_pixel_centres_are_inside():
+    mask = filled([SQUARE], (6, 8))
+    expected = np.zeros((6, 8), bool)
+    expected[1:4, 2:6] = True
+    np.testing.assert_array_equal(mask, expected)
+    np.testing.assert_array_equal(filled([SQUARE[::-1]], (6, 8)), expected)
+    hole = np.array([(2.6, 1.6), (4.4, 1.6), (4.4, 2.4), (2.6, 2.4)])
+    expected[2, 3:5] = False
+    np.testing.assert_array_equal(filled([SQUARE, hole], (6, 8)), expected)
+
+
+def test_contours_beyond_the_slice_are_cut():
+    np.testing.assert_array_equal(
+        filled([np.array([(-9, -9), (99, -9), (99, 99), (-9, 99)])], (5, 7)), True
+    )
+
+
+@pytest.mark.parametrize("sides", [3, 7, 64])
+def test_polygons_are_filled_as_their_edges_say(sides):
+    """Every centre against the sign of its cross product with each edge of a convex polygon."""
+    angle = np.linspace(0, 2 * np.pi, sides, endpoint=False) + 0.1
+    polygon = np.column_stack([14.3 + 11 * np.cos(angle), 12.7 + 9 * np.sin(angle)])
+    y, x = np.mgrid[:26, :30]
+    after = np.roll(polygon, -1, axis=0)
+    inside = np.ones(y.shape, bool)
+    for (x0, y0), (x1, y1) in zip(polygon, after, strict=True):
+        inside &= (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0) > 0
+    np.testing.assert_array_equal(filled([polygon], (26, 30)), inside)
+
+
+@pytest.mark.parametrize("orientation", [(1, 0, 0, 0, 1, 0), OBLIQUE], ids=["axial", "oblique"])
+def test_a_segmentation_is_read_back(tmp_path, orientation):
+    case = labelled(ct(tmp_path / "ct", orientation=orientation))
+    out, _ = written(tmp_path / "ct", case)
+    masks = read_dicom_segments(out, case.volume)
+    assert [mask.name for mask in masks] == ["Liver", "Liver tumour"]
+    assert masks[0].model == f"{case.specification.id} {case.specification.version}"
+    for mask, label in zip(masks, case.specification.labels, strict=True):
+        box, values = mask.placed(case.volume.grid)
+        np.testing.assert_array_equal(values, case.labelmap[box] == label.value)
+
+
+@pytest.mark.parametrize("kind", ["FRACTIONAL", "LABELMAP"])
+def test_other_kinds_of_segmentation_are_read(tmp_path, kind):
+    case = labelled(ct(tmp_path / "ct"))
+    source = find_source(tmp_path / "ct", case.volume.grid)
+    ours = segmentation_dataset(case, source)
+    if kind == "LABELMAP":
+        pixels = case.labelmap
+    else:
+        pixels = np.stack([(case.labelmap == value) * 0.6 for value in (1, 2)], axis=-1)
+        pixels[0, 0, 0] = 0.3
+    theirs = highdicom.seg.Segmentation(
+        source_images=list(source.datasets),
+        pixel_array=pixels,
+        segmentation_type=kind,
+        segment_descriptions=[
+            highdicom.seg.SegmentDescription.from_dataset(item) for item in ours.SegmentSequence
+        ],
+        series_instance_uid=generate_uid(),
+        series_number=5,
+        sop_instance_uid=generate_uid(),
+        instance_number=1,
+        manufacturer="another",
+        manufacturer_model_name="another",
+        software_versions="1",
+        device_serial_number="1",
+    )
+    theirs.save_as(tmp_path / "theirs.dcm")
+    masks = read_dicom_segments(tmp_path / "theirs.dcm", case.volume)
+    for mask, label in zip(masks, case.specification.labels, strict=True):
+        np.testing.assert_array_equal(mask.labelmap == 1, case.labelmap == label.value)
+
+
+def structure_set(path: Path, volume, contours, *, name="Liver tumour", frame=None) -> Path:
+    dataset = pydicom.Dataset()
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.481.3"
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    dataset.Modality = "RTSTRUCT"
+    roi, drawn, referred = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+    roi.ROINumber = drawn.ReferencedROINumber = 4
+    roi.ROIName = name
+    drawn.ContourSequence = []
+    for points in contours:
+        item = pydicom.Dataset()
+        item.ContourGeometricType = "CLOSED_PLANAR"
+        item.ContourData = [f"{number:.6g}" for number in np.ravel(points)]
+        drawn.ContourSequence.append(item)
+    if frame:
+        referred.FrameOfReferenceUID = frame
+        dataset.ReferencedFrameOfReferenceSequence = [referred]
+    dataset.StructureSetROISequence, dataset.ROIContourSequence = [roi], [drawn]
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def in_patient(volume, plane: float, polygon: np.ndarray) -> np.ndarray:
+    indices = np.column_stack([polygon, np.full(len(polygon), plane), np.ones(len(polygon))])
+    return (indices @ volume.grid.affine.T)[:, :3]
+
+
+@pytest.mark.parametrize("orientation", [(1, 0, 0, 0, 1, 0), OBLIQUE], ids=["axial", "oblique"])
+def test_structures_are_read(tmp_path, orientation):
+    volume = ct(tmp_path / "ct", orientation=orientation)
+    drawn = [in_patient(volume, plane, SQUARE + plane) for plane in (2, 3, 4)]
+    (mask,) = read_dicom_segments(structure_set(tmp_path / "s.dcm", volume, drawn), volume)
+    assert mask.name == "Liver tumour"
+    expected = np.zeros(volume.grid.shape, bool)
+    for plane in (2, 3, 4):
+        expected[plane, 1 + plane : 4 + plane, 2 + plane : 6 + plane] = True
+    np.testing.assert_array_equal(mask.labelmap == 1, expected)
+
+
+def test_what_lies_elsewhere_is_refused(tmp_path):
+    volume = ct(tmp_path / "ct")
+    between = structure_set(tmp_path / "between.dcm", volume, [in_patient(volume, 2.5, SQUARE)])
+    with pytest.raises(InputError, match="between or beyond the volume's slices"):
+        read_dicom_segments(between, volume)
+    other = structure_set(
+        tmp_path / "other.dcm", volume, [in_patient(volume, 2, SQUARE)], frame=generate_uid()
+    )
+    with pytest.raises(InputError, match="another frame of reference"):
+        read_dicom_segments(other, volume)
+    case = labelled(ct(tmp_path / "second"))
+    out, _ = written(tmp_path / "second", case)
+    with pytest.raises(InputError, match="another frame of reference"):
+        read_dicom_segments(out, volume)
+    moved = replace(case.volume.grid, origin=(11.0, -20.0, 5.0))
+    with pytest.raises(InputError, match="other pixels than the volume's"):
+        read_dicom_segments(out, replace(case.volume, grid=moved, origin=None))
+
+
+def test_no_segmentation_and_damaged_ones_are_told(tmp_path):
+    volume = ct(tmp_path / "ct")
+    image = next((tmp_path / "ct").iterdir())
+    with pytest.raises(InputError, match=r"modality CT, expected a segmentation"):
+        read_dicom_segments(image, volume)
+    case = labelled(volume)
+    out, _ = written(tmp_path / "ct", case)
+    content = out.read_bytes()
+    for length in (200, 1000, len(content) - 100):
+        cut = tmp_path / "cut.dcm"
+        cut.write_bytes(content[:length])
+        with pytest.raises(InputError):
+            read_dicom_segments(cut, volume)
+
+
+def test_the_command_exports_both(tmp_path, capsys):
+    case = labelled(ct(tmp_path / "ct"))
+    out, _ = written(tmp_path / "ct", case)
+    dataset = tmp_path / "Dataset001_Corrected"
+    words = ["--dataset", str(dataset), "--model", "liver-ct-unet", "--quiet"]
+    images = ["--channel", f"ct={tmp_path / 'ct'}"]
+    assert cli.main(["export", str(out), *words, *images]) == 0
+    (stored,) = (dataset / "labelsTr").iterdir()
+    np.testing.assert_array_equal(read_volume(stored).voxels, case.labelmap)
+    drawn = [in_patient(case.volume, 3, SQUARE)]
+    contours = structure_set(tmp_path / "s.dcm", case.volume, drawn)
+    assert cli.main(["export", str(contours), *words, *images, "--replace"]) == 0
+    assert read_volume(stored).voxels.sum() == 2 * 12
+    assert cli.main(["export", str(contours), *words]) == 2
+    assert "needs its image" in capsys.readouterr().err

@@ -1,0 +1,213 @@
+"""Segments from DICOM: Segmentations and the contours of radiotherapy structure sets.
+
+PS3.3 A.51 (Segmentation IOD; binary, fractional, label map) and A.19 (RT Structure Set IOD).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.export.contours import filled
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.reading.dicom_header import quiet_pydicom
+from TumorSegLib.slicer_io.named_mask import NamedMask
+
+OFF_PLANE = 0.1
+"""How far, in slices, frames and contours may lie from the volume's slices."""
+OFF_PIXEL = 0.05
+"""How far, in pixels, a frame's pixels may lie from the volume's."""
+MARK = b"DICM"
+
+
+def is_dicom(path: Path) -> bool:
+    """Tell whether a file is one of DICOM."""
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == MARK
+    except OSError:
+        return False
+
+
+def read_dicom_segments(path: Path, volume: Volume) -> tuple[NamedMask, ...]:
+    """Read the segments of a DICOM Segmentation, or the structures of an RT Structure Set.
+
+    Args:
+        path: of the file.
+        volume: on which the segments were drawn; the masks lie on its grid.
+
+    Raises:
+        InputError: the file is damaged or none of the two, or its segments lie on other slices
+            than the volume's.
+    """
+    try:
+        with quiet_pydicom():
+            dataset = pydicom.dcmread(path)
+            modality = dataset.get("Modality")
+            _check_frame_of_reference(path, dataset, volume)
+            if modality == "SEG":
+                return tuple(_segments(path, dataset, volume.grid))
+            if modality == "RTSTRUCT":
+                return tuple(_structures(path, dataset, volume.grid))
+    except InputError:
+        raise
+    except Exception as error:  # pydicom decodes values late, and raises whatever its parts raise
+        raise InputError(
+            f"{path}: cannot be read as DICOM, damaged or truncated ({type(error).__name__});"
+            " export it again"
+        ) from None
+    raise InputError(
+        f"{path}: found DICOM of modality {modality or 'unknown'}, expected a segmentation (SEG) or"
+        " a structure set (RTSTRUCT)"
+    )
+
+
+def _check_frame_of_reference(path: Path, dataset: pydicom.Dataset, volume: Volume) -> None:
+    """Refuse segments in another frame of reference than the volume's, as far as both tell it."""
+    if volume.origin is None:
+        return
+    place = volume.origin.place
+    files = sorted(place.iterdir()) if place.is_dir() else [place]
+    headers = (
+        pydicom.dcmread(file, stop_before_pixels=True, specific_tags=TAGS)
+        for file in files
+        if is_dicom(file)
+    )
+    series = volume.origin.series
+    own = next((one for one in headers if one.get("SeriesInstanceUID") == series), None)
+    expected = own.get("FrameOfReferenceUID") if own is not None else None
+    found = {str(uid) for uid in _frames_of_reference(dataset)}
+    if expected and found and str(expected) not in found:
+        raise InputError(
+            f"{path}: lies in another frame of reference than {volume.name}; choose the series that"
+            " it was drawn on"
+        )
+
+
+TAGS = ["SeriesInstanceUID", "FrameOfReferenceUID"]
+
+
+def _frames_of_reference(dataset: pydicom.Dataset) -> Iterator[str]:
+    if dataset.get("FrameOfReferenceUID"):
+        yield dataset.FrameOfReferenceUID
+    for item in dataset.get("ReferencedFrameOfReferenceSequence") or ():
+        yield item.FrameOfReferenceUID
+
+
+def _segments(path: Path, dataset: pydicom.Dataset, grid: Grid) -> Iterator[NamedMask]:
+    """Yield the segments of a DICOM Segmentation, each on the whole grid."""
+    shape = (int(dataset.Rows), int(dataset.Columns))
+    described = {int(item.SegmentNumber): item for item in dataset.SegmentSequence}
+    described.pop(0, None)  # a label map's background
+    frames = dataset.PerFrameFunctionalGroupsSequence
+    if shape != grid.shape[1:] or len(frames) > grid.shape[0] * len(described):
+        raise InputError(
+            f"{path}: found {len(frames)} frames of {shape[0]} x {shape[1]} pixels, expected those"
+            f" of a volume of {' x '.join(map(str, grid.shape))}; choose the series that it was"
+            " drawn on"
+        )
+    pixels = dataset.pixel_array.reshape(-1, *shape)
+    least = 1
+    if dataset.SegmentationType == "FRACTIONAL":
+        least = (int(dataset.MaximumFractionalValue) + 1) // 2
+    shared = (dataset.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()])[0]
+    labelmaps = {number: np.zeros(grid.shape, np.uint8) for number in described}
+    for frame, values in zip(frames, pixels, strict=True):
+        plane = _plane(path, grid, frame, shared)
+        if dataset.SegmentationType == "LABELMAP":
+            for number, labelmap in labelmaps.items():
+                labelmap[plane] |= values == number
+        else:
+            number = int(
+                _group(frame, shared, "SegmentIdentificationSequence").ReferencedSegmentNumber
+            )
+            labelmaps[number][plane] |= values >= least
+    for number, item in described.items():
+        yield NamedMask(
+            f"DICOM_{number}",
+            str(item.SegmentLabel),
+            labelmaps[number],
+            1,
+            grid.affine,
+            _model(item),
+        )
+
+
+def _plane(path: Path, grid: Grid, frame: pydicom.Dataset, shared: pydicom.Dataset) -> int:
+    """Return the index of the grid's plane on whose pixels a frame lies.
+
+    Raises:
+        InputError: on none.
+    """
+    position = _group(frame, shared, "PlanePositionSequence").ImagePositionPatient
+    orientation = _group(frame, shared, "PlaneOrientationSequence").ImageOrientationPatient
+    between = _group(frame, shared, "PixelMeasuresSequence").PixelSpacing
+    axes = np.array(orientation, np.float64).reshape(2, 3).T * np.array(between, np.float64)[::-1]
+    first = np.array(position, np.float64)
+    corners = np.array([[0, 0], [grid.shape[2] - 1, 0], [0, grid.shape[1] - 1]])
+    here = _indices(grid, first + corners @ axes.T)
+    plane = round(float(here[0, 2]))
+    apart = np.abs(here - np.column_stack([corners, np.full(3, plane)]))
+    if (
+        apart[:, 2].max() > OFF_PLANE
+        or apart[:, :2].max() > OFF_PIXEL
+        or not (0 <= plane < grid.shape[0])
+    ):
+        raise InputError(
+            f"{path}: its frames lie on other pixels than the volume's; choose the series that it"
+            " was drawn on"
+        )
+    return plane
+
+
+def _structures(path: Path, dataset: pydicom.Dataset, grid: Grid) -> Iterator[NamedMask]:
+    """Yield the structures of an RT Structure Set that are closed contours."""
+    names = {int(item.ROINumber): str(item.ROIName) for item in dataset.StructureSetROISequence}
+    for structure in dataset.get("ROIContourSequence") or ():
+        number = int(structure.ReferencedROINumber)
+        contours: dict[int, list[NDArray[np.float64]]] = {}
+        for contour in structure.get("ContourSequence") or ():
+            if contour.ContourGeometricType != "CLOSED_PLANAR":
+                continue  # points and lines hold no volume
+            points = np.array(contour.ContourData, np.float64).reshape(-1, 3)
+            here = _indices(grid, points)
+            plane = round(float(here[:, 2].mean()))
+            if np.abs(here[:, 2] - plane).max() > OFF_PLANE or not 0 <= plane < grid.shape[0]:
+                raise InputError(
+                    f"{path}: contours of {names.get(number, number)} lie between or beyond the"
+                    " volume's slices; choose the series that they were drawn on"
+                )
+            contours.setdefault(plane, []).append(here[:, :2])
+        if not contours:
+            continue
+        mask = np.zeros(grid.shape, np.uint8)
+        for plane, polygons in contours.items():
+            mask[plane] = filled(polygons, grid.shape[1:])
+        name = names.get(number, f"ROI {number}")
+        yield NamedMask(f"DICOM_{number}", name, mask, 1, grid.affine)
+
+
+def _indices(grid: Grid, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return voxel indices (n, 3) as (x, y, z) of LPS positions (n, 3) in mm."""
+    inverse = np.linalg.inv(grid.affine)
+    indices: NDArray[np.float64] = points @ inverse[:3, :3].T + inverse[:3, 3]
+    return indices
+
+
+def _group(frame: pydicom.Dataset, shared: pydicom.Dataset, name: str) -> Any:
+    """Return a functional group's item: the frame's own, else that of all frames."""
+    return (frame.get(name) or shared[name].value)[0]
+
+
+def _model(segment: pydicom.Dataset) -> str:
+    """Return id and version of the model that drew a segment, as far as it is told."""
+    for item in segment.get("SegmentationAlgorithmIdentificationSequence") or ():
+        return f"{item.get('AlgorithmName', '')} {item.get('AlgorithmVersion', '')}".strip()
+    return ""
