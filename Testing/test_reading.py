@@ -294,12 +294,6 @@ def test_absurd_sizes_are_refused_before_memory_is_taken(tmp_path):
     assert "90000x90000x90000 voxels" in refusal(tmp_path / "huge.nrrd")
 
 
-def test_nifti_2_is_refused(tmp_path, voxels):
-    nibabel = pytest.importorskip("nibabel")
-    nibabel.save(nibabel.Nifti2Image(voxels.T, np.eye(4)), tmp_path / "head.nii")
-    assert "NIfTI-2" in refusal(tmp_path / "head.nii")
-
-
 @pytest.mark.parametrize("ending", [".nhdr", ".mhd"])
 def test_missing_data_files_are_refused(write, ending, capfd):
     path = write(f"head{ending}")

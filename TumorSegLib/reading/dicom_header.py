@@ -40,6 +40,7 @@ IMPLICIT = frozenset((STANDARD_SYNTAX, GE_SYNTAX))
 UNCOMPRESSED = IMPLICIT | {"", f"{STANDARD_SYNTAX}.1", BIG_ENDIAN, DEFLATED}
 MAXIMUM_INFLATED = 1 << 31
 MAXIMUM_DEPTH = 32
+MAXIMUM_TEXT = 256
 
 READ: list[Any] = [
     tag_for_keyword(keyword)
@@ -97,14 +98,14 @@ class DicomHeader:
             return ()
         several = isinstance(value, Sequence) and not isinstance(value, str)
         texts = [str(part).replace("\0", " ") for part in (value if several else [value])]
-        return tuple(" ".join(text.split()) for text in texts)
+        return tuple(" ".join(text.split())[:MAXIMUM_TEXT] for text in texts)
 
     def numbers(self, keyword: str, count: int) -> tuple[float, ...] | None:
         """Return an element's numbers, `None` if they are not `count` numbers."""
         value = self._value(keyword)
         try:
             found = tuple(float(part) for part in (value if count > 1 else [value]))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
         return found if len(found) == count else None
 

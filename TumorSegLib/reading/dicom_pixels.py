@@ -35,9 +35,9 @@ def check_pixels(path: Path, header: DicomHeader) -> None:
     if header.pixels is None:
         return
     shape = (header.whole("Rows"), header.whole("Columns"), _frames(path, header))
-    if prod(shape) > MAXIMUM_VOXELS:
+    if not 0 < prod(shape) <= MAXIMUM_VOXELS:
         raise InputError(
-            f"{path}: found {shape[1]}x{shape[0]}x{shape[2]} pixels, expected at most"
+            f"{path}: found {shape[1]}x{shape[0]}x{shape[2]} pixels, expected 1 to"
             f" {MAXIMUM_VOXELS}; export the series again"
         )
     bits = prod(shape) * header.whole("SamplesPerPixel", 1) * header.bits

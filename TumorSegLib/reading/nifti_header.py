@@ -1,12 +1,14 @@
-"""What a NIfTI-1 file says; see nifti.nimh.nih.gov/nifti-1.
+"""What a NIfTI-1 or NIfTI-2 file says; see nifti.nimh.nih.gov.
 
-The header is judged here, and the voxels are read from where it says. ITK is asked only where they
-lie in space, which it decides between qform, sform and spacing.
+The header is judged here, and the voxels are read from where it says. ITK is asked only where those
+of NIfTI-1 lie in space, which it decides between qform, sform and spacing.
 """
 
 from __future__ import annotations
 
+import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, prod
 from pathlib import Path
@@ -20,6 +22,12 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.itk import perpendicular_grid, unoriented
 from TumorSegLib.image.volume import check_spacing
+from TumorSegLib.reading.nifti_geometry import (
+    RAS_TO_LPS,
+    decided_matrix,
+    is_perpendicular,
+    qform_matrix,
+)
 from TumorSegLib.reading.stored_image import check_sizes
 from TumorSegLib.reading.voxel_data import (
     DEFLATE,
@@ -30,27 +38,39 @@ from TumorSegLib.reading.voxel_data import (
     read_voxels,
 )
 
-LENGTH = 348
-"""Bytes of a NIfTI-1 header; its first field says so, too."""
-
-NIFTI_2_LENGTH = 540
 HEADER_CHUNK = 1 << 16
 
-FIELDS = np.dtype(
+NAMES = [
+    *("length", "dim", "datatype", "bitpix", "pixdim", "vox_offset", "slope", "inter"),
+    *("xyzt_units", "qform_code", "sform_code", "quatern", "qoffset", "srow", "magic"),
+]
+"""The fields of a header that are needed here."""
+
+NIFTI_1 = np.dtype(
     {
-        "names": [
-            *("length", "dim", "datatype", "bitpix", "pixdim", "vox_offset", "slope", "inter"),
-            *("xyzt_units", "qform_code", "sform_code", "srow", "magic"),
-        ],
+        "names": NAMES,
         "formats": [
             *("i4", "(8,)i2", "i2", "i2", "(8,)f4", "f4", "f4", "f4"),
-            *("u1", "i2", "i2", "(3,4)f4", "S4"),
+            *("u1", "i2", "i2", "(3,)f4", "(3,)f4", "(3,4)f4", "S4"),
         ],
-        "offsets": [0, 40, 70, 72, 76, 108, 112, 116, 123, 252, 254, 280, 344],
-        "itemsize": LENGTH,
+        "offsets": [0, 40, 70, 72, 76, 108, 112, 116, 123, 252, 254, 256, 268, 280, 344],
+        "itemsize": 348,
     }
 )
-"""The fields of a NIfTI-1 header that are needed here."""
+NIFTI_2 = np.dtype(
+    {
+        "names": NAMES,
+        "formats": [
+            *("i4", "(8,)i8", "i2", "i2", "(8,)f8", "i8", "f8", "f8"),
+            *("i4", "i4", "i4", "(3,)f8", "(3,)f8", "(3,4)f8", "S8"),
+        ],
+        "offsets": [0, 16, 12, 14, 104, 168, 176, 184, 500, 344, 348, 352, 376, 400, 4],
+        "itemsize": 540,
+    }
+)
+MAGIC = {NIFTI_1: b"n+1", NIFTI_2: b"n+2\0\r\n\x1a\n"}
+"""Of a file that has the voxels, too, by the layout of its header. Its first field is the length of
+the header; the second kind's ends show whether something has changed the ends of lines."""
 
 TYPES = {
     2: "u1",
@@ -73,12 +93,10 @@ UNITS_MM = {1: 1000.0, 3: 0.001}
 SAME_PLACE_MM = 0.1
 """Corners of the volume may lie this far from where the header's matrix puts them."""
 
-SHEAR = 1e-3
-
 
 @dataclass(frozen=True)
 class NiftiHeader:
-    """What a NIfTI-1 file says of its image.
+    """What a NIfTI file says of its image.
 
     Attributes:
         path: of the file.
@@ -88,9 +106,10 @@ class NiftiHeader:
         scaling: slope and intercept that turn stored values into the image's; `None` if they are.
         spacing: mm between voxels along x, y and z.
         part: where the voxels are.
-        oriented: whether `qform_code` or `sform_code` says where the voxels lie.
-        sform: (3, 4) from voxel indices (x, y, z) to LPS mm; `None` if `sform_code` is 0.
-        has_qform: whether `qform_code` says where the voxels lie.
+        qform: (3, 4) from voxel indices (x, y, z) to LPS mm; `None` if `qform_code` is 0.
+        sform: the same; `None` if `sform_code` is 0.
+        sform_code: what kind of positions the sform gives.
+        by_itk: whether ITK reads such files, and so decides where the voxels lie.
     """
 
     path: Path
@@ -100,9 +119,10 @@ class NiftiHeader:
     scaling: tuple[float, float] | None
     spacing: tuple[float, ...]
     part: DataPart
-    oriented: bool
+    qform: NDArray[np.float64] | None
     sform: NDArray[np.float64] | None
-    has_qform: bool
+    sform_code: int
+    by_itk: bool
     is_segmentation: bool = False
 
     def grid(self) -> Grid:
@@ -113,6 +133,16 @@ class NiftiHeader:
         """
         check_sizes(self.path, self.sizes)
         check_spacing(self.spacing, str(self.path))
+        spacing, origin, matrix = self._by_itk() if self.by_itk else self._by_matrices()
+        x, y, z = self.sizes[:3]
+        return perpendicular_grid((z, y, x), spacing, origin, matrix, str(self.path))
+
+    def _by_itk(self) -> tuple[Sequence[float], Sequence[float], NDArray[np.float64]]:
+        """Return spacing, origin and directions (columns), all LPS and mm.
+
+        Raises:
+            InputError: the header's axes are sheared, or it contradicts itself.
+        """
         reader = sitk.ImageFileReader()
         reader.SetImageIO("NiftiImageIO")
         reader.SetFileName(str(self.path))
@@ -120,14 +150,24 @@ class NiftiHeader:
             reader.ReadImageInformation()
         except RuntimeError as error:
             if "orthonormal" in str(error):
-                reason = "its axes are sheared, expected perpendicular axes; resample it onto a"
-                raise InputError(f"{self.path}: {reason} rectangular grid") from None
+                raise self._sheared() from None
             raise _unusable(self.path, "its header contradicts itself") from None
         count = reader.GetDimension()
         matrix = np.reshape(reader.GetDirection(), (count, count))[:3, :3]
-        x, y, z = self.sizes[:3]
-        spacing, origin = reader.GetSpacing()[:3], reader.GetOrigin()[:3]
-        return perpendicular_grid((z, y, x), spacing, origin, matrix, str(self.path))
+        return reader.GetSpacing()[:3], reader.GetOrigin()[:3], matrix
+
+    def _by_matrices(self) -> tuple[Sequence[float], Sequence[float], NDArray[np.float64]]:
+        """Return the same as `_by_itk`, from the header's own matrices."""
+        matrix = decided_matrix(self.qform, self.sform, self.sform_code, self.spacing)
+        if matrix is None:
+            raise self._sheared()
+        return self.spacing, matrix[:, 3].tolist(), matrix[:, :3] / np.array(self.spacing)
+
+    def _sheared(self) -> InputError:
+        return InputError(
+            f"{self.path}: its axes are sheared, expected perpendicular axes; resample it onto a"
+            " rectangular grid"
+        )
 
     def read(self) -> tuple[NDArray[Any], bool]:
         """Return the voxels (z, y, x), and whether the file holds more than these.
@@ -147,17 +187,14 @@ class NiftiHeader:
 
     def warnings(self, grid: Grid, name: str) -> list[str]:
         """Return what was assumed when the voxels were placed on `grid`, one line each."""
-        if not self.oriented:
-            return [unoriented(name)]
         if self.sform is None:
-            return []
+            return [unoriented(name)] if self.qform is None else []
         x, y, z = (size - 1 for size in grid.shape[::-1])
         corners = np.array(np.meshgrid([0, x], [0, y], [0, z], [1])).reshape(4, -1)
         apart = np.linalg.norm((grid.affine[:3] - self.sform) @ corners, axis=0).max()
         if apart <= SAME_PLACE_MM:
             return []
-        columns = self.sform[:, :3] / np.array(self.spacing)
-        if self.has_qform and np.abs(columns.T @ columns - np.eye(3)).max() <= SHEAR:
+        if self.qform is not None and is_perpendicular(self.sform, self.spacing):
             return [
                 f"{name}: the header's qform and sform differ by {apart:.3g} mm; the qform was"
                 " used, as by ITK and 3D Slicer; nibabel and FSL use the sform"
@@ -172,29 +209,24 @@ def read_nifti(path: Path) -> NiftiHeader:
     """Read the header of `path`.
 
     Raises:
-        InputError: it is not NIfTI-1, or one that cannot be used.
+        InputError: it is not NIfTI, or one that cannot be used.
     """
     start, compressed = _start(path)
-    lengths = [int.from_bytes(start[:4], order) for order in ("little", "big")]
-    if NIFTI_2_LENGTH in lengths:
-        raise InputError(f"{path}: found NIfTI-2, expected NIfTI-1; convert it to NIfTI-1")
-    if LENGTH not in lengths or len(start) < LENGTH:
-        raise InputError(f"{path}: not a NIfTI file, or a damaged one; copy or export it again")
+    layout, order = _layout(path, start)
     if compressed and not path.name.lower().endswith(".gz"):
         raise InputError(f"{path}: is compressed NIfTI; rename it to {path.name}.gz")
-    order: Literal["<", ">"] = "<" if lengths[0] == LENGTH else ">"
-    fields = np.frombuffer(start, FIELDS.newbyteorder(order))[0]
-    if fields["magic"] != b"n+1":
-        raise _unusable(path, f"found magic {fields['magic']!r}, expected b'n+1', one file")
+    fields = np.frombuffer(start[: layout.itemsize], layout.newbyteorder(order))[0]
+    if fields["magic"] != MAGIC[layout]:
+        expected = f"expected {MAGIC[layout]!r}, one file"
+        raise _unusable(path, f"found magic {fields['magic']!r}, {expected}")
     sizes, components = _sizes(path, fields["dim"].tolist())
     dtype, values = _type(path, int(fields["datatype"]), int(fields["bitpix"]), order)
     offset = float(fields["vox_offset"])
     if not 0 <= offset < 2**31:
         raise _unusable(path, f"found vox_offset {offset:g}, expected where the voxels begin")
     unit = UNITS_MM.get(int(fields["xyzt_units"]) & 7, 1.0)
-    ras_to_lps = np.array([[-1.0], [-1.0], [1.0]])
     has_sform, has_qform = int(fields["sform_code"]) > 0, int(fields["qform_code"]) > 0
-    begin = max(LENGTH, int(offset))
+    begin = max(layout.itemsize, int(offset))
     return NiftiHeader(
         path=path,
         sizes=sizes,
@@ -203,10 +235,26 @@ def read_nifti(path: Path) -> NiftiHeader:
         scaling=_scaling(path, float(fields["slope"]), float(fields["inter"])),
         spacing=tuple(unit * float(size) for size in fields["pixdim"][1:4]),
         part=DataPart(path, DEFLATE, skip=begin) if compressed else DataPart(path, RAW, begin),
-        oriented=has_sform or has_qform,
-        sform=unit * ras_to_lps * fields["srow"].astype(np.float64) if has_sform else None,
-        has_qform=has_qform,
+        qform=qform_matrix(fields, unit) if has_qform else None,
+        sform=unit * RAS_TO_LPS * fields["srow"].astype(np.float64) if has_sform else None,
+        sform_code=int(fields["sform_code"]),
+        by_itk=layout is NIFTI_1,
     )
+
+
+def _layout(path: Path, start: bytes) -> tuple[np.dtype[Any], Literal["<", ">"]]:
+    """Return a header's layout and byte order, by its length, which its first field says.
+
+    Raises:
+        InputError: it is no NIfTI header.
+    """
+    orders: tuple[Literal["<", ">"], ...] = ("<", ">")
+    for layout in MAGIC:
+        for order in orders:
+            length = layout.itemsize
+            if start[:4] == struct.pack(f"{order}i", length) and len(start) >= length:
+                return layout, order
+    raise InputError(f"{path}: not a NIfTI file, or a damaged one; copy or export it again")
 
 
 def _start(path: Path) -> tuple[bytes, bool]:
@@ -214,9 +262,9 @@ def _start(path: Path) -> tuple[bytes, bool]:
     with path.open("rb") as file:
         start = file.read(HEADER_CHUNK)
     if not start.startswith(GZIP_MAGIC):
-        return start[:LENGTH], False
+        return start[: NIFTI_2.itemsize], False
     try:
-        return zlib.decompressobj(ZLIB_OR_GZIP).decompress(start, LENGTH), True
+        return zlib.decompressobj(ZLIB_OR_GZIP).decompress(start, NIFTI_2.itemsize), True
     except zlib.error:
         return b"", True
 
