@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
 from rich.table import Table
 
 from TumorSegLib.commands.common import (
@@ -22,12 +24,19 @@ from TumorSegLib.commands.common import (
 )
 from TumorSegLib.commands.terminal import terminal, warn
 from TumorSegLib.inference.result import SegmentationResult
-from TumorSegLib.measurement.segment import SegmentMeasurement, measure
+from TumorSegLib.measurement.derived import DerivedValue, derive
+from TumorSegLib.measurement.lesions import with_lesions
+from TumorSegLib.measurement.quantities import shown
+from TumorSegLib.measurement.segment import Measurement, measure
 from TumorSegLib.model.catalogue import default_catalogue
+from TumorSegLib.model.specification import ModelSpecification
 
 if TYPE_CHECKING:
     from TumorSegLib.inference.run import ProgressCallback
     from TumorSegLib.inference.segmenter import Segmenter
+
+MOST_LESIONS = 20
+"""Lines of lesions in the terminal; `--json` has them all."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -91,7 +100,7 @@ def run(arguments: Namespace) -> int:
 
 def summary(
     result: SegmentationResult,
-    measurements: list[SegmentMeasurement],
+    measurements: list[Measurement],
     output: Path,
     pictures: list[Path],
 ) -> dict[str, Any]:
@@ -103,7 +112,8 @@ def summary(
         "device": result.device,
         "precision": result.precision,
         "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
-        "segments": [asdict(measurement) for measurement in measurements],
+        "segments": _segments(result.specification, measurements),
+        "derived": [asdict(value) for value in derive(result.specification.derived, measurements)],
         "slices": [asdict(figure) for figure in result.slices],
         "warnings": list(result.warnings),
         "output": str(output),
@@ -111,9 +121,20 @@ def summary(
     }
 
 
-def show(
-    result: SegmentationResult, measurements: list[SegmentMeasurement], written: list[Path]
-) -> None:
+def _segments(
+    specification: ModelSpecification, measurements: Sequence[Measurement]
+) -> list[dict[str, Any]]:
+    """Return the segments, and one by one the components of those that are lesions."""
+    lesions = {measurement.label for measurement in with_lesions(specification, measurements)}
+    segments = []
+    for measurement in measurements:
+        segment = asdict(measurement)
+        parts = segment.pop("parts")
+        segments.append(segment | {"lesions": parts if measurement.label in lesions else []})
+    return segments
+
+
+def show(result: SegmentationResult, measurements: list[Measurement], written: list[Path]) -> None:
     """Print warnings, a table of segments and what was written to the terminal."""
     console = terminal(stderr=True)
     for warning in result.warnings:
@@ -127,7 +148,39 @@ def show(
             f"{row.longest_axial_diameter_mm:.0f} mm",
         )
     console.print(table)
+    show_lesions(console, with_lesions(result.specification, measurements))
+    show_derived(console, derive(result.specification.derived, measurements))
     seconds = sum(result.seconds.values())
     console.print(f"{seconds:.1f} s on {result.device}, {result.precision}")
     for path in written:
         console.print(f"wrote {path}", soft_wrap=True)
+
+
+def show_lesions(console: Console, measurements: Sequence[Measurement]) -> None:
+    """Print a table of lesions, the largest first; of many only these."""
+    parts = [(one.name, part) for one in measurements for part in one.parts]
+    if not parts:
+        return
+    table = Table("Lesion", "Volume", "Diameters", "Slice", "Mean", "Certainty", box=None)
+    for name, part in parts[:MOST_LESIONS]:
+        long, short = part.longest_axial_diameter_mm, part.perpendicular_diameter_mm
+        table.add_row(
+            f"{name} {part.number}",
+            f"{shown(part.volume_ml)} ml",
+            f"{long:.0f} x {short:.0f} mm",
+            str(part.slice_index + 1),
+            "" if part.mean is None else f"{part.mean:.0f} ± {part.standard_deviation:.0f}",
+            "" if part.certainty is None else f"{part.certainty:.2f}",
+        )
+    console.print(table)
+    if (more := len(parts) - MOST_LESIONS) > 0:
+        console.print(f"and {more} more")
+
+
+def show_derived(console: Console, values: Sequence[DerivedValue]) -> None:
+    """Print a table of derived values."""
+    table = Table("Figure", "Value", box=None)
+    for value in values:
+        table.add_row(value.name, value.text)
+    if values:
+        console.print(table)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from TumorSegLib.model.specification import Code
+from TumorSegLib.model.code import Code
 
 MILLILITRE = Code("UCUM", "cm3", "cubic centimeter")
 MILLIMETRE = Code("UCUM", "mm", "millimeter")
@@ -59,4 +59,12 @@ QUANTITIES = {
     ),
     "components": Quantity("Number", "", Code("SCT", "246206008", "Number of lesions"), NUMBER),
 }
-"""By the name of the figure in `SegmentMeasurement` and `Component`."""
+"""By the name of the figure in `Measurement` and `Component`."""
+
+
+def shown(value: float) -> str:
+    """Return a figure with as many digits as it is worth: 1534, 12.3, 0.35; whole numbers alone."""
+    if isinstance(value, int):
+        return str(value)
+    size = abs(value)
+    return f"{value:.{0 if size >= 99.95 else 1 if size >= 9.995 else 2}f}"

@@ -22,7 +22,7 @@ from TumorSegLib.measurement.runs import Runs
 
 
 @dataclass(frozen=True)
-class SegmentMeasurement:
+class Measurement:
     """Figures of one segment, with the parts that its label includes: a liver with its tumours.
 
     Diameters are those of the component that has the longest; 0 if nothing was found.
@@ -62,7 +62,7 @@ class SegmentMeasurement:
     parts: tuple[Component, ...]
 
 
-def measure(labelled: LabelledVolume) -> list[SegmentMeasurement]:
+def measure(labelled: LabelledVolume) -> list[Measurement]:
     """Return the measurements of every label of the model, in its order, found or not."""
     grid, labels = labelled.volume.grid, labelled.specification.labels
     view = AxialView.of(grid)
@@ -90,7 +90,7 @@ def measure_segment(
     label: int = 0,
     voxels: NDArray[Any] | None = None,
     probabilities: NDArray[np.uint8] | None = None,
-) -> SegmentMeasurement:
+) -> Measurement:
     """Return the measurements of one segment.
 
     Args:
@@ -129,7 +129,7 @@ class _Cropped:
     probabilities: NDArray[np.uint8] | None
 
 
-def _measured(found: _Cropped, grid: Grid, name: str, label: int) -> SegmentMeasurement:
+def _measured(found: _Cropped, grid: Grid, name: str, label: int) -> Measurement:
     view = AxialView.of(grid)
     runs = Runs.of(found.mask).moved([part.start for part in found.box])
     values, certain = (
@@ -141,7 +141,7 @@ def _measured(found: _Cropped, grid: Grid, name: str, label: int) -> SegmentMeas
     areas = counts * view.spacing_zyx[1] * view.spacing_zyx[2]
     voxels = int(runs.lengths.sum())
     mean, deviation = (None, None) if values is None or not voxels else mean_and_deviation(values)
-    return SegmentMeasurement(
+    return Measurement(
         name=name,
         label=label,
         voxels=voxels,

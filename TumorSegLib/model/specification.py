@@ -10,18 +10,11 @@ from typing import Any, ClassVar, Literal
 
 from TumorSegLib.image.in_plane import InPlane
 from TumorSegLib.image.normalisation import Normalisation, Window
+from TumorSegLib.model.code import Code
+from TumorSegLib.model.derived import Derived, check_derived
 
 FORMAT = 1
 """Version of the file's layout; a reader refuses a newer one."""
-
-
-@dataclass(frozen=True)
-class Code:
-    """A coded concept, DICOM PS3.3 section 8: scheme ("SCT" is SNOMED CT), value, meaning."""
-
-    scheme: str
-    value: str
-    meaning: str
 
 
 @dataclass(frozen=True)
@@ -236,8 +229,8 @@ class ModelSpecification:
     standard deviation in slices of a Gaussian over the slices' log-odds: what one slice shows, its
     neighbours seldom lack. `first_alone` is the part that probabilities from the first sequence,
     standing in for all others, have in the average with those from all. `candidates` are judged
-    after the post-processing. `training` and `metrics` are for people; inference does not read
-    them.
+    after the post-processing. `derived` is shown with the measurements. `training` and `metrics`
+    are for people; inference does not read them.
     """
 
     id: str
@@ -259,6 +252,7 @@ class ModelSpecification:
     smoothing: float = 0.0
     postprocessing: tuple[KeepLargest | RemoveSmall | FillHoles, ...] = ()
     candidates: CandidateFilter | None = None
+    derived: tuple[Derived, ...] = ()
     default: bool = False
     licence: str = ""
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -286,6 +280,11 @@ class ModelSpecification:
             raise ValueError(f"smoothing {self.smoothing:g} is not a detector's, within 0 and 10")
         _check_first_alone(self.first_alone, self.input)
         _check_labels(self.labels)
+        names = {label.value: label.name for label in self.labels}
+        check_derived(
+            self.derived,
+            {label.name: [names[part] for part in label.includes] for label in self.labels},
+        )
         values = [label.value for label in self.labels]
         for step in self.postprocessing:
             if step.label not in values:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,11 @@ from TumorSegLib.errors import OutputError
 from TumorSegLib.image.display_window import display_window
 from TumorSegLib.image.grid import AxialView
 from TumorSegLib.inference.result import SegmentationResult, SliceFigure
-from TumorSegLib.measurement.segment import SegmentMeasurement, measure
+from TumorSegLib.measurement.derived import derive
+from TumorSegLib.measurement.lesions import with_lesions
+from TumorSegLib.measurement.quantities import shown
+from TumorSegLib.measurement.segment import Measurement, measure
+from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.report.picture_text import fitting_font, plain
 from TumorSegLib.report.slice_picture import (
     Outline,
@@ -30,6 +35,7 @@ REPORT_FILE = "report.png"
 MAXIMUM_PICTURES = 12
 PICTURES_OF_NOTHING = 4
 COLUMNS = 4
+MOST_LESIONS = 8
 MINIMUM_WIDTH = 900
 MARGIN = 20
 GAP = 12
@@ -148,12 +154,14 @@ def _pictures(result: SegmentationResult, view: AxialView, indices: list[int]) -
 
 
 def _header(
-    result: SegmentationResult, measurements: list[SegmentMeasurement], *, found: bool, width: int
+    result: SegmentationResult, measurements: list[Measurement], *, found: bool, width: int
 ) -> Image.Image:
     """Return the lines above the pictures: the volume, the model, what was measured."""
     specification = result.specification
     contours: list[Outline | None] = [*outlines(specification.labels)]
     lines = [plain(_measured(measurement)) for measurement in measurements]
+    more = [plain(line) for line in figure_lines(specification, measurements)]
+    lines, contours = lines + more, contours + [None] * len(more)
     if not found:
         lines, contours = ["no structure found"], [None]
     header = Image.new("RGB", (width, 80 + 22 * len(lines)), BACKGROUND)
@@ -174,7 +182,7 @@ def _header(
     return header
 
 
-def _measured(measurement: SegmentMeasurement) -> str:
+def _measured(measurement: Measurement) -> str:
     if measurement.voxels == 0:
         return f"{measurement.name}: not found"
     parts = "1 part" if measurement.components == 1 else f"{measurement.components} parts"
@@ -182,6 +190,22 @@ def _measured(measurement: SegmentMeasurement) -> str:
         f"{measurement.name}: {measurement.volume_ml:.1f} ml in {parts},"
         f" longest axial diameter {measurement.longest_axial_diameter_mm:.0f} mm"
     )
+
+
+def figure_lines(
+    specification: ModelSpecification, measurements: Sequence[Measurement]
+) -> list[str]:
+    """Return what the model derives, and its lesions, the largest first, a line each."""
+    lines = [f"{value.name}: {value.text}" for value in derive(specification.derived, measurements)]
+    lesions = [
+        f"{segment.name} {part.number}: {shown(part.volume_ml)} ml,"
+        f" {part.longest_axial_diameter_mm:.0f} x {part.perpendicular_diameter_mm:.0f} mm"
+        f" on slice {part.slice_index + 1}"
+        for segment in with_lesions(specification, measurements)
+        for part in segment.parts
+    ]
+    rest = len(lesions) - MOST_LESIONS
+    return lines + lesions[:MOST_LESIONS] + ([f"and {rest} more"] if rest > 0 else [])
 
 
 def _caption(figure: SliceFigure, count: int) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from TumorSegLib.model.specification import Code, Label
+from TumorSegLib.model.code import Code
+from TumorSegLib.model.specification import Label
 
 CATEGORY_CONTEXT = "Segmentation category and type - TumorSeg"
 DICOM_MASTER_LIST = "Segmentation category and type - DICOM master list"
