@@ -12,12 +12,14 @@ import pytest
 from bright_models import write_model
 
 from TumorSegLib import cli
-from TumorSegLib.errors import ModelError
+from TumorSegLib.errors import ModelError, OutputError
 from TumorSegLib.model import model_import
+from TumorSegLib.model.bundle import check_files
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.default_models import make_default, read_defaults
 from TumorSegLib.model.licences import licence_of, licences_of
 from TumorSegLib.model.model_import import add_models, can_remove, remove_model, unpacked_models
+from TumorSegLib.support import leftovers
 
 LICENCE = "CC BY-NC-SA 4.0"
 
@@ -44,10 +46,15 @@ def zipped(path, model, inside="tiny/"):
     return path
 
 
-def take(source, own, catalogue=None):
+def take(source, own, catalogue=None, **options):
     catalogue = Catalogue.of([own]) if catalogue is None else catalogue
     with unpacked_models(source, own) as bundles:
-        return add_models(bundles, catalogue, own)
+        return add_models(bundles, catalogue, own, **options)
+
+
+def with_other(model, **keys):
+    path = model / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | keys))
 
 
 def contents(folder):
@@ -223,9 +230,64 @@ def test_a_second_model_of_the_same_id_stays_out(tmp_path, model, own):
     take(model, own)
     with pytest.raises(ModelError, match=r"one of this id already \(version 1\); remove it first"):
         take(model, own)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_model_that_comes_with_tumorseg_is_never_replaced(tmp_path, model, own, overwrite):
     shipped = Catalogue.of([model.parent])
-    with pytest.raises(ModelError, match="remove it first"):
-        take(model, tmp_path / "another", shipped)
+    with pytest.raises(ModelError, match="comes with TumorSeg and stays; give yours another id"):
+        take(model, own, shipped, overwrite=overwrite)
+    assert not contents(own)
+
+
+def test_ones_own_model_is_replaced_if_that_is_asked_for(tmp_path, model, own):
+    take(model, own)
+    (own / "tiny").rename(own / "renamed by hand")
+    with_other(model, version="2")
+    take(model, own, overwrite=True)
+    (found,) = Catalogue.of([own]).bundles
+    assert found.specification.version == "2"
+    assert found.folder == own / "renamed by hand"
+    assert contents(own) == ["README.md", "model.json", "renamed by hand", "weights.safetensors"]
+
+
+def test_a_model_is_not_replaced_by_one_that_cannot_be_used(tmp_path, model, own):
+    take(model, own)
+    damaged(model / "weights.safetensors")
+    with pytest.raises(ModelError, match="SHA-256"):
+        take(model, own, overwrite=True)
+    (found,) = Catalogue.of([own]).bundles
+    check_files(found)
+    assert contents(own) == ["README.md", "model.json", "tiny", "weights.safetensors"]
+
+
+def test_a_member_is_not_replaced_by_one_that_does_not_fit_its_ensemble(tmp_path, model, own):
+    content = json.loads((model / "model.json").read_text())
+    both = {key: content[key] for key in content if key not in ("network", "weights")}
+    (model.parent / "both").mkdir()
+    path = model.parent / "both" / "model.json"
+    path.write_text(json.dumps(both | {"id": "both", "members": ["tiny"], "training": {}}))
+    take(model.parent, own)
+    with_other(model, labels=[{**label, "value": 7} for label in content["labels"]])
+    with pytest.raises(ModelError, match="model both: its member tiny has other labels"):
+        take(model, own, overwrite=True)
+    assert Catalogue.of([own]).find("tiny").specification.labels[0].value != 7
+
+
+def test_what_lies_in_a_models_place_and_is_none_is_not_replaced(tmp_path, model, own):
+    (own / "tiny").mkdir(parents=True)
+    (own / "tiny" / "thesis.docx").touch()
+    with pytest.raises(OutputError, match=r"thesis\.docx, which is no part of a model"):
+        take(model, own, overwrite=True)
+    assert contents(own) == ["thesis.docx", "tiny"]
+
+
+def test_what_an_installation_left_that_was_killed_goes(model, own):
+    left = own / f".import-{leftovers.owner().rpartition('-')[0]}-{2**22 + 1}-abc"
+    left.mkdir(parents=True)
+    (left / "model.zip").touch()
+    take(model, own)
+    assert not left.exists()
 
 
 def test_what_is_not_taken_leaves_nothing_behind(model, own):
@@ -282,8 +344,6 @@ def test_an_unknown_licence_is_shown_as_it_is():
 
 
 def test_a_disk_that_cannot_be_written_is_told(model, own, monkeypatch):
-    from TumorSegLib.errors import OutputError
-
     def full(*_):
         raise OSError(28, "No space left on device")
 

@@ -34,7 +34,6 @@ ON_WINDOWS = {
         ".rename()": "targets are free; a refused one leaves or brings back the old model",
     },
     "TumorSegLib/support/byte_code.py": {".unlink()": "read as a whole and closed before"},
-    "TumorSegLib/model/catalogue.py": {"the path ~/.local/share": "LOCALAPPDATA comes first"},
     "TumorSegLib/cli.py": {
         "os.open": "of os.devnull",
         "os.dup2": "works on the C library's descriptors",
@@ -56,6 +55,9 @@ ON_WINDOWS = {
     },
     "TumorSegLib/model/model_import.py": {
         ".rename()": "files are closed, targets are free; one that is refused is an OutputError",
+        "tempfile.TemporaryDirectory": "errors on cleaning up are ignored",
+    },
+    "TumorSegLib/model/model_source.py": {
         "tempfile.TemporaryDirectory": "errors on cleaning up are ignored",
     },
     "TumorSegLib/worker/process_group.py": {

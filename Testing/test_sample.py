@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from results import names_in
+from web_server import sends, trickles, waits, web_server
 
 from TumorSegLib.phantom.sample import SAMPLE_FILE, SAMPLE_SHA256, SAMPLE_URL, fetch_sample
 
@@ -16,50 +14,8 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 @pytest.fixture
 def server():
-    """A web server that answers with `server.answer(handler)` and counts what is asked."""
-    asked = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked.append(self.path)
-            httpd.answer(self)
-
-        def log_message(self, *_):
-            pass
-
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    httpd.daemon_threads = True
-    httpd.handle_error = lambda *_: None  # clients that hang up are meant to
-    httpd.asked = asked
-    httpd.url = f"http://127.0.0.1:{httpd.server_port}/sample.nrrd"
-    threading.Thread(target=httpd.serve_forever, args=(0.05,), daemon=True).start()
-    yield httpd
-    httpd.shutdown()
-    httpd.server_close()
-
-
-def sends(content, *, promised=None, code=200):
-    def answer(handler):
-        handler.send_response(code)
-        handler.send_header("Content-Length", str(promised or len(content)))
-        handler.end_headers()
-        handler.wfile.write(content)
-
-    return answer
-
-
-def trickles(handler):
-    """Send a byte now and then until the client hangs up."""
-    handler.send_response(200)
-    handler.end_headers()
-    for byte in range(6000):
-        handler.wfile.write(bytes([byte % 256]))
-        time.sleep(0.1)
-
-
-def waits(handler):
-    """Say nothing until the client hangs up."""
-    handler.rfile.read(1)
+    with web_server(SAMPLE_FILE) as server:
+        yield server
 
 
 def fetch(folder, server, *, timeout=600.0, sha256=SHA256):

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from TumorSegLib.errors import OutputError
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.model.catalogue import data_folder
+from TumorSegLib.support.places import data_folder
 from TumorSegLib.support.whole_file import whole_file
 
 KEY_BYTES = 32

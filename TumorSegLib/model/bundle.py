@@ -200,7 +200,7 @@ def write_bundle(
     judged = _with_checksum(specification.candidates, judging)
     specification = replace(specification, candidates=judged)
     text = _as_json(specification)
-    with _replacing(folder) as new:
+    with replacing_bundle(folder) as new:
         new.mkdir(parents=True)
         if content is not None:
             (new / WEIGHTS_FILE).write_bytes(content)
@@ -222,7 +222,7 @@ def add_forest(bundle: Bundle, forest: Forest, wanted: CandidateFilter) -> Bundl
     content = forest.to_bytes()
     judged = _with_checksum(wanted, content)
     specification = replace(bundle.specification, candidates=judged)
-    with _replacing(bundle.folder) as new:
+    with replacing_bundle(bundle.folder) as new:
         shutil.copytree(bundle.folder, new)
         (new / FOREST_FILE).write_bytes(content)
         (new / SPECIFICATION_FILE).write_text(_as_json(specification), encoding="utf-8")
@@ -274,7 +274,7 @@ def finish_replacing(folder: Path) -> None:
 
 
 @contextmanager
-def _replacing(folder: Path) -> Iterator[Path]:
+def replacing_bundle(folder: Path) -> Iterator[Path]:
     """Yield the path of a folder to make; when the block ends well, it takes `folder`'s place.
 
     Both lie beside `folder`, with names that a catalogue passes over. The old folder is out of the

@@ -11,7 +11,7 @@ from TumorSegLib.errors import ModelError
 from TumorSegLib.image.in_plane import finer_by
 from TumorSegLib.model.bundle import SPECIFICATION_FILE, Bundle, finish_replacing, read_bundle
 from TumorSegLib.model.default_models import key_of, read_defaults
-from TumorSegLib.support.places import resources
+from TumorSegLib.support.places import data_folder, resources
 
 SHIPPED = resources() / "Models"
 
@@ -123,12 +123,6 @@ class Catalogue:
             if [label.value for label in member.specification.labels] != values:
                 raise ModelError(f"model {bundle.id}: its member {member.id} has other labels")
         return members
-
-
-def data_folder() -> Path:
-    """Return the folder of what TumorSeg keeps for this user."""
-    data = os.environ.get("XDG_DATA_HOME") or os.environ.get("LOCALAPPDATA") or "~/.local/share"
-    return Path(data).expanduser() / "TumorSeg"
 
 
 def user_folder() -> Path:

@@ -22,9 +22,11 @@ from TumorSegLib.model.bundle import (
     Bundle,
     check_files,
     read_bundle,
+    replacing_bundle,
 )
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.default_models import forget_default
+from TumorSegLib.model.model_source import temporary_folder
 from TumorSegLib.support.archive import ArchiveError, copy_entry, opened_archive
 
 LARGEST = {
@@ -57,11 +59,7 @@ def unpacked_models(source: Path, own: Path) -> Iterator[list[Bundle]]:
         OutputError: the models cannot be written.
     """
     try:
-        own.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=own, prefix=".import-", ignore_cleanup_errors=True
-        ) as folder:
-            unpacked = Path(folder)
+        with temporary_folder(own) as unpacked:
             if source.is_dir():
                 places = _copy_folder(source, unpacked)
             else:
@@ -73,33 +71,56 @@ def unpacked_models(source: Path, own: Path) -> Iterator[list[Bundle]]:
         raise OutputError(f"{own}: {error.strerror or error}; no model was imported") from error
 
 
-def add_models(bundles: Sequence[Bundle], catalogue: Catalogue, own: Path) -> list[Bundle]:
+def add_models(
+    bundles: Sequence[Bundle], catalogue: Catalogue, own: Path, *, overwrite: bool = False
+) -> list[Bundle]:
     """Make unpacked models the user's own; return them where they are now.
 
+    Args:
+        bundles: from `unpacked_models`.
+        catalogue: the models that are there already.
+        own: folder of the user's own models.
+        overwrite: replace the user's own models of the same ids; those that come with TumorSeg
+            never are.
+
     Raises:
-        ModelError: a model of the same id is there, or an ensemble's member is missing.
-        OutputError: a model cannot be written; those before it stay.
+        ModelError: a model of the same id is there, an ensemble's member is missing, or one that is
+            there would no longer fit.
+        OutputError: a model cannot be written, and is as before; those before it stay.
     """
     ids = [bundle.id for bundle in bundles]
-    for bundle in bundles:
-        there = next((other for other in catalogue.bundles if other.id == bundle.id), None)
-        if there is not None or ids.count(bundle.id) > 1 or (own / bundle.id).exists():
-            version = f" (version {there.specification.version})" if there else ""
-            raise ModelError(
-                f"model {bundle.id}: there is one of this id already{version}; remove it first"
-            )
-    together = Catalogue((*catalogue.bundles, *bundles))
-    for bundle in bundles:
+    folders = [_place(bundle.id, ids, catalogue, own, overwrite=overwrite) for bundle in bundles]
+    others = [bundle for bundle in catalogue.bundles if bundle.id not in ids]
+    together = Catalogue((*bundles, *others))
+    concerned = [other for other in others if set(ids) & set(other.specification.members)]
+    for bundle in (*bundles, *concerned):
         together.members(bundle)
     added = []
-    for bundle in bundles:
-        folder = own / bundle.id
-        try:
-            bundle.folder.rename(folder)
-        except OSError as error:
-            raise OutputError(f"{folder}: {error.strerror or error}; not imported") from None
+    for bundle, folder in zip(bundles, folders, strict=True):
+        with replacing_bundle(folder) as new:
+            bundle.folder.rename(new)
         added.append(Bundle(folder, bundle.specification))
     return added
+
+
+def _place(
+    model_id: str, ids: Sequence[str], catalogue: Catalogue, own: Path, *, overwrite: bool
+) -> Path:
+    """Return where a model is to be put."""
+    if ids.count(model_id) > 1:
+        raise ModelError(f"model {model_id}: is given twice")
+    there = next((other for other in catalogue.bundles if other.id == model_id), None)
+    if there is not None and not can_remove(there, own):
+        raise ModelError(
+            f"model {model_id}: one of this id comes with TumorSeg and stays; give yours another id"
+        )
+    if not overwrite and (there is not None or (own / model_id).exists()):
+        version = f" (version {there.specification.version})" if there else ""
+        raise ModelError(
+            f"model {model_id}: there is one of this id already{version}; remove it first, or let"
+            " it be replaced (--overwrite)"
+        )
+    return own / model_id if there is None else there.folder
 
 
 def can_remove(bundle: Bundle, own: Path) -> bool:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
-import time
 from collections.abc import Callable
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 from TumorSegLib.errors import OutputError
+from TumorSegLib.support.download import DownloadError, downloaded
 from TumorSegLib.support.whole_file import whole_file
 
 SAMPLE_NAME = "brain1_image.nrrd of PyRadiomics (brain MRI with a tumour)"
@@ -45,10 +42,10 @@ def fetch_sample(
     if path.is_file() and _checksum(path.read_bytes()) == sha256:
         return path
     try:
-        content = _download(url, timeout)
-    except (OSError, http.client.HTTPException) as error:
-        reason = str(error.reason if isinstance(error, URLError) else error)
-        explain(f"{url}: cannot be downloaded: {' '.join(reason.split())}")
+        parts = downloaded(url, largest=MAXIMUM_BYTES, silence=timeout, within=timeout)
+        content = b"".join(parts)
+    except DownloadError as error:
+        explain(str(error))
         return None
     found = _checksum(content)
     if found != sha256:
@@ -64,23 +61,6 @@ def fetch_sample(
         explain(str(error))
         return None
     return path
-
-
-def _download(url: str, timeout: float) -> bytes:
-    """Return what is at `url`.
-
-    Raises:
-        OSError: it cannot be had, or not in time.
-        http.client.HTTPException: the server speaks no HTTP or stops in the middle.
-    """
-    deadline = time.monotonic() + timeout
-    parts = []
-    with urlopen(url, timeout=timeout) as response:  # noqa: S310 - the checksum guards what comes
-        while part := response.read1(MAXIMUM_BYTES):
-            parts.append(part)
-            if time.monotonic() > deadline or sum(map(len, parts)) > MAXIMUM_BYTES:
-                raise TimeoutError(f"too large, or not done in {timeout:g} s")
-    return b"".join(parts)
 
 
 def _checksum(content: bytes) -> str:

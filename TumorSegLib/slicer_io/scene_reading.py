@@ -30,6 +30,7 @@ from TumorSegLib.slicer_io.nodes import (
 )
 from TumorSegLib.slicer_io.scene_files import named_elsewhere, names_elsewhere
 from TumorSegLib.support.archive import ArchiveError, opened_archive, unpack
+from TumorSegLib.support.extras import pip_install
 from TumorSegLib.support.quiet import quiet_stderr
 from TumorSegLib.support.signals import signals_held
 
@@ -72,8 +73,8 @@ def read_scene(path: Path) -> list[SceneCase]:
     readable(path)
     if find_spec("slicer_core") is None:
         raise InputError(
-            f"{path}: scenes need slicer-core, which is not installed; run"
-            ' pip install "tumorseg[slicer]" or save the segmentation as .seg.nrrd'
+            f"{path}: scenes need slicer-core, which is not installed; run {pip_install('slicer')}"
+            " or save the segmentation as .seg.nrrd"
         )
     # Slicer changes the working directory while it unpacks
     with chdir(Path.cwd()), quiet_stderr(), signals_held(), _scene(path.absolute()) as scene:

@@ -11,6 +11,11 @@ def is_windows() -> bool:
     return sys.platform == "win32"
 
 
+def is_mac() -> bool:
+    """Tell whether this is a Mac."""
+    return sys.platform == "darwin"
+
+
 def is_intel_mac() -> bool:
     """Tell whether this Python is one for Macs with Intel processors, wherever it runs."""
-    return sys.platform == "darwin" and platform.machine() == "x86_64"
+    return is_mac() and platform.machine() == "x86_64"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from TumorSegLib.errors import OutputError
 from TumorSegLib.inference.result import LabelledVolume
+from TumorSegLib.support.extras import pip_install
 from TumorSegLib.support.signals import signals_held
 from TumorSegLib.support.whole_file import check_place, whole_file
 from TumorSegLib.writing.replacing import check_replacing
@@ -31,8 +32,8 @@ def check_output(path: Path) -> str:
     check_place(path)
     if ending == SCENE_ENDING and find_spec("slicer_core") is None:
         raise OutputError(
-            f"{path}: scenes need slicer-core, which is not installed; run"
-            ' pip install "tumorseg[slicer]" or choose .seg.nrrd'
+            f"{path}: scenes need slicer-core, which is not installed; run {pip_install('slicer')}"
+            " or choose .seg.nrrd"
         )
     return ending
 

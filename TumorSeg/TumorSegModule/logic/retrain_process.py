@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from TumorSegLib.model.catalogue import data_folder
+from TumorSegLib.support.places import data_folder
 from TumorSegLib.worker.process_group import end_group, end_group_and_wait, make_patient, own_group
 from TumorSegModule.logic.worker_client import library_environment
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.support.extras import pip_install
 from TumorSegLib.support.torch_support import why_not_train
 
 NEEDED = ("lightning", "monai", "matplotlib", "tensorboard", "scipy", "PIL")
@@ -22,5 +23,5 @@ def require_train_extra(command: str) -> None:
     if missing:
         raise InputError(
             f"tumorseg {command} needs {', '.join(missing)}, which are not installed; install them"
-            ' with: pip install "tumorseg[train]"'
+            f" with: {pip_install('train')}"
         )

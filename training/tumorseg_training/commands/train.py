@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tumorseg_training.commands.extra import require_train_extra
 from tumorseg_training.commands.options import add_accelerator_option
+from tumorseg_training.places import config_file
 
 if TYPE_CHECKING:
     from tumorseg_training.config import EnsembleConfig, TrainingConfig
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of `tumorseg train`."""
-    parser.add_argument("config", metavar="CONFIG.toml", type=Path, help="what to train, on what")
+    parser.add_argument(
+        "config",
+        metavar="CONFIG",
+        type=config_file,
+        help="what to train, on what: a .toml file, or the id of a model that comes with TumorSeg",
+    )
     parser.add_argument(
         "--set",
         dest="overrides",

@@ -35,6 +35,7 @@ from tumorseg_training.device_training.saving import load_weights
 from tumorseg_training.device_training.strata import strata
 from tumorseg_training.evaluation import CaseFigures, Evaluation, compared
 from tumorseg_training.model_card import model_card
+from tumorseg_training.places import configs
 from tumorseg_training.publishing import code_version
 from tumorseg_training.readers import read_cases
 from tumorseg_training.statistics import estimate
@@ -49,7 +50,7 @@ from TumorSegLib.model.bundle import write_bundle
 from TumorSegLib.model.specification import ModelSpecification, RemoveSmall
 from TumorSegLib.networks import build_network
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = configs()
 ENSEMBLE = "brain-lgg-ensemble"
 ROWS = {
     "brain-lgg-munet": "brain-lgg-munet, share of FLAIR alone chosen, too",

@@ -38,11 +38,12 @@ from tumorseg_training.device_training.liver_prediction import (
 )
 from tumorseg_training.device_training.liver_store import SliceStore
 from tumorseg_training.device_training.liver_training import Optimisation, Trained, train
+from tumorseg_training.places import configs
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.networks import build_network
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = configs()
 EVERYBODY = "all"
 EVERYBODY_WEIGHT = 1.3
 """How much longer the run to publish takes than one without a fold."""

@@ -1,0 +1,34 @@
+"""What is named for installation is what `pyproject.toml` asks for, and can be installed."""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+from TumorSegLib.support.extras import EXTRAS, pip_install
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_extras_are_those_of_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for name, lines in EXTRAS.items():
+        assert list(lines) == project["optional-dependencies"][name]
+
+
+def test_the_command_names_packages_and_this_python():
+    assert pip_install("dicom").startswith(f'{sys.executable} -m pip install "')
+    assert "tumorseg" not in pip_install("train")
+
+
+def test_no_page_or_message_installs_tumorseg_from_an_index():
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]
+    code = [*ROOT.glob("TumorSegLib/**/*.py"), *ROOT.glob("training/**/*.py")]
+    code += ROOT.glob("TumorSeg/**/*.py")
+    named = re.compile(r"pip install\s+(-\S+\s+)*[\"']?tumorseg(?![-\w]*\.whl|-\d)", re.IGNORECASE)
+    for path in [*pages, *code]:
+        assert not named.search(path.read_text("utf-8")), path
+    assert named.search('pip install "tumorseg[train]"')
+    assert not named.search('pip install "tumorseg-0.1.0-py3-none-any.whl[train]"')
