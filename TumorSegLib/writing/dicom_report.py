@@ -16,7 +16,7 @@ import numpy as np
 from TumorSegLib.image.modality import modality_of
 from TumorSegLib.inference.result import LabelledVolume
 from TumorSegLib.measurement.component import Component
-from TumorSegLib.measurement.segment import SegmentMeasurement, measure_segment
+from TumorSegLib.measurement.segment import Measurement, measure_segment
 from TumorSegLib.model.specification import Label
 from TumorSegLib.support.whole_file import whole_file
 from TumorSegLib.writing.dicom_segmentation import (
@@ -183,7 +183,7 @@ def _group(
     )
 
 
-def _of_segment(measured: SegmentMeasurement, labelled: LabelledVolume) -> list[sr.Measurement]:
+def _of_segment(measured: Measurement, labelled: LabelledVolume) -> list[sr.Measurement]:
     from pydicom.sr.codedict import codes
 
     return [

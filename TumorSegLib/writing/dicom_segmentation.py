@@ -15,7 +15,8 @@ import numpy as np
 from TumorSegLib import __version__
 from TumorSegLib.errors import OutputError
 from TumorSegLib.inference.result import LabelledVolume
-from TumorSegLib.model.specification import Code, Label, ModelSpecification
+from TumorSegLib.model.code import Code
+from TumorSegLib.model.specification import Label, ModelSpecification
 from TumorSegLib.support.whole_file import whole_file
 from TumorSegLib.writing.dicom_source import SourceImages
 
