@@ -3,6 +3,7 @@
 # make test-fast   style, types and the tests that take no more than ten seconds each
 # make test-slicer SLICER=~/Slicer
 #                  the tests of the Slicer module, with the Python files of a source tree of 3D Slicer
+# make test-wheel  builds the wheel, installs it in an empty environment and uses it from elsewhere
 #
 # All make their own virtual environment in .venv first. PYTHON names another interpreter (3.11 or
 # newer), TORCH another build of PyTorch; the test suite needs no GPU.
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: demo test test-fast test-slicer lint clean
+.PHONY: demo test test-fast test-slicer test-wheel lint clean
 
 demo: $(VENV)/installed
 	$(BIN)/tumorseg demo --overwrite
@@ -28,6 +29,9 @@ test-fast: $(VENV)/installed-for-tests lint
 test-slicer: $(VENV)/installed-for-tests
 	TUMORSEG_SLICER_SOURCE="$(SLICER)" $(PYTEST) Testing/test_slicer_*.py
 
+test-wheel:
+	PYTHON="$(PYTHON)" TORCH="$(TORCH)" .ci/wheel
+
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -40,7 +44,7 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) \
 		|| { echo "Python's venv is missing; on Debian: apt-get install python3-venv"; exit 1; }
 
-$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
+$(VENV)/installed: pyproject.toml setup.py | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
