@@ -3,6 +3,8 @@
 # make test-fast   style, types and the tests that take no more than ten seconds each
 # make test-slicer SLICER=~/Slicer
 #                  the tests of the Slicer module, with the Python files of a source tree of 3D Slicer
+# make publish-tree DEST=../SlicerTumorSeg
+#                  writes the tree of a fresh repository's first commit, and checks it
 # make test-wheel  builds the wheel, installs it in an empty environment and uses it from elsewhere
 #
 # All make their own virtual environment in .venv first. PYTHON names another interpreter (3.11 or
@@ -15,7 +17,7 @@ BIN := $(VENV)/bin
 
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: demo test test-fast test-slicer test-wheel lint clean
+.PHONY: demo test test-fast test-slicer test-wheel lint publish-tree clean
 
 demo: $(VENV)/installed
 	$(BIN)/tumorseg demo --overwrite
@@ -52,6 +54,9 @@ $(VENV)/installed: pyproject.toml setup.py | $(VENV)/bin/python
 $(VENV)/installed-for-tests: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[slicer,train,dicom,dev]"
 	@touch $@
+
+publish-tree:
+	$(PYTHON) tools/publish_tree.py "$(DEST)"
 
 clean:
 	rm -rf $(VENV) build *.egg-info demo
