@@ -19,7 +19,6 @@ import zipfile
 from pathlib import Path
 
 import tumorseg_training
-
 import TumorSegLib
 from TumorSegLib import cli
 
