@@ -59,7 +59,7 @@ def test_a_real_case_by_click_is_as_by_command(bench, patient, tmp_path):
     nodes = {name: logic.AddArchetypeVolume(str(path), name) for name, path in files.items()}
     bench.parameters.volume = nodes["flair"]
     bench.turn()
-    assert bench.panel._sequences.chosen(bench.panel._choice.bundle(bench.parameters)) == {
+    assert bench.panel.selection.chosen_sequences(bench.panel.selection.bundle) == {
         "t1": nodes["t1"],
         "t1c": nodes["t1c"],
     }

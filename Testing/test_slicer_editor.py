@@ -47,7 +47,7 @@ def test_a_panel_without_segmentation_logs_nothing(bench):
     bench.open()
     bench.parameters.volume, _ = add_head(bench.slicer)
     bench.turn()
-    bench.panel.update()
+    bench.panel.selection_changed()
     assert not bench.complaints
 
 

@@ -131,7 +131,7 @@ def test_further_sequences_go_along(ready):
     ready.slicer.util.arrayFromVolume(t1)[:] += 7
     set_channel_node(ready.parameters, "t1", t1)
     ready.parameters.target = add_segmentation(ready, ready.volume, {"Tumour": ready.mask})
-    ready.panel.update()
+    ready.panel.selection_changed()
     export(ready)
     (case,) = cases(ready)
     image = sitk.ReadImage(str(ready.dataset / "imagesTr" / f"{case}_0001.nii.gz"))

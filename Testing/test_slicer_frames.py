@@ -139,7 +139,7 @@ def test_progress_tells_the_frame(cine):
 
 def test_cancel_keeps_the_frames_that_are_done(cine):
     cine.click()
-    cine.until(lambda: cine.panel._frames._frame == 1)
+    cine.until(lambda: cine.panel._frames.line.startswith("Frame 2 "))
     cine.click()
     status = cine.panel.session.status
     assert not cine.panel.session.busy
@@ -218,13 +218,13 @@ def test_a_further_sequence_over_time_is_taken_frame_by_frame(cine):
     set_channel_node(cine.parameters, "t1", proxy)
     cine.turn()
     taken = []
-    start = cine.panel._frames._start
+    start = cine.panel.start
 
     def look(options):
         taken.append(int(slicer.util.arrayFromVolume(options.sequences["t1"]).max()))
         return start(options)
 
-    cine.panel._frames._start = look
+    cine.panel.start = look
     assert not cine.run().failed
     assert taken == [200, 201, 202]
 
@@ -241,7 +241,7 @@ def test_closing_the_scene_ends_it(cine):
 
 def test_removing_the_sequence_ends_it(cine):
     cine.click()
-    cine.until(lambda: cine.panel._frames._frame == 1)
+    cine.until(lambda: cine.panel._frames.line.startswith("Frame 2 "))
     cine.slicer.mrmlScene.RemoveNode(cine.sequence)
     cine.until(lambda: not cine.panel.session.busy)
     assert not cine.panel._frames.running

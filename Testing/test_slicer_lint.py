@@ -83,9 +83,21 @@ def test_signals_are_connected_in_the_form_that_both_have(path):
             )
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_parts_of_the_panel_are_given_objects_not_functions(path):
+    """What a section tells, and whom, says a protocol; see `TumorSegModule.logic.listeners`."""
+    if path.parent.name != "widgets":
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            for argument in node.args.args[1:]:
+                kind = ast.unparse(argument.annotation)
+                assert "Callable" not in kind or path.name == "install_dialog.py", argument.arg
+
+
 WITHOUT_SCENE = {
-    "ending.py", "install_process.py", "pipes.py", "requirements.py", "retrain_process.py",
-    "run_status.py", "runner.py", "work_queue.py", "worker_client.py",
+    "ending.py", "install_process.py", "job.py", "pipes.py", "requirements.py",
+    "retrain_process.py", "run_status.py", "runner.py", "work_queue.py", "worker_client.py",
 }  # fmt: skip
 """Files of the logic that know no scene either: they serve any front end and any test."""
 

@@ -28,7 +28,7 @@ def picker(bench, monkeypatch):
 
     own_models._choose, own_models._ask = lambda kind: bench.path, ask
     own_models._own = lambda: bench.folder / "own"
-    bench.panel._read_catalogue = lambda: catalogue_of(bench)
+    bench.panel.selection.read_catalogue = lambda: catalogue_of(bench)
     monkeypatch.setattr(bench.panel, "_agree", lambda models: agreed(models, ask))
     monkeypatch.setattr(
         bench.slicer.util, "errorDisplay", lambda text, **_o: bench.errors.append(text)
@@ -51,7 +51,7 @@ def agreed(models, ask):
 
 
 def listed(bench):
-    return [bundle.id for bundle in bench.panel._bundles()]
+    return [bundle.id for bundle in bench.panel.selection.models.bundles]
 
 
 def test_a_model_is_imported_chosen_and_used(picker):

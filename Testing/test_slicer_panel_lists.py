@@ -20,7 +20,7 @@ def test_only_images_are_offered(bench, kind):
     image = slicer_image(bench.slicer, kind)
     bench.turn()
     selectors = [bench.panel.ui.volumeSelector]
-    selectors += [row[1] for row in bench.panel._sequences._rows.values()]
+    selectors += [row.selector for row in bench.panel._sequences._rows.values()]
     assert len(selectors) == 3
     for selector in selectors:
         nodes = [selector.nodeFromIndex(index) for index in range(selector.nodeCount())]

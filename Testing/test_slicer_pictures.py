@@ -111,7 +111,7 @@ def test_pictures_of_a_review(phantom, folder):
     phantom.turn(20)
     assert not phantom.run().failed
     pictures.picture_of_slice(phantom.flair, folder / "slice-uncertainty.png", offset=0)
-    phantom.panel.update()  # a view was added
+    phantom.panel.selection_changed()  # a view was added
     review, ui = phantom.panel.review, phantom.panel.ui
     for _ in range(2):
         ui.nextUnsureButton.click()

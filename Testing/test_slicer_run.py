@@ -216,7 +216,7 @@ def test_the_sensitivity_leaves_edited_segments_alone(ready):
     ready.panel.ui.sensitivitySlider.value = 100
     ready.until(lambda: not ready.panel.session.pending)
     assert (found(ready) == edited).all()
-    ready.panel.update()
+    ready.panel.selection_changed()
     assert not ready.panel.ui.sensitivitySlider.enabled
 
 
@@ -323,7 +323,7 @@ def test_sequences_are_filled_in_by_name_and_resampled_with_a_word(bench):
     t1c = slicer.util.addVolumeFromArray(voxels, finer, "AX T1 post contrast")
     bench.parameters.volume = flair
     bench.turn()
-    chosen = panel._sequences.chosen(panel._choice.bundle(bench.parameters))
+    chosen = panel.selection.chosen_sequences(panel.selection.bundle)
     assert chosen == {"t1": t1, "t1c": t1c}
     assert "AX T1 post contrast" in panel.ui.inputNote.text
     status = bench.run()

@@ -62,8 +62,7 @@ def test_segments_and_settings_are_back(saved):
     assert "tiny-other" in ui.modelSummary.text
     assert not ui.keepModelBox.checked
     assert (
-        saved.panel._sequences.chosen(saved.panel._choice.bundle(parameters))["t1"].GetName()
-        == "T1"
+        saved.panel.selection.chosen_sequences(saved.panel.selection.bundle)["t1"].GetName() == "T1"
     )
 
 

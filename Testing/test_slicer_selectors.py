@@ -22,7 +22,7 @@ def pick(selector, node):
 
 def row(bench, name):
     """The selector of a further sequence."""
-    return bench.panel._sequences._rows[name][1]
+    return bench.panel._sequences._rows[name].selector
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def segmentations(heads):
 
 
 def chosen_sequences(bench):
-    return bench.panel._sequences.chosen(bench.panel._choice.bundle(bench.parameters))
+    return bench.panel.selection.chosen_sequences(bench.panel.selection.bundle)
 
 
 def test_a_click_chooses(heads):
@@ -183,7 +183,7 @@ def test_none_is_a_choice_that_no_suggestion_undoes(heads):
     assert chosen_sequences(heads) == {"t1": t1}
     pick(row(heads, "t1"), None)
     write_model(heads.models, "tiny-t1", channels=FURTHER_CHANNELS[:2])
-    heads.panel._models_changed()
+    heads.panel.models_changed()
     heads.parameters.model = "tiny-t1"
     heads.turn()
     assert chosen_sequences(heads) == {}

@@ -249,7 +249,7 @@ def test_a_refused_start_leaves_the_run_under_way_alone(ready):
     ready.until_running()
     other = ready.add_volume(1)
     with pytest.raises(InputError, match="under way"):
-        ready.panel.series()(other)
+        ready.panel.series().start(other)
     ready.panel.ui.queueAddAllButton.click()
     assert not ready.panel.ui.queueRunButton.enabled
     assert not ready.panel.ui.compareButton.enabled

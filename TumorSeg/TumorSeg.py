@@ -4,8 +4,11 @@ This file must parse under Python 3.9, which older versions of Slicer have: it s
 needed, before anything newer is imported.
 """
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
@@ -31,7 +34,7 @@ from TumorSegModule.library import find_library  # noqa: E402
 find_library()
 
 
-def too_old():
+def too_old() -> str:
     """Return a line for the user if this Slicer is too old for the module, else ""."""
     version = (slicer.app.majorVersion, slicer.app.minorVersion)
     if version >= OLDEST:
@@ -44,7 +47,7 @@ def too_old():
 class TumorSeg(ScriptedLoadableModule):
     """What the module is."""
 
-    def __init__(self, parent):
+    def __init__(self, parent: Any) -> None:
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = "TumorSeg"
         parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
@@ -64,7 +67,7 @@ class TumorSeg(ScriptedLoadableModule):
         )
         slicer.app.startupCompleted.connect(self._register)
 
-    def documentationLink(self):
+    def documentationLink(self) -> str:
         """Return a link to the page that comes with the module."""
         from TumorSegModule.widgets.documentation import PAGE
 
@@ -73,7 +76,7 @@ class TumorSeg(ScriptedLoadableModule):
         ).format(start=f'<a href="{PAGE.as_uri()}">', end="</a>")
         return f"<p>{text}</p>"
 
-    def _register(self):
+    def _register(self) -> None:
         if not too_old():
             from TumorSegModule.logic.registration import register
 
@@ -83,12 +86,12 @@ class TumorSeg(ScriptedLoadableModule):
 class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The panel; see `TumorSegModule.widgets.panel`."""
 
-    def __init__(self, parent=None):
+    def __init__(self, parent: Any = None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.panel = None
+        self.panel: Any = None
 
-    def setup(self):
+    def setup(self) -> None:
         """Make the widgets."""
         ScriptedLoadableModuleWidget.setup(self)
         if line := too_old():
@@ -108,24 +111,24 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.EndImportEvent, self.onSceneChanged)
         self.panel.connect(self.logic.getParameterNode())
 
-    def makePanel(self, ui):
+    def makePanel(self, ui: Any) -> Any:
         """Return what drives the widgets."""
         from TumorSegModule.widgets.panel import Panel
 
         return Panel(ui)
 
-    def enter(self):
+    def enter(self) -> None:
         """The panel is shown."""
         if self.panel is not None:
             self.panel.connect(self.logic.getParameterNode())
             self.panel.enter()
 
-    def exit(self):
+    def exit(self) -> None:
         """Another module is shown."""
         if self.panel is not None:
             self.panel.exit()
 
-    def cleanup(self):
+    def cleanup(self) -> None:
         """Slicer ends, or the module is reloaded."""
         self.removeObservers()
         self.exit()  # a reload calls this alone; the editor's keys would stay with the main window
@@ -137,12 +140,12 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.panel.close()
             self.panel.retrain.close()
 
-    def onSceneStartClose(self, caller, event):
+    def onSceneStartClose(self, caller: Any, event: str) -> None:
         """Nothing of the scene may be used from here on."""
         self.panel.connect(None)
         self.panel.close()
 
-    def onSceneChanged(self, caller, event):
+    def onSceneChanged(self, caller: Any, event: str) -> None:
         """The scene was closed or another was loaded: take its settings."""
         parameters = self.logic.getParameterNode()
         parameters.Modified()  # the nodes that they refer to are there only now
@@ -152,11 +155,11 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 class TumorSegLogic(ScriptedLoadableModuleLogic):
     """The settings; the work is done in `TumorSegModule.logic.session`."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
-        self._parameters = None
+        self._parameters: Any = None
 
-    def getParameterNode(self):
+    def getParameterNode(self) -> Any:
         """Return the scene's settings: the same object as long as the scene has the same node.
 
         Each new one would leave its observers on the node.
@@ -172,12 +175,12 @@ class TumorSegLogic(ScriptedLoadableModuleLogic):
 class TumorSegTest(ScriptedLoadableModuleTest):
     """Self test in the application: a volume that the module makes is segmented by a real model."""
 
-    def runTest(self):
+    def runTest(self) -> None:
         """Run it."""
         self.setUp()
         self.test_segment_phantom()
 
-    def test_segment_phantom(self):
+    def test_segment_phantom(self) -> None:
         """A phantom of a brain has segments after a click."""
         if line := too_old():
             self.skipTest(line)

@@ -1,6 +1,9 @@
 """The self test that runs within the application, with its own worker and a shipped model."""
 
+from __future__ import annotations
+
 import time
+from typing import Any
 
 import slicer
 
@@ -11,7 +14,7 @@ PATIENCE_SECONDS = 300
 MODULE = "TumorSeg"
 
 
-def segment_phantom(test):
+def segment_phantom(test: Any) -> None:
     """Choose a phantom's FLAIR and segment it by a click.
 
     Where PyTorch or a model is missing, as where the extension is built, the panel alone is
@@ -47,7 +50,7 @@ def segment_phantom(test):
     test.delayDisplay("Test passed")
 
 
-def _missing():
+def _missing() -> str:
     """Return why nothing can be segmented here, "" if it can."""
     from TumorSegModule.widgets.installation import missing_packages
 

@@ -1,12 +1,18 @@
 """How far a segmentation was corrected since a model wrote it."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
+import slicer
+from numpy.typing import NDArray
 
 from TumorSegLib.image.correction import Correction
-from TumorSegLib.slicer_io.images import inside, intersection, union
-from TumorSegLib.slicer_io.masks import mask_reader
+from TumorSegLib.slicer_io.images import Box, inside, intersection, shape_of, union
+from TumorSegLib.slicer_io.masks import Mask, mask_reader
+from TumorSegModule.logic.slice_figures import SliceFigures
 
 SLAB_VOXELS = 1 << 19
 """Voxels compared between two looks at the clock; a few milliseconds."""
@@ -38,13 +44,13 @@ class Comparison:
         changed: mm2 that were changed, by axial slice.
     """
 
-    segments: dict
+    segments: dict[str, Change]
     whole: Change
-    areas: tuple
-    changed: tuple
+    areas: tuple[float, ...]
+    changed: tuple[float, ...]
 
     @property
-    def summary(self):
+    def summary(self) -> Correction:
         """What is kept with the segmentation."""
         whole = self.whole
         return Correction(whole.slices, round(whole.millilitres, 3), round(whole.dice, 4))
@@ -53,22 +59,33 @@ class Comparison:
 class _Count:
     """Voxels of two masks, gathered slab by slab."""
 
-    def __init__(self, slices):
+    def __init__(self, slices: int) -> None:
         self.changed = np.zeros(slices, np.int64)
         self.both = self.sum = 0
 
-    def add(self, now, kept, changed, place, per_slice):
+    def add(
+        self,
+        now: Mask,
+        kept: Mask,
+        changed: Mask,
+        place: slice,
+        per_slice: Callable[[Mask], NDArray[np.int64]],
+    ) -> None:
         self.both += int(np.count_nonzero(now & kept))
         self.sum += int(np.count_nonzero(now)) + int(np.count_nonzero(kept))
         self.changed[place] += per_slice(changed)
 
-    def change(self, voxel_ml):
+    def change(self, voxel_ml: float) -> Change:
         dice = 2 * self.both / self.sum if self.sum else 1.0
         changed = int(self.changed.sum())
         return Change(int(np.count_nonzero(self.changed)), changed * voxel_ml, dice)
 
 
-def compare(target, reference, figures):
+def compare(
+    target: slicer.vtkMRMLSegmentationNode,
+    reference: slicer.vtkMRMLSegmentationNode,
+    figures: SliceFigures,
+) -> Generator[None, None, Comparison]:
     """Compare segments with the model's mask, as a generator that can be left between two steps.
 
     Args:
@@ -81,8 +98,8 @@ def compare(target, reference, figures):
     """
     names = reference.GetSegmentation().GetSegmentIDs()
     matrix, axis = figures.ijk_to_ras, figures.axis
-    readers = {}
-    boxes = []
+    readers: dict[str, list[Callable[[Box], Mask]]] = {}
+    boxes: list[Box] = []
     for name in names:
         pair = [
             mask_reader(node.GetSegmentation().GetSegment(name), matrix)
@@ -96,12 +113,12 @@ def compare(target, reference, figures):
     whole, areas = _Count(len(figures)), np.zeros(len(figures), np.int64)
     others = tuple(other for other in range(3) if other != axis)
 
-    def per_slice(mask):
+    def per_slice(mask: Mask) -> NDArray[np.int64]:
         return mask.sum(axis=others, dtype=np.int64)
 
     for slab in _slabs(box):
         place = inside(slab, (0,) * 6)[axis]
-        any_now, any_changed = False, False
+        any_now, any_changed = np.zeros(shape_of(slab), bool), np.zeros(shape_of(slab), bool)
         for name, (read_now, read_kept) in readers.items():
             now, kept = read_now(slab), read_kept(slab)
             changed = now ^ kept
@@ -123,7 +140,7 @@ def compare(target, reference, figures):
     )
 
 
-def _slabs(box):
+def _slabs(box: Box) -> list[Box]:
     """Return parts of a box, rows of its first axis."""
     if not box:
         return []

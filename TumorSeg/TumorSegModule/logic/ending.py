@@ -1,7 +1,12 @@
 """How a run ended: told once for each run, to whoever waits for its number."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
+
+from TumorSegLib.worker.protocol import Done
 
 
 class Reason(Enum):
@@ -25,17 +30,17 @@ class Ending:
         line: for the user.
         options: what was to be run, see `TumorSegModule.logic.run_options`.
         target: segmentation node with the result, None if there is none.
-        event: `TumorSegLib.worker.protocol.Done`, None if there is no result.
+        event: of the worker, None if there is no result.
     """
 
     number: int
     reason: Reason
     line: str
-    options: object
-    target: object = None
-    event: object = None
+    options: Any
+    target: Any = None
+    event: Done | None = None
 
     @property
-    def done(self):
+    def done(self) -> bool:
         """Whether there is a result."""
         return self.reason is Reason.DONE

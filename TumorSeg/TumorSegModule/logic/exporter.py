@@ -3,20 +3,26 @@
 MRML, no Qt. The worker is one of its own, so that exports and runs do not wait for each other.
 """
 
+from __future__ import annotations
+
 import time
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.slicer_io.named_mask import NamedMask
 from TumorSegLib.slicer_io.nodes import correction_of, is_reviewed, masks_of, patient_of
 from TumorSegLib.worker.protocol import Export, Exported, Failed, Refused, SharedMask
+from TumorSegLib.worker.shared_memory import SharedBlock
+from TumorSegModule.logic.job import Channel
 from TumorSegModule.logic.runner import COPY_SECONDS, copy_voxels, described
 from TumorSegModule.logic.segments import voxels_stamp
 from TumorSegModule.logic.volumes import channel_of
-from TumorSegModule.logic.worker_client import WorkerEnded
+from TumorSegModule.logic.worker_client import WorkerClient, WorkerEnded
 
 COPIES = 5
 """How often segments are copied anew that are edited meanwhile, before that is left to the user."""
@@ -31,11 +37,11 @@ class Case:
         volumes: nodes by channel name, the volume itself first.
     """
 
-    segmentation: object
-    volumes: dict
+    segmentation: slicer.vtkMRMLSegmentationNode
+    volumes: dict[str, slicer.vtkMRMLScalarVolumeNode]
 
     @property
-    def name(self):
+    def name(self) -> str:
         """What to call it."""
         return self.segmentation.GetName()
 
@@ -53,10 +59,10 @@ class Order:
         one_file_a_segment: instead of a label map.
     """
 
-    cases: tuple
+    cases: tuple[Case, ...]
     dataset: str
     model: str
-    mapping: dict
+    mapping: dict[str, str]
     replace: bool = False
     one_file_a_segment: bool = False
 
@@ -74,21 +80,21 @@ class Outcome:
         count: cases that the data set has.
     """
 
-    done: list = field(default_factory=list)
-    existing: list = field(default_factory=list)
-    overlapping: list = field(default_factory=list)
-    problems: list = field(default_factory=list)
-    warnings: dict = field(default_factory=dict)
+    done: list[Case] = field(default_factory=list)
+    existing: list[Case] = field(default_factory=list)
+    overlapping: list[Case] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    warnings: dict[str, list[str]] = field(default_factory=dict)
     count: int = 0
 
 
 class Listener(Protocol):
     """What the exporter tells, always from within `poll`."""
 
-    def case_exported(self):
+    def case_exported(self) -> None:
         """One more case of the order is over, well or not."""
 
-    def export_ended(self):
+    def export_ended(self) -> None:
         """The order is over; see `Exporter.outcome`."""
 
 
@@ -101,35 +107,35 @@ class Exporter:
         client: the worker's.
     """
 
-    def __init__(self, client, listener):
+    def __init__(self, client: WorkerClient, listener: Listener) -> None:
         """Export in `client`'s worker and tell `listener`."""
         self.client = client
-        self.order = None
+        self.order = Order((), "", "", {})
         self.outcome = Outcome()
         self._listener = listener
-        self._waiting = []
-        self._case = None
-        self._copying = None
-        self._blocks = []
+        self._waiting: list[Case] = []
+        self._case: Case | None = None
+        self._copying: Iterator[None] | None = None
+        self._blocks: list[SharedBlock] = []
         self._job = 0
 
     @property
-    def busy(self):
+    def busy(self) -> bool:
         """Whether cases are being exported; `poll` must be called meanwhile."""
         return self._case is not None
 
     @property
-    def copying(self):
+    def copying(self) -> bool:
         """Whether `poll` should be called again at once."""
         return self._copying is not None
 
-    def start(self, order):
+    def start(self, order: Order) -> None:
         """Begin with an order."""
         self.order, self.outcome = order, Outcome()
         self._waiting = list(order.cases)
         self._next()
 
-    def poll(self):
+    def poll(self) -> None:
         """Go on; call this every few milliseconds while busy."""
         for event in self.client.poll():
             self._take(event)
@@ -142,22 +148,22 @@ class Exporter:
         except (InputError, MemoryError, OSError) as error:
             self._fail(str(error))
 
-    def stop(self):
+    def stop(self) -> None:
         """End it; the data set keeps the cases that it has, whole."""
         self.client.stop()
         self._waiting, self._case, self._copying, self._blocks = [], None, None, []
 
-    def _next(self):
+    def _next(self) -> None:
         """Begin with the next case; the last one ends the worker."""
         if not self._waiting:
             self.stop()
             self._listener.export_ended()
             return
-        self._case = self._waiting.pop(0)
+        case = self._case = self._waiting.pop(0)
         self._job += 1
-        self._copying = self._send(self._case)
+        self._copying = self._send(case)
 
-    def _send(self, case):
+    def _send(self, case: Case) -> Iterator[None]:
         """Copy a case's voxels to shared memory bit by bit, then send it."""
         segmentation = case.segmentation
         channels = _channels(case)
@@ -193,7 +199,9 @@ class Exporter:
             )
         )
 
-    def _masks(self, segmentation):
+    def _masks(
+        self, segmentation: slicer.vtkMRMLSegmentationNode
+    ) -> Generator[None, None, tuple[SharedMask, ...]]:
         """Return the segments in shared memory, all as they were at one moment."""
         for _copy in range(COPIES):
             stamps = _stamps(segmentation)
@@ -206,12 +214,12 @@ class Exporter:
                 return tuple(_shared(mask, blocks[id(mask.labelmap)]) for mask in found)
         raise InputError(_("is being edited; export it when you have done"))
 
-    def _new_block(self, size):
+    def _new_block(self, size: int) -> SharedBlock:
         """Return a block that is let go of when the case is over."""
         self._blocks.append(self.client.new_block(size))
         return self._blocks[-1]
 
-    def _take(self, event):
+    def _take(self, event: Any) -> None:
         if isinstance(event, WorkerEnded):
             if self._blocks:  # else the next worker has all of the case
                 self._fail(
@@ -235,11 +243,12 @@ class Exporter:
                 self.client.log.extend(event.details.splitlines())
                 self._fail(event.message)
 
-    def _fail(self, line):
+    def _fail(self, line: str) -> None:
+        assert self._case is not None
         self.outcome.problems.append(f"{self._case.name}: {line}")
         self._end_case()
 
-    def _end_case(self):
+    def _end_case(self) -> None:
         self._copying = None
         for block in self._blocks:
             self.client.forget(block)
@@ -249,7 +258,7 @@ class Exporter:
             self._listener.case_exported()
 
 
-def _channels(case):
+def _channels(case: Case) -> dict[str, Channel]:
     """Return the volumes of a case for the worker, by channel name.
 
     Raises:
@@ -261,14 +270,14 @@ def _channels(case):
     return {name: channel_of(node) for name, node in case.volumes.items()}
 
 
-def _stamps(segmentation):
+def _stamps(segmentation: slicer.vtkMRMLSegmentationNode) -> list[tuple[int, int] | None]:
     """Return what differs as soon as a segment is drawn on, added or removed."""
     content = segmentation.GetSegmentation()
     count = content.GetNumberOfSegments()
     return [voxels_stamp(content.GetNthSegment(number)) for number in range(count)]
 
 
-def _shared(mask, block):
+def _shared(mask: NamedMask, block: SharedBlock) -> SharedMask:
     return SharedMask(
         block.name,
         mask.labelmap.dtype.name,

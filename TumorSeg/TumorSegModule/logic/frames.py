@@ -4,15 +4,19 @@ Slicer shows one frame of a sequence at a time, in a proxy node. A run on all fr
 the sequence itself, so that the user may browse or play meanwhile.
 """
 
-from dataclasses import dataclass, replace
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
 
 import slicer
 from slicer.i18n import tr as _
 
-from TumorSegLib.errors import TumorSegError
-from TumorSegModule.logic.ending import Reason
+from TumorSegLib.errors import InputError, TumorSegError
+from TumorSegModule.logic.ending import Ending, Reason
+from TumorSegModule.logic.listeners import FrameListener
 from TumorSegModule.logic.new_segmentation import prepare_segmentation
 from TumorSegModule.logic.reference import remove_orphans
+from TumorSegModule.logic.run_options import Options
 
 
 @dataclass(frozen=True)
@@ -26,13 +30,13 @@ class Frames:
         shown: number of the frame that the volume node holds now, the first is 0.
     """
 
-    browser: object
-    sequence: object
+    browser: slicer.vtkMRMLSequenceBrowserNode
+    sequence: slicer.vtkMRMLSequenceNode
     count: int
     shown: int
 
 
-def frames_of(volume):
+def frames_of(volume: slicer.vtkMRMLScalarVolumeNode) -> Frames | None:
     """Return the frames of a volume node, None if it is no proxy of several."""
     browser = slicer.modules.sequences.logic().GetFirstBrowserNodeForProxyNode(volume)
     sequence = browser.GetSequenceNode(volume) if browser is not None else None
@@ -41,189 +45,218 @@ def frames_of(volume):
     return Frames(browser, sequence, browser.GetNumberOfItems(), browser.GetSelectedItemNumber())
 
 
-def name_in_lists(volume):
+def name_in_lists(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
     """Return a volume's name, and that only one frame of it is meant where it has several."""
     if frames_of(volume) is None:
         return volume.GetName()
     return _("{name} (only the frame that is shown)").format(name=volume.GetName())
 
 
+@dataclass
+class _Progress:
+    """How far a run on frames has come.
+
+    Attributes:
+        options: what to do with each.
+        frames: all of them.
+        frame: under way, the first is 0.
+        number: of its run, None between two.
+        results: sequence node with the segmentations, None before the first.
+        failed: numbers of the frames without result, the first is 1.
+        why: the last of them has none.
+        inputs: volume nodes made for the frame under way.
+    """
+
+    options: Options
+    frames: Frames
+    frame: int = 0
+    number: int | None = None
+    results: slicer.vtkMRMLSequenceNode | None = None
+    failed: list[int] = field(default_factory=list)
+    why: str = ""
+    inputs: list[slicer.vtkMRMLVolumeNode] = field(default_factory=list)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the scene still has the volume and its frames."""
+        nodes = (self.options.volume, self.frames.browser, self.frames.sequence)
+        return all(slicer.mrmlScene.IsNodePresent(node) for node in nodes)
+
+    def fail(self, why: str) -> None:
+        """Note that the frame under way has no result."""
+        self.failed.append(self.frame + 1)
+        self.why = why
+
+    def remove_inputs(self) -> None:
+        """Take the frame under way out of the scene."""
+        for node in self.inputs:
+            if slicer.mrmlScene.IsNodePresent(node):
+                slicer.mrmlScene.RemoveNode(node)
+        self.inputs = []
+
+
 class FrameRun:
     """Segments frame after frame; the segmentations become a sequence of the same browser.
 
-    >>> run = FrameRun(panel.start, finished)
+    >>> run = FrameRun(panel)
     >>> run.start(options)
 
     Attributes:
         line: how far it has come, for the user; "" if nothing runs.
     """
 
-    def __init__(self, start, finished):
-        """Run frames.
-
-        Args:
-            start: starts a run with `Options` and returns its number; raises TumorSegError.
-            finished: called at the end with the segmentation node that shows the results, None if
-                there is none, and with a line for the user.
-        """
-        self._start = start
-        self._finished = finished
-        self._forget()
+    def __init__(self, listener: FrameListener) -> None:
+        """Have `listener` run the frames, and tell it the end."""
+        self._listener = listener
+        self._progress: _Progress | None = None
 
     @property
-    def running(self):
+    def running(self) -> bool:
         """Whether frames are being segmented."""
-        return self._number is not None
+        return self._progress is not None and self._progress.number is not None
 
     @property
-    def line(self):
+    def line(self) -> str:
         """How far it has come."""
-        if not self.running:
+        progress = self._progress
+        if progress is None or progress.number is None:
             return ""
         return _("Frame {number} of {count}").format(
-            number=self._frame + 1, count=self._frames.count
+            number=progress.frame + 1, count=progress.frames.count
         )
 
-    def start(self, options):
-        """Segment all frames of `options.volume`, which must have some; targets are new.
+    def start(self, options: Options) -> None:
+        """Segment all frames of `options.volume`; targets are new.
 
         Raises:
-            TumorSegError: the first frame cannot be segmented; nothing was started.
+            TumorSegError: it has no frames, or the first cannot be segmented; nothing was started.
         """
-        self._forget()
-        self._options, self._frames = options, frames_of(options.volume)
+        frames = frames_of(options.volume)
+        if frames is None:
+            raise InputError(_("{name}: has no frames").format(name=options.volume.GetName()))
+        progress = self._progress = _Progress(options, frames)
         try:
-            self._next()
+            self._next(progress)
         except TumorSegError:
-            self._remove_inputs()
-            self._forget()
+            progress.remove_inputs()
+            self._progress = None
             raise
 
-    def run_ended(self, ending):
+    def run_ended(self, ending: Ending) -> None:
         """Keep a frame's result and go on; runs of others are none of ours."""
-        if not self.running or ending.number != self._number:
+        progress = self._progress
+        if progress is None or progress.number is None or ending.number != progress.number:
             return
-        self._number = None
-        self._remove_inputs()
+        progress.number = None
+        progress.remove_inputs()
         if ending.done:
-            self._keep(ending.target)
+            _keep(progress, ending.target)
         elif ending.reason in (Reason.FAILED, Reason.WORKER_ENDED):
-            self._failed.append(self._frame + 1)
-            self._why = ending.line
+            progress.fail(ending.line)
         elif ending.reason is Reason.SCENE_CLOSED:
-            self._forget()
+            self._progress = None
             return
         else:
-            self._finish(ending.line)
+            self._finish(progress, ending.line)
             return
-        self._frame += 1
-        self._go_on()
+        progress.frame += 1
+        self._go_on(progress)
 
-    def close(self):
-        """Let go of everything, as when the scene is closed."""
-        self._forget()
-
-    def _go_on(self):
+    def _go_on(self, progress: _Progress) -> None:
         """Start the next frame that can be started, or end."""
-        while self._frame < self._frames.count:
-            if not self._is_there():
-                self._finish(_("The sequence was removed; the run was stopped."))
+        while progress.frame < progress.frames.count:
+            if not progress.is_there:
+                line = _("The sequence was removed; the run was stopped.")
+                self._finish(progress, line)
                 return
             try:
-                self._next()
+                self._next(progress)
             except TumorSegError as error:
-                self._remove_inputs()
-                self._failed.append(self._frame + 1)
-                self._why = str(error)
-                self._frame += 1
+                progress.remove_inputs()
+                progress.fail(str(error))
+                progress.frame += 1
             else:
                 return
-        self._finish("")
+        self._finish(progress, "")
 
-    def _is_there(self):
-        nodes = (self._options.volume, self._frames.browser, self._frames.sequence)
-        return all(slicer.mrmlScene.IsNodePresent(node) for node in nodes)
-
-    def _next(self):
-        options = self._options
-        self._number = self._start(
+    def _next(self, progress: _Progress) -> None:
+        options = progress.options
+        progress.number = self._listener.start(
             replace(
                 options,
-                volume=self._input(options.volume),
-                sequences={name: self._input(node) for name, node in options.sequences.items()},
+                volume=_input(progress, options.volume),
+                sequences={
+                    name: _input(progress, node) for name, node in options.sequences.items()
+                },
                 target=None,
                 show=False,
             )
         )
 
-    def _input(self, volume):
-        """Return a volume that holds the frame; a volume without frames is taken as it is."""
-        frames, browser = self._frames, self._frames.browser
-        sequence = browser.GetSequenceNode(volume)
-        if sequence is None:
-            return volume
-        value = frames.sequence.GetNthIndexValue(self._frame)
-        node = slicer.mrmlScene.CreateNodeByClass(volume.GetClassName())
-        node.UnRegister(None)
-        node.CopyContent(sequence.GetDataNodeAtValue(value, False), False)
-        node.SetName(f"{volume.GetName()} ({self._frame + 1}/{frames.count})")
-        node.SetHideFromEditors(True)
-        node.SetSaveWithScene(False)
-        node = slicer.mrmlScene.AddNode(node)
-        node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
-        self._inputs.append(node)
-        return node
-
-    def _remove_inputs(self):
-        for node in self._inputs:
-            if slicer.mrmlScene.IsNodePresent(node):
-                slicer.mrmlScene.RemoveNode(node)
-        self._inputs = []
-
-    def _keep(self, segmentation):
-        """Put a frame's segmentation into the sequence of results."""
-        frames, scene = self._frames, slicer.mrmlScene
-        if self._results is None:
-            name = _("{name} segmentations").format(name=self._options.volume.GetName())
-            self._results = scene.AddNewNodeByClass(
-                "vtkMRMLSequenceNode", scene.GenerateUniqueName(name)
-            )
-            self._results.SetIndexName(frames.sequence.GetIndexName())
-            self._results.SetIndexUnit(frames.sequence.GetIndexUnit())
-            self._results.SetIndexType(frames.sequence.GetIndexType())
-        self._results.SetDataNodeAtValue(
-            segmentation, frames.sequence.GetNthIndexValue(self._frame)
-        )
-        scene.RemoveNode(segmentation)
-        remove_orphans()
-
-    def _finish(self, line):
+    def _finish(self, progress: _Progress, line: str) -> None:
         """Show the results, of those frames that have any, beside the volume."""
-        results, frames = self._results, self._frames
+        results, frames = progress.results, progress.frames
         kept = results.GetNumberOfDataNodes() if results is not None else 0
         lines = [line] if line else []
         if kept:
             lines.append(
                 _("{kept} of {count} frames are segmented.").format(kept=kept, count=frames.count)
             )
-        if self._failed:
+        if progress.failed:
             lines.append(
                 _("No result for frame {numbers}: {why}").format(
-                    numbers=", ".join(str(number) for number in self._failed), why=self._why
+                    numbers=", ".join(str(number) for number in progress.failed), why=progress.why
                 )
             )
-        there, volume = self._is_there(), self._options.volume
-        self._forget()
-        self._finished(
-            _proxy(volume, frames.browser, results) if kept and there else None, "\n".join(lines)
-        )
-
-    def _forget(self):
-        self._options = self._frames = self._number = self._results = None
-        self._frame, self._failed, self._why, self._inputs = 0, [], "", []
+        self._progress = None
+        proxy = None
+        if kept and progress.is_there:
+            proxy = _proxy(progress.options.volume, frames.browser, results)
+        self._listener.frames_segmented(proxy, "\n".join(lines))
 
 
-def _proxy(volume, browser, results):
+def _input(
+    progress: _Progress, volume: slicer.vtkMRMLScalarVolumeNode
+) -> slicer.vtkMRMLScalarVolumeNode:
+    """Return a volume that holds the frame; a volume without frames is taken as it is."""
+    frames = progress.frames
+    sequence = frames.browser.GetSequenceNode(volume)
+    if sequence is None:
+        return volume
+    value = frames.sequence.GetNthIndexValue(progress.frame)
+    node = slicer.mrmlScene.CreateNodeByClass(volume.GetClassName())
+    node.UnRegister(None)
+    node.CopyContent(sequence.GetDataNodeAtValue(value, False), False)
+    node.SetName(f"{volume.GetName()} ({progress.frame + 1}/{frames.count})")
+    node.SetHideFromEditors(True)
+    node.SetSaveWithScene(False)
+    node = slicer.mrmlScene.AddNode(node)
+    node.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    progress.inputs.append(node)
+    return node
+
+
+def _keep(progress: _Progress, segmentation: slicer.vtkMRMLSegmentationNode) -> None:
+    """Put a frame's segmentation into the sequence of results."""
+    sequence, scene = progress.frames.sequence, slicer.mrmlScene
+    if progress.results is None:
+        name = _("{name} segmentations").format(name=progress.options.volume.GetName())
+        results = scene.AddNewNodeByClass("vtkMRMLSequenceNode", scene.GenerateUniqueName(name))
+        results.SetIndexName(sequence.GetIndexName())
+        results.SetIndexUnit(sequence.GetIndexUnit())
+        results.SetIndexType(sequence.GetIndexType())
+        progress.results = results
+    value = sequence.GetNthIndexValue(progress.frame)
+    progress.results.SetDataNodeAtValue(segmentation, value)
+    scene.RemoveNode(segmentation)
+    remove_orphans()
+
+
+def _proxy(
+    volume: slicer.vtkMRMLScalarVolumeNode,
+    browser: slicer.vtkMRMLSequenceBrowserNode,
+    results: slicer.vtkMRMLSequenceNode,
+) -> slicer.vtkMRMLSegmentationNode:
     """Return a segmentation node that shows the results' frame wherever the volume's is shown.
 
     Corrections of a frame are kept with the frame. A frame without result shows nothing.

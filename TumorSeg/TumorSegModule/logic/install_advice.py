@@ -1,9 +1,11 @@
 """What a user can do about an installation that failed, by what was printed. No Qt, no MRML."""
 
+from __future__ import annotations
+
 from slicer.i18n import tr as _
 
 
-def advice(text):
+def advice(text: str) -> str:
     """Return what to do, by the first known cause that `text`, the output, names."""
     lowered = text.lower()
     for words, line in _causes():
@@ -15,7 +17,7 @@ def advice(text):
     )
 
 
-def explain_import_failure(message, details):
+def explain_import_failure(message: str, details: str) -> str:
     """Return a line about a package that cannot be loaded, or `message` if `details` name none.
 
     Args:
@@ -33,7 +35,7 @@ def explain_import_failure(message, details):
 _MODULE_LOST = "cannot be loaded"
 
 
-def _causes():
+def _causes() -> tuple[tuple[tuple[str, ...], str], ...]:
     """Return words in the output, and what to do; the first that fits counts."""
     return (
         (

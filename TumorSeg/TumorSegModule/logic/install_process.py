@@ -3,16 +3,18 @@
 Output goes to a file that is read whenever `poll` is called: nothing here ever waits.
 """
 
+from __future__ import annotations
+
 import os
 import re
 import subprocess
 import tempfile
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from TumorSegModule.logic.worker_client import end_group, own_group
+from TumorSegLib.worker.process_group import end_group, own_group
 
 KEPT_LINES = 2000
 END_SECONDS = 10.0
@@ -33,7 +35,7 @@ class Step:
     """
 
     title: str
-    words: Callable
+    words: Callable[[], list[str]]
 
 
 @dataclass
@@ -63,27 +65,27 @@ class InstallProcess:
         lines: what the processes printed, without the counts of bytes.
     """
 
-    def __init__(self, steps):
+    def __init__(self, steps: Iterable[Step]) -> None:
         """Remember the steps."""
         self.state = State()
-        self.lines = deque(maxlen=KEPT_LINES)
+        self.lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._steps = list(steps)
-        self._process = None
-        self._folder = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._read_to, self._partial = 0, ""
 
     @property
-    def busy(self):
+    def busy(self) -> bool:
         """Whether a process runs."""
         return self._process is not None
 
-    def start(self):
+    def start(self) -> None:
         """Start the first step."""
         self._next()
 
-    def poll(self):
+    def poll(self) -> None:
         """Take in what was printed, and go on when a process has ended."""
-        if not self.busy:
+        if self._process is None:
             return
         status = self._process.poll()  # before reading, so that no line is missed
         self._take()
@@ -95,15 +97,15 @@ class InstallProcess:
         else:
             self.state.stage = "failed"
 
-    def cancel(self):
+    def cancel(self) -> None:
         """End the process and all that it started; a package may stay incomplete."""
-        if self.busy:
+        if self._process is not None:
             end_group(self._process)
             self._process.wait(END_SECONDS)
             self._close()
             self.state.stage = "cancelled"
 
-    def _next(self):
+    def _next(self) -> None:
         if not self._steps:
             self.state = State("done")
             return
@@ -127,10 +129,11 @@ class InstallProcess:
             self.state.stage = "failed"
 
     @property
-    def _output(self):
+    def _output(self) -> Path:
+        assert self._folder is not None
         return Path(self._folder.name) / "output.log"
 
-    def _take(self):
+    def _take(self) -> None:
         """Read what was printed since the last look, but for a last line that is not whole."""
         with self._output.open("rb") as file:
             file.seek(self._read_to)
@@ -140,7 +143,7 @@ class InstallProcess:
         for line in lines:
             self._follow(line.rstrip())
 
-    def _follow(self, line):
+    def _follow(self, line: str) -> None:
         state, counts = self.state, PROGRESS.fullmatch(line)
         if counts:
             state.got, state.total = (int(count) for count in counts.groups())
@@ -152,7 +155,7 @@ class InstallProcess:
         if line.strip().startswith(TOLD_BY_PIP):
             state.doing = line.strip()
 
-    def _close(self):
+    def _close(self) -> None:
         """Let go of a process that has ended and of what it printed."""
         if self._partial:
             self.lines.append(self._partial.rstrip())

@@ -1,16 +1,20 @@
 """Runs on a part of the volume: the slice that is shown, or a region of interest."""
 
+from __future__ import annotations
+
 from itertools import product
 
 import numpy as np
 import slicer
+from numpy.typing import NDArray
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.slicer_io.geometry import parent_matrix, placement_of
+from TumorSegLib.slicer_io.geometry import Placement, parent_matrix, placement_of
+from TumorSegLib.slicer_io.images import Box
 
 
-def box_of_shown_slice(placement):
+def box_of_shown_slice(placement: Placement) -> Box:
     """Return the box along (z, y, x) of the axial slice at the red view's position.
 
     Raises:
@@ -24,7 +28,7 @@ def box_of_shown_slice(placement):
     return placement.box_of_slices(index, index + 1)
 
 
-def box_of_region(placement, region):
+def box_of_region(placement: Placement, region: slicer.vtkMRMLMarkupsROINode) -> Box:
     """Return the box along (z, y, x), on the volume's axes, around a region of interest.
 
     Raises:
@@ -45,7 +49,9 @@ def box_of_region(placement, region):
     return _box_around(placement, to_world @ np.c_[corners, np.ones(8)].T)
 
 
-def fit_region(region, volume):
+def fit_region(
+    region: slicer.vtkMRMLMarkupsROINode, volume: slicer.vtkMRMLScalarVolumeNode
+) -> None:
     """Give a region of interest the volume's axes and its whole extent, as Crop Volume does.
 
     Raises:
@@ -63,7 +69,7 @@ def fit_region(region, volume):
     region.SetSize(*(count * millimetres))
 
 
-def _axial_slice_at(placement, position):
+def _axial_slice_at(placement: Placement, position: NDArray[np.float64]) -> int:
     """Return the index of the axial slice, 0 the most inferior, at a position (3,) in the world.
 
     Raises:
@@ -78,7 +84,7 @@ def _axial_slice_at(placement, position):
     return count - 1 - index if view.flips[0] else index
 
 
-def _box_around(placement, points):
+def _box_around(placement: Placement, points: NDArray[np.float64]) -> Box:
     """Return the box along (z, y, x) of the voxels around points of the world, (4, n).
 
     Raises:

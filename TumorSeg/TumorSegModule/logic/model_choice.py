@@ -1,12 +1,21 @@
 """Which model segments a volume: the one that the user picked, or the default for its modality."""
 
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError, ModelError
+from TumorSegLib.model.bundle import Bundle
+from TumorSegLib.model.catalogue import Catalogue
+from TumorSegLib.model.specification import ModelSpecification
+from TumorSegModule.logic.parameters import Parameters, Settings
 from TumorSegModule.logic.volumes import check_usable, modality_of_node
 
 
-def called(specification):
+def called(specification: ModelSpecification) -> str:
     """Return a model's title and version, the version once."""
     title, version = specification.title, specification.version
     return title if title.endswith(version) else f"{title} {version}"
@@ -20,28 +29,31 @@ class ModelChoice:
         bundles: those that segment.
     """
 
-    def __init__(self, catalogue):
+    def __init__(self, catalogue: Catalogue) -> None:
         """Choose among the models in `catalogue`."""
         self.catalogue = catalogue
         self.bundles = [b for b in catalogue.bundles if b.specification.task == "segmentation"]
-        self._key = self._modality = None
+        self._key: tuple[Any, ...] | None = None
+        self._modality = ""
 
-    def picked(self, parameters):
+    def picked(self, parameters: Parameters | Settings | None) -> Bundle | None:
         """Return the model that the user picked, None if the default is wanted."""
         name = parameters.model if parameters is not None else ""
         return next((bundle for bundle in self.bundles if bundle.id == name), None)
 
-    def bundle(self, parameters):
+    def bundle(self, parameters: Parameters | None) -> Bundle | None:
         """Return the model for the panel's volume, None if there is none."""
         picked = self.picked(parameters)
-        if picked is not None or parameters.volume is None:
+        if picked is not None or parameters is None or parameters.volume is None:
             return picked
         try:
             return self.catalogue.default_for(self.modality(parameters.volume))
         except (InputError, ModelError):
             return None
 
-    def bundle_for(self, volume, parameters):
+    def bundle_for(
+        self, volume: slicer.vtkMRMLScalarVolumeNode, parameters: Parameters | Settings | None
+    ) -> Bundle:
         """Return the model for any volume: the one picked, if it fits, or the default.
 
         Raises:
@@ -53,7 +65,7 @@ class ModelChoice:
             return picked
         return self.catalogue.default_for(modality)
 
-    def modality(self, volume):
+    def modality(self, volume: slicer.vtkMRMLScalarVolumeNode) -> str:
         """Return a volume's modality, worked out once for the same voxels.
 
         Raises:
@@ -66,7 +78,7 @@ class ModelChoice:
             self._key = key
         return self._modality
 
-    def why_none(self, volume):
+    def why_none(self, volume: slicer.vtkMRMLScalarVolumeNode) -> str:
         """Return why there is no model for a usable volume."""
         try:
             modality = self.modality(volume)
@@ -75,3 +87,38 @@ class ModelChoice:
         return _(
             "There is no model for {modality} volumes here; choose another with Change."
         ).format(modality=modality)
+
+
+def effective(bundle: Bundle, catalogue: Catalogue, settings: Parameters | Settings) -> Bundle:
+    """Return `bundle`, or its ensemble if `settings` want that."""
+    ensemble = ensemble_of(bundle, catalogue)
+    return ensemble if settings.ensemble and ensemble is not None else bundle
+
+
+def run_settings(
+    bundle: Bundle, catalogue: Catalogue, settings: Parameters | Settings
+) -> dict[str, Any]:
+    """Return `settings` for a run of `bundle` as arguments of `Options`."""
+    return {
+        "device": settings.device,
+        "precision": settings.precision,
+        "flips": {"on": True, "off": False}.get(settings.flips),
+        "keep_model": settings.keepModel,
+        "gate": detector_for(bundle, catalogue) if settings.onlyDetected else None,
+    }
+
+
+def detector_for(bundle: Bundle, catalogue: Catalogue) -> Bundle | None:
+    """Return the detector in `catalogue` that looks at the same images, None if there is none."""
+    model = bundle.specification
+    try:
+        detector = catalogue.default_for(model.modality, "detection")
+    except ModelError:
+        return None
+    same = detector.specification.input.channels[0].name == model.input.channels[0].name
+    return detector if same else None
+
+
+def ensemble_of(bundle: Bundle, catalogue: Catalogue) -> Bundle | None:
+    """Return the ensemble in `catalogue` that `bundle` is a member of, None if there is none."""
+    return next((b for b in catalogue.bundles if bundle.id in b.specification.members), None)

@@ -1,11 +1,13 @@
 """What a new segmentation gets from its volume: grid, transform, place in the study."""
 
+from __future__ import annotations
+
 import slicer
 import vtk
 from slicer.i18n import tr as _
 
 
-def new_segmentation(volume):
+def new_segmentation(volume: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLSegmentationNode:
     """Return a new segmentation node in the scene, named after a volume node and fitting it."""
     scene = slicer.mrmlScene
     name = scene.GenerateUniqueName(_("{name} segmentation").format(name=volume.GetName()))
@@ -14,7 +16,9 @@ def new_segmentation(volume):
     return node
 
 
-def prepare_segmentation(segmentation, volume):
+def prepare_segmentation(
+    segmentation: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode
+) -> None:
     """Make an empty segmentation node fit a volume node, whoever made it.
 
     It gets the volume's geometry as reference, lies under the same transform, and stands beside the
@@ -29,7 +33,7 @@ def prepare_segmentation(segmentation, volume):
         hierarchy.SetItemParent(item, parent)
 
 
-def _items(hierarchy):
+def _items(hierarchy: slicer.vtkMRMLSubjectHierarchyNode) -> set[int]:
     """Return the items below the scene: after a scene was added, some have an unknown parent."""
     found = vtk.vtkIdList()
     hierarchy.GetItemChildren(hierarchy.GetSceneItemID(), found, True)

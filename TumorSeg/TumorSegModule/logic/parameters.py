@@ -1,6 +1,10 @@
 """The panel's settings, which live in the scene and are saved with it."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import slicer
 from slicer.parameterNodeWrapper import parameterNodeWrapper
@@ -40,6 +44,18 @@ class Parameters:
     flips: str = "auto"
     keepModel: bool = True
 
+    if TYPE_CHECKING:  # what the wrapper adds
+
+        def __init__(self, parameterNode: slicer.vtkMRMLScriptedModuleNode) -> None: ...
+
+        parameterNode: slicer.vtkMRMLScriptedModuleNode
+
+        def connectGui(self, gui: Any) -> int: ...
+        def disconnectGui(self, guiTag: int | None) -> None: ...
+        def AddObserver(self, event: str, callback: Callable[..., None]) -> int: ...
+        def RemoveObserver(self, tag: int | None) -> None: ...
+        def Modified(self) -> None: ...
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -54,12 +70,12 @@ class Settings:
     keepModel: bool
 
     @classmethod
-    def of(cls, parameters):
+    def of(cls, parameters: Parameters) -> Settings:
         """Return what `parameters` say now."""
         return cls(**{field.name: getattr(parameters, field.name) for field in fields(cls)})
 
 
-def channel_node(parameters, name):
+def channel_node(parameters: Parameters, name: str) -> slicer.vtkMRMLScalarVolumeNode | None:
     """Return the node chosen for a further sequence ("t1"), None if none is.
 
     Node references, unlike ids in a text, stay right when a scene is loaded into another.
@@ -67,6 +83,8 @@ def channel_node(parameters, name):
     return parameters.parameterNode.GetNodeReference(f"channel.{name}")
 
 
-def set_channel_node(parameters, name, node):
+def set_channel_node(
+    parameters: Parameters, name: str, node: slicer.vtkMRMLScalarVolumeNode | None
+) -> None:
     """Choose the node for a further sequence."""
     parameters.parameterNode.SetNodeReferenceID(f"channel.{name}", node.GetID() if node else None)

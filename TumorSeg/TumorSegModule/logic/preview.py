@@ -1,9 +1,15 @@
 """The slices of a run as they are computed: a segmentation on the worker's own label map."""
 
+from __future__ import annotations
+
 import time
 
+import numpy as np
 import slicer
+from numpy.typing import NDArray
 
+from TumorSegLib.model.specification import ModelSpecification
+from TumorSegLib.slicer_io.geometry import Placement
 from TumorSegLib.slicer_io.images import image_on
 from TumorSegLib.slicer_io.segments import SOURCE, new_segment
 
@@ -18,7 +24,13 @@ class Preview:
     nothing to undo.
     """
 
-    def __init__(self, name, specification, labelmap, placement):
+    def __init__(
+        self,
+        name: str,
+        specification: ModelSpecification,
+        labelmap: NDArray[np.uint8],
+        placement: Placement,
+    ) -> None:
         """Show `labelmap`, uint8 (z, y, x), which the worker fills while this looks on."""
         node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentationNode")
         node.UnRegister(None)
@@ -30,7 +42,8 @@ class Preview:
         node.GetDisplayNode().SetSaveWithScene(False)
         if placement.transform:
             node.SetAndObserveTransformNodeID(placement.transform)
-        self._labelmap = labelmap  # the image does not keep the memory alive
+        # the image does not keep the memory alive
+        self._labelmap: NDArray[np.uint8] | None = labelmap
         self._image = image_on(labelmap, placement.ijk_to(node))
         segmentation = node.GetSegmentation()
         segmentation.SetSourceRepresentationName(SOURCE)
@@ -41,14 +54,14 @@ class Preview:
         self._node = node
         self._next = 0.0
 
-    def refresh(self):
+    def refresh(self) -> None:
         """Have the views show what is in the label map by now, unless they just did."""
         if time.perf_counter() >= self._next and self._image is not None:
             self._image.GetPointData().GetScalars().Modified()
             self._image.Modified()
             self._next = time.perf_counter() + REFRESH_SECONDS
 
-    def remove(self):
+    def remove(self) -> None:
         """Take the segmentation out of the scene and let go of the label map."""
         if self._image is None:
             return

@@ -1,18 +1,34 @@
 """The model's mask, kept beside the segments that are edited: a hidden segmentation."""
 
-import slicer
+from __future__ import annotations
 
-from TumorSegLib.slicer_io.images import image_array, new_image
-from TumorSegLib.slicer_io.masks import mask_reader
+from collections.abc import Callable
+
+import numpy as np
+import slicer
+from numpy.typing import NDArray
+
+from TumorSegLib.model.specification import ModelSpecification
+from TumorSegLib.slicer_io.images import Box, Matrix4, image_array, new_image
+from TumorSegLib.slicer_io.masks import Mask, mask_reader
 from TumorSegLib.slicer_io.nodes import REFERENCE_FOR
 from TumorSegLib.slicer_io.segments import segment_id, tag_of
 from TumorSegModule.logic.segments import NOTHING, VOXELS_TAG, put_labels
+from TumorSegModule.logic.slice_figures import SliceFigures
 
 # REFERENCE_FOR is an attribute (an id) and a node reference from the hidden segmentation to the one
 # it is for. The node reference counts: it stays right where ids change, as when scenes are added.
 
 
-def keep_reference(target, specification, labels, box, ijk_to_ras, *, within=None):
+def keep_reference(
+    target: slicer.vtkMRMLSegmentationNode,
+    specification: ModelSpecification,
+    labels: NDArray[np.uint8],
+    box: Box,
+    ijk_to_ras: Matrix4,
+    *,
+    within: Box | None = None,
+) -> None:
     """Keep the mask of a model whose segments were just written to `target`.
 
     Args:
@@ -32,7 +48,7 @@ def keep_reference(target, specification, labels, box, ijk_to_ras, *, within=Non
         kept.GetSegment(name).SetTag(VOXELS_TAG, tag_of(written, VOXELS_TAG))
 
 
-def reference_of(target):
+def reference_of(target: slicer.vtkMRMLSegmentationNode) -> slicer.vtkMRMLSegmentationNode | None:
     """Return the node that keeps the model's mask of `target`; None if there is none (any more).
 
     There is none for segments that a model wrote before: its result may have been undone.
@@ -50,14 +66,19 @@ def reference_of(target):
     return node if present and alike else None
 
 
-def remove_orphans():
+def remove_orphans() -> None:
     """Remove masks whose segmentation is gone."""
     for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
         if node.GetAttribute(REFERENCE_FOR) and node.GetNodeReference(REFERENCE_FOR) is None:
             slicer.mrmlScene.RemoveNode(node)
 
 
-def restore_segment(target, reference, figures, name):
+def restore_segment(
+    target: slicer.vtkMRMLSegmentationNode,
+    reference: slicer.vtkMRMLSegmentationNode,
+    figures: SliceFigures,
+    name: str,
+) -> None:
     """Make a segment what the model left, also if it was removed."""
     kept = reference.GetSegmentation()
     if target.GetSegmentation().GetSegment(name) is None:
@@ -69,7 +90,12 @@ def restore_segment(target, reference, figures, name):
     logic.SetBinaryLabelmapToSegment(image, target, name, logic.MODE_REPLACE)
 
 
-def restore_slice(target, reference, figures, index):
+def restore_slice(
+    target: slicer.vtkMRMLSegmentationNode,
+    reference: slicer.vtkMRMLSegmentationNode,
+    figures: SliceFigures,
+    index: int,
+) -> None:
     """Make all of a model's segments on an axial slice what the model left there."""
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     for name in reference.GetSegmentation().GetSegmentIDs():
@@ -80,13 +106,15 @@ def restore_slice(target, reference, figures, index):
                 logic.SetBinaryLabelmapToSegment(image, target, name, mode, image.GetExtent())
 
 
-def _image(box, ijk_to_ras, read):
+def _image(
+    box: Box, ijk_to_ras: Matrix4, read: Callable[[Box], Mask]
+) -> slicer.vtkOrientedImageData:
     image = new_image(box, ijk_to_ras)
     image_array(image)[0][:] = read(box)
     return image
 
 
-def _node_for(target):
+def _node_for(target: slicer.vtkMRMLSegmentationNode) -> slicer.vtkMRMLSegmentationNode | None:
     for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
         if node.GetAttribute(REFERENCE_FOR) and node.GetNodeReference(REFERENCE_FOR) is target:
             if node.GetAttribute(REFERENCE_FOR) != target.GetID():
@@ -95,7 +123,7 @@ def _node_for(target):
     return None
 
 
-def _new_node(target):
+def _new_node(target: slicer.vtkMRMLSegmentationNode) -> slicer.vtkMRMLSegmentationNode:
     node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSegmentationNode")
     node.UnRegister(None)
     node.SetName(f"{target.GetName()} (model's mask)")

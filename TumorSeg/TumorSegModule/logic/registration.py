@@ -1,11 +1,15 @@
 """What is registered when Slicer starts: sample data and terminology. Nothing is downloaded."""
 
+from __future__ import annotations
+
 import logging
 from pathlib import Path
+from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
 
+from TumorSegLib.image.volume import Volume
 from TumorSegLib.support.places import resources
 
 ICONS = Path(__file__).resolve().parents[2] / "Resources" / "Icons"
@@ -13,7 +17,7 @@ TERMINOLOGY = resources() / "Terminology" / "TumorSeg.term.json"
 CATEGORY = "TumorSeg"
 
 
-def register():
+def register() -> None:
     """Register everything; what cannot be registered is logged in a line, the rest is there."""
     for name, step in (
         ("sample data", register_sample_data),
@@ -25,7 +29,7 @@ def register():
             logging.error(f"TumorSeg: {name} could not be registered: {error!r}")
 
 
-def register_terminology():
+def register_terminology() -> None:
     """Offer the models' terms in the Segment Editor's list of terminologies.
 
     Raises:
@@ -36,7 +40,7 @@ def register_terminology():
         raise RuntimeError(f"{TERMINOLOGY}: cannot be read")
 
 
-def register_sample_data():
+def register_sample_data() -> None:
     """Offer digital phantoms in the module Sample Data; they are made on the spot."""
     import SampleData
 
@@ -55,7 +59,7 @@ def register_sample_data():
         )
 
 
-def load_brain_phantom(_source=None):
+def load_brain_phantom(_source: Any = None) -> list[slicer.vtkMRMLScalarVolumeNode]:
     """Add the sequences of a head with a glioma to the scene and return their nodes."""
     from TumorSegLib.phantom import brain_phantom
 
@@ -63,7 +67,7 @@ def load_brain_phantom(_source=None):
     return [add_volume(volume, f"Phantom {name.upper()}") for name, volume in volumes.items()]
 
 
-def load_abdomen_phantom(_source=None):
+def load_abdomen_phantom(_source: Any = None) -> list[slicer.vtkMRMLScalarVolumeNode]:
     """Add the CT of an abdomen with liver tumours to the scene and return its node in a list."""
     from TumorSegLib.phantom import abdomen_phantom
 
@@ -71,7 +75,7 @@ def load_abdomen_phantom(_source=None):
     return [add_volume(volume, "Phantom CT")]
 
 
-def add_volume(volume, name):
+def add_volume(volume: Volume, name: str) -> slicer.vtkMRMLScalarVolumeNode:
     """Add a `TumorSegLib.image.volume.Volume` to the scene and return the node."""
     from TumorSegLib.image.grid import LPS_FROM_RAS
 

@@ -3,7 +3,10 @@
 Nothing is imported to find out: what is on disk is compared with what is required.
 """
 
+from __future__ import annotations
+
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from importlib.metadata import distributions
@@ -53,7 +56,7 @@ class Missing:
     version: str = ""
 
 
-def missing_packages(*, training=False, path=None):
+def missing_packages(*, training: bool = False, path: list[str] | None = None) -> list[Missing]:
     """Return what must be installed to segment, or to retrain as well.
 
     Args:
@@ -66,16 +69,16 @@ def missing_packages(*, training=False, path=None):
     return [missing for missing in checked if missing is not None]
 
 
-def requirement_lines(*, training=False):
+def requirement_lines(*, training: bool = False) -> list[str]:
     """Return the lines of the files of requirements."""
     files = [REQUIREMENTS, TRAINING_REQUIREMENTS] if training else [REQUIREMENTS]
     lines = [line.strip() for file in files for line in file.read_text("utf-8").splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def installed_versions(path=None):
+def installed_versions(path: list[str] | None = None) -> dict[str, str]:
     """Return the versions of all packages of which pip has a record, by normalised name."""
-    versions = {}
+    versions: dict[str, str] = {}
     for distribution in distributions(path=sys.path if path is None else path):
         name, version = distribution.metadata["Name"], distribution.metadata["Version"]
         if name and version:
@@ -83,7 +86,7 @@ def installed_versions(path=None):
     return versions
 
 
-def also_installed(missing, path=None):
+def also_installed(missing: Sequence[Missing], path: list[str] | None = None) -> list[str]:
     """Return the names of what `missing` packages bring with them, as far as it is absent."""
     versions = installed_versions(path)
     names = {package.name for package in missing}
@@ -91,7 +94,7 @@ def also_installed(missing, path=None):
     return sorted(along - names - versions.keys())
 
 
-def constraints(missing, path=None):
+def constraints(missing: Sequence[Missing], path: list[str] | None = None) -> list[str]:
     """Return lines for pip that keep every installed package at its version.
 
     Those of `missing` may change, and with torch the packages of its build.
@@ -106,18 +109,18 @@ def constraints(missing, path=None):
     ]
 
 
-def normalised(name):
+def normalised(name: str) -> str:
     """Return a package's name as indexes compare it."""
     return name.lower().replace("_", "-").replace(".", "-")
 
 
-def installed_version(name, path=None):
+def installed_version(name: str, path: list[str] | None = None) -> str:
     """Return the version of a package of which pip has a whole record, "" if there is none."""
     found = distributions(name=name, path=sys.path if path is None else path)
     return next((item.metadata["Version"] for item in found if item.metadata["Version"]), "")
 
 
-def _check(line, path):
+def _check(line: str, path: list[str]) -> Missing | None:
     """Return what is wrong with the package that a line requires, None if nothing is."""
     from packaging.requirements import Requirement
 

@@ -1,6 +1,9 @@
 """Loss and Dice of a retraining run as a chart in the scene. MRML, no Qt."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Mapping
 
 import slicer
 import vtk
@@ -19,26 +22,28 @@ SERIES = (
 class RetrainPlot:
     """A table, its series and their chart; made anew where the scene has lost them."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         """Make nothing yet."""
-        self._chart_id = self._table_id = None
+        self._chart_id: str | None = None
+        self._table_id: str | None = None
 
     @property
-    def chart(self):
+    def chart(self) -> slicer.vtkMRMLPlotChartNode | None:
         """The chart's node, None if the scene has none."""
         return slicer.mrmlScene.GetNodeByID(self._chart_id) if self._chart_id else None
 
     @property
-    def table(self):
+    def table(self) -> slicer.vtkMRMLTableNode | None:
         """The table's node, None if the scene has none."""
         return slicer.mrmlScene.GetNodeByID(self._table_id) if self._table_id else None
 
-    def update(self, rows):
+    def update(self, rows: Mapping[int, Mapping[str, float]]) -> None:
         """Show the figures of each epoch: {epoch: {"loss": ..., "dice": ...}}."""
         if not rows:
             return
-        if self.chart is None or self.table is None:
-            self._make()
+        node = self.table if self.chart is not None else None
+        if node is None:
+            node = self._make()
         table = vtk.vtkTable()
         for name, title in (("epoch", EPOCH), *(series[:2] for series in SERIES)):
             column = vtk.vtkDoubleArray()
@@ -46,14 +51,15 @@ class RetrainPlot:
             for epoch in sorted(rows):
                 column.InsertNextValue(float({**rows[epoch], "epoch": epoch}.get(name, math.nan)))
             table.AddColumn(column)
-        self.table.SetAndObserveTable(table)
+        node.SetAndObserveTable(table)
 
-    def show(self):
+    def show(self) -> None:
         """Show the chart in a layout that has a plot."""
         if self.chart is not None:
             slicer.modules.plots.logic().ShowChartInLayout(self.chart)
 
-    def _make(self):
+    def _make(self) -> slicer.vtkMRMLTableNode:
+        """Make table and chart anew and return the table's node."""
         scene = slicer.mrmlScene
         for node in (self.chart, self.table):
             if node is not None:
@@ -75,3 +81,4 @@ class RetrainPlot:
             series.SetColor(*colour)
             chart.AddAndObservePlotSeriesNodeID(series.GetID())
         self._table_id, self._chart_id = table.GetID(), chart.GetID()
+        return table

@@ -4,11 +4,15 @@ The run lives in its folder, not in the scene: closing the scene leaves it alone
 stopped, or that ended with Slicer, goes on from its last whole epoch.
 """
 
+from __future__ import annotations
+
 import json
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from TumorSegLib.support.places import data_folder
 from TumorSegLib.worker.process_group import end_group, end_group_and_wait, make_patient, own_group
@@ -42,7 +46,7 @@ class Wish:
     old_cases: str = ""
 
     @property
-    def words(self):
+    def words(self) -> list[str]:
         """The command's arguments."""
         words = ["retrain", self.dataset, "--base", self.base]
         if self.epochs is not None:
@@ -76,11 +80,11 @@ class State:
     step: int = 0
     steps: int = 0
     seconds_left: float | None = None
-    rows: dict = field(default_factory=dict)
+    rows: dict[int, dict[str, Any]] = field(default_factory=dict)
     measured: int = 0
     cases: int = 0
     line: str = ""
-    result: dict = field(default_factory=dict)
+    result: dict[str, Any] = field(default_factory=dict)
 
 
 class RetrainProcess:
@@ -91,7 +95,7 @@ class RetrainProcess:
         folder: of the run, None before the first.
     """
 
-    def __init__(self, command, runs=None):
+    def __init__(self, command: Sequence[str], runs: Path | None = None) -> None:
         """Remember what starts the command, and the folder of all runs.
 
         Args:
@@ -100,18 +104,18 @@ class RetrainProcess:
         """
         self._command = list(command)
         self._runs = Path(runs) if runs is not None else data_folder() / "Retraining"
-        self._process = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._read = 0
-        self._stop_by = None
+        self._stop_by: float | None = None
         self.state = State()
-        self.folder = None
+        self.folder: Path | None = None
 
     @property
-    def busy(self):
+    def busy(self) -> bool:
         """Whether a run is under way."""
         return self._process is not None
 
-    def start(self, wish, *, resume=False):
+    def start(self, wish: Wish, *, resume: bool = False) -> None:
         """Start a run, or go on with the one that was stopped.
 
         Raises:
@@ -141,7 +145,7 @@ class RetrainProcess:
         if resume:
             self._replay()
 
-    def resumable(self, wish):
+    def resumable(self, wish: Wish) -> Path | None:
         """Return the folder of the last run of `wish` that was stopped, None if there is none."""
         for folder in reversed(self._folders(wish)):
             kept = folder / DATASET
@@ -151,13 +155,13 @@ class RetrainProcess:
         return None
 
     @property
-    def can_go_on(self):
+    def can_go_on(self) -> bool:
         """Whether the last run left something to go on with."""
         return not self.busy and self.folder is not None and _has_checkpoint(self.folder)
 
-    def poll(self):
+    def poll(self) -> bool:
         """Take in what the run has written; return whether `state` changed."""
-        if not self.busy:
+        if self._process is None:
             return False
         ended = self._process.poll() is not None  # before reading, so that no line is missed
         changed = self._take()
@@ -168,29 +172,35 @@ class RetrainProcess:
             end_group(self._process)
         return changed
 
-    def stop(self):
+    def stop(self) -> None:
         """Ask the run to stop; it keeps its last whole epoch."""
         if self.busy and self._stop_by is None:
-            (self.folder / STOP).touch()
+            (self._run_folder / STOP).touch()
             self._stop_by = time.monotonic() + STOP_SECONDS
             self.state.stage = "stopping"
 
-    def close(self):
+    def close(self) -> None:
         """End the run at once, as when Slicer ends; it can be resumed later."""
-        if self.busy:
+        if self._process is not None:
             end_group_and_wait(self._process)
             self._finish()
             self.state.stage = "stopped"
 
-    def _replay(self):
+    @property
+    def _run_folder(self) -> Path:
+        """Folder of the run under way."""
+        assert self.folder is not None
+        return self.folder
+
+    def _replay(self) -> None:
         """Skip what the run wrote before it was stopped, but for its epochs."""
         self._take()
         self.state = State("starting", rows=self.state.rows)
 
-    def _take(self):
+    def _take(self) -> bool:
         """Read the progress file from where the last look ended."""
         try:
-            with (self.folder / PROGRESS).open("rb") as file:
+            with (self._run_folder / PROGRESS).open("rb") as file:
                 file.seek(self._read)
                 content = file.read()
         except FileNotFoundError:
@@ -201,7 +211,7 @@ class RetrainProcess:
             self._follow(json.loads(line))
         return whole > 0
 
-    def _follow(self, entry):
+    def _follow(self, entry: dict[str, Any]) -> None:
         state, event = self.state, entry["event"]
         if event in ("step", "epoch", "measuring") and state.stage != "stopping":
             state.stage = "measuring" if event == "measuring" else "training"
@@ -221,23 +231,25 @@ class RetrainProcess:
         elif event == "stopped":
             state.stage = "stopped"
 
-    def _finish(self):
+    def _finish(self) -> None:
         """Say how a process that is gone has ended, where it did not say so itself."""
+        assert self._process is not None
         status, self._process = self._process.returncode, None
-        (self.folder / STOP).unlink(missing_ok=True)
+        (self._run_folder / STOP).unlink(missing_ok=True)
         if self.state.stage in ("done", "failed", "stopped"):
             return
         if self._stop_by is not None:
             self.state.stage = "stopped"
             return
-        printed = (self.folder / OUTPUT).read_text("utf-8", errors="replace").strip().splitlines()
+        output = (self._run_folder / OUTPUT).read_text("utf-8", errors="replace")
+        printed = output.strip().splitlines()
         last = printed[-1].removeprefix("tumorseg: ") if printed else f"status {status}"
         self.state.stage, self.state.line = "failed", last
 
-    def _name(self, wish):
+    def _name(self, wish: Wish) -> str:
         return f"{Path(wish.dataset).name}-{wish.base}"
 
-    def _folders(self, wish):
+    def _folders(self, wish: Wish) -> list[Path]:
         """Return the folders of the runs of a data set and base, in the order of their numbers."""
         name = self._name(wish)
         numbers = [
@@ -247,15 +259,15 @@ class RetrainProcess:
         ]
         return [self._runs / f"{name}-{number}" for number in sorted(numbers)]
 
-    def _new_folder(self, wish):
+    def _new_folder(self, wish: Wish) -> Path:
         folders = self._folders(wish)
         number = int(folders[-1].name.rpartition("-")[2]) + 1 if folders else 1
         return self._runs / f"{self._name(wish)}-{number}"
 
 
-def _dataset_of(wish):
+def _dataset_of(wish: Wish) -> str:
     return str(Path(wish.dataset).expanduser().resolve())
 
 
-def _has_checkpoint(folder):
+def _has_checkpoint(folder: Path) -> bool:
     return (folder / CHECKPOINT).exists() and (folder / PLAN).exists()

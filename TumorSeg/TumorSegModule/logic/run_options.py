@@ -1,5 +1,7 @@
 """What to run on which nodes, before the worker hears of it. MRML, no Qt."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 import slicer
@@ -7,8 +9,9 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.bundle import Bundle
-from TumorSegLib.slicer_io.geometry import placement_of
-from TumorSegModule.logic.runner import Request
+from TumorSegLib.slicer_io.geometry import Placement, placement_of
+from TumorSegLib.slicer_io.images import Box
+from TumorSegModule.logic.job import Request
 from TumorSegModule.logic.segments import NEW, REPLACE, is_usable_target
 from TumorSegModule.logic.volumes import channel_of
 
@@ -32,12 +35,12 @@ class Options:
         gate: detector that chooses slices; every slice is segmented if none.
     """
 
-    volume: object
+    volume: slicer.vtkMRMLScalarVolumeNode
     bundle: Bundle
-    sequences: dict = field(default_factory=dict)
-    target: object = None
+    sequences: dict[str, slicer.vtkMRMLScalarVolumeNode] = field(default_factory=dict)
+    target: slicer.vtkMRMLSegmentationNode | None = None
     mode: str = REPLACE
-    within: tuple | None = None
+    within: Box | None = None
     show: bool = True
     device: str = "auto"
     precision: str = "auto"
@@ -45,18 +48,18 @@ class Options:
     keep_model: bool = True
     gate: Bundle | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """A new segmentation has nothing to keep."""
         if self.mode == NEW:
             object.__setattr__(self, "target", None)
             object.__setattr__(self, "mode", REPLACE)
 
     @property
-    def nodes(self):
+    def nodes(self) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
         """The volume nodes by channel name, the volume itself first."""
         return {self.bundle.specification.input.channels[0].name: self.volume, **self.sequences}
 
-    def request(self):
+    def request(self) -> Request:
         """Return what the runner is told.
 
         Raises:
@@ -84,7 +87,7 @@ class Options:
         )
 
 
-def check_target(target, placement):
+def check_target(target: slicer.vtkMRMLSegmentationNode, placement: Placement) -> None:
     """Refuse segmentations that a result on the voxels of `placement` cannot be written to.
 
     Raises:

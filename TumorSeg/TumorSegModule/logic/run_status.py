@@ -1,5 +1,7 @@
 """How a run stands, for the panel."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 

@@ -1,13 +1,15 @@
 """Takes one job at a time through the worker: shares its voxels, follows it, ends it. No Qt."""
 
+from __future__ import annotations
+
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from math import prod
-from typing import Protocol
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from TumorSegLib.image.grid import Grid
 from TumorSegLib.worker.protocol import (
     Cancel,
     Done,
@@ -20,9 +22,11 @@ from TumorSegLib.worker.protocol import (
     Threshold,
     Thresholded,
 )
+from TumorSegLib.worker.shared_memory import SharedBlock
 from TumorSegModule.logic.ending import Reason
+from TumorSegModule.logic.job import Channel, Job, Listener, Request
 from TumorSegModule.logic.translation import tr as _
-from TumorSegModule.logic.worker_client import WorkerEnded
+from TumorSegModule.logic.worker_client import WorkerClient, WorkerEnded
 
 COPY_SECONDS = 0.01
 """Longest time that one `poll` spends on copying voxels; Slicer's views move in between."""
@@ -34,120 +38,38 @@ CANCEL_SECONDS = 1.0
 """A worker that has not stopped by then (it may be importing PyTorch) is ended."""
 
 
-@dataclass(frozen=True)
-class Channel:
-    """One sequence of a job.
-
-    Attributes:
-        voxels: array (z, y, x) of the volume node, not copied.
-        grid: where they lie in the world.
-        name: of the node.
-        key: equal for equal voxels, so that a second run need not share them again.
-    """
-
-    voxels: np.ndarray
-    grid: Grid
-    name: str
-    key: tuple
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to segment with which model; see `TumorSegLib.worker.protocol.Segment`."""
-
-    model: str
-    labels: int
-    channels: dict
-    device: str = "auto"
-    precision: str = "auto"
-    flips: bool | None = None
-    slices: tuple | None = None
-    keep_model: bool = True
-    gate: str | None = None
-
-
-class Listener(Protocol):
-    """What the runner tells about a job, always from within `poll`.
-
-    A job ends by `job_done` or `job_failed`, once, unless `Runner.cancel` ends it.
-    """
-
-    def job_started(self, job, event):
-        """The model is loaded, the first slice is about to be computed."""
-
-    def job_progressed(self, job, event):
-        """Further slices are in the label map."""
-
-    def job_done(self, job, event):
-        """The label map is complete."""
-
-    def job_thresholded(self, job, event):
-        """The label map was written anew with another sensitivity."""
-
-    def job_failed(self, job, reason, message, details):
-        """There is no result; `message` is for the user, `details` for the log."""
-
-    def threshold_failed(self, job, message, details):
-        """The result stays as it is; its probabilities are gone."""
-
-    def worker_ended(self):
-        """The worker died while nothing was under way; kept probabilities are gone."""
-
-
-@dataclass
-class Job:
-    """A job under way, or the last one, whose arrays are kept.
-
-    Attributes:
-        number: counts up.
-        request: as submitted.
-        inputs: voxels by channel name as the worker got them.
-        labelmap: uint8 (z, y, x), which the worker fills slice by slice.
-        probabilities: uint8 (labels, z, y, x).
-        submitted: time of the click, `time.perf_counter`.
-    """
-
-    number: int
-    request: Request
-    submitted: float
-    blocks: dict = field(default_factory=dict)
-    inputs: dict = field(default_factory=dict)
-    labelmap: np.ndarray | None = None
-    probabilities: np.ndarray | None = None
-
-
 class Runner:
     """Runs jobs in the worker; nothing here ever waits for it."""
 
-    def __init__(self, client, listener):
+    def __init__(self, client: WorkerClient, listener: Listener) -> None:
         """Run jobs in `client`'s worker and tell `listener`."""
         self.client = client
-        self.job = None
+        self.job: Job | None = None
         self._listener = listener
         self._count = 0
         self._phase = "idle"
-        self._copying = None
-        self._inputs = {}
-        self._unconfirmed = {}
-        self._threshold_sent = None
-        self._threshold_wanted = None
+        self._copying: Iterator[None] = iter(())
+        self._inputs: dict[tuple[Any, ...], SharedBlock] = {}
+        self._unconfirmed: dict[int, float] = {}
+        self._threshold_sent: float | None = None
+        self._threshold_wanted: float | None = None
 
     @property
-    def busy(self):
+    def busy(self) -> bool:
         """Whether a job is under way."""
         return self._phase != "idle"
 
     @property
-    def pending(self):
+    def pending(self) -> bool:
         """Whether `poll` must be called: something is under way in the worker."""
         return self.busy or bool(self._unconfirmed) or self._threshold_sent is not None
 
     @property
-    def copying(self):
+    def copying(self) -> bool:
         """Whether `poll` should be called again at once."""
         return self._phase == "copying"
 
-    def submit(self, request):
+    def submit(self, request: Request) -> Job:
         """Start a job and return it; its arrays are there when the listener hears of its start."""
         if self.busy:
             raise RuntimeError("one job at a time")
@@ -155,12 +77,12 @@ class Runner:
             self._take(event)
         self.release()
         self._count += 1
-        self.job = Job(self._count, request, time.perf_counter())
+        job = self.job = Job(self._count, request, time.perf_counter())
         self._phase = "copying"
-        self._copying = self._share(self.job)
-        return self.job
+        self._copying = self._share(job)
+        return job
 
-    def poll(self):
+    def poll(self) -> None:
         """Go on with what is under way; call this every few milliseconds while busy."""
         for event in self.client.poll():
             self._take(event)
@@ -171,18 +93,18 @@ class Runner:
         if self._phase == "copying" and not self._unconfirmed:
             self._copy(now + COPY_SECONDS)
 
-    def cancel(self):
+    def cancel(self) -> None:
         """Stop the job under way at once; the worker stops within a batch."""
         if not self.busy:
             return
-        job = self.job
+        job = self._current
         if self._phase == "sent":
             self._unconfirmed[job.number] = time.perf_counter() + CANCEL_SECONDS
             self.client.send(Cancel(job.number))
         self._finish()
         self.release()
 
-    def threshold(self, sensitivity):
+    def threshold(self, sensitivity: float) -> None:
         """Have the last job's label map written anew; the newest wish wins."""
         if self.job is None or self.busy:
             return
@@ -190,11 +112,11 @@ class Runner:
         if self._threshold_sent is None:
             self._send_threshold()
 
-    def can_threshold(self, job_number):
+    def can_threshold(self, job_number: int) -> bool:
         """Tell whether that job's probabilities are still at hand."""
         return self.job is not None and not self.busy and self.job.number == job_number
 
-    def release(self):
+    def release(self) -> None:
         """Free the last job's label map and probabilities."""
         if self.job is None or self.busy:
             return
@@ -203,14 +125,19 @@ class Runner:
         self.job = None
         self._threshold_sent = self._threshold_wanted = None
 
-    def stop(self):
+    def stop(self) -> None:
         """End job and worker and free everything; for when panel or scene goes away."""
         self.cancel()
         self.client.stop()
         self._worker_is_gone()
         self.release()
 
-    def _share(self, job):
+    @property
+    def _current(self) -> Job:
+        assert self.job is not None
+        return self.job
+
+    def _share(self, job: Job) -> Iterator[None]:
         """Copy the job's voxels to shared memory bit by bit, then send it."""
         self.client.start()
         shape = next(iter(job.request.channels.values())).grid.shape
@@ -252,16 +179,16 @@ class Runner:
             )
         )
 
-    def _copy(self, until):
+    def _copy(self, until: float) -> None:
         try:
             while time.perf_counter() < until:
                 next(self._copying)
         except StopIteration:
-            self._copying, self._phase = None, "sent"
+            self._phase = "sent"
         except (MemoryError, OSError) as error:
             self._fail(Reason.FAILED, str(error), "")
 
-    def _take(self, event):
+    def _take(self, event: Any) -> None:
         if isinstance(event, WorkerEnded):
             self._take_end(event)
             return
@@ -285,16 +212,16 @@ class Runner:
             case Failed():
                 self._take_failure(event)
 
-    def _take_failure(self, event):
+    def _take_failure(self, event: Failed) -> None:
         if self.busy:
             self._fail(Reason.FAILED, event.message, event.details)
             return
-        job = self.job
+        job = self._current
         self.release()
         self._listener.threshold_failed(job, event.message, event.details)
 
-    def _take_end(self, event):
-        begun = self.busy and bool(self.job.blocks)  # else the next worker has all of the job
+    def _take_end(self, event: WorkerEnded) -> None:
+        begun = self.busy and bool(self._current.blocks)  # else the next worker has all of the job
         self._worker_is_gone()
         if begun:
             self._fail(
@@ -308,20 +235,21 @@ class Runner:
         elif not self.busy:
             self._listener.worker_ended()
 
-    def _send_threshold(self):
-        self._threshold_sent = self._threshold_wanted
-        self.client.send(Threshold(self.job.number, self._threshold_sent))
+    def _send_threshold(self) -> None:
+        wanted = self._threshold_sent = self._threshold_wanted
+        if wanted is not None:
+            self.client.send(Threshold(self._current.number, wanted))
 
-    def _fail(self, reason, message, details):
-        job = self.job
+    def _fail(self, reason: Reason, message: str, details: str) -> None:
+        job = self._current
         self._finish()
         self.release()
         self._listener.job_failed(job, reason, message, details)
 
-    def _finish(self):
-        self._phase, self._copying = "idle", None
+    def _finish(self) -> None:
+        self._phase, self._copying = "idle", iter(())
 
-    def _worker_is_gone(self):
+    def _worker_is_gone(self) -> None:
         self._inputs = {}
         self._unconfirmed = {}
         self._threshold_sent = self._threshold_wanted = None
@@ -329,7 +257,7 @@ class Runner:
             self.job = None
 
 
-def copy_voxels(voxels, block):
+def copy_voxels(voxels: NDArray[Any], block: SharedBlock) -> Iterator[None]:
     """Copy an array to a shared block, bit by bit as a generator."""
     target = block.array(voxels.shape, voxels.dtype)
     rows = max(1, COPY_BYTES * len(voxels) // max(1, voxels.nbytes))
@@ -338,7 +266,7 @@ def copy_voxels(voxels, block):
         yield
 
 
-def described(channel, block):
+def described(channel: Channel, block: SharedBlock) -> SharedVolume:
     """Return what the worker is told of a channel whose voxels lie in `block`."""
     grid = channel.grid
     return SharedVolume(
@@ -352,7 +280,7 @@ def described(channel, block):
     )
 
 
-def _reason(status):
+def _reason(status: int | None) -> str:
     if status is None:
         return _("no reason is known")
     if status == -9:

@@ -4,14 +4,28 @@ All labels of a model lie in one shared label map, cropped to what it holds, whi
 MRML as it is: no import filter runs, so a result enters the scene in milliseconds.
 """
 
+from __future__ import annotations
+
 import zlib
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+import slicer
+from numpy.typing import NDArray
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.slicer_io.images import image_array, inside, intersection, new_image, union
-from TumorSegLib.slicer_io.masks import mask_of
+from TumorSegLib.model.specification import ModelSpecification
+from TumorSegLib.slicer_io.images import (
+    Box,
+    Matrix4,
+    image_array,
+    inside,
+    intersection,
+    new_image,
+    union,
+)
+from TumorSegLib.slicer_io.masks import Mask, mask_of
 from TumorSegLib.slicer_io.segments import MODEL_TAG, SOURCE, new_segment, segment_id, tag_of
 
 VOXELS_TAG = "TumorSeg.Voxels"
@@ -20,11 +34,17 @@ VOXELS_TAG = "TumorSeg.Voxels"
 REPLACE, ADD, NEW = "replace", "add", "new segmentation"
 """What to do with segments that have been edited by hand when the model runs again."""
 
-NOTHING = (0, 1, 0, 1, 0, 1)
+Stamp = tuple[int, int]
+"""What differs as soon as anybody writes to a segment's label map in this session."""
+
+Stamps = dict[str, Stamp | None]
+"""By segment id."""
+
+NOTHING: Box = (0, 1, 0, 1, 0, 1)
 """A box for label maps in which nothing was found."""
 
 
-def is_usable_target(segmentation_node):
+def is_usable_target(segmentation_node: slicer.vtkMRMLSegmentationNode) -> bool:
     """Tell whether voxels can be written to a segmentation: it is empty or made of label maps."""
     segmentation = segmentation_node.GetSegmentation()
     return (
@@ -33,7 +53,12 @@ def is_usable_target(segmentation_node):
     )
 
 
-def edited_segments(segmentation_node, specification, *, since=None):
+def edited_segments(
+    segmentation_node: slicer.vtkMRMLSegmentationNode,
+    specification: ModelSpecification,
+    *,
+    since: Stamps | None = None,
+) -> list[str]:
     """Return the names of the model's segments whose voxels are not as a model left them.
 
     Args:
@@ -51,7 +76,9 @@ def edited_segments(segmentation_node, specification, *, since=None):
     ]
 
 
-def voxels_stamps(segmentation_node, specification):
+def voxels_stamps(
+    segmentation_node: slicer.vtkMRMLSegmentationNode, specification: ModelSpecification
+) -> Stamps:
     """Return `voxels_stamp` of each of the model's segments that are there, by segment id."""
     segmentation = segmentation_node.GetSegmentation()
     names = [segment_id(specification, label) for label in specification.labels]
@@ -59,7 +86,16 @@ def voxels_stamps(segmentation_node, specification):
     return {name: voxels_stamp(segment) for name, segment in segments.items() if segment}
 
 
-def write_segments(segmentation_node, specification, labels, box, ijk_to_ras, *, within=None, mode):
+def write_segments(
+    segmentation_node: slicer.vtkMRMLSegmentationNode,
+    specification: ModelSpecification,
+    labels: NDArray[np.uint8],
+    box: Box,
+    ijk_to_ras: Matrix4,
+    *,
+    within: Box | None = None,
+    mode: str,
+) -> None:
     """Write a label map to a segmentation's segments.
 
     Args:
@@ -89,7 +125,16 @@ def write_segments(segmentation_node, specification, labels, box, ijk_to_ras, *,
         segment.SetTag(VOXELS_TAG, fingerprint(segment))
 
 
-def put_labels(segmentation, specification, labels, box, ijk_to_ras, *, within=None, mode=REPLACE):
+def put_labels(
+    segmentation: slicer.vtkSegmentation,
+    specification: ModelSpecification,
+    labels: NDArray[np.uint8],
+    box: Box,
+    ijk_to_ras: Matrix4,
+    *,
+    within: Box | None = None,
+    mode: str = REPLACE,
+) -> None:
     """Put a label map into a vtkSegmentation's segments; arguments as in `write_segments`."""
     if segmentation.GetNumberOfSegments() == 0:
         segmentation.SetSourceRepresentationName(SOURCE)
@@ -113,7 +158,13 @@ def put_labels(segmentation, specification, labels, box, ijk_to_ras, *, within=N
     image.Modified()
 
 
-def _merged(labels, part, kept, cleared, ijk_to_ras):
+def _merged(
+    labels: NDArray[np.uint8],
+    part: Box,
+    kept: Sequence[tuple[int, Mask | None, Box]],
+    cleared: Box | None,
+    ijk_to_ras: Matrix4,
+) -> slicer.vtkOrientedImageData:
     """Return an image of what is kept, less what is in the box `cleared`, and new labels there.
 
     Args:
@@ -136,7 +187,7 @@ def _merged(labels, part, kept, cleared, ijk_to_ras):
     return image
 
 
-def fingerprint(segment):
+def fingerprint(segment: slicer.vtkSegment) -> str:
     """Return a short text that is equal for equal voxels, whatever label map they are kept in."""
     image = segment.GetRepresentation(SOURCE)
     if image is None:
@@ -156,13 +207,13 @@ def fingerprint(segment):
     return f"{count}-{checksum:08x}"
 
 
-def voxels_stamp(segment):
+def voxels_stamp(segment: slicer.vtkSegment) -> Stamp | None:
     """Return what differs as soon as anybody writes to a segment's label map in this session."""
     image = segment.GetRepresentation(SOURCE)
     return (image.GetMTime(), segment.GetLabelValue()) if image is not None else None
 
 
-def _detach(segmentation, segments):
+def _detach(segmentation: slicer.vtkSegmentation, segments: Iterable[slicer.vtkSegment]) -> None:
     """Clear segments that share a label map with foreign ones, whose voxels must stay as they are.
 
     Without it the old voxels would remain in the shared label map under a value that it may give
@@ -174,7 +225,7 @@ def _detach(segmentation, segments):
             segmentation.ClearSegment(name)
 
 
-def _sharing(segmentation, name):
+def _sharing(segmentation: slicer.vtkSegmentation, name: str) -> set[str]:
     """Return the ids of the segments that are kept in the same label map."""
     image = segmentation.GetSegment(name).GetRepresentation(SOURCE)
     ids = (segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments()))

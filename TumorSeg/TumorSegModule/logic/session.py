@@ -4,25 +4,36 @@ A run exists from when the runner has accepted it, and ends once, with a `Reason
 a time. Its number tells it from all others.
 """
 
+from __future__ import annotations
+
 import time
 import traceback
 from dataclasses import dataclass, replace
-from typing import Protocol
 
+import numpy as np
 import slicer
+from numpy.typing import NDArray
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.slicer_io.geometry import Placement
+from TumorSegLib.slicer_io.images import Box
 from TumorSegLib.slicer_io.nodes import volume_of
+from TumorSegLib.slicer_io.segments import segment_id
+from TumorSegLib.worker.protocol import Done, Progress, Started, Thresholded
 from TumorSegModule.logic.ending import Ending, Reason
 from TumorSegModule.logic.install_advice import explain_import_failure
+from TumorSegModule.logic.job import Job
 from TumorSegModule.logic.new_segmentation import new_segmentation
 from TumorSegModule.logic.reference import keep_reference
+from TumorSegModule.logic.run_options import Options
 from TumorSegModule.logic.run_status import Status
 from TumorSegModule.logic.runner import Runner
 from TumorSegModule.logic.segmentation_run import SegmentationRun
-from TumorSegModule.logic.segments import REPLACE, segment_id, voxels_stamps, write_segments
+from TumorSegModule.logic.segments import REPLACE, Stamps, voxels_stamps, write_segments
 from TumorSegModule.logic.slice_figures import take_over
+from TumorSegModule.logic.view import Editor, View
+from TumorSegModule.logic.worker_client import WorkerClient
 
 SENSITIVITY_RANGE = 100.0
 
@@ -39,22 +50,9 @@ class _Result:
     """
 
     run: SegmentationRun
-    target: object
-    stamps: dict
+    target: slicer.vtkMRMLSegmentationNode
+    stamps: Stamps
     undo_saved: bool = False
-
-
-class View(Protocol):
-    """What a session tells the panel."""
-
-    def status_changed(self):
-        """`Session.status`, or what can be adjusted, is another."""
-
-    def surface_outdated(self, target):
-        """Segments whose 3-D surface was shown have new voxels; making it anew takes a while."""
-
-    def run_ended(self, ending):
-        """A run is over; comes once for each that was started, when the next may be started."""
 
 
 class Session:
@@ -69,28 +67,28 @@ class Session:
         runner: that takes the run through the worker.
     """
 
-    def __init__(self, client, editor, view):
+    def __init__(self, client: WorkerClient, editor: Editor, view: View) -> None:
         """Use `client` for runs and `editor` for undo, and tell `view`."""
         self.runner = Runner(client, self)
         self.status = Status()
         self._editor = editor
         self._view = view
-        self._run = None
+        self._run: SegmentationRun | None = None
         self._began = 0.0
-        self._result = None
-        self._endings = []
+        self._result: _Result | None = None
+        self._endings: list[Ending] = []
 
     @property
-    def busy(self):
+    def busy(self) -> bool:
         """Whether a run is under way."""
         return self._run is not None
 
     @property
-    def pending(self):
+    def pending(self) -> bool:
         """Whether `poll` must be called."""
         return self.runner.pending
 
-    def start(self, options):
+    def start(self, options: Options) -> int:
         """Start a run and return its number, which its `Ending` carries.
 
         Raises:
@@ -105,36 +103,41 @@ class Session:
         self._show(Status("starting"))
         return job.number
 
-    def poll(self):
+    def poll(self) -> None:
         """Go on with what is under way; a run whose volume was deleted is stopped."""
-        if self.busy and not self._run.has_volume:
+        if self._run is not None and not self._run.has_volume:
             self._stop(Reason.VOLUME_REMOVED, _("The volume was removed; the run was stopped."))
         self.runner.poll()
         self._tell()
 
-    def refuse(self, line):
+    def refuse(self, line: str) -> None:
         """Show why no run was started; one that is under way goes on."""
         self._show(replace(self.status, line=line, failed=True))
 
-    def tell(self, line):
+    def tell(self, line: str) -> None:
         """Show a line about what several runs have brought."""
         self._show(replace(self.status, line=line))
 
-    def cancel(self):
+    def cancel(self) -> None:
         """Stop the run; the scene is as it was before."""
         if self.busy:
             self._stop(Reason.CANCELLED, _("Cancelled; nothing was changed."))
             self._tell()
 
-    def close(self):
-        """End run and worker, as when the scene is closed or the panel goes away."""
+    def let_go(self) -> None:
+        """End the run and forget the last result, as when the scene is closed."""
         if self.busy:
             self._stop(Reason.SCENE_CLOSED, _("The scene was closed; the run was stopped."))
-        self.runner.stop()
+        self.runner.release()
         self._result = None
         self._tell()
 
-    def can_adjust(self, target):
+    def close(self) -> None:
+        """Do that and end the worker, as when the panel goes away."""
+        self.let_go()
+        self.runner.stop()
+
+    def can_adjust(self, target: slicer.vtkMRMLSegmentationNode | None) -> bool:
         """Tell whether `target` has the last result, as the model left it, to adjust."""
         result = self._result
         return (
@@ -147,7 +150,9 @@ class Session:
             and self._stamps_of(result.run, target) == result.stamps
         )
 
-    def probabilities_of(self, target):
+    def probabilities_of(
+        self, target: slicer.vtkMRMLSegmentationNode | None
+    ) -> tuple[int, slicer.vtkMRMLScalarVolumeNode, NDArray[np.uint8]] | None:
         """Return what the last run left, if it wrote to `target` and it is still at hand.
 
         Returns:
@@ -164,31 +169,31 @@ class Session:
             return None
         return result.run.number, result.run.options.volume, result.run.job.probabilities
 
-    def adjust(self, target, sensitivity):
+    def adjust(self, target: slicer.vtkMRMLSegmentationNode | None, sensitivity: float) -> None:
         """Label the result in `target` anew with a sensitivity of -100 to 100, without a run."""
         if self.can_adjust(target):
             self.runner.threshold(sensitivity / SENSITIVITY_RANGE)
 
-    def job_started(self, job, event):
+    def job_started(self, job: Job, event: Started) -> None:
         """See `Listener`."""
         self._began = time.perf_counter()
-        self._run.show_preview()
+        self._under_way.show_preview()
         self._show(replace(self.status, stage="running", device=f"{event.device}: {event.note}"))
 
-    def job_progressed(self, job, event):
+    def job_progressed(self, job: Job, event: Progress) -> None:
         """See `Listener`."""
         spent = time.perf_counter() - self._began
         left = spent / event.done * (event.total - event.done)
-        self._run.refresh_preview()
+        self._under_way.refresh_preview()
         self._show(
             replace(
                 self.status, stage="running", done=event.done, total=event.total, seconds_left=left
             )
         )
 
-    def job_done(self, job, event):
+    def job_done(self, job: Job, event: Done) -> None:
         """See `Listener`."""
-        run = self._run
+        run = self._under_way
         run.remove_preview()
         try:
             target, lines = self._take_result(run, event)
@@ -205,7 +210,7 @@ class Session:
             first = _("Segmented in {seconds:.1f} s{found}.").format(seconds=seconds, found=found)
             self._end(Reason.DONE, "\n".join([first, *lines, *event.warnings]), target, event)
 
-    def job_thresholded(self, job, event):
+    def job_thresholded(self, job: Job, event: Thresholded) -> None:
         """See `Listener`."""
         result = self._result
         if result is None or not self.can_adjust(result.target):
@@ -225,22 +230,24 @@ class Session:
         self._result = replace(result, undo_saved=True, stamps=stamps)
         self._view.status_changed()
 
-    def job_failed(self, job, reason, message, details):
+    def job_failed(self, job: Job, reason: Reason, message: str, details: str) -> None:
         """See `Listener`."""
         self._log(details)
         self._end(reason, explain_import_failure(message, details))
 
-    def threshold_failed(self, job, message, details):
+    def threshold_failed(self, job: Job, message: str, details: str) -> None:
         """See `Listener`."""
         self._log(details)
         self._result = None
         self.refuse(message)
 
-    def worker_ended(self):
+    def worker_ended(self) -> None:
         """See `Listener`."""
         self._view.status_changed()
 
-    def _take_result(self, run, event):
+    def _take_result(
+        self, run: SegmentationRun, event: Done
+    ) -> tuple[slicer.vtkMRMLSegmentationNode, list[str]]:
         """Write the segments of a run that is done; return the target and lines for the user."""
         options = run.options
         placement = run.placement()
@@ -262,7 +269,13 @@ class Session:
             lines.append(_("The volume was moved meanwhile; the segments lie where it lies now."))
         return target, lines
 
-    def _write(self, run, target, placement, box):
+    def _write(
+        self,
+        run: SegmentationRun,
+        target: slicer.vtkMRMLSegmentationNode,
+        placement: Placement,
+        box: Box,
+    ) -> None:
         """Write segments; a shown 3-D surface would hold up the slice views, it is made later."""
         options = run.options
         surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
@@ -276,13 +289,24 @@ class Session:
         if shown:
             self._view.surface_outdated(target)
 
-    def _stop(self, reason, line):
+    @property
+    def _under_way(self) -> SegmentationRun:
+        assert self._run is not None
+        return self._run
+
+    def _stop(self, reason: Reason, line: str) -> None:
         self.runner.cancel()
         self._end(reason, line)
 
-    def _end(self, reason, line, target=None, event=None):
+    def _end(
+        self,
+        reason: Reason,
+        line: str,
+        target: slicer.vtkMRMLSegmentationNode | None = None,
+        event: Done | None = None,
+    ) -> None:
         """End the run, the one place where that happens; `_tell` says so."""
-        run, self._run = self._run, None
+        run, self._run = self._under_way, None
         run.remove_preview()
         self._endings.append(Ending(run.number, reason, line, run.options, target, event))
         if reason is not Reason.DONE:
@@ -290,18 +314,18 @@ class Session:
         failed = reason not in (Reason.DONE, Reason.CANCELLED)
         self._show(Status(line=line, failed=failed, device=self.status.device))
 
-    def _tell(self):
+    def _tell(self) -> None:
         """Tell of runs that are over, when the runner has taken in all that the worker said."""
         while self._endings:
             self._view.run_ended(self._endings.pop(0))
 
-    def _stamps_of(self, run, target):
+    def _stamps_of(self, run: SegmentationRun, target: slicer.vtkMRMLSegmentationNode) -> Stamps:
         """Return what changes as soon as a result's segments are edited, or undone."""
         return voxels_stamps(target, run.options.bundle.specification)
 
-    def _show(self, status):
+    def _show(self, status: Status) -> None:
         self.status = status
         self._view.status_changed()
 
-    def _log(self, text):
+    def _log(self, text: str) -> None:
         self.runner.client.log.extend(text.splitlines())

@@ -1,14 +1,24 @@
 """Figures of a model's slices, kept as attributes of the segmentation and thus saved with it."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import slicer
+import vtk
 
 from TumorSegLib.inference.review import unsure_slices
+from TumorSegLib.slicer_io.geometry import Placement
+from TumorSegLib.slicer_io.images import Box
 from TumorSegLib.slicer_io.nodes import set_quietly, set_reviewed
 
 SLICES_ATTRIBUTE = "TumorSeg.Slices"
+
+FIGURES_TAKEN = vtk.vtkCommand.UserEvent + 7310
+"""Event of a segmentation node: a run, of whomever, has written to it and left its figures."""
 
 
 @dataclass(frozen=True)
@@ -26,26 +36,26 @@ class SliceFigures:
     """
 
     ijk_to_ras: np.ndarray
-    shape: tuple
+    shape: tuple[int, ...]
     axis: int
     flipped: bool
-    areas: tuple
-    corrections: tuple
-    seen: frozenset = frozenset()
+    areas: tuple[float, ...]
+    corrections: tuple[float, ...]
+    seen: frozenset[int] = frozenset()
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.areas)
 
     @property
-    def unsure(self):
+    def unsure(self) -> list[int]:
         """Indices of the unsure slices, the one with the largest expected correction first."""
         return unsure_slices(self.corrections)
 
-    def stored_index(self, index):
+    def stored_index(self, index: int) -> int:
         """Return the voxel index along `axis` of an axial slice, or the slice of a voxel index."""
         return len(self) - 1 - index if self.flipped else index
 
-    def box_of_slice(self, index):
+    def box_of_slice(self, index: int) -> Box:
         """Return the box along (z, y, x) of an axial slice."""
         box = [edge for count in self.shape for edge in (0, count)]
         stored = self.stored_index(index)
@@ -53,7 +63,7 @@ class SliceFigures:
         return tuple(box)
 
 
-def figures_of(segmentation_node):
+def figures_of(segmentation_node: slicer.vtkMRMLSegmentationNode) -> SliceFigures | None:
     """Return what is known of a segmentation's slices, None if no model made it."""
     text = segmentation_node.GetAttribute(SLICES_ATTRIBUTE)
     if not text:
@@ -73,7 +83,7 @@ def figures_of(segmentation_node):
         return None
 
 
-def write_figures(segmentation_node, figures):
+def write_figures(segmentation_node: slicer.vtkMRMLSegmentationNode, figures: SliceFigures) -> None:
     """Keep figures with a segmentation; nobody need draw it anew for that."""
     content = {
         "ijk_to_ras": [float(value) for value in figures.ijk_to_ras.ravel()],
@@ -87,7 +97,11 @@ def write_figures(segmentation_node, figures):
     set_quietly(segmentation_node, SLICES_ATTRIBUTE, json.dumps(content, separators=(",", ":")))
 
 
-def take_over(segmentation_node, placement, slices):
+def take_over(
+    segmentation_node: slicer.vtkMRMLSegmentationNode,
+    placement: Placement,
+    slices: Sequence[tuple[int, float, float, float]],
+) -> None:
     """Keep the figures of a run; the slices that it computed are to be looked at anew.
 
     Args:
@@ -112,3 +126,4 @@ def take_over(segmentation_node, placement, slices):
         replace(new, areas=tuple(areas), corrections=tuple(corrections), seen=seen),
     )
     set_reviewed(segmentation_node, False)
+    segmentation_node.InvokeEvent(FIGURES_TAKEN)

@@ -1,6 +1,12 @@
 """Where the model doubted, voxel by voxel, as a coloured layer over the slice views. No Qt."""
 
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import numpy as np
 import slicer
+from numpy.typing import NDArray
 
 from TumorSegLib.inference.review import doubt
 from TumorSegLib.slicer_io.images import image_array
@@ -19,7 +25,7 @@ OPACITY = 0.6
 COPY_BYTES = 1 << 20
 
 
-def map_of(target):
+def map_of(target: slicer.vtkMRMLSegmentationNode) -> slicer.vtkMRMLScalarVolumeNode | None:
     """Return the map of a segmentation, None if it has none."""
     for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
         if node.GetAttribute(UNCERTAINTY_OF) and node.GetNodeReference(UNCERTAINTY_OF) is target:
@@ -27,7 +33,11 @@ def map_of(target):
     return None
 
 
-def make_map(target, volume, probabilities):
+def make_map(
+    target: slicer.vtkMRMLSegmentationNode,
+    volume: slicer.vtkMRMLScalarVolumeNode,
+    probabilities: NDArray[np.uint8],
+) -> Generator[None, None, None]:
     """Make the map of a segmentation anew, as a generator that can be left between two steps.
 
     Args:
@@ -53,14 +63,14 @@ def make_map(target, volume, probabilities):
     node.SetAndObserveImageData(image)
 
 
-def remove_map(target):
+def remove_map(target: slicer.vtkMRMLSegmentationNode) -> None:
     """Remove the map of a segmentation."""
     node = map_of(target)
     if node is not None:
         slicer.mrmlScene.RemoveNode(node)
 
 
-def remove_orphans():
+def remove_orphans() -> None:
     """Remove maps whose segmentation is gone."""
     for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
         if node.GetAttribute(UNCERTAINTY_OF) and node.GetNodeReference(UNCERTAINTY_OF) is None:
@@ -70,12 +80,12 @@ def remove_orphans():
 class Overlay:
     """Shows one map in the foreground of all slice views, and gives the foreground back."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         """Show nothing yet."""
-        self._shown = None
-        self._before = {}
+        self._shown: str | None = None
+        self._before: dict[str, tuple[str | None, float]] = {}
 
-    def show(self, node):
+    def show(self, node: slicer.vtkMRMLScalarVolumeNode | None) -> None:
         """Show a map instead of the one before; None: what was in the foreground before."""
         if node is not None and node.GetID() == self._shown:
             return
@@ -95,11 +105,13 @@ class Overlay:
             self._before.clear()
 
 
-def _is_there(node_id):
+def _is_there(node_id: str | None) -> bool:
     return bool(node_id) and slicer.mrmlScene.GetNodeByID(node_id) is not None
 
 
-def _new_node(target, volume):
+def _new_node(
+    target: slicer.vtkMRMLSegmentationNode, volume: slicer.vtkMRMLScalarVolumeNode
+) -> slicer.vtkMRMLScalarVolumeNode:
     """Add a hidden volume in the place of `volume`.
 
     Its display is set by hand: to choose window and threshold, Slicer would read every voxel.

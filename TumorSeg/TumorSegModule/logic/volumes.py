@@ -1,5 +1,9 @@
 """What the scene's volume nodes are: usable or not and why, CT or MRI, which sequence."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
 import slicer
 from slicer.i18n import tr as _
 
@@ -8,13 +12,14 @@ from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.modality import modality_of
 from TumorSegLib.image.sequence_names import suggested_sequences
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.slicer_io.geometry import placement_of
-from TumorSegModule.logic.runner import Channel
+from TumorSegModule.logic.job import Channel
 
 MODALITY_ATTRIBUTE = "DICOM.Modality"
 
 
-def check_usable(volume):
+def check_usable(volume: slicer.vtkMRMLScalarVolumeNode) -> None:
     """Refuse nodes that are no scalar image.
 
     Raises:
@@ -38,7 +43,7 @@ def check_usable(volume):
         )
 
 
-def is_usable(volume):
+def is_usable(volume: slicer.vtkMRMLScalarVolumeNode) -> bool:
     """Tell whether a node is a scalar image, and none of our own that nobody is to choose."""
     if volume.GetHideFromEditors():
         return False
@@ -49,7 +54,7 @@ def is_usable(volume):
     return True
 
 
-def channel_of(volume):
+def channel_of(volume: slicer.vtkMRMLScalarVolumeNode) -> Channel:
     """Return a volume node's voxels and where they lie, for the runner.
 
     Raises:
@@ -65,7 +70,7 @@ def channel_of(volume):
     )
 
 
-def modality_of_node(volume):
+def modality_of_node(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
     """Return "CT" or "MR" (or another word of DICOM's): what DICOM says, else the intensities.
 
     Raises:
@@ -80,14 +85,18 @@ def modality_of_node(volume):
     return modality_of(Volume(sample, Grid(sample.shape, (1.0, 1.0, 1.0)), name=channel.name))
 
 
-def _stated_modality(volume):
+def _stated_modality(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     item = hierarchy.GetItemByDataNode(volume) if hierarchy else 0
     stated = hierarchy.GetItemAttribute(item, MODALITY_ATTRIBUTE) if item else ""
     return stated or volume.GetAttribute(MODALITY_ATTRIBUTE) or ""
 
 
-def suggest_sequences(volume, channels, candidates):
+def suggest_sequences(
+    volume: slicer.vtkMRMLScalarVolumeNode,
+    channels: Sequence[str],
+    candidates: Iterable[slicer.vtkMRMLScalarVolumeNode],
+) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
     """Return which of `candidates` are obviously the further sequences of `volume`.
 
     Args:
@@ -104,14 +113,36 @@ def suggest_sequences(volume, channels, candidates):
     return suggested_sequences(channels, placement_of(volume).grid, triples)
 
 
-def on_another_grid(volume, others):
+def further_channels(bundle: Bundle) -> list[str]:
+    """Return the names of the sequences that a model takes beside the volume itself."""
+    return [channel.name for channel in bundle.specification.input.channels[1:]]
+
+
+def obvious_sequences(
+    volume: slicer.vtkMRMLScalarVolumeNode, bundle: Bundle, names: Sequence[str] | None = None
+) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
+    """Return the scene's nodes that are obviously further sequences of a volume, by channel name.
+
+    Args:
+        volume: node to segment.
+        bundle: model.
+        names: of the channels to look for; all that the model takes if not given.
+    """
+    names = further_channels(bundle) if names is None else names
+    nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    return suggest_sequences(volume, names, nodes)
+
+
+def on_another_grid(
+    volume: slicer.vtkMRMLScalarVolumeNode, others: Iterable[slicer.vtkMRMLScalarVolumeNode]
+) -> list[str]:
     """Return the names of the volume nodes `others` that do not lie on `volume`'s grid."""
     grid = placement_of(volume).grid
     grids = [(node.GetName(), _grid_or_none(node)) for node in others]
     return [name for name, own in grids if own is None or not own.same_as(grid)]
 
 
-def _grid_or_none(node):
+def _grid_or_none(node: slicer.vtkMRMLScalarVolumeNode) -> Grid | None:
     try:
         return placement_of(node).grid
     except InputError:

@@ -4,16 +4,22 @@ Nothing here waits for the worker: what it has written is read, and what it has 
 written, whenever `poll` is called.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
+import shutil
 import subprocess
+import sys
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import TumorSegLib
 from TumorSegLib.worker.process_group import end_group, own_group
-from TumorSegLib.worker.protocol import Forget, Share, from_line, to_line
+from TumorSegLib.worker.protocol import Command, Forget, Share, from_line, to_line
 from TumorSegLib.worker.shared_memory import SharedBlock, remove_orphans
 from TumorSegModule.logic.pipes import LineReader, Writer
 from TumorSegModule.logic.translation import tr as _
@@ -29,7 +35,7 @@ class WorkerEnded:
     details: str
 
 
-def library_environment():
+def library_environment() -> dict[str, str]:
     """Return the environment of a process that imports our packages."""
     beside = Path(TumorSegLib.__file__).parent.parent
     training = beside / "training"  # of a checkout
@@ -39,6 +45,11 @@ def library_environment():
     return {**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1"}  # not Windows' code page
 
 
+def python_command() -> list[str]:
+    """Return the words that start Slicer's own Python."""
+    return [shutil.which("PythonSlicer") or sys.executable]
+
+
 class WorkerClient:
     """One worker process at a time, started when it is first needed.
 
@@ -46,21 +57,23 @@ class WorkerClient:
         log: the last lines that worker and libraries printed.
     """
 
-    def __init__(self, python):
+    def __init__(self, python: Sequence[str]) -> None:
         """Remember `python`, the list of words that starts an interpreter like this one."""
         self._python = list(python)
-        self._process = None
-        self._ended = []
-        self._commands = self._events = self._printed = None
-        self._shared = {}
-        self.log = deque(maxlen=KEPT_LOG_LINES)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ended: list[subprocess.Popen[bytes]] = []
+        self._commands: Writer
+        self._events: LineReader
+        self._printed: LineReader
+        self._shared: dict[str, SharedBlock] = {}
+        self.log: deque[str] = deque(maxlen=KEPT_LOG_LINES)
 
     @property
-    def pid(self):
+    def pid(self) -> int | None:
         """Process id of the worker, None if there is none."""
         return self._process.pid if self._process else None
 
-    def start(self):
+    def start(self) -> None:
         """Start the worker if none runs; returns at once.
 
         Raises:
@@ -71,7 +84,7 @@ class WorkerClient:
         if self._process is not None:
             return
         remove_orphans()
-        self._process = subprocess.Popen(
+        process = subprocess.Popen(
             [*self._python, "-m", "TumorSegLib.worker.process", "--own-group"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -80,11 +93,12 @@ class WorkerClient:
             bufsize=0,
             **own_group(),
         )
-        self._commands = Writer(self._process.stdin)
-        self._events = LineReader(self._process.stdout)
-        self._printed = LineReader(self._process.stderr)
+        self._process = process
+        self._commands = Writer(_pipe(process.stdin))
+        self._events = LineReader(_pipe(process.stdout))
+        self._printed = LineReader(_pipe(process.stderr))
 
-    def new_block(self, size):
+    def new_block(self, size: int) -> SharedBlock:
         """Return a block of `size` zero bytes that the worker shares.
 
         Its name is gone when the worker has attached to it, or has died.
@@ -102,18 +116,18 @@ class WorkerClient:
         self.send(Share(block.name, len(block.memory)))
         return block
 
-    def has(self, block):
+    def has(self, block: SharedBlock) -> bool:
         """Tell whether the running worker was told of `block`."""
         return self._process is not None and block.name in self._shared
 
-    def forget(self, block):
+    def forget(self, block: SharedBlock) -> None:
         """Have the worker let go of `block`."""
         if self.has(block):
             del self._shared[block.name]
             self.send(Forget(block.name))
             block.unlink()
 
-    def send(self, command):
+    def send(self, command: Command) -> None:
         """Send a command; that the worker has died shows in `poll`.
 
         What the worker does not take at once follows with the next calls of `poll`.
@@ -123,11 +137,11 @@ class WorkerClient:
                 self._commands.write(to_line(command))
 
     @property
-    def sending(self):
+    def sending(self) -> bool:
         """Whether the worker has not taken all commands yet, so that `poll` must be called."""
         return self._process is not None and self._commands.waiting > 0
 
-    def poll(self):
+    def poll(self) -> list[Any]:
         """Return the events since the last call, `WorkerEnded` last if the worker has died."""
         self._ended = [process for process in self._ended if process.poll() is None]
         if self._process is None:
@@ -145,16 +159,22 @@ class WorkerClient:
             events.append(WorkerEnded(status, "\n".join(list(self.log)[-20:])))
         return events
 
-    def stop(self):
+    def stop(self) -> None:
         """End the worker with all its descendants and free its shared memory; returns at once."""
         process, self._process = self._process, None
         if process is None:
             return
         end_group(process)
         for stream in (process.stdin, process.stdout, process.stderr):
-            stream.close()
+            _pipe(stream).close()
         if process.poll() is None:
             self._ended.append(process)
         for block in self._shared.values():
             block.unlink()
         self._shared.clear()
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    """Return one of a process's streams, which are all pipes here."""
+    assert stream is not None
+    return stream

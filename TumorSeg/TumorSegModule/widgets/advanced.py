@@ -1,8 +1,18 @@
 """The section Advanced: device, precision, flips, ensemble, detector, memory, log."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 from slicer.i18n import tr as _
 
-from TumorSegLib.errors import ModelError
+from TumorSegLib.model.bundle import Bundle
+from TumorSegLib.model.catalogue import Catalogue
+from TumorSegModule.logic.model_choice import detector_for, ensemble_of
+from TumorSegModule.logic.parameters import Parameters
+from TumorSegModule.logic.run_status import Status
+from TumorSegModule.logic.worker_client import WorkerClient
 
 DEVICES = (
     (_("Automatic"), "auto"),
@@ -25,11 +35,11 @@ FLIPS = (
 class AdvancedSection:
     """Drives the section's widgets."""
 
-    def __init__(self, ui, client):
+    def __init__(self, ui: Any, client: WorkerClient) -> None:
         """Drive the widgets in `ui`; the log is that of the worker's `client`."""
         self._ui = ui
         self._client = client
-        self._parameters = None
+        self._parameters: Parameters | None = None
         self._combos = (
             (ui.deviceSelector, "device", DEVICES),
             (ui.precisionSelector, "precision", PRECISIONS),
@@ -41,11 +51,11 @@ class AdvancedSection:
             combo.currentIndexChanged.connect(self._setter(combo, name))
         ui.deviceNote.text = _("Which device is used, and why, is told after the first run.")
 
-    def connect(self, parameters):
+    def connect(self, parameters: Parameters | None) -> None:
         """Keep the settings in `parameters`."""
         self._parameters = parameters
 
-    def update(self, bundle, catalogue):
+    def update(self, bundle: Bundle | None, catalogue: Catalogue) -> None:
         """Show the settings; the ensemble can be chosen where `bundle` belongs to one."""
         for combo, name, _choices in self._combos:
             combo.currentIndex = combo.findData(getattr(self._parameters, name))
@@ -64,7 +74,7 @@ class AdvancedSection:
             else _("There is no detector for the chosen model.")
         )
 
-    def show(self, status):
+    def show(self, status: Status) -> None:
         """Show where the last run took place, and the log."""
         if status.device:
             self._ui.deviceNote.text = _("Last run on {device}").format(device=status.device)
@@ -72,43 +82,10 @@ class AdvancedSection:
         if self._ui.logText.plainText != log:
             self._ui.logText.plainText = log
 
-    def _setter(self, combo, name):
-        def changed(*_overloaded):
+    def _setter(self, combo: Any, name: str) -> Callable[..., None]:
+        def changed(*_overloaded: Any) -> None:
             value = combo.itemData(combo.currentIndex)
             if self._parameters is not None and value and getattr(self._parameters, name) != value:
                 setattr(self._parameters, name, value)
 
         return changed
-
-
-def effective(bundle, catalogue, settings):
-    """Return `bundle`, or its ensemble if `settings` want that."""
-    ensemble = ensemble_of(bundle, catalogue)
-    return ensemble if settings.ensemble and ensemble is not None else bundle
-
-
-def run_settings(bundle, catalogue, settings):
-    """Return `settings` for a run of `bundle` as arguments of `Options`."""
-    return {
-        "device": settings.device,
-        "precision": settings.precision,
-        "flips": {"on": True, "off": False}.get(settings.flips),
-        "keep_model": settings.keepModel,
-        "gate": detector_for(bundle, catalogue) if settings.onlyDetected else None,
-    }
-
-
-def detector_for(bundle, catalogue):
-    """Return the detector in `catalogue` that looks at the same images, None if there is none."""
-    model = bundle.specification
-    try:
-        detector = catalogue.default_for(model.modality, "detection")
-    except ModelError:
-        return None
-    same = detector.specification.input.channels[0].name == model.input.channels[0].name
-    return detector if same else None
-
-
-def ensemble_of(bundle, catalogue):
-    """Return the ensemble in `catalogue` that `bundle` is a member of, None if there is none."""
-    return next((b for b in catalogue.bundles if bundle.id in b.specification.members), None)

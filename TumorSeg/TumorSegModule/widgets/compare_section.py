@@ -1,11 +1,20 @@
 """The section Compare models: two models on the open volume, their results side by side."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError, TumorSegError
+from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.slicer_io.geometry import placement_of
+from TumorSegModule.logic.ending import Ending
+from TumorSegModule.logic.listeners import RunStarter, Series
 from TumorSegModule.logic.model_choice import called
+from TumorSegModule.logic.selection import Selection
+from TumorSegModule.logic.session import Session
 from TumorSegModule.widgets.side_by_side import SideBySide, agreements
 from TumorSegModule.widgets.small_table import SmallTable
 
@@ -15,25 +24,28 @@ COLUMNS = (_("Segment"), _("Dice"), _("Left, ml"), _("Right, ml"), _("Difference
 class CompareSection:
     """Drives the section's widgets."""
 
-    def __init__(self, ui, session, bundles, volume, series):
+    def __init__(
+        self, ui: Any, selection: Selection, session: Session, starter: RunStarter
+    ) -> None:
         """Drive the widgets in `ui`.
 
         Args:
             ui: the panel's widgets.
+            selection: has the volume and the models.
             session: that has the run under way.
-            bundles: returns the models that segment.
-            volume: returns the volume chosen in the panel.
-            series: returns what starts a run of a model on a volume node, with the settings of
-                that moment; see `TumorSegModule.widgets.panel.Panel.series`.
+            starter: of the runs.
         """
         self._ui = ui
+        self._selection = selection
         self._session = session
-        self._bundles = bundles
-        self._volume = volume
-        self._series = series
+        self._starter = starter
         self._views = SideBySide()
-        self._run = self._number = self._compared = None
-        self._waiting, self._results, self._note = [], [], ""
+        self._series: Series | None = None
+        self._number: int | None = None
+        self._compared: slicer.vtkMRMLScalarVolumeNode | None = None
+        self._waiting: list[Bundle] = []
+        self._results: list[tuple[slicer.vtkMRMLSegmentationNode, Bundle]] = []
+        self._note = ""
         for selector in (ui.compareFirstSelector, ui.compareSecondSelector):
             selector.currentIndexChanged.connect(self._changed)
         ui.compareButton.clicked.connect(self._start)
@@ -42,13 +54,13 @@ class CompareSection:
         self.show_bundles()
 
     @property
-    def running(self):
+    def running(self) -> bool:
         """Whether one of the two models runs."""
         return self._number is not None
 
-    def show_bundles(self):
+    def show_bundles(self) -> None:
         """List the models, at first two different ones."""
-        bundles = self._bundles()
+        bundles = self._selection.models.bundles
         selectors = (self._ui.compareFirstSelector, self._ui.compareSecondSelector)
         for place, selector in enumerate(selectors):
             chosen = selector.itemData(selector.currentIndex)
@@ -61,9 +73,9 @@ class CompareSection:
             selector.blockSignals(False)
         self.show()
 
-    def show(self):
+    def show(self) -> None:
         """Show what can be compared."""
-        ui, volume = self._ui, self._volume()
+        ui, volume = self._ui, self._selection.volume
         first, second = self._chosen()
         ui.compareButton.enabled = (
             volume is not None and None not in (first, second) and first is not second
@@ -74,7 +86,7 @@ class CompareSection:
         ui.compareNote.text = self._note
         ui.compareNote.visible = bool(self._note)
 
-    def run_ended(self, ending):
+    def run_ended(self, ending: Ending) -> None:
         """Start the second model, or show both results; other runs are none of ours."""
         if ending.number != self._number:
             return
@@ -92,35 +104,37 @@ class CompareSection:
                 self._finish()
         self.show()
 
-    def forget(self):
+    def forget(self) -> None:
         """Let go of the nodes, as when the scene is closed."""
         self._views.forget()
-        self._run = self._number = self._compared = None
+        self._series = self._number = self._compared = None
         self._waiting, self._results, self._note = [], [], ""
         self.show()
 
-    def _start(self, *_checked):
-        self._run, self._compared = self._series(), self._volume()
-        self._waiting, self._results, self._note = list(self._chosen()), [], ""
+    def _start(self, *_checked: Any) -> None:
+        self._series, self._compared = self._starter.series(), self._selection.volume
+        self._waiting = [bundle for bundle in self._chosen() if bundle is not None]
+        self._results, self._note = [], ""
         self._next()
         if self.running:
             self._views.end()
         self.show()
 
-    def _next(self):
+    def _next(self) -> None:
         """Start the next model; a problem ends the comparison."""
+        assert self._series is not None
         try:
-            self._number = self._run(self._compared, self._waiting.pop(0))
+            self._number = self._series.start(self._compared, self._waiting.pop(0))
         except TumorSegError as error:
             self._note = str(error)
 
-    def _finish(self):
+    def _finish(self) -> None:
         volume, nodes = self._compared, [node for node, _bundle in self._results]
         if not all(slicer.mrmlScene.IsNodePresent(node) for node in (volume, *nodes)):
             self._note = _("A result was removed meanwhile; compare again.")
             return
         try:
-            found = agreements(*nodes, placement_of(volume))
+            found = agreements(nodes[0], nodes[1], placement_of(volume))
         except InputError as error:
             self._note = str(error)
             return
@@ -144,16 +158,16 @@ class CompareSection:
             ]
         )
 
-    def _end(self, *_checked):
+    def _end(self, *_checked: Any) -> None:
         self._views.end()
         self._note = ""
         self.show()
 
-    def _chosen(self):
+    def _chosen(self) -> list[Bundle | None]:
         """Return the two models, None where none is chosen."""
-        by_id = {bundle.id: bundle for bundle in self._bundles()}
+        by_id = {bundle.id: bundle for bundle in self._selection.models.bundles}
         selectors = (self._ui.compareFirstSelector, self._ui.compareSecondSelector)
         return [by_id.get(selector.itemData(selector.currentIndex)) for selector in selectors]
 
-    def _changed(self, *_overloaded):
+    def _changed(self, *_overloaded: Any) -> None:
         self.show()

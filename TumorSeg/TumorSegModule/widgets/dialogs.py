@@ -1,13 +1,21 @@
 """The questions that a run or an export may ask."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
 import qt
 import slicer
 from slicer.i18n import tr as _
 
+from TumorSegModule.logic.frames import Frames
 from TumorSegModule.logic.segments import ADD, NEW, REPLACE
 
+Question = Callable[[str, str, str], bool]
+"""Asks with a text, an explanation and what yes is called; see `confirm`."""
 
-def ask_about_edits(names):
+
+def ask_about_edits(names: Sequence[str]) -> str | None:
     """Ask what becomes of segments that were edited by hand; None: nothing, do not run."""
     box = qt.QMessageBox(slicer.util.mainWindow())
     box.setWindowTitle("TumorSeg")
@@ -31,7 +39,7 @@ def ask_about_edits(names):
     return next((mode for mode, button in buttons.items() if button == clicked), None)
 
 
-def ask_about_frames(name, frames):
+def ask_about_frames(name: str, frames: Frames) -> bool | None:
     """Ask whether all frames of a volume over time are meant; None: nothing, do not run.
 
     Args:
@@ -60,7 +68,7 @@ def ask_about_frames(name, frames):
     return True if clicked == every else False if clicked == this else None
 
 
-def confirm(text, explanation, yes):
+def confirm(text: str, explanation: str, yes: str) -> bool:
     """Ask a question; return whether the button called `yes` was clicked."""
     box = qt.QMessageBox(slicer.util.mainWindow())
     box.setWindowTitle("TumorSeg")
@@ -69,4 +77,4 @@ def confirm(text, explanation, yes):
     button = box.addButton(yes, qt.QMessageBox.AcceptRole)
     box.setDefaultButton(box.addButton(qt.QMessageBox.Cancel))
     box.exec_()
-    return box.clickedButton() == button
+    return bool(box.clickedButton() == button)

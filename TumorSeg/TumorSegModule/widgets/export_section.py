@@ -1,7 +1,11 @@
 """The section Export for retraining: corrected cases into a data set in nnU-Net's raw layout."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
@@ -9,12 +13,17 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.export.dataset_name import dataset_name, is_dataset_name
-from TumorSegLib.export.labelling import LEAVE_OUT, is_known
+from TumorSegLib.export.labelling import is_known
+from TumorSegLib.model.bundle import Bundle
+from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.slicer_io.nodes import is_case, volume_of
 from TumorSegModule.logic.exporter import Case, Exporter, Order
+from TumorSegModule.logic.selection import Selection
 from TumorSegModule.logic.volumes import modality_of_node
-from TumorSegModule.widgets.dialogs import confirm
+from TumorSegModule.logic.worker_client import WorkerClient
+from TumorSegModule.widgets.dialogs import Question, confirm
 from TumorSegModule.widgets.installation import ensure_installed
+from TumorSegModule.widgets.label_table import LabelTable
 from TumorSegModule.widgets.status_section import PROBLEM_STYLE
 
 POLL_MILLISECONDS = 25
@@ -31,25 +40,23 @@ class ExportSection:
         exporter: that takes the cases through its worker.
     """
 
-    def __init__(self, ui, client, current, bundle, sequences, *, ask=confirm):
+    def __init__(
+        self, ui: Any, selection: Selection, client: WorkerClient, *, ask: Question = confirm
+    ) -> None:
         """Drive the widgets in `ui`.
 
         Args:
             ui: the panel's widgets.
+            selection: has segmentation, volume, further sequences and model.
             client: of a worker of its own.
-            current: returns the segmentation and the volume chosen in the panel, or None for each.
-            bundle: returns the model chosen in the panel for a volume, or None.
-            sequences: returns the further sequences of a volume by channel name, for a model.
-            ask: asks a question with a text, an explanation and what yes is called.
+            ask: asks a question.
         """
         self._ui = ui
-        self._current = current
-        self._bundle = bundle
-        self._sequences = sequences
+        self._selection = selection
         self._ask = ask
-        self._mapping = {}
-        self._boxes = {}
-        self._lines, self._overlapping = [], []
+        self._labels = LabelTable(ui.exportTable, self)
+        self._lines: list[str] = []
+        self._overlapping: list[Case] = []
         self._done = self._count = 0
         self.exporter = Exporter(client, self)
         self._timer = qt.QTimer()
@@ -63,21 +70,16 @@ class ExportSection:
         ui.exportBrowseButton.clicked.connect(self._browse)
         ui.exportButton.clicked.connect(self._export_or_stop)
         ui.exportSection.contentsCollapsed.connect(self._changed)
-        ui.exportTable.setColumnCount(2)
-        ui.exportTable.setHorizontalHeaderLabels([_("Segment"), _("Label")])
-        ui.exportTable.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
-        ui.exportTable.horizontalHeader().setSectionResizeMode(1, qt.QHeaderView.Stretch)
-        ui.exportTable.verticalHeader().hide()
         self._show_result("")
         self.update()
 
-    def close(self):
+    def close(self) -> None:
         """End an export, as when the scene is closed."""
         self.exporter.stop()
         self._timer.stop()
         self.update()
 
-    def update(self):
+    def update(self) -> None:
         """Show what would be exported; does nothing while the section is folded."""
         ui, busy = self._ui, self.exporter.busy
         ui.exportProgress.visible = busy
@@ -97,16 +99,16 @@ class ExportSection:
             return
         segmentations, bundle = self._segmentations(), self._chosen_bundle()
         specification = bundle.specification if bundle else None
-        unknown = _unknown_names(segmentations, specification) if bundle else []
-        self._show_table(unknown, specification)
-        chosen = all(name in self._mapping for name in unknown)
+        unknown = _unknown_names(segmentations, specification) if specification else []
+        self._labels.show(unknown, specification)
+        chosen = all(name in self._labels.mapping for name in unknown)
         ui.exportNote.text = self._note(segmentations, bundle, chosen)
         ui.exportNote.visible = bool(ui.exportNote.text)
         ui.exportButton.enabled = bool(
             segmentations and bundle and chosen and ui.exportFolder.text.strip()
         )
 
-    def export(self):
+    def export(self) -> None:
         """Export what the section shows; problems are shown, not raised."""
         bundle = self._chosen_bundle()
         if bundle is None:  # its volume was removed while the user was asked something
@@ -122,13 +124,19 @@ class ExportSection:
         text = self._ui.exportFolder.text.strip()
         slicer.app.userSettings().setValue(FOLDER_SETTING, text)
         folder = dataset_folder(text, bundle.specification)
-        self._start(Order(tuple(cases), str(folder), str(bundle.folder), dict(self._mapping)))
+        self._start(
+            Order(tuple(cases), str(folder), str(bundle.folder), dict(self._labels.mapping))
+        )
 
-    def case_exported(self):
+    def labels_chosen(self) -> None:
+        """See `TumorSegModule.widgets.label_table.LabelListener`."""
+        self.update()
+
+    def case_exported(self) -> None:
         """See `TumorSegModule.logic.exporter.Listener`."""
         self.update()
 
-    def export_ended(self):
+    def export_ended(self) -> None:
         """See `TumorSegModule.logic.exporter.Listener`."""
         self._timer.stop()
         outcome, order = self.exporter.outcome, self.exporter.order
@@ -173,7 +181,7 @@ class ExportSection:
             )
         self._show_outcome(name)
 
-    def _start(self, order):
+    def _start(self, order: Order) -> None:
         self._show_result("")
         self.exporter.start(order)
         if self.exporter.busy:
@@ -181,7 +189,7 @@ class ExportSection:
             self._timer.start()
             self.update()
 
-    def _show_outcome(self, name):
+    def _show_outcome(self, name: str) -> None:
         line = _("Nothing was exported.")
         if self._done == 1:
             line = _("1 case exported to {name}, which has {count} now.")
@@ -190,14 +198,14 @@ class ExportSection:
         text = line.format(done=self._done, name=name, count=self._count)
         self._show_result(text, failed=not self._done)
 
-    def _poll(self):
+    def _poll(self) -> None:
         self.exporter.poll()
         self._timer.setInterval(0 if self.exporter.copying else POLL_MILLISECONDS)
 
-    def _changed(self, *_overloaded):
+    def _changed(self, *_overloaded: Any) -> None:
         self.update()
 
-    def _export_or_stop(self, *_checked):
+    def _export_or_stop(self, *_checked: Any) -> None:
         if self.exporter.busy:
             self._done += len(self.exporter.outcome.done)
             self.close()
@@ -208,7 +216,7 @@ class ExportSection:
         if self._ui.exportButton.enabled and ensure_installed(self.export):
             self.export()
 
-    def _browse(self, *_checked):
+    def _browse(self, *_checked: Any) -> None:
         folder = qt.QFileDialog.getExistingDirectory(
             slicer.util.mainWindow(),
             _("Folder of the data set, or in which to begin one"),
@@ -218,34 +226,33 @@ class ExportSection:
             self._ui.exportFolder.text = folder
 
     @property
-    def _all(self):
+    def _all(self) -> bool:
         scope = self._ui.exportScopeSelector
         return scope.itemData(scope.currentIndex) == ALL
 
-    def _segmentations(self):
+    def _segmentations(self) -> list[slicer.vtkMRMLSegmentationNode]:
         """Return the nodes to export."""
         if self._all:
             nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
             return [node for node in nodes if is_case(node) and volume_of(node) is not None]
-        segmentation, volume = self._current()
+        segmentation, volume = self._selection.target, self._selection.volume
         if segmentation is None or not is_case(segmentation):
             return []
         return [segmentation] if volume_of(segmentation) or volume else []
 
-    def _chosen_bundle(self):
+    def _chosen_bundle(self) -> Bundle | None:
         """Return the model whose labels the data set has."""
         segmentations = self._segmentations()
-        _segmentation, volume = self._current()
-        volume = volume or (volume_of(segmentations[0]) if segmentations else None)
-        return self._bundle(volume) if volume is not None else None
+        volume = self._selection.volume or (volume_of(segmentations[0]) if segmentations else None)
+        return self._selection.bundle_for(volume) if volume is not None else None
 
-    def _case(self, segmentation, bundle):
+    def _case(self, segmentation: slicer.vtkMRMLSegmentationNode, bundle: Bundle) -> Case:
         """Return a segmentation with its volume and sequences.
 
         Raises:
             InputError: the volume is of another modality than the model's.
         """
-        volume = volume_of(segmentation) or self._current()[1]
+        volume: Any = volume_of(segmentation) or self._selection.volume
         specification = bundle.specification
         modality = modality_of_node(volume)
         if self._all and modality != specification.modality:
@@ -260,9 +267,14 @@ class ExportSection:
                 )
             )
         first = specification.input.channels[0].name
-        return Case(segmentation, {first: volume, **self._sequences(volume, bundle)})
+        return Case(segmentation, {first: volume, **self._selection.sequences_of(volume, bundle)})
 
-    def _note(self, segmentations, bundle, chosen):
+    def _note(
+        self,
+        segmentations: Sequence[slicer.vtkMRMLSegmentationNode],
+        bundle: Bundle | None,
+        chosen: bool,
+    ) -> str:
         """Return what is missing before an export, or what it will be."""
         if not segmentations:
             return (
@@ -285,48 +297,7 @@ class ExportSection:
             cases=cases, labels=labels, folder=dataset_folder(text, bundle.specification).name
         )
 
-    def _show_table(self, unknown, specification):
-        """Show a row with a choice of labels for each unknown segment."""
-        table = self._ui.exportTable
-        table.visible = bool(unknown)
-        labels = [label.name for label in specification.labels] if specification else []
-        if list(self._boxes) == unknown and all(
-            [box.itemText(row + 2) for row in range(box.count - 2)] == labels
-            for box in self._boxes.values()
-        ):
-            return
-        self._boxes = {}
-        table.setRowCount(len(unknown))
-        for row, name in enumerate(unknown):
-            item = qt.QTableWidgetItem(name)
-            item.setFlags(qt.Qt.ItemIsEnabled)
-            table.setItem(row, 0, item)
-            box = qt.QComboBox()
-            box.addItem(_("Choose…"), None)
-            box.addItem(_("Leave out"), LEAVE_OUT)
-            for label in labels:
-                box.addItem(label, label)
-            if self._mapping.get(name, LEAVE_OUT) not in (LEAVE_OUT, *labels):
-                del self._mapping[name]
-            if name in self._mapping:
-                box.currentIndex = box.findData(self._mapping[name])
-            box.currentIndexChanged.connect(self._setter(name, box))
-            table.setCellWidget(row, 1, box)
-            self._boxes[name] = box
-        table.setFixedHeight(28 + 30 * min(len(unknown), 5))
-
-    def _setter(self, name, box):
-        def changed(*_overloaded):
-            target = box.itemData(box.currentIndex)
-            if box.currentIndex > 0:
-                self._mapping[name] = target
-            else:
-                self._mapping.pop(name, None)
-            self.update()
-
-        return changed
-
-    def _show_result(self, line, *, failed=False):
+    def _show_result(self, line: str, *, failed: bool = False) -> None:
         lines = [line, *self._lines[:SHOWN_LINES]] if line else []
         if line and len(self._lines) > SHOWN_LINES:
             lines.append(_("and {count} more").format(count=len(self._lines) - SHOWN_LINES))
@@ -335,7 +306,7 @@ class ExportSection:
         self._ui.exportResult.styleSheet = PROBLEM_STYLE if failed else ""
 
 
-def dataset_folder(text, specification):
+def dataset_folder(text: str, specification: ModelSpecification) -> Path:
     """Return the folder of the data set: what was chosen, or a data set within it.
 
     nnU-Net wants a folder DatasetNNN_Name; in any other folder that name is made from the model's
@@ -345,7 +316,9 @@ def dataset_folder(text, specification):
     return folder if is_dataset_name(folder.name) else folder / dataset_name(specification)
 
 
-def _unknown_names(segmentations, specification):
+def _unknown_names(
+    segmentations: Sequence[slicer.vtkMRMLSegmentationNode], specification: ModelSpecification
+) -> list[str]:
     """Return the names of the segments that are none of the model's labels."""
     names = {}
     for segmentation in segmentations:
@@ -357,5 +330,5 @@ def _unknown_names(segmentations, specification):
     return list(names)
 
 
-def _names(cases):
+def _names(cases: Iterable[Case]) -> str:
     return ", ".join(case.name for case in cases)

@@ -1,10 +1,16 @@
 """The window of an installation: what is done, a bar, the output, cancel. It blocks nothing."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import qt
 import slicer
 from slicer.i18n import tr as _
 
 from TumorSegModule.logic.install_advice import advice
+from TumorSegModule.logic.install_process import InstallProcess, State
 
 POLL_MILLISECONDS = 200
 LAST_LINES = 4
@@ -23,7 +29,7 @@ class InstallDialog:
         cancel_button, copy_button, close_button: of the window.
     """
 
-    def __init__(self, process, ended):
+    def __init__(self, process: InstallProcess, ended: Callable[[bool], None]) -> None:
         """Make the window for `process`, which `start` starts.
 
         Args:
@@ -31,7 +37,7 @@ class InstallDialog:
             ended: called with whether it went well; after a failure when the window was closed.
         """
         self.process = process
-        self._ended = ended
+        self._ended: Callable[[bool], None] | None = ended
         self._shown = 0
         self.window = qt.QDialog(slicer.util.mainWindow())
         self.window.setWindowTitle(_("TumorSeg: installing packages"))
@@ -62,14 +68,14 @@ class InstallDialog:
         self._timer.setInterval(POLL_MILLISECONDS)
         self._timer.timeout.connect(self.poll)
 
-    def start(self):
+    def start(self) -> None:
         """Start the installation and show it."""
         self.process.start()
         self._show()
         self.window.show()
         self._timer.start()
 
-    def poll(self):
+    def poll(self) -> None:
         """Show how the installation stands; the timer calls this."""
         process = self.process
         process.poll()
@@ -79,11 +85,11 @@ class InstallDialog:
         elif process.state.stage == "failed":
             self._timer.stop()
 
-    def cancel(self):
+    def cancel(self) -> None:
         """End the installation; the panel stays as it was."""
         self.window.reject()
 
-    def _show(self):
+    def _show(self) -> None:
         process, state = self.process, self.process.state
         lines = list(process.lines)
         if len(lines) > self._shown:
@@ -97,14 +103,14 @@ class InstallDialog:
         self.bar.visible = self.cancel_button.visible = not failed
         self.copy_button.visible = self.close_button.visible = failed
 
-    def _copy(self, *_checked):
+    def _copy(self, *_checked: Any) -> None:
         qt.QApplication.clipboard().setText("\n".join([self.message.text, "", *self.process.lines]))
 
-    def _rejected(self):
+    def _rejected(self) -> None:
         self.process.cancel()
         self._end(well=False)
 
-    def _end(self, *, well):
+    def _end(self, *, well: bool) -> None:
         self._timer.stop()
         ended, self._ended = self._ended, None
         if ended is None:  # closing the window rejects it, too
@@ -114,7 +120,7 @@ class InstallDialog:
         ended(well)
 
 
-def progress_text(state):
+def progress_text(state: State) -> str:
     """Return what is being done, in a line or two."""
     lines = [state.title]
     if state.total:
@@ -126,7 +132,7 @@ def progress_text(state):
     return "\n".join(lines)
 
 
-def failure_text(process):
+def failure_text(process: InstallProcess) -> str:
     """Return what failed, the last lines that were printed, and what to do."""
     lines = list(process.lines)
     return _("{step}: failed.\n\n{lines}\n\n{advice}").format(

@@ -5,10 +5,12 @@ that the extension runs; here it runs in a process of its own, so that Slicer st
 download can be cancelled. Slicer 5.10 and later are served alike: pip itself is the same in all.
 """
 
+from __future__ import annotations
+
 import importlib
-import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import slicer
@@ -17,28 +19,24 @@ from slicer.i18n import tr as _
 from TumorSegLib.support.torch_support import why_not_train
 from TumorSegModule.logic import requirements
 from TumorSegModule.logic.install_process import InstallProcess, Step
-from TumorSegModule.logic.requirements import INCOMPLETE, TOO_OLD
+from TumorSegModule.logic.requirements import INCOMPLETE, TOO_OLD, Missing
+from TumorSegModule.logic.worker_client import python_command
 from TumorSegModule.widgets.install_dialog import InstallDialog
 
 PIP_OPTIONS = ["--no-input", "--disable-pip-version-check", "--progress-bar", "raw"]
 ALONE_AGAIN = ["--force-reinstall", "--no-deps"]
 LIGHT_THE_TORCH = "light-the-torch>=0.5"
 
-_open = []
+_open: list[InstallDialog] = []
 """The dialog of the installation under way; there is one at most."""
 
 
-def python_command():
-    """Return the words that start Slicer's own Python."""
-    return [shutil.which("PythonSlicer") or sys.executable]
-
-
-def missing_packages(*, training=False):
+def missing_packages(*, training: bool = False) -> list[str]:
     """Return the names of the packages that must be installed, without importing any."""
     return [package.name for package in requirements.missing_packages(training=training)]
 
 
-def ensure_installed(then, *, training=False):
+def ensure_installed(then: Callable[[], object], *, training: bool = False) -> bool:
     """Return whether everything is there; if not, ask once, and call `then` when it is installed.
 
     Args:
@@ -70,13 +68,13 @@ def ensure_installed(then, *, training=False):
     return False
 
 
-def cancel_installation():
+def cancel_installation() -> None:
     """End an installation under way, as when Slicer ends."""
     for dialog in tuple(_open):
         dialog.cancel()
 
 
-def question(missing, training):
+def question(missing: Sequence[Missing], training: bool) -> str:
     """Return the question that names all that would be installed, how large, and where."""
     folder = next(path for path in sys.path if path.endswith("site-packages"))
     lines = [
@@ -116,7 +114,7 @@ def question(missing, training):
     return "\n\n".join([*lines, _("Install now?")])
 
 
-def _has_pytorch_extension():
+def _has_pytorch_extension() -> bool:
     try:
         import PyTorchUtils  # noqa: F401
     except ImportError:
@@ -124,10 +122,10 @@ def _has_pytorch_extension():
     return True
 
 
-def _install(missing, then, training):
+def _install(missing: Sequence[Missing], then: Callable[[], object], training: bool) -> None:
     folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
 
-    def ended(well):
+    def ended(well: bool) -> None:
         _open.clear()
         folder.cleanup()
         importlib.invalidate_caches()
@@ -148,7 +146,7 @@ def _install(missing, then, training):
     _open[0].start()
 
 
-def _steps(missing, file):
+def _steps(missing: Sequence[Missing], file: Path) -> list[Step]:
     """Return the commands that install `missing`, keeping the versions of all that is there.
 
     Args:
@@ -157,12 +155,14 @@ def _steps(missing, file):
     """
     python = python_command()
 
-    def words(module, told, packages, *options):
+    def words(
+        module: str, told: Sequence[str], packages: Sequence[Missing], *options: str
+    ) -> list[str]:
         kept = requirements.constraints(packages)
         file.write_text("\n".join(kept) + "\n", "utf-8")
         return [*python, "-m", module, "install", *told, "-c", str(file), *PIP_OPTIONS, *options]
 
-    def without_torch(packages, *options):
+    def without_torch(packages: Sequence[Missing], *options: str) -> list[str]:
         if not requirements.installed_version("torch"):
             raise RuntimeError(_("PyTorch is not there, and these packages would bring any build."))
         return words("pip", [package.requirement for package in packages], packages, *options)

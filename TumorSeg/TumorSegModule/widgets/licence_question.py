@@ -1,16 +1,21 @@
 """The licences of weights: shown before their first use, once for each licence."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import slicer
 from slicer.i18n import tr as _
 
+from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.licences import licences_of
-from TumorSegModule.widgets.dialogs import confirm
+from TumorSegModule.widgets.dialogs import Question, confirm
 
 ACCEPTED = "TumorSeg/AcceptedLicences"
 SEPARATOR = "|"
 
 
-def agreed_to(bundles, ask=confirm):
+def agreed_to(bundles: Sequence[Bundle], ask: Question = confirm) -> bool:
     """Show the licences of models that were not accepted on this computer yet.
 
     Args:

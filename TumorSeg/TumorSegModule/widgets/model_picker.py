@@ -1,12 +1,19 @@
 """The choice of a model: thumbnail and one line; search, list and details on demand."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import qt
 from slicer.i18n import tr as _
 
-from TumorSegLib.model.bundle import CARD_FILE
+from TumorSegLib.model.bundle import CARD_FILE, Bundle
+from TumorSegLib.model.specification import ModelSpecification
+from TumorSegModule.logic.listeners import ModelListener
+from TumorSegModule.logic.pace import seconds_per_slice
 
 THUMBNAIL = "thumbnail.png"
 ICONS = Path(__file__).resolve().parents[2] / "Resources" / "Icons"
@@ -19,26 +26,20 @@ class ModelPicker:
         bundle: that is chosen, None if there is none.
     """
 
-    def __init__(self, ui, expected_seconds, chosen):
-        """Drive the widgets in `ui`.
-
-        Args:
-            ui: the panel's widgets.
-            expected_seconds: returns for a bundle how long a slice takes here, None if unknown.
-            chosen: called with the bundle that the user picked.
-        """
-        self.bundle = None
+    def __init__(self, ui: Any, listener: ModelListener) -> None:
+        """Drive the widgets in `ui` and tell `listener` what the user picks."""
+        self.bundle: Bundle | None = None
         self._ui = ui
-        self._expected_seconds = expected_seconds
-        self._chosen = chosen
-        self._bundles, self._items = [], []
+        self._listener = listener
+        self._bundles: list[Bundle] = []
+        self._items: list[Any] = []
         self._slices = 0
         ui.modelPicker.visible = False
         ui.changeModelButton.toggled.connect(self._set_open)
         ui.modelSearch.textChanged.connect(self._filter)
         ui.modelList.currentRowChanged.connect(self._pick)
 
-    def show_bundles(self, bundles):
+    def show_bundles(self, bundles: Sequence[Bundle]) -> None:
         """List `bundles`."""
         ui = self._ui
         ui.modelList.blockSignals(True)
@@ -52,7 +53,7 @@ class ModelPicker:
         ui.modelList.blockSignals(False)
         self._filter(ui.modelSearch.text)
 
-    def choose(self, bundle, slices=0):
+    def choose(self, bundle: Bundle | None, slices: int = 0) -> None:
         """Show `bundle` as chosen, for a volume of so many slices, 0 if there is no volume yet."""
         self.bundle, self._slices = bundle, slices
         ui = self._ui
@@ -65,43 +66,43 @@ class ModelPicker:
         ui.modelDetails.html = details_of(bundle) if bundle else ""
         ui.changeModelButton.enabled = bool(self._bundles)
 
-    def _summary(self, bundle):
+    def _summary(self, bundle: Bundle | None) -> str:
         if bundle is None:
             if not self._slices:
                 return _("<b>Model</b><br>Chosen by the volume: CT or MRI")
             return _("<b>No model</b><br>There is none for this volume")
         specification = bundle.specification
         lines = [f"<b>{escape(specification.title)}</b>", escape(headline(specification))]
-        seconds = self._expected_seconds(bundle)
+        seconds = seconds_per_slice(bundle)
         if seconds is None:
             lines.append(_("Time here: known after the first run"))
         elif self._slices:
             lines.append(_("About {time} here").format(time=in_words(seconds * self._slices)))
         return "<br>".join(lines)
 
-    def _set_open(self, opened):
+    def _set_open(self, opened: bool) -> None:
         self._ui.modelPicker.visible = opened
         self._ui.changeModelButton.text = _("Close") if opened else _("Change")
 
-    def _filter(self, text):
+    def _filter(self, text: str) -> None:
         words = text.lower().split()
         for bundle, item in zip(self._bundles, self._items, strict=True):
             found = searched_text(bundle.specification)
             item.setHidden(not all(word in found for word in words))
 
-    def _pick(self, row):
+    def _pick(self, row: int) -> None:
         if 0 <= row < len(self._bundles):
-            self._chosen(self._bundles[row])
+            self._listener.model_picked(self._bundles[row])
 
 
-def picture_of(bundle):
+def picture_of(bundle: Bundle) -> Path:
     """Return the path of a bundle's thumbnail, or of the picture for its anatomy."""
     own = bundle.folder / THUMBNAIL
     by_anatomy = ICONS / f"{bundle.specification.anatomy or 'model'}.png"
     return next((path for path in (own, by_anatomy) if path.is_file()), ICONS / "model.png")
 
 
-def headline(specification):
+def headline(specification: ModelSpecification) -> str:
     """Return what a model finds and how well, in a line."""
     labels = ", ".join(label.name for label in specification.labels)
     parts = [specification.modality, labels]
@@ -110,7 +111,7 @@ def headline(specification):
     return " · ".join(parts)
 
 
-def accuracy_of(specification):
+def accuracy_of(specification: ModelSpecification) -> str:
     """Return "Dice 0.84 (0.80 to 0.87)" for each label that was measured, "" if none was."""
     measured = specification.metrics.get("structures", {})
     parts = []
@@ -122,7 +123,7 @@ def accuracy_of(specification):
     return ", ".join(parts)
 
 
-def measured_on(specification):
+def measured_on(specification: ModelSpecification) -> str:
     """Return on what the accuracy was measured, as "16 patients kept for validation"."""
     metrics = specification.metrics
     if "patients" not in metrics:
@@ -130,7 +131,7 @@ def measured_on(specification):
     return f"{metrics['patients']} {metrics.get('measured_on', 'patients')}"
 
 
-def details_of(bundle):
+def details_of(bundle: Bundle) -> str:
     """Return a model's details as rich text, with a link to its card."""
     specification = bundle.specification
     rows = [
@@ -154,7 +155,7 @@ def details_of(bundle):
     return f"<table>{cells}</table>{link}"
 
 
-def network_of(specification):
+def network_of(specification: ModelSpecification) -> str:
     """Return the network and its size, as "U-Net, 7.8 M parameters"."""
     if specification.network is None:
         return _("ensemble")
@@ -164,14 +165,14 @@ def network_of(specification):
     return _("{name}, {size} parameters").format(name=specification.network.name, size=size)
 
 
-def trained_on(specification):
+def trained_on(specification: ModelSpecification) -> str:
     """Return the name of the training data and the date."""
     data = specification.training.get("config", {}).get("data", {})
     parts = [data.get("folder", ""), specification.training.get("date", "")]
     return ", ".join(part for part in parts if part)
 
 
-def searched_text(specification):
+def searched_text(specification: ModelSpecification) -> str:
     """Return the lower-case text in which the search looks."""
     network = specification.network.name if specification.network else "ensemble"
     words = [specification.id, specification.title, specification.description, network]
@@ -180,7 +181,7 @@ def searched_text(specification):
     return " ".join(words).lower()
 
 
-def in_words(seconds):
+def in_words(seconds: float) -> str:
     """Return a length of time for people."""
     if seconds < 90:
         return _("{count} s").format(count=max(1, round(seconds)))

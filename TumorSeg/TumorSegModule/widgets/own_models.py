@@ -1,15 +1,22 @@
 """The buttons below the list of models: import one from a file or folder, remove one's own."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import TumorSegError
+from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import user_folder
 from TumorSegLib.model.model_import import add_models, can_remove, remove_model, unpacked_models
-from TumorSegModule.widgets.dialogs import confirm
+from TumorSegModule.logic.listeners import ModelListener
+from TumorSegModule.logic.selection import Selection
+from TumorSegModule.widgets.dialogs import Question, confirm
 from TumorSegModule.widgets.licence_question import agreed_to
 
 FILE, FOLDER = "file", "folder"
@@ -19,24 +26,28 @@ class OwnModels:
     """Drives the buttons."""
 
     def __init__(
-        self, ui, catalogue, chosen, changed, *, choose=None, ask=confirm, own=user_folder
-    ):
+        self,
+        ui: Any,
+        selection: Selection,
+        listener: ModelListener,
+        *,
+        choose: Callable[[str], str] | None = None,
+        ask: Question = confirm,
+        own: Callable[[], Path] = user_folder,
+    ) -> None:
         """Drive the buttons in `ui`.
 
         Args:
             ui: the panel's widgets.
-            catalogue: returns the catalogue of all models.
-            chosen: returns the model that is chosen, None if there is none.
-            changed: called with the id of the model to choose, "" for the default, when models
-                were imported or removed.
+            selection: has the models, and the one that is chosen.
+            listener: told when models were imported or removed.
             choose: returns the path that the user chose for FILE or FOLDER, "" for none.
-            ask: asks whether to go on, see `TumorSegModule.widgets.dialogs.confirm`.
+            ask: asks whether to go on.
             own: returns the folder of the user's own models.
         """
         self._ui = ui
-        self._catalogue = catalogue
-        self._chosen = chosen
-        self._changed = changed
+        self._selection = selection
+        self._listener = listener
         self._choose = choose or choose_source
         self._ask = ask
         self._own = own
@@ -44,9 +55,9 @@ class OwnModels:
         ui.importFolderButton.clicked.connect(lambda *_checked: self._import(FOLDER))
         ui.removeModelButton.clicked.connect(self._remove)
 
-    def show(self):
+    def show(self) -> None:
         """Show whether the chosen model can be removed."""
-        bundle, button = self._chosen(), self._ui.removeModelButton
+        bundle, button = self._selection.shown_bundle, self._ui.removeModelButton
         button.enabled = bundle is not None and can_remove(bundle, self._own())
         button.toolTip = (
             _("Delete this model from this computer")
@@ -54,7 +65,7 @@ class OwnModels:
             else _("Models that come with TumorSeg cannot be removed")
         )
 
-    def _import(self, kind):
+    def _import(self, kind: str) -> None:
         source = self._choose(kind)
         if not source:
             return
@@ -62,26 +73,26 @@ class OwnModels:
         try:
             with unpacked_models(Path(source), own) as bundles:
                 agreed = agreed_to(bundles, self._ask)
-                added = add_models(bundles, self._catalogue(), own) if agreed else []
+                added = add_models(bundles, self._selection.models.catalogue, own) if agreed else []
         except TumorSegError as error:
             slicer.util.errorDisplay(str(error), windowTitle="TumorSeg")
             return
         if added:
-            self._changed(added[0].id)
+            self._listener.models_changed(added[0].id)
 
-    def _remove(self, *_checked):
-        bundle = self._chosen()
+    def _remove(self, *_checked: Any) -> None:
+        bundle = self._selection.shown_bundle
         if bundle is None or not self._ask(*removal_question(bundle), _("Remove")):
             return
         try:
-            remove_model(bundle, self._catalogue(), self._own())
+            remove_model(bundle, self._selection.models.catalogue, self._own())
         except TumorSegError as error:
             slicer.util.errorDisplay(str(error), windowTitle="TumorSeg")
             return
-        self._changed("")
+        self._listener.models_changed("")
 
 
-def removal_question(bundle):
+def removal_question(bundle: Bundle) -> tuple[str, str]:
     """Return the question whether to remove a model, and what that means."""
     model = bundle.specification
     text = _("Remove {title} from this computer?").format(title=model.title)
@@ -93,7 +104,7 @@ def removal_question(bundle):
     return text, _("It can be imported again from its file or folder.")
 
 
-def choose_source(kind):
+def choose_source(kind: str) -> str:
     """Ask for the .zip file or the folder of a model; return its path, "" for none."""
     dialog = qt.QFileDialog(slicer.util.mainWindow(), _("Import a model"))
     if kind == FOLDER:

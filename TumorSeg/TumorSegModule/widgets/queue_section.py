@@ -1,36 +1,44 @@
 """The section Several volumes: runs one volume after the other, a new segmentation each."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
 import qt
 import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import TumorSegError
-from TumorSegModule.logic.ending import Reason
+from TumorSegModule.logic.ending import Ending, Reason
 from TumorSegModule.logic.frames import name_in_lists
+from TumorSegModule.logic.listeners import RunStarter, Series
+from TumorSegModule.logic.selection import Selection
+from TumorSegModule.logic.session import Session
 from TumorSegModule.logic.volumes import is_usable
-from TumorSegModule.logic.work_queue import DONE, FAILED, RUNNING, WAITING, WorkQueue
+from TumorSegModule.logic.work_queue import DONE, FAILED, RUNNING, WAITING, Entry, WorkQueue
 
 
 class QueueSection:
     """Drives the section's widgets."""
 
-    def __init__(self, ui, session, current, accompanying, series):
+    def __init__(
+        self, ui: Any, selection: Selection, session: Session, starter: RunStarter
+    ) -> None:
         """Drive the widgets in `ui`.
 
         Args:
             ui: the panel's widgets.
+            selection: has the volume and the models.
             session: that has the run under way.
-            current: returns the volume chosen in the panel.
-            accompanying: returns the further sequences of a volume, which are no cases themselves.
-            series: returns what starts a run on a volume node, with the settings of that moment;
-                see `TumorSegModule.widgets.panel.Panel.series`.
+            starter: of the runs.
         """
         self._ui = ui
+        self._selection = selection
         self._session = session
-        self._current = current
-        self._accompanying = accompanying
-        self._series = series
-        self._run = self._number = None
+        self._starter = starter
+        self._series: Series | None = None
+        self._number: int | None = None
         self._queue = WorkQueue()
         ui.queueAddButton.clicked.connect(self._add_current)
         ui.queueAddAllButton.clicked.connect(self._add_all)
@@ -39,16 +47,16 @@ class QueueSection:
         self.show()
 
     @property
-    def entries(self):
+    def entries(self) -> tuple[Entry, ...]:
         """The queue's entries."""
         return tuple(self._queue.entries)
 
     @property
-    def running(self):
+    def running(self) -> bool:
         """Whether the queue is being worked off."""
         return self._queue.running
 
-    def run_ended(self, ending):
+    def run_ended(self, ending: Ending) -> None:
         """Note how the queue's own run ended, and start the next; others are none of its."""
         if ending.number != self._number:
             return
@@ -60,12 +68,12 @@ class QueueSection:
             self._queue.finish("" if ending.done else ending.line)
             self._next()
 
-    def clear(self):
+    def clear(self) -> None:
         """Forget all volumes, as when the scene is closed."""
-        self._queue, self._run, self._number = WorkQueue(), None, None
+        self._queue, self._series, self._number = WorkQueue(), None, None
         self.show()
 
-    def show(self):
+    def show(self) -> None:
         """Show the queue."""
         ui = self._ui
         words = {
@@ -85,40 +93,43 @@ class QueueSection:
         ui.queueRunButton.enabled = self._queue.running or (waiting and not self._session.busy)
         ui.queueRemoveButton.enabled = bool(self._queue.entries)
 
-    def _add_current(self, *_checked):
-        self._add([self._current()])
+    def _add_current(self, *_checked: Any) -> None:
+        self._add([self._selection.volume])
 
-    def _add_all(self, *_checked):
+    def _add_all(self, *_checked: Any) -> None:
         volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
         usable = [volume for volume in volumes if is_usable(volume)]
-        others = {node.GetID() for volume in usable for node in self._accompanying(volume)}
+        others = {
+            node.GetID() for volume in usable for node in self._selection.accompanying(volume)
+        }
         self._add([volume for volume in usable if volume.GetID() not in others])
 
-    def _add(self, volumes):
+    def _add(self, volumes: Iterable[slicer.vtkMRMLScalarVolumeNode | None]) -> None:
         for volume in volumes:
             if volume is not None and is_usable(volume):
                 self._queue.add(volume, name_in_lists(volume))
         self.show()
 
-    def _remove(self, *_checked):
+    def _remove(self, *_checked: Any) -> None:
         self._queue.remove(self._ui.queueList.currentRow)
         self.show()
 
-    def _run_or_stop(self, *_checked):
+    def _run_or_stop(self, *_checked: Any) -> None:
         if self._queue.running:
             self._session.cancel()
         elif not self._session.busy:
-            self._run = self._series()
+            self._series = self._starter.series()
             self._next()
 
-    def _next(self):
+    def _next(self) -> None:
         """Start the next volume; those that cannot be run are passed over."""
+        assert self._series is not None
         while entry := self._queue.next():
             if not slicer.mrmlScene.IsNodePresent(entry.volume):
                 self._queue.finish(_("removed from the scene"))
                 continue
             try:
-                self._number = self._run(entry.volume)
+                self._number = self._series.start(entry.volume)
             except TumorSegError as error:
                 self._queue.finish(str(error))
                 continue

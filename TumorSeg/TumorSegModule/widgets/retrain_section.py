@@ -1,16 +1,23 @@
 """The section Retrain: corrected cases become a new version of a model, in the background."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import qt
 import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import TumorSegError
+from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import user_folder
 from TumorSegLib.model.default_models import make_default
 from TumorSegLib.model.licences import licence_of
+from TumorSegModule.logic.listeners import ModelListener
 from TumorSegModule.logic.model_choice import called
 from TumorSegModule.logic.retrain_plot import RetrainPlot
-from TumorSegModule.logic.retrain_process import State, Wish
+from TumorSegModule.logic.retrain_process import RetrainProcess, State, Wish
+from TumorSegModule.logic.selection import Selection
 from TumorSegModule.widgets.installation import ensure_installed
 from TumorSegModule.widgets.model_picker import in_words
 from TumorSegModule.widgets.small_table import SmallTable
@@ -24,20 +31,22 @@ COLUMNS = (_("Held out"), _("Structure"), _("Base"), _("New"), _("Change"))
 class RetrainSection:
     """Drives the section's widgets; the run is that of `process`."""
 
-    def __init__(self, ui, process, bundles, models_changed):
+    def __init__(
+        self, ui: Any, process: RetrainProcess, selection: Selection, listener: ModelListener
+    ) -> None:
         """Drive the widgets in `ui`.
 
         Args:
             ui: the panel's widgets.
-            process: a `RetrainProcess`.
-            bundles: returns the models that segment.
-            models_changed: called when there is a new model, or another default.
+            process: of the run.
+            selection: has the models.
+            listener: told when there is a new model, or another default.
         """
         self.process = process
         self.plot = RetrainPlot()
         self._ui = ui
-        self._bundles = bundles
-        self._models_changed = models_changed
+        self._selection = selection
+        self._listener = listener
         self._made_default = False
         for text, unit in ((_("epochs"), EPOCHS), (_("hours at most"), HOURS)):
             ui.retrainUnitSelector.addItem(text, unit)
@@ -58,13 +67,13 @@ class RetrainSection:
         self._unit_changed()
         self.show_bundles()
 
-    def show_bundles(self):
+    def show_bundles(self) -> None:
         """List the models that can be retrained, networks of their own."""
         selector = self._ui.retrainBaseSelector
         chosen = selector.itemData(selector.currentIndex)
         selector.blockSignals(True)
         selector.clear()
-        for bundle in self._bundles():
+        for bundle in self._selection.models.bundles:
             model = bundle.specification
             if model.network is not None:
                 selector.addItem(called(model), bundle.id)
@@ -73,7 +82,7 @@ class RetrainSection:
         self.show()
 
     @property
-    def wish(self):
+    def wish(self) -> Wish:
         """What the widgets ask for."""
         ui = self._ui
         unit = ui.retrainUnitSelector.itemData(ui.retrainUnitSelector.currentIndex)
@@ -86,7 +95,7 @@ class RetrainSection:
             old_cases=ui.retrainOldEdit.text.strip(),
         )
 
-    def start(self, *, resume=False):
+    def start(self, *, resume: bool = False) -> None:
         """Start a run or go on with one; problems are shown, not raised."""
         if self.process.busy or not ensure_installed(
             lambda: self.start(resume=resume), training=True
@@ -102,12 +111,12 @@ class RetrainSection:
         self._timer.start()
         self.show()
 
-    def close(self):
+    def close(self) -> None:
         """Slicer ends, or the module is reloaded: end the run; it can be resumed."""
         self._timer.stop()
         self.process.close()
 
-    def show(self):
+    def show(self) -> None:
         """Show how the run stands."""
         ui, state, busy = self._ui, self.process.state, self.process.busy
         wish = self.wish
@@ -126,7 +135,7 @@ class RetrainSection:
         ui.retrainStatusLabel.text = line
         ui.retrainStatusLabel.visible = bool(line)
         ui.retrainStatusLabel.styleSheet = PROBLEM_STYLE if state.stage == "failed" else ""
-        base = next((b for b in self._bundles() if b.id == wish.base), None)
+        base = next((b for b in self._selection.models.bundles if b.id == wish.base), None)
         ui.retrainLicenceNote.text = licence_note(base)
         ui.retrainLicenceNote.visible = bool(licence_note(base))
         ui.retrainPlotButton.visible = self.plot.chart is not None
@@ -139,7 +148,7 @@ class RetrainSection:
             _("Is used by default now") if self._made_default else _("Use by default")
         )
 
-    def _poll(self):
+    def _poll(self) -> None:
         if self.process.poll():
             shown = self.plot.chart is not None
             self.plot.update(self.process.state.rows)
@@ -150,9 +159,9 @@ class RetrainSection:
             self._timer.stop()
             if self.process.state.stage == "done":
                 self._show_result()
-                self._models_changed()
+                self._listener.models_changed()
 
-    def _show_result(self):
+    def _show_result(self) -> None:
         words = {"new": _("new ({count})"), "old": _("old ({count})")}
         self._table.fill(
             [
@@ -167,27 +176,27 @@ class RetrainSection:
             ]
         )
 
-    def _start_or_stop(self, *_checked):
+    def _start_or_stop(self, *_checked: Any) -> None:
         if self.process.busy:
             self.process.stop()
             self.show()
         else:
             self.start()
 
-    def _choose(self, edit):
+    def _choose(self, edit: Any) -> None:
         folder = qt.QFileDialog.getExistingDirectory(
             slicer.util.mainWindow(), _("Folder of a data set"), edit.text
         )
         if folder:
             edit.text = folder
 
-    def _open_report(self, *_checked):
+    def _open_report(self, *_checked: Any) -> None:
         qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(self.process.state.result["page"]))
 
-    def _make_default(self, *_checked):
+    def _make_default(self, *_checked: Any) -> None:
         """Use the new model where none is named; it is offered only if it is better."""
         wanted = self.process.state.result["id"]
-        bundle = next((b for b in self._bundles() if b.id == wanted), None)
+        bundle = next((b for b in self._selection.models.bundles if b.id == wanted), None)
         if bundle is None:
             return
         try:
@@ -196,21 +205,21 @@ class RetrainSection:
             slicer.util.errorDisplay(str(error), windowTitle="TumorSeg")
             return
         self._made_default = True
-        self._models_changed()
+        self._listener.models_changed()
         self.show()
 
-    def _unit_changed(self, *_overloaded):
+    def _unit_changed(self, *_overloaded: Any) -> None:
         box, ui = self._ui.retrainAmountBox, self._ui
         hours = ui.retrainUnitSelector.itemData(ui.retrainUnitSelector.currentIndex) == HOURS
         box.decimals = 1 if hours else 0
         box.minimum = 0.1 if hours else 1
         box.value = 1.0 if hours else 10
 
-    def _changed(self, *_overloaded):
+    def _changed(self, *_overloaded: Any) -> None:
         self.show()
 
 
-def licence_note(base):
+def licence_note(base: Bundle | None) -> str:
     """Return what the licence of a base says of weights that are trained on from it."""
     if base is None or not base.specification.licence:
         return ""
@@ -218,7 +227,7 @@ def licence_note(base):
     return f"{licence.name}: {licence.retraining}"
 
 
-def _progress(state):
+def _progress(state: State) -> tuple[int, int]:
     """Return steps done and in all; no steps in all: it cannot be said."""
     if state.stage in ("training", "stopping") and state.steps:
         done = (state.epoch - 1) * state.steps + state.step if state.epoch else 0
@@ -226,7 +235,7 @@ def _progress(state):
     return (state.measured, state.cases) if state.stage == "measuring" else (0, 0)
 
 
-def progress_text(state):
+def progress_text(state: State) -> str:
     """Return "epoch 3 of 10, 4 min left"."""
     if state.stage == "measuring":
         return _("Measuring held-out cases, {done} of {total}").format(
@@ -242,7 +251,7 @@ def progress_text(state):
     return _("{text}, {time} left").format(text=text, time=in_words(state.seconds_left))
 
 
-def status_text(state, resumable):
+def status_text(state: State, resumable: bool) -> str:
     """Return the line below the bar."""
     if state.stage == "done":
         return _("{id} is {reason}. It is in the list of models.").format(

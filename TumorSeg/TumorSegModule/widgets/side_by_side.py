@@ -4,13 +4,17 @@ A display node that names views is shown in these only; the layout "Side by side
 and Yellow.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import slicer
 
-from TumorSegLib.slicer_io.images import intersection
+from TumorSegLib.slicer_io.geometry import Placement
+from TumorSegLib.slicer_io.images import Matrix4, intersection
 from TumorSegLib.slicer_io.masks import mask_of, mask_reader
 
 RED, YELLOW = "vtkMRMLSliceNodeRed", "vtkMRMLSliceNodeYellow"
@@ -33,12 +37,16 @@ class Agreement:
     second_ml: float
 
     @property
-    def difference_ml(self):
+    def difference_ml(self) -> float:
         """Second less first."""
         return self.second_ml - self.first_ml
 
 
-def agreements(first, second, placement):
+def agreements(
+    first: slicer.vtkMRMLSegmentationNode,
+    second: slicer.vtkMRMLSegmentationNode,
+    placement: Placement,
+) -> list[Agreement]:
     """Return the agreement of segments of equal names.
 
     Args:
@@ -54,7 +62,7 @@ def agreements(first, second, placement):
             continue
         mask, box = mask_of(segment, placement.ijk_to(first))
         other_box, read = mask_reader(others[name], placement.ijk_to(second))
-        count = int(np.count_nonzero(mask)) if box else 0
+        count = int(np.count_nonzero(mask)) if mask is not None else 0
         other = int(np.count_nonzero(read(other_box))) if other_box else 0
         both = 0
         if shared := intersection(box, other_box):
@@ -65,7 +73,7 @@ def agreements(first, second, placement):
     return found
 
 
-def _segments_by_name(node):
+def _segments_by_name(node: slicer.vtkMRMLSegmentationNode) -> dict[str, slicer.vtkSegment]:
     segmentation = node.GetSegmentation()
     segments = (segmentation.GetNthSegment(n) for n in range(segmentation.GetNumberOfSegments()))
     return {segment.GetName(): segment for segment in segments}
@@ -74,16 +82,21 @@ def _segments_by_name(node):
 class SideBySide:
     """Shows one segmentation in the left slice view and another in the right one."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         """Change nothing yet."""
-        self._changes = []
+        self._changes: list[tuple[slicer.vtkMRMLNode, Callable[[], object]]] = []
 
     @property
-    def active(self):
+    def active(self) -> bool:
         """Whether two segmentations are shown."""
         return bool(self._changes)
 
-    def show(self, volume, first, second):
+    def show(
+        self,
+        volume: slicer.vtkMRMLScalarVolumeNode,
+        first: slicer.vtkMRMLSegmentationNode,
+        second: slicer.vtkMRMLSegmentationNode,
+    ) -> None:
         """Show axial slices of `volume` twice, with a segmentation each."""
         self.end()
         scene = slicer.mrmlScene
@@ -114,29 +127,33 @@ class SideBySide:
                 view.SetOrientationToAxial()
             yellow.SetSliceOffset(red.GetSliceOffset())
 
-    def end(self):
+    def end(self) -> None:
         """Show everything everywhere again, in the views that there were before."""
         for node, restore in reversed(self._changes):
             if slicer.mrmlScene.IsNodePresent(node):
                 restore()
         self.forget()
 
-    def forget(self):
+    def forget(self) -> None:
         """Let go of the nodes, as when the scene is closed."""
         self._changes = []
 
-    def _before(self, node, restore):
+    def _before(self, node: slicer.vtkMRMLNode, restore: Callable[[], object]) -> None:
         """Remember how a node that is about to be changed is to be restored."""
         self._changes.append((node, restore))
 
 
-def _show_in(display, views):
+def _show_in(display: slicer.vtkMRMLDisplayNode, views: Iterable[str]) -> None:
     display.RemoveAllViewNodeIDs()
     for view in views:
         display.AddViewNodeID(view)
 
 
-def _set_background(composite, volume, linked):
+def _set_background(
+    composite: slicer.vtkMRMLSliceCompositeNode,
+    volume: slicer.vtkMRMLScalarVolumeNode | None,
+    linked: bool,
+) -> None:
     """Unlinks first: of linked views, each passes its background on to the others."""
     composite.SetLinkedControl(False)
     if volume is None or slicer.mrmlScene.IsNodePresent(volume):
@@ -144,6 +161,6 @@ def _set_background(composite, volume, linked):
     composite.SetLinkedControl(linked)
 
 
-def _set_plane(view, to_ras):
+def _set_plane(view: slicer.vtkMRMLSliceNode, to_ras: Matrix4) -> None:
     view.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(to_ras))
     view.UpdateMatrices()

@@ -1,9 +1,14 @@
 """All slices of a case in one strip: area, expected correction, where one is and has been."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import Any
 
 import qt
 from slicer.i18n import tr as _
+
+from TumorSegModule.logic.listeners import SliceListener
 
 HEIGHT = 92
 AREA_SHARE = 0.58
@@ -31,53 +36,54 @@ class Strip:
         changed: indices of those that were edited.
     """
 
-    areas: tuple = ()
-    corrections: tuple = ()
-    unsure: frozenset = frozenset()
-    seen: frozenset = frozenset()
-    changed: frozenset = frozenset()
+    areas: tuple[float, ...] = ()
+    corrections: tuple[float, ...] = ()
+    unsure: frozenset[int] = frozenset()
+    seen: frozenset[int] = frozenset()
+    changed: frozenset[int] = frozenset()
 
 
 class SliceStrip(qt.QWidget):
     """Draws a `Strip`; a click or drag on it chooses a slice."""
 
-    def __init__(self, choose):
-        """Call `choose` with the index of the slice that is clicked."""
+    def __init__(self, listener: SliceListener) -> None:
+        """Tell `listener` which slice is clicked."""
         super().__init__()
-        self._choose = choose
-        self._strip, self._current = Strip(), None
+        self._listener = listener
+        self._strip = Strip()
+        self._current: int | None = None
         self.setMinimumHeight(HEIGHT)
         self.setMaximumHeight(HEIGHT)
         self.setMouseTracking(True)
         self.setCursor(qt.QCursor(qt.Qt.PointingHandCursor))
 
-    def show_strip(self, strip):
+    def show_strip(self, strip: Strip) -> None:
         """Draw another strip."""
         if strip != self._strip:
             self._strip = strip
             self.update()
 
-    def show_current(self, index):
+    def show_current(self, index: int | None) -> None:
         """Mark the slice that the views show; None: they show none."""
         if index != self._current:
             self._current = index
             self.update()
 
-    def mousePressEvent(self, event):
+    def mousePressEvent(self, event: Any) -> None:
         """Go to the slice that was clicked."""
         if event.button() == qt.Qt.LeftButton and self._strip.areas:
-            self._choose(self._index_at(event.pos().x()))
+            self._listener.go_to(self._index_at(event.pos().x()))
 
-    def mouseMoveEvent(self, event):
+    def mouseMoveEvent(self, event: Any) -> None:
         """Say what is below the pointer; go there while the button is down."""
         if not self._strip.areas:
             return
         index = self._index_at(event.pos().x())
         self.setToolTip(self._described(index))
         if event.buttons() == qt.Qt.LeftButton and index != self._current:
-            self._choose(index)
+            self._listener.go_to(index)
 
-    def paintEvent(self, event):
+    def paintEvent(self, event: Any) -> None:
         """Draw."""
         painter = qt.QPainter()
         painter.begin(self)
@@ -86,7 +92,7 @@ class SliceStrip(qt.QWidget):
             self._draw(painter)
         painter.end()
 
-    def _draw(self, painter):
+    def _draw(self, painter: Any) -> None:
         strip, colours = self._strip, {}
         for name in (AREA, SURE, UNSURE, SEEN, CHANGED, HERE):
             colours[name] = qt.QColor(name)
@@ -121,17 +127,17 @@ class SliceStrip(qt.QWidget):
             left, width = self._columns_of(self._current)
             painter.fillRect(left + width // 2, 0, 2, self.height, colours[HERE])
 
-    def _columns_of(self, index):
+    def _columns_of(self, index: int) -> tuple[int, int]:
         """Return the first pixel column of a slice and how many it has."""
         count = len(self._strip.areas)
         left = index * self.width // count
         return left, max(1, (index + 1) * self.width // count - left)
 
-    def _index_at(self, x):
+    def _index_at(self, x: int) -> int:
         count = len(self._strip.areas)
         return min(max(x * count // max(1, self.width), 0), count - 1)
 
-    def _described(self, index):
+    def _described(self, index: int) -> str:
         text = _("Slice {number} of {count}: {area:.1f} cm², may need correction: {doubt:.1f} cm²")
         return text.format(
             number=index + 1,

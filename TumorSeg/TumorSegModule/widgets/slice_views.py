@@ -1,17 +1,24 @@
 """Between the model's axial slices and Slicer's slice views, whatever the volume's direction."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 import slicer
 
 from TumorSegLib.slicer_io.geometry import parent_matrix
-from TumorSegLib.slicer_io.images import union
+from TumorSegLib.slicer_io.images import Matrix4, union
 from TumorSegLib.slicer_io.masks import mask_reader
+from TumorSegModule.logic.slice_figures import SliceFigures
 
 LEAST_COSINE = 0.3
 """Between the slices' axis and a view's normal; a view further off shows no axial slice."""
 
 
-def show_slice(target, figures, index):
+def show_slice(
+    target: slicer.vtkMRMLSegmentationNode, figures: SliceFigures, index: int
+) -> list[float]:
     """Have all slice views show an axial slice, at the place where segments are.
 
     Returns:
@@ -27,7 +34,11 @@ def show_slice(target, figures, index):
     return place
 
 
-def shown_slice(target, figures, place=None):
+def shown_slice(
+    target: slicer.vtkMRMLSegmentationNode,
+    figures: SliceFigures,
+    place: Sequence[float] | None = None,
+) -> int | None:
     """Return the axial slice that the most axial of the views shows, None if none shows one.
 
     Args:
@@ -57,7 +68,9 @@ def shown_slice(target, figures, place=None):
     return index if 0 <= index < len(figures) else None
 
 
-def _place_on(target, figures, index):
+def _place_on(
+    target: slicer.vtkMRMLSegmentationNode, figures: SliceFigures, index: int
+) -> list[float]:
     """Return voxel indices (x, y, z) on a slice: amid the segments on it, or on the nearest one."""
     segmentation, axis = target.GetSegmentation(), figures.axis
     readers = [
@@ -77,9 +90,9 @@ def _place_on(target, figures, index):
     return place
 
 
-def _middle(figures):
+def _middle(figures: SliceFigures) -> list[float]:
     return [(count - 1) / 2 for count in figures.shape[::-1]]
 
 
-def _to_world(target, figures):
+def _to_world(target: slicer.vtkMRMLSegmentationNode, figures: SliceFigures) -> Matrix4:
     return parent_matrix(target) @ figures.ijk_to_ras

@@ -1,12 +1,17 @@
 """A table of a few rows that is as high as these."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import qt
 
 
 class SmallTable:
     """Fills a QTableWidget."""
 
-    def __init__(self, widget, columns):
+    def __init__(self, widget: Any, columns: Sequence[str]) -> None:
         """Give `widget` the titles `columns`."""
         self._widget = widget
         widget.setColumnCount(len(columns))
@@ -14,7 +19,7 @@ class SmallTable:
         widget.verticalHeader().setVisible(False)
         widget.horizontalHeader().setStretchLastSection(True)
 
-    def fill(self, rows):
+    def fill(self, rows: Sequence[Sequence[str]]) -> None:
         """Show `rows`, texts in the order of the columns."""
         widget = self._widget
         widget.setRowCount(len(rows))

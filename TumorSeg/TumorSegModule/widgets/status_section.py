@@ -1,7 +1,12 @@
 """The big button, the bar below it and the line below that."""
 
+from __future__ import annotations
+
+from typing import Any
+
 from slicer.i18n import tr as _
 
+from TumorSegModule.logic.run_status import Status
 from TumorSegModule.widgets.model_picker import in_words
 
 BUSY_STYLE = "QPushButton { font-size: 15px; font-weight: bold; }"
@@ -17,11 +22,11 @@ PROBLEM_STYLE = "color: #b3372f;"
 class StatusSection:
     """Shows a run's status."""
 
-    def __init__(self, ui):
+    def __init__(self, ui: Any) -> None:
         """Show it in `ui`."""
         self._ui = ui
 
-    def show(self, status, *, can_start, has_volume, frame=""):
+    def show(self, status: Status, *, can_start: bool, has_volume: bool, frame: str = "") -> None:
         """Show `status`.
 
         Args:
@@ -49,7 +54,7 @@ class StatusSection:
         ui.statusLabel.styleSheet = PROBLEM_STYLE if status.failed else ""
 
 
-def progress_text(status):
+def progress_text(status: Status) -> str:
     """Return "slice 12 of 40, 3 s left"."""
     if status.stage == "starting":
         return _("Starting…")

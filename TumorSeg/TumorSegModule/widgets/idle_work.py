@@ -1,0 +1,54 @@
+"""Work that takes longer than a turn of the event loop, done in pieces between other events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from typing import Any
+
+import qt
+
+WORK_SECONDS = 0.01
+"""Longest time that one turn of the event loop spends on it."""
+
+
+class IdleWork:
+    """Runs one generator at a time."""
+
+    def __init__(self) -> None:
+        """Have nothing to do yet."""
+        self._work: Generator[None, None, Any] | None = None
+        self._done: Callable[[Any], None] | None = None
+        self._timer = qt.QTimer()
+        self._timer.timeout.connect(self._go_on)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to do."""
+        return self._work is not None
+
+    def start(self, work: Generator[None, None, Any], done: Callable[[Any], None]) -> None:
+        """Begin with `work` in place of what was under way.
+
+        Args:
+            work: generator; it may be left between two steps.
+            done: called with what it returned.
+        """
+        self._work, self._done = work, done
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Leave it where it is."""
+        self._work = self._done = None
+        self._timer.stop()
+
+    def _go_on(self) -> None:
+        until = time.perf_counter() + WORK_SECONDS
+        while self._work is not None and time.perf_counter() < until:
+            try:
+                next(self._work)
+            except StopIteration as end:
+                done = self._done
+                self.stop()
+                if done is not None:
+                    done(end.value)

@@ -1,0 +1,52 @@
+"""Runs of a series: a new segmentation each, with the settings of the moment when it was made."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import slicer
+
+from TumorSegLib.model.bundle import Bundle
+from TumorSegModule.logic.model_choice import effective, run_settings
+from TumorSegModule.logic.parameters import Settings
+from TumorSegModule.logic.run_options import Options
+from TumorSegModule.logic.selection import Selection
+from TumorSegModule.logic.volumes import obvious_sequences
+from TumorSegModule.widgets.installation import ensure_installed
+
+
+class Starter(Protocol):
+    """Asks what must be asked before a run, and starts it."""
+
+    def agreed(self, options: Options) -> bool:
+        """Show licences that the user has not accepted; return whether all are."""
+
+    def start(self, options: Options) -> int:
+        """Start a run and return its number."""
+
+
+class PanelSeries:
+    """See `TumorSegModule.logic.listeners.Series`."""
+
+    def __init__(self, selection: Selection, starter: Starter) -> None:
+        """Keep the settings of `selection` as they are now."""
+        self._models, self._settings = selection.models, Settings.of(selection.settings)
+        self._starter = starter
+
+    def start(
+        self, volume: slicer.vtkMRMLScalarVolumeNode, bundle: Bundle | None = None
+    ) -> int | None:
+        """See `TumorSegModule.logic.listeners.Series`."""
+        catalogue, settings = self._models.catalogue, self._settings
+        if bundle is None:
+            bundle = effective(self._models.bundle_for(volume, settings), catalogue, settings)
+        options = Options(
+            volume,
+            bundle,
+            sequences=obvious_sequences(volume, bundle),
+            show=False,
+            **run_settings(bundle, catalogue, settings),
+        )
+        if not ensure_installed(lambda: None) or not self._starter.agreed(options):
+            return None
+        return self._starter.start(options)
