@@ -7,6 +7,7 @@ needed, before anything newer is imported.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,7 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.panel.connect(None)
             self.panel.close()
             self.panel.retrain.close()
+            self.logic.endWorker()
 
     def onSceneStartClose(self, caller: Any, event: str) -> None:
         """Nothing of the scene may be used from here on."""
@@ -153,7 +155,16 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 class TumorSegLogic(ScriptedLoadableModuleLogic):
-    """The settings; the work is done in `TumorSegModule.logic.session`."""
+    """The scene's settings, and runs without the panel.
+
+    >>> logic = TumorSegLogic()
+    >>> segmentationNode = logic.segment(volumeNode)
+
+    All objects of this class share one worker process, in which their runs follow each other; the
+    panel has one of its own. See `docs/scripting.md`.
+    """
+
+    _runs: Any = None
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
@@ -170,6 +181,111 @@ class TumorSegLogic(ScriptedLoadableModuleLogic):
         if self._parameters is None or self._parameters.parameterNode is not node:
             self._parameters = Parameters(node)
         return self._parameters
+
+    def segment(
+        self, volumeNode: slicer.vtkMRMLScalarVolumeNode, model: Any = None, **options: Any
+    ) -> slicer.vtkMRMLSegmentationNode:
+        """Segment a volume and return the segmentation node, on the volume's own grid.
+
+        Waits for the result; meanwhile the application stays alive.
+
+        Args:
+            volumeNode: to segment.
+            model: see `startSegmentation`.
+            options: the other arguments of `startSegmentation`.
+
+        Raises:
+            TumorSegError: as there, or the run failed (`SegmentationError`, also if it was
+                cancelled or the scene closed); its text says why and what to do.
+        """
+        return self.startSegmentation(volumeNode, model, **options).wait()
+
+    def startSegmentation(
+        self,
+        volumeNode: slicer.vtkMRMLScalarVolumeNode,
+        model: Any = None,
+        *,
+        channels: dict[str, Any] | None = None,
+        segmentationNode: slicer.vtkMRMLSegmentationNode | None = None,
+        edited: str = "refuse",
+        slices: tuple[int, int] | None = None,
+        regionNode: slicer.vtkMRMLMarkupsROINode | None = None,
+        onlyDetected: bool = False,
+        device: str = "auto",
+        precision: str = "auto",
+        mirroring: bool | None = None,
+        keepModel: bool = True,
+        finished: Callable[[Any], object] | None = None,
+        progress: Callable[[Any], object] | None = None,
+    ) -> Any:
+        """Start to segment a volume and return at once; runs follow each other.
+
+        Args:
+            volumeNode: to segment.
+            model: id or folder of a model; the default for the volume's modality if not given.
+            channels: nodes of further sequences by name, as {"t1": node}; if not given, those whose
+                names tell what they are, as in the panel.
+            segmentationNode: to write to; a new one if not given.
+            edited: what to do with segments in it that were edited by hand since a model ran:
+                "refuse", "replace", "add" or "new segmentation".
+            slices: first and last + 1 of the axial slices to segment, 0 the most inferior.
+            regionNode: region of interest to which to limit the run.
+            onlyDetected: segment only slices on which a detector finds something.
+            device: "auto", "cpu", "cuda" or "mps".
+            precision: "auto", "fp32" (reproducible) or "bf16".
+            mirroring: average with mirrored slices; as the model says if not given.
+            keepModel: keep the model in memory for the next run.
+            finished: called with the run when it is over, well or not.
+            progress: called with the run when further slices are computed.
+
+        Returns:
+            A `TumorSegModule.logic.scripting.ScriptedRun`: `state`, `finished`, `cancel()`,
+            `wait()`, `segmentationNode`, `line`.
+
+        Raises:
+            TumorSegError: a node or argument cannot be used, there is no such model, or a package
+                is missing; nothing was started.
+        """
+        from TumorSegModule.logic.script_options import check_installed, script_options
+
+        from TumorSegLib.model.catalogue import default_catalogue
+
+        check_installed()
+        options = script_options(
+            volumeNode,
+            model,
+            default_catalogue(),
+            channels=channels,
+            target=segmentationNode,
+            edited=edited,
+            slices=slices,
+            region=regionNode,
+            only_detected=onlyDetected,
+            device=device,
+            precision=precision,
+            flips=mirroring,
+            keep_model=keepModel,
+        )
+        return self._scriptedRuns().submit(options, finished=finished, progress=progress)
+
+    def endWorker(self) -> None:
+        """Cancel the runs of all scripts, and end the process that runs models.
+
+        Its memory is free then; the next run starts another.
+        """
+        runs, TumorSegLogic._runs = TumorSegLogic._runs, None
+        if runs is not None:
+            runs.close()
+
+    @staticmethod
+    def _scriptedRuns() -> Any:
+        from TumorSegModule.logic.scripting import ScriptedRuns
+        from TumorSegModule.logic.worker_client import WorkerClient, python_command
+        from TumorSegModule.widgets.qt_clock import QtClock
+
+        if TumorSegLogic._runs is None:
+            TumorSegLogic._runs = ScriptedRuns(WorkerClient(python_command()), QtClock())
+        return TumorSegLogic._runs
 
 
 class TumorSegTest(ScriptedLoadableModuleTest):

@@ -37,3 +37,20 @@ class View(Protocol):
 
     def run_ended(self, ending: Ending) -> None:
         """A run is over; comes once for each that was started, when the next may be started."""
+
+
+class NoEditor:
+    """For runs that are opened nowhere, as those of a script."""
+
+    def edit(
+        self,
+        segmentation: slicer.vtkMRMLSegmentationNode | None,
+        volume: slicer.vtkMRMLScalarVolumeNode | None,
+    ) -> None:
+        """Open nothing."""
+
+    def save_for_undo(self) -> None:
+        """Keep nothing."""
+
+    def select(self, segment_id: str) -> None:
+        """Select nothing."""
