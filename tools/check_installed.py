@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import io
 import json
+import pkgutil
 import shutil
 import subprocess
 import sys
@@ -27,6 +29,19 @@ FOLDERS = {"Resources": "TumorSegLib/Resources", "training/configs": "tumorseg_t
 """What belongs to the packages, in the checkout and where it is installed."""
 
 
+OPTIONAL = {
+    "highdicom",
+    "lightning",
+    "matplotlib",
+    "monai",
+    "slicer",
+    "sklearn",
+    "tensorboard",
+    "vtk",
+}
+"""Packages that are installed for some work only."""
+
+
 def main(source: Path, checkout: Path) -> None:
     """Check all; stop at the first that is wrong."""
     installed = Path(TumorSegLib.__file__).parents[1]
@@ -36,6 +51,7 @@ def main(source: Path, checkout: Path) -> None:
     check_models(installed)
     check_segmentation()
     check_training(installed)
+    check_packages()
     check_installation(installed)
     check_imports(checkout)
 
@@ -86,6 +102,19 @@ def check_training(installed: Path) -> None:
     assert "-m pip install" in done.stderr, done.stderr
     assert config_file("brain-lgg-linknet").is_relative_to(installed)
     print(done.stderr.strip())
+
+
+def check_packages() -> None:
+    """Every module can be imported, but for packages that only some work needs."""
+    for package in (TumorSegLib, tumorseg_training):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if module.name.endswith(".__main__"):
+                continue
+            try:
+                importlib.import_module(module.name)
+            except ModuleNotFoundError as error:
+                missing = (error.name or "").partition(".")[0]
+                assert missing in OPTIONAL, f"{module.name} needs {missing}, which is not installed"
 
 
 def check_installation(installed: Path) -> None:

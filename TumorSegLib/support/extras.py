@@ -20,7 +20,7 @@ EXTRAS: dict[Extra, tuple[str, ...]] = {
         "matplotlib>=3.8",
         "tensorboard>=2.16",
     ),
-    "dicom": ("highdicom>=0.24", "pydicom>=3.0"),
+    "dicom": ("highdicom>=0.24",),
 }
 """As in `pyproject.toml`, which is not there where TumorSeg is installed."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from TumorSegLib.errors import OutputError
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.result import LabelledVolume
+from TumorSegLib.support.extras import pip_install
 
 if TYPE_CHECKING:
     from TumorSegLib.writing.dicom_source import SourceImages
@@ -28,8 +29,8 @@ def source_images(volume: Volume) -> SourceImages:
         )
     if find_spec("highdicom") is None:
         raise OutputError(
-            "DICOM segmentations need highdicom, which is not installed; run pip install highdicom"
-            " or choose .seg.nrrd"
+            "DICOM segmentations need highdicom, which is not installed; run"
+            f" {pip_install('dicom')} or choose .seg.nrrd"
         )
     from TumorSegLib.writing.dicom_source import find_source
 
