@@ -159,6 +159,8 @@ def test_a_computers_names_are_its_folders_its_host_and_its_indexes(tmp_path, mo
     monkeypatch.setenv("HOME", "/home/eva")
     monkeypatch.setattr("socket.gethostname", lambda: "evas-computer")
     names = workplace_names(tmp_path / "main")
+    monkeypatch.setattr("socket.gethostname", lambda: "worker")
+    assert "worker" not in workplace_names(tmp_path / "main")
     assert names >= {str(tmp_path), str(tmp_path / "main"), "/home/eva", "evas-computer"}
     assert names >= {"packages.example.org", "/wheels/of/eva", "/more/of eva"}
     assert not names & {"/", "/home", "/tmp", "/etc/ssl/certs", "60", ""}

@@ -22,8 +22,8 @@ EVERYBODYS = {"/", "/usr/local", "/usr/src"} | {
 
 PUBLIC_HOSTS = {"pypi.org", "files.pythonhosted.org", "download.pytorch.org"}
 PIP_SETTINGS = ("index-url", "extra-index-url", "find-links", "trusted-host", "proxy")
-SHORTEST_HOST = 5
-"""Letters of a host's name at least; shorter ones are words, too."""
+TELLING = re.compile(r"[\w.-]*[\d.-][\w.-]*")
+"""A host's name that is no mere word, as "worker" or "debian" are."""
 
 
 def workplace_names(root: Path) -> set[str]:
@@ -44,7 +44,7 @@ def workplace_names(root: Path) -> set[str]:
             folders.add(value.rstrip("/"))
         else:
             hosts.add(value)
-    hosts = {host for host in hosts if len(host) >= SHORTEST_HOST and host != "localhost"}
+    hosts = {host for host in hosts if TELLING.fullmatch(host)}
     return (folders - EVERYBODYS) | (hosts - PUBLIC_HOSTS)
 
 
