@@ -455,7 +455,7 @@ def test_importing_the_panel_loads_no_torch():
         "import loading; loading.start();"
         "from pathlib import Path; loading.load_module(Path('TumorSeg').resolve());"
         "import TumorSegModule.widgets.panel;"
-        "loaded = {'torch', 'scipy', 'skimage', 'safetensors'} & set(sys.modules);"
+        "loaded = {'torch', 'scipy', 'pydicom', 'safetensors'} & set(sys.modules);"
         "assert not loaded, loaded"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=root, capture_output=True)

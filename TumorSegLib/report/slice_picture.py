@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
-from skimage.measure import find_contours
+from PIL import Image
 
 from TumorSegLib.model.specification import Label
 
@@ -19,6 +18,8 @@ YELLOW: Colour = (255, 230, 0)
 SMOOTHING = 3
 """Contours are drawn this many times larger and shrunk, so that they look smooth."""
 CONTOUR_PIXELS = 1.6
+PEN = np.argwhere(np.hypot(*np.mgrid[-9:10, -9:10]) <= CONTOUR_PIXELS * SMOOTHING / 2) - 9
+"""Pixels (row, column) around one of the larger drawing's that the contour covers."""
 
 
 @dataclass(frozen=True)
@@ -83,16 +84,15 @@ def slice_picture(
 def _contour(mask: NDArray[np.bool_], size: tuple[int, int]) -> Image.Image:
     """Return how much of each pixel of the picture the contour of `mask` covers."""
     width, height = size[0] * SMOOTHING, size[1] * SMOOTHING
-    cover = Image.new("L", (width, height))
-    draw = ImageDraw.Draw(cover)
-    per_row, per_column = height / mask.shape[0], width / mask.shape[1]
-    lines = find_contours(np.pad(mask, 1).astype(np.float32), 0.5)  # type: ignore[no-untyped-call]
-    for line in lines:
-        points = [
-            ((column - 0.5) * per_column, (row - 0.5) * per_row) for row, column in line.tolist()
-        ]
-        draw.line(points, fill=255, width=round(CONTOUR_PIXELS * SMOOTHING), joint="curve")
-    return cover.resize(size, Image.Resampling.BOX)
+    grey = Image.fromarray(mask.astype(np.uint8) * 255)
+    smooth = np.asarray(grey.resize((width, height), Image.Resampling.BILINEAR))
+    inside = np.pad(smooth > smooth.max() // 2, 1)
+    within = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
+    rows, columns = np.nonzero(inside[1:-1, 1:-1] & ~within)
+    cover = np.zeros((height, width), np.uint8)
+    for down, right in PEN:
+        cover[(rows + down).clip(0, height - 1), (columns + right).clip(0, width - 1)] = 255
+    return Image.fromarray(cover).resize(size, Image.Resampling.BOX)
 
 
 def count_by_slice(labelmap: NDArray[np.uint8], labels: Sequence[Label]) -> NDArray[np.int64]:
