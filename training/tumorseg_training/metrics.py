@@ -95,13 +95,32 @@ def agreement(found: Mask, reference: Mask, spacing_zyx: Vector) -> Agreement:
 
 
 def roc_auc(scores: NDArray[np.floating], truth: Mask) -> float:
-    """Return the area under the ROC curve, from ranks; `nan` where one class is missing."""
-    positive = int(truth.sum())
-    negative = truth.size - positive
-    if positive == 0 or negative == 0:
+    """Return the area under the ROC curve; `nan` where one class is missing.
+
+    It is Mann and Whitney's statistic as a part of the largest it can be.
+    """
+    positive, negative = scores[truth], scores[~truth]
+    if positive.size == 0 or negative.size == 0:
         return math.nan
-    ranks = stats.rankdata(scores)[truth].sum()
-    return float((ranks - positive * (positive + 1) / 2) / (positive * negative))
+    higher = stats.mannwhitneyu(positive, negative, method="asymptotic").statistic
+    return float(higher / (positive.size * negative.size))
+
+
+def roc_curve(
+    scores: NDArray[np.floating], truth: Mask
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return false alarms and hits, as parts of their classes, at every threshold from the lowest.
+
+    Equal scores are one step. Both are empty where one class is missing.
+    """
+    if truth.all() or not truth.any():
+        return np.empty(0), np.empty(0)
+    thresholds = np.append(-np.inf, np.unique(scores))
+    false, hits = (
+        stats.ecdf(scores[kind]).sf.evaluate(thresholds).astype(np.float64)
+        for kind in (~truth, truth)
+    )
+    return false, hits
 
 
 def _surfaces(found: Mask, reference: Mask, spacing: Vector) -> tuple[float, float]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import wilcoxon
+from scipy.stats import bootstrap, wilcoxon
 
 RESAMPLES = 5000
 
@@ -49,11 +50,8 @@ def estimate(values: Sequence[float], seed: int = 0) -> Estimate:
     known = np.array([value for value in values if np.isfinite(value)], np.float64)
     if known.size == 0:
         return Estimate(np.nan, np.nan, np.nan, np.nan, 0)
-    means = _bootstrap_means(known, seed)
-    low, high = np.percentile(means, (2.5, 97.5))
-    return Estimate(
-        float(known.mean()), float(low), float(high), float(np.median(known)), known.size
-    )
+    mean, median = float(known.mean()), float(np.median(known))
+    return Estimate(mean, *interval(known, np.mean, RESAMPLES, seed), median, known.size)
 
 
 def compare(first: Sequence[float], second: Sequence[float]) -> Comparison:
@@ -65,8 +63,26 @@ def compare(first: Sequence[float], second: Sequence[float]) -> Comparison:
     return Comparison(estimate(differences.tolist()), p_value)
 
 
-def _bootstrap_means(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    random = np.random.default_rng(seed)
-    drawn = random.integers(0, values.size, (RESAMPLES, values.size))
-    means: NDArray[np.float64] = values[drawn].mean(axis=1)
-    return means
+def interval(
+    sample: NDArray[Any], statistic: Callable[..., Any], resamples: int, seed: int = 0
+) -> tuple[float, float]:
+    """Return the ends of a statistic's 95 % percentile-bootstrap interval.
+
+    Args:
+        sample: of at least one value.
+        statistic: takes values of the sample, and `axis` if it can take many samples at once.
+        resamples: how many samples are drawn; those for which the statistic is `nan` do not count.
+        seed: of the drawing.
+    """
+    if len(sample) == 1:
+        return (float(statistic(sample)),) * 2
+    drawn = bootstrap(
+        (sample,),
+        statistic,
+        n_resamples=resamples,
+        method="percentile",
+        random_state=np.random.default_rng(seed),
+    ).bootstrap_distribution
+    known = drawn[np.isfinite(drawn)]
+    low, high = np.percentile(known, (2.5, 97.5)) if known.size else (np.nan, np.nan)
+    return float(low), float(high)

@@ -9,10 +9,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tumorseg_training.evaluation import LEVELS, CaseFigures, Evaluation
 from tumorseg_training.metrics import roc_auc
-from tumorseg_training.statistics import compare, estimate
+from tumorseg_training.statistics import compare, estimate, interval
 
 MEASURES = (
     "dice",
@@ -25,6 +26,7 @@ MEASURES = (
     "volume_error",
 )
 CALIBRATION_BINS = 10
+SLICE_RESAMPLES = 500
 
 
 def summary(evaluation: Evaluation) -> dict[str, Any]:
@@ -84,14 +86,12 @@ def slice_figures(cases: Sequence[CaseFigures]) -> dict[str, Any]:
         for case in cases:
             groups.setdefault(case.patient, []).append(case)
         patients = list(groups.values())
-        random = np.random.default_rng(0)
-        drawn = []
-        for _ in range(500):
-            picked = random.integers(0, len(patients), len(patients))
-            drawn.append(measure([case for index in picked for case in patients[index]]))
-        known = [value for value in drawn if np.isfinite(value)] or [math.nan]
-        low, high = np.percentile(known, (2.5, 97.5))
-        return {"value": measure(cases), "low": float(low), "high": float(high)}
+
+        def of_drawn(picked: NDArray[np.intp]) -> float:
+            return measure([case for index in picked for case in patients[index]])
+
+        low, high = interval(np.arange(len(patients)), of_drawn, SLICE_RESAMPLES)
+        return {"value": measure(cases), "low": low, "high": high}
 
     return {
         "slices": int(sum(len(case.slice_truth) for case in cases)),
