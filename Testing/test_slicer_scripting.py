@@ -33,9 +33,8 @@ class Scripts:
     """
 
     def __init__(self, slicer, kind, monkeypatch):
-        from TumorSegModule.logic import worker_client
-
         import TumorSeg
+        from TumorSegModule.logic import worker_client
 
         self.slicer, self.kind, self.clients = slicer, TumorSeg.TumorSegLogic, []
         client = worker_client.WorkerClient if kind is None else lambda _python: kind()
@@ -377,9 +376,8 @@ def test_nodes_that_are_no_image_are_refused_with_a_line(scripts):
 
 
 def test_missing_packages_are_named_and_nothing_is_asked(scripts, monkeypatch):
-    from TumorSegModule.logic import requirements, script_options
-
     from TumorSegLib.errors import TumorSegError
+    from TumorSegModule.logic import requirements, script_options
 
     missing = [requirements.Missing("torch", "torch>=2.4", requirements.ABSENT)]
     monkeypatch.setattr(script_options, "missing_packages", lambda: missing)

@@ -246,9 +246,8 @@ class TumorSegLogic(ScriptedLoadableModuleLogic):
             TumorSegError: a node or argument cannot be used, there is no such model, or a package
                 is missing; nothing was started.
         """
-        from TumorSegModule.logic.script_options import check_installed, script_options
-
         from TumorSegLib.model.catalogue import default_catalogue
+        from TumorSegModule.logic.script_options import check_installed, script_options
 
         check_installed()
         options = script_options(

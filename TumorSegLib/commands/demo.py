@@ -10,6 +10,7 @@ from rich.console import Console
 from TumorSegLib import cli
 from TumorSegLib.commands.common import add_overwrite_option
 from TumorSegLib.commands.terminal import terminal
+from TumorSegLib.errors import OutputError
 
 DOWNLOAD_SECONDS = 20.0
 
@@ -29,7 +30,10 @@ def run(arguments: Namespace) -> int:
     """Get a volume, segment it with the command that users type, say where everything is."""
     console = terminal(stderr=True)
     folder: Path = arguments.output
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made: {error.strerror or error}") from None
     volume, channels = _sample(folder, console, offline=arguments.offline)
     words = ["segment", str(volume), *channels, "-o", str(folder / "segmentation.seg.nrrd")]
     words += ["--report", str(folder / "report")]
@@ -56,19 +60,23 @@ def _sample(folder: Path, console: Console, *, offline: bool) -> tuple[Path, lis
 
 
 def _phantom(folder: Path, console: Console) -> tuple[Path, list[str]]:
-    """Write the brain phantom's sequences as NIfTI files."""
-    import SimpleITK as sitk
+    """Write the brain phantom's sequences as NIfTI files.
 
+    Raises:
+        OutputError: one cannot be written completely.
+    """
     from TumorSegLib.image.itk import image_of
     from TumorSegLib.phantom import brain_phantom
     from TumorSegLib.support.whole_file import whole_file
+    from TumorSegLib.writing.whole_image import write_whole_image
 
     volumes, _ = brain_phantom()
     paths = {name: folder / f"phantom-{name}.nii.gz" for name in volumes}
     for name, path in paths.items():
         if not path.exists():
             with whole_file(path, ending=".nii.gz") as new:
-                sitk.WriteImage(image_of(volumes[name].voxels, volumes[name].grid), str(new))
+                if not write_whole_image(image_of(volumes[name].voxels, volumes[name].grid), new):
+                    raise OutputError(f"{path}: cannot be written completely; is the disk full?")
     console.print(f"phantom: a made-up head with a made-up tumour, in {folder}", soft_wrap=True)
     further = [f"--channel={name}={path}" for name, path in paths.items() if name != "flair"]
     return paths["flair"], further

@@ -23,6 +23,7 @@ from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.export.dataset_name import dataset_name, is_dataset_name
 from TumorSegLib.export.identity import ExportKey, key_file
 from TumorSegLib.model.specification import ModelSpecification
+from TumorSegLib.support import leftovers
 from TumorSegLib.support.records import parsed
 from TumorSegLib.support.whole_file import check_place
 
@@ -196,9 +197,13 @@ class Dataset:
                 cases[case] = entry
         content = {**self._head(), "numTraining": len(cases), "dataset": cases}
         new = self.folder / f".{DESCRIPTION}"
-        new.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
-        _flush(new)
-        new.replace(self.folder / DESCRIPTION)
+        try:
+            new.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
+            _flush(new)
+            new.replace(self.folder / DESCRIPTION)
+        except OSError:
+            leftovers.remove(new)
+            raise
 
     def _is_whole(self, entry: dict[str, Any]) -> bool:
         return all((self.folder / path).exists() for path in (entry["label"], *entry["images"]))

@@ -18,8 +18,9 @@ from filelock import FileLock
 
 from TumorSegLib.errors import OutputError
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.support import leftovers
 from TumorSegLib.support.places import data_folder
-from TumorSegLib.support.whole_file import whole_file
+from TumorSegLib.support.whole_file import PREFIX, whole_file
 
 KEY_BYTES = 32
 DIGITS = 12
@@ -59,6 +60,11 @@ def key_file() -> Path:
     return data_folder() / "export-key"
 
 
+def has_key() -> bool:
+    """Tell whether the user's key has been made."""
+    return key_file().exists()
+
+
 def export_key() -> ExportKey:
     """Return the user's key, which is made when it is first needed.
 
@@ -68,6 +74,7 @@ def export_key() -> ExportKey:
     path = key_file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        leftovers.remove_left_over(path.parent, PREFIX)  # half a key, perhaps
         with FileLock(path.with_name(f"{path.name}.lock")):
             if not path.exists():
                 with whole_file(path) as new:

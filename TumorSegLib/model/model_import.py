@@ -7,7 +7,6 @@ by their checksum before a model is listed, and nothing of a model can run as co
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -26,7 +25,7 @@ from TumorSegLib.model.bundle import (
 )
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.default_models import forget_default
-from TumorSegLib.model.model_source import temporary_folder
+from TumorSegLib.model.model_source import REMOVED, temporary_folder
 from TumorSegLib.support.archive import ArchiveError, copy_entry, opened_archive
 
 LARGEST = {
@@ -142,16 +141,14 @@ def remove_model(bundle: Bundle, catalogue: Catalogue, own: Path) -> None:
             raise ModelError(
                 f"model {bundle.id}: is a member of {other.id}; remove that ensemble first"
             )
+    forget_default(bundle.id, own)
     try:
-        with tempfile.TemporaryDirectory(
-            dir=own, prefix=".removed-", ignore_cleanup_errors=True
-        ) as folder:
-            bundle.folder.rename(Path(folder) / bundle.id)  # gone at once, or all of it stays
+        with temporary_folder(own, REMOVED) as folder:
+            bundle.folder.rename(folder / bundle.id)  # gone at once, or all of it stays
     except OSError as error:
         raise OutputError(
             f"{bundle.folder}: {error.strerror or error}; the model was not removed"
         ) from None
-    forget_default(bundle.id, own)
 
 
 def _checked(place: Path, source: Path) -> Bundle:

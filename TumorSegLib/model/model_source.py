@@ -16,23 +16,24 @@ from TumorSegLib.support.download import downloaded
 
 LARGEST_ARCHIVE = 4 << 30
 SILENCE_SECONDS = 60.0
-TEMPORARY = ".import-"
-"""Begins the names of folders beside the user's models that are there during an installation."""
+IMPORT, REMOVED = ".import-", ".removed-"
+"""Begin the names of folders beside the user's models that are there while models come or go."""
 
 
 @contextmanager
-def temporary_folder(own: Path) -> Iterator[Path]:
+def temporary_folder(own: Path, prefix: str = IMPORT) -> Iterator[Path]:
     """Yield a new folder beside the user's own models, gone when the block ends.
 
-    What a process that was killed left goes, too.
+    What processes that were killed left goes, too.
 
     Raises:
         OSError: it cannot be made.
     """
     own.mkdir(parents=True, exist_ok=True)
-    leftovers.remove_left_over(own, TEMPORARY)
+    for left in (IMPORT, REMOVED):
+        leftovers.remove_left_over(own, left)
     with tempfile.TemporaryDirectory(
-        dir=own, prefix=f"{TEMPORARY}{leftovers.owner()}-", ignore_cleanup_errors=True
+        dir=own, prefix=f"{prefix}{leftovers.owner()}-", ignore_cleanup_errors=True
     ) as folder:
         yield Path(folder)
 

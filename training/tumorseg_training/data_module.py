@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,8 @@ class DataModule(lightning.LightningDataModule):
                 f"optimisation.batch_size: {settings.batch_size} is more than the {len(sampler)}"
                 " slices an epoch of each process"
             )
+        if settings.workers > 0:  # else the loader's process fails to make it, and we wait for ever
+            get_temp_dir()
         return DataLoader(
             slices,
             settings.batch_size,

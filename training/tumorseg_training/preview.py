@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from tumorseg_training.config import TrainingConfig
 from tumorseg_training.data_module import DataModule, Report
 from tumorseg_training.datasets import select_cases
+from tumorseg_training.history import write_whole
 from TumorSegLib.errors import OutputError
 
 COLUMNS = 6
@@ -51,9 +53,11 @@ def write_preview(config: TrainingConfig, path: Path, report: Report) -> Path:
         axes.set_title(f"{case.name[:24]}\n{channels[channel].title}, slice {z}", fontsize=6)
     for axes in tiles:
         axes.axis("off")
+    picture = BytesIO()
+    drawing.savefig(picture, dpi=110)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        drawing.savefig(path, dpi=110)
+        write_whole(path, picture.getvalue())
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror}; the preview was not written") from None
     return path

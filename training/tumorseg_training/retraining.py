@@ -39,9 +39,13 @@ from TumorSegLib.export.record import read_record
 from TumorSegLib.model.bundle import Bundle, load_forest
 from TumorSegLib.model.catalogue import default_catalogue, user_folder
 from TumorSegLib.model.default_models import make_default
+from TumorSegLib.support import leftovers
 from TumorSegLib.support.records import plain
 
 Report = Callable[[str], None]
+
+DRAFT = ".draft-"
+"""Begins the name of the folder of a model that is not yet compared."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,9 @@ def _run(
     )
     origin = origin_of(plan, base, chosen, wish)
     forest = load_forest(base)
-    with TemporaryDirectory(dir=folder, prefix=".draft-", ignore_cleanup_errors=True) as drafts:
+    for left in folder.glob(f"{DRAFT}*"):  # by a killed run; no other is at work in this folder
+        leftovers.remove(left)
+    with TemporaryDirectory(dir=folder, prefix=DRAFT, ignore_cleanup_errors=True) as drafts:
         place = Path(drafts) / plan.id
         draft = write_model(config, trained, place, forest=forest, origin=origin)
         pairs = compared(base, draft, chosen, devices.accelerator, log, report)

@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from mmap import mmap
@@ -33,15 +32,15 @@ from TumorSegLib.image.grid import Vector
 from TumorSegLib.image.in_plane import resize
 from TumorSegLib.inference.preparation import PreparedVolume
 from TumorSegLib.model.specification import Input
+from TumorSegLib.support import leftovers
 from TumorSegLib.support.arrays import array_from_tensor, tensor_from_array
 from TumorSegLib.support.records import parsed, plain
 
 IMAGES, MASKS, CASE = "images.npy", "masks.npy", "case.json"
 
-ENTRY = re.compile(r".*-[0-9a-f]{16}(\.\d+\.partial)?")
+ENTRY = re.compile(r".*-[0-9a-f]{16}(\.[\w-]+\.partial)?")
 
-ABANDONED_SECONDS = 24 * 3600
-"""Unfinished folders older than this are remains of killed runs."""
+PARTIAL = ".partial"
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def _store(case: Case, specification: Input, location: Path) -> None:
     scales = np.divide(prepared.shape, prepared.network_shape)
     spacing = (millimetres[0], millimetres[1] * scales[0], millimetres[2] * scales[1])
     content = {"spacing_zyx": spacing, "foreground": masks.any(axis=(1, 2)).tolist()}
-    partial = location.with_name(f"{location.name}.{os.getpid()}.partial")
+    partial = location.with_name(f"{location.name}.{leftovers.owned_name()}{PARTIAL}")
     try:
         location.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         partial.mkdir(mode=0o700)
@@ -201,9 +200,10 @@ def _is_whole(location: Path) -> bool:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    for path in folder.glob("*.partial"):
-        if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
-            shutil.rmtree(path, ignore_errors=True)
+    """Remove what killed runs were about to decode."""
+    for path in folder.glob(f"*{PARTIAL}"):
+        if leftovers.is_left_over(path, path.stem.rpartition(".")[2]):
+            leftovers.remove(path)
 
 
 def _open(case: Case, location: Path) -> CachedCase:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,7 +132,8 @@ def train(
     )
     interrupted = last if resume and last.exists() else None
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=interrupted)
+        with quiet_log_thread():
+            trainer.fit(module, datamodule=data, ckpt_path=interrupted)
     except SystemExit:  # how Lightning ends after Ctrl-C
         raise KeyboardInterrupt from None
     except (MemoryError, RuntimeError) as error:
@@ -201,6 +204,22 @@ def precision(wish: str, accelerator: str) -> Any:
         return wish
     device, _ = choose_device(accelerator)
     return "bf16-mixed" if has_native_bf16(device) else "32-true"
+
+
+@contextmanager
+def quiet_log_thread() -> Iterator[None]:
+    """Let TensorBoard's thread fail to write without a traceback: what is logged next raises it."""
+    kept = threading.excepthook
+
+    def said(failure: threading.ExceptHookArgs) -> None:
+        if not issubclass(failure.exc_type, OSError):
+            kept(failure)
+
+    threading.excepthook = said
+    try:
+        yield
+    finally:
+        threading.excepthook = kept
 
 
 def quieten() -> None:

@@ -7,10 +7,13 @@ from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.model.specification import ModelSpecification
+
+GUARD = ".lock"
+"""Held while locks of versions are made and removed."""
 
 
 def next_version(base: ModelSpecification, taken: Container[str]) -> tuple[str, str]:
@@ -50,31 +53,59 @@ def reserved_version(
     Raises:
         OutputError: `models` cannot be written to.
     """
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        with FileLock(models / GUARD):
+            _remove_unheld(models)
+            version, lock = _reserve(base, models, in_use, first)
+    except OSError as error:
+        raise OutputError(f"{models}: {error.strerror or error}") from None
+    try:
+        yield version
+    finally:
+        try:
+            with suppress(OSError), FileLock(models / GUARD):
+                _give_up(lock)
+        finally:
+            lock.release()
+
+
+def _reserve(
+    base: ModelSpecification,
+    models: Path,
+    in_use: Callable[[], set[str]],
+    first: tuple[str, str] | None,
+) -> tuple[tuple[str, str], BaseFileLock]:
+    """Return a version that no other run has reserved, and the lock that reserves it."""
     reserved: set[str] = set()
     while True:
         taken = in_use() | reserved
-        chosen = first if first and first[0] not in taken else next_version(base, taken)
-        path = models / f".{chosen[0]}.lock"
-        lock = FileLock(path, timeout=0)
+        version = first if first and first[0] not in taken else next_version(base, taken)
+        lock = FileLock(models / f".{version[0]}.lock", timeout=0)
         try:
-            models.mkdir(parents=True, exist_ok=True)
             lock.acquire()
         except Timeout:
-            reserved.add(chosen[0])
+            reserved.add(version[0])
             continue
-        except OSError as error:
-            raise OutputError(f"{models}: {error.strerror or error}") from None
-        with lock:
-            if chosen[0] not in in_use():
-                break
-        lock.release()
-    try:
-        yield chosen
-    finally:
-        if chosen[0] in in_use():  # nobody will ask for this id again
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
-        lock.release()
+        if version[0] not in in_use():
+            return version, lock
+        _give_up(lock)
+
+
+def _remove_unheld(models: Path) -> None:
+    """Remove the locks of runs that were killed."""
+    for path in models.glob(".?*.lock"):
+        lock = FileLock(path, timeout=0)
+        with suppress(Timeout):
+            lock.acquire()
+            _give_up(lock)
+
+
+def _give_up(lock: BaseFileLock) -> None:
+    """Remove a lock that is held; only under the guard, lest another run has just opened it."""
+    with suppress(OSError):  # Windows removes it when it is released
+        Path(lock.lock_file).unlink(missing_ok=True)
+    lock.release()
 
 
 @contextmanager
