@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,14 @@ def quiet(_line: str) -> None:
 def run(config: Path, folder: Path, *overrides: str, **more: Any) -> Trained:
     options = {"devices": CPU, "report": quiet, "progress": False} | more
     return train(read_config(config, overrides), folder, **options)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the key by which models name patients in a folder of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from tumorseg_training.datasets import cases_aside, select_cases
 from tumorseg_training.evaluation import Evaluation, Report, evaluate
 from tumorseg_training.evaluation_page import evaluation_page, write_with_page
 from tumorseg_training.model_card import model_card
+from tumorseg_training.recorded_names import NAMED_BY_USERS, recorded
 from tumorseg_training.summary import comparisons, details, summary
 from tumorseg_training.train import Trained
 from TumorSegLib import __version__
@@ -69,6 +70,7 @@ def publish(
     target = folder / config.model.id
     aside = set(trained.split["validation"])
     cases = [case for case in select_cases(config).validation if case.patient in aside]
+    trained = _without_names(trained, config)
     if not cases:
         forest = forest or read_forest(folder / CROSS_VALIDATION)
         metrics = figures_of_others(folder, measured)
@@ -76,6 +78,15 @@ def publish(
     bundle = write_model(config, trained, target)
     evaluation, metrics = measure(bundle, cases, config.data, folder, report)
     return Published(write_model(config, trained, target, metrics=metrics), evaluation)
+
+
+def _without_names(trained: Trained, config: TrainingConfig) -> Trained:
+    """Return what a run left without the names that users gave to patients and files."""
+    layouts = {config.data.layout, *(further.layout for further in config.further)}
+    left_out = trained.left_out
+    if left_out and not NAMED_BY_USERS.isdisjoint(layouts):
+        left_out = (f"{len(left_out)} cases or notes",)
+    return replace(trained, split=recorded(trained.split, layouts), left_out=left_out)
 
 
 def publish_ensemble(
