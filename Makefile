@@ -6,6 +6,9 @@
 # make publish-tree DEST=../SlicerTumorSeg
 #                  writes the tree of a fresh repository's first commit, and checks it
 # make test-wheel  builds the wheel, installs it in an empty environment and uses it from elsewhere
+# make fault-injection
+#                  every write fails at every call in turn; hours
+# make soak        500 mixed jobs through one worker, and what it holds meanwhile
 #
 # All make their own virtual environment in .venv first. PYTHON names another interpreter (3.11 or
 # newer), TORCH another build of PyTorch; the test suite needs no GPU.
@@ -17,7 +20,7 @@ BIN := $(VENV)/bin
 
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: demo test test-fast test-slicer test-wheel lint publish-tree clean
+.PHONY: demo test test-fast test-slicer test-wheel fault-injection soak lint publish-tree clean
 
 demo: $(VENV)/installed
 	$(BIN)/tumorseg demo --overwrite
@@ -33,6 +36,12 @@ test-slicer: $(VENV)/installed-for-tests
 
 test-wheel:
 	PYTHON="$(PYTHON)" TORCH="$(TORCH)" .ci/wheel
+
+fault-injection: $(VENV)/installed-for-tests
+	$(BIN)/python Testing/fault_injection.py
+
+soak: $(VENV)/installed-for-tests
+	$(BIN)/python benchmarks/soak.py
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .
