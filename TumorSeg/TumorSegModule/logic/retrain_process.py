@@ -6,7 +6,7 @@ stopped, or that ended with Slicer, goes on from its last whole epoch.
 
 from __future__ import annotations
 
-import json
+import contextlib
 import subprocess
 import time
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from TumorSegLib.support.places import data_folder
+from TumorSegLib.support.records import parsed
 from TumorSegLib.worker.process_group import end_group, end_group_and_wait, make_patient, own_group
 from TumorSegModule.logic.worker_client import library_environment
 
@@ -208,7 +209,8 @@ class RetrainProcess:
         whole = content.rfind(b"\n") + 1
         self._read += whole
         for line in content[:whole].splitlines():
-            self._follow(json.loads(line))
+            with contextlib.suppress(ValueError, KeyError, TypeError):  # no line of a run
+                self._follow(parsed(line))
         return whole > 0
 
     def _follow(self, entry: dict[str, Any]) -> None:
@@ -216,14 +218,14 @@ class RetrainProcess:
         if event in ("step", "epoch", "measuring") and state.stage != "stopping":
             state.stage = "measuring" if event == "measuring" else "training"
         if event == "step":
-            state.epoch, state.epochs = entry["epoch"], entry["epochs"]
-            state.step, state.steps = entry["step"], entry["steps"]
+            state.epoch, state.epochs = _counts(entry, "epoch", "epochs")
+            state.step, state.steps = _counts(entry, "step", "steps")
         elif event == "epoch":
-            state.rows[entry["epoch"]] = entry
-            state.epoch, state.epochs = entry["epoch"], entry["epochs"]
+            state.epoch, state.epochs = _counts(entry, "epoch", "epochs")
+            state.rows[state.epoch] = entry
             state.seconds_left = entry.get("seconds_left")
         elif event == "measuring":
-            state.measured, state.cases = entry["done"], entry["cases"]
+            state.measured, state.cases = _counts(entry, "done", "cases")
         elif event == "done":
             state.stage, state.result = "done", entry
         elif event == "failed":
@@ -271,3 +273,16 @@ def _dataset_of(wish: Wish) -> str:
 
 def _has_checkpoint(folder: Path) -> bool:
     return (folder / CHECKPOINT).exists() and (folder / PLAN).exists()
+
+
+def _counts(entry: dict[str, Any], *keys: str) -> list[int]:
+    """Return whole numbers of a line.
+
+    Raises:
+        KeyError: one is not there.
+        TypeError: one is no whole number.
+    """
+    numbers = [entry[key] for key in keys]
+    if any(type(number) is not int for number in numbers):
+        raise TypeError(f"{entry}: expected whole numbers")
+    return numbers

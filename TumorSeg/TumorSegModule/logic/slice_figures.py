@@ -14,6 +14,7 @@ from TumorSegLib.inference.review import unsure_slices
 from TumorSegLib.slicer_io.geometry import Placement
 from TumorSegLib.slicer_io.images import Box
 from TumorSegLib.slicer_io.nodes import set_quietly, set_reviewed
+from TumorSegLib.support.records import RecordError, build, parsed
 
 SLICES_ATTRIBUTE = "TumorSeg.Slices"
 
@@ -63,24 +64,47 @@ class SliceFigures:
         return tuple(box)
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """The attribute's content; see `SliceFigures`."""
+
+    ijk_to_ras: tuple[float, ...]
+    shape: tuple[int, int, int]
+    axis: int
+    flipped: bool
+    area_mm2: tuple[float, ...]
+    correction_mm2: tuple[float, ...]
+    seen: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.ijk_to_ras) != 16 or not 0 <= self.axis < 3:
+            raise ValueError("no matrix, or no axis")
+        if not len(self.area_mm2) == len(self.correction_mm2) == self.shape[self.axis]:
+            raise ValueError("another number of slices")
+        if not np.isfinite((*self.ijk_to_ras, *self.area_mm2, *self.correction_mm2)).all():
+            raise ValueError("no numbers")
+        if any(not 0 <= index < len(self.area_mm2) for index in self.seen):
+            raise ValueError("no such slice")
+
+
 def figures_of(segmentation_node: slicer.vtkMRMLSegmentationNode) -> SliceFigures | None:
     """Return what is known of a segmentation's slices, None if no model made it."""
     text = segmentation_node.GetAttribute(SLICES_ATTRIBUTE)
     if not text:
         return None
     try:
-        content = json.loads(text)
-        return SliceFigures(
-            np.array(content["ijk_to_ras"], float).reshape(4, 4),
-            tuple(content["shape"]),
-            content["axis"],
-            content["flipped"],
-            tuple(content["area_mm2"]),
-            tuple(content["correction_mm2"]),
-            frozenset(content["seen"]),
-        )
-    except (ValueError, KeyError, TypeError):  # written by hand or by another version
+        stored = build(_Stored, parsed(text))
+    except (ValueError, RecordError):  # written by hand or by another version
         return None
+    return SliceFigures(
+        np.reshape(stored.ijk_to_ras, (4, 4)),
+        stored.shape,
+        stored.axis,
+        stored.flipped,
+        stored.area_mm2,
+        stored.correction_mm2,
+        frozenset(stored.seen),
+    )
 
 
 def write_figures(segmentation_node: slicer.vtkMRMLSegmentationNode, figures: SliceFigures) -> None:
