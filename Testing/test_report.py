@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from PIL import Image
 from results import names_in, result_of, two_structures
 from test_grid import ORIENTATIONS, rotation_about, stored_as
@@ -12,6 +13,7 @@ from tiny_models import brain_specification, ct_specification
 from TumorSegLib.errors import OutputError
 from TumorSegLib.image.display_window import display_window
 from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.itk import image_of
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.report import most_affected, report_picture, write_report
 from TumorSegLib.report.picture_text import plain
@@ -191,3 +193,25 @@ def test_model_and_uncertainty_change_the_picture():
     )
     pictures = {report_picture(each).tobytes() for each in (result, other, doubtful)}
     assert len(pictures) == 3
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "none/file/below"])
+def test_a_place_that_cannot_be_written_to_is_refused_before_the_run(
+    tmp_path, monkeypatch, capfd, place
+):
+    from TumorSegLib.cli import main
+    from TumorSegLib.commands import segment
+
+    def run(*_arguments, **_options):
+        raise AssertionError("the model ran")
+
+    monkeypatch.setattr(segment, "with_model", run)
+    (tmp_path / "none").mkdir()
+    (tmp_path / place.partition("/below")[0]).write_text("mine")
+    volume = result_of(two_structures(), ct_specification()).volume
+    sitk.WriteImage(image_of(volume.voxels, volume.grid), str(tmp_path / "ct.nrrd"))
+    words = ["segment", str(tmp_path / "ct.nrrd"), "-o", str(tmp_path / "out.seg.nrrd")]
+    assert main([*words, "--report", str(tmp_path / place)]) == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert str(tmp_path / place) in line
+    assert not (tmp_path / "out.seg.nrrd").exists()
