@@ -24,7 +24,7 @@ COMMANDS = {
     "segment": ("TumorSegLib.commands.segment", "segment a volume"),
     "detect": ("TumorSegLib.commands.detect", "probability of a finding, slice by slice"),
     "label-fat": ("TumorSegLib.commands.label_fat", "label fat on CT by rule, to train on"),
-    "models": ("TumorSegLib.commands.models", "list the models"),
+    "models": ("TumorSegLib.commands.models", "list the models, install and remove others"),
     "export": ("TumorSegLib.commands.export", "add corrected cases to a data set to train on"),
     "demo": ("TumorSegLib.commands.demo", "segment a sample volume"),
 }
