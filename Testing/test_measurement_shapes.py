@@ -14,6 +14,9 @@ from measured_shapes import (
     oblique,
     torus,
 )
+from scipy import ndimage
+from scipy.spatial import ConvexHull
+from scipy.spatial.distance import pdist
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid
@@ -211,3 +214,44 @@ def test_an_array_on_another_grid_is_refused():
     grid = Grid((3, 4, 5), (1.0, 1.0, 1.0))
     with pytest.raises(InputError, match=r"liver: its volume has shape \(3, 4, 6\)"):
         measure_segment(np.ones((3, 4, 5), bool), grid, name="liver", voxels=np.ones((3, 4, 6)))
+
+
+def test_the_longest_diameter_agrees_with_all_pairs_of_points_of_the_outline():
+    """In space, of uneven lesions whose hulls have few corners and many."""
+    random = np.random.default_rng(5)
+    halves = np.concatenate([np.eye(3), -np.eye(3)]) / 2
+    for size in (6, 14):
+        spacing = random.uniform(0.4, 3, 3)
+        noise = ndimage.gaussian_filter(random.normal(size=(size, 20, 20)), 1.2)
+        grid = Grid(noise.shape, tuple(spacing[::-1].tolist()), direction=oblique(4, 9, -12))
+        mask = noise > 0.08
+        numbers = numbered_components(mask, grid)
+        for part in measure_segment(mask, grid).parts:
+            outline = (np.argwhere(numbers == part.number)[:, None] + halves).reshape(-1, 3)
+            corners = outline[ConvexHull(outline).vertices] * spacing
+            assert part.longest_diameter_mm == pytest.approx(pdist(corners).max())
+
+
+def test_the_perpendicular_is_the_longest_chord_of_the_hull_across():
+    """Against chords of the outline's hull, tried at many places."""
+    random = np.random.default_rng(6)
+    halves = np.array([[0, 0.5, 0], [0, -0.5, 0], [0, 0, 0.5], [0, 0, -0.5]])
+    for _ in range(15):
+        spacing = random.uniform(0.4, 2, 2)
+        grid = Grid((1, 14, 18), (*spacing[::-1].tolist(), 4.0))
+        mask = ndimage.gaussian_filter(random.normal(size=(14, 18)), 1.5)[None] > 0.05
+        numbers = numbered_components(mask, grid)
+        part = measure_segment(mask, grid).parts[0]
+        outline = (np.argwhere(numbers == 1)[:, None] + halves).reshape(-1, 3)[:, 1:] * spacing
+        hull = ConvexHull(outline)
+        start, end = (np.array(point[:2])[::-1] for point in part.long_axis_mm)
+        along = (end - start) / part.longest_axial_diameter_mm
+        aside = np.array([-along[1], along[0]])
+        longest = 0.0
+        for place in np.linspace(0, part.longest_axial_diameter_mm, 3001):
+            rates = hull.equations[:, :2] @ aside
+            rooms = -(hull.equations[:, :2] @ (start + place * along) + hull.equations[:, 2])
+            with np.errstate(divide="ignore", invalid="ignore"):
+                reach = rooms / rates
+            longest = max(longest, reach[rates > 1e-9].min() - reach[rates < -1e-9].max())
+        assert part.perpendicular_diameter_mm == pytest.approx(longest, rel=2e-3)
