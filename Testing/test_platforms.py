@@ -153,8 +153,11 @@ ON_WINDOWS = {
         "import signal": "SIGTERM can be handled there, though nobody sends it: the panel leaves a"
         " file that says stop",
     },
-    "training/tumorseg_training/config.py": {
+    "training/tumorseg_training/config/data.py": {
         "the path ~/.cache/tumorseg": "~ is the user's profile there",
+    },
+    "training/tumorseg_training/config/recipe.py": {
+        "a separator of paths": "between a stage and its folds; no path",
     },
     "training/tumorseg_training/data_module.py": {
         ".chmod()": "changes nothing there: the user's folder is private already",

@@ -20,6 +20,7 @@ from tumorseg_training.config import read_config
 from tumorseg_training.cross_validation import cross_validate
 from tumorseg_training.publishing import write_model
 from tumorseg_training.train import Devices, Trained, train
+from tumorseg_training.whole_run import Running
 from TumorSegLib.cli import main
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid
@@ -342,8 +343,7 @@ except OutputError as error:
 @pytest.mark.slow
 def test_cross_validation_measures_every_patient_once(balls: Path, tmp_path: Path) -> None:
     config = read_config(balls, ["data.folds=3", "optimisation.epochs=2"])
-    options = {"devices": CPU, "report": quiet, "progress": False}
-    written = cross_validate(config, tmp_path, resume=False, **options)  # type: ignore[arg-type]
+    written = cross_validate(config, tmp_path, Running(CPU, quiet))
     assert written is not None
     results = json.loads(written[0].read_text())
     patients = [row["patient"] for row in results["models"][0]["cases"]]
@@ -354,7 +354,7 @@ def test_cross_validation_measures_every_patient_once(balls: Path, tmp_path: Pat
         ).specification.training
         assert not set(training["split"]["training"]) & set(training["split"]["validation"])
     weights = [path.stat().st_mtime_ns for path in tmp_path.rglob("weights.safetensors")]
-    cross_validate(config, tmp_path, resume=True, **options)  # type: ignore[arg-type]
+    cross_validate(config, tmp_path, Running(CPU, quiet, resume=True))
     again = [path.stat().st_mtime_ns for path in tmp_path.rglob("weights.safetensors")]
     assert weights == again
 

@@ -11,11 +11,11 @@ from tumorseg_training.case import Reading
 from tumorseg_training.config import Data, EnsembleConfig, TrainingConfig, reading_of
 from tumorseg_training.datasets import cases_and_folds, cases_aside, select_cases
 from tumorseg_training.evaluation import Evaluation, Report, evaluate
-from tumorseg_training.publishing import CROSS_VALIDATION, RESULTS, publish, write_results
+from tumorseg_training.publishing import CROSS_VALIDATION, RESULTS, write_results
 from tumorseg_training.splits import named_folds
-from tumorseg_training.train import Devices, train
+from tumorseg_training.whole_run import Running, train_and_publish
 from TumorSegLib.errors import InputError
-from TumorSegLib.model.bundle import FOREST_FILE, check_place_of_bundle, read_bundle, write_bundle
+from TumorSegLib.model.bundle import FOREST_FILE, read_bundle, write_bundle
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.specification import CandidateFilter
 
@@ -23,26 +23,20 @@ from TumorSegLib.model.specification import CandidateFilter
 def cross_validate(
     config: TrainingConfig,
     folder: Path,
+    running: Running,
     *,
     folds: Sequence[str] = (),
-    resume: bool,
-    devices: Devices,
-    report: Report,
-    progress: bool,
 ) -> tuple[Path, Path] | None:
     """Train a model a fold in `folder`/cross-validation and measure each on its fold.
 
-    Folds that are finished are not trained again with `resume`. Where the model's candidates are
+    Folds that are finished are not trained again on resuming. Where the model's candidates are
     to be judged, the folds' models get a forest each, and `folder`/cross-validation one for all.
 
     Args:
         config: of the runs.
         folder: of the runs.
+        running: how they are carried out.
         folds: names of those to keep aside; several joined by "+" share a run; all if empty.
-        resume: go on with what a run before has left.
-        devices: to train on.
-        report: takes lines for the user.
-        progress: whether to show progress.
 
     Returns:
         The results as JSON and as a page; nothing in processes that only help.
@@ -55,18 +49,14 @@ def cross_validate(
         here = folder / CROSS_VALIDATION / name
         chosen = replace(config, data=replace(config.data, validate=name))
         cases = select_cases(chosen).validation
-        if resume and (here / RESULTS).is_file():
+        if running.resume and (here / RESULTS).is_file():
             found.append(Fold(read_bundle(here / config.model.id), cases))
             continue
-        check_place_of_bundle(here / config.model.id)
-        report(f"fold {name}")
-        trained = train(
-            chosen, here, resume=resume, devices=devices, report=report, progress=progress
-        )
-        if trained.main:
-            published = publish(chosen, trained, here, report)
+        running.report(f"fold {name}")
+        published = train_and_publish(chosen, here, running)
+        if published is not None:
             found.append(Fold(published.bundle, cases, evaluation=published.evaluation))
-    return pooled(found, config.model.candidates, folder, report) if found else None
+    return pooled(found, config.model.candidates, folder, running.report) if found else None
 
 
 def cross_validate_ensemble(

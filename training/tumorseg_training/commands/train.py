@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from tumorseg_training.commands.extra import require_train_extra
 from tumorseg_training.commands.options import add_accelerator_option
 from tumorseg_training.places import config_file
+from TumorSegLib.errors import InputError
 
 if TYPE_CHECKING:
-    from tumorseg_training.config import EnsembleConfig, TrainingConfig
+    from tumorseg_training.config import EnsembleConfig, Recipe, TrainingConfig
+    from tumorseg_training.whole_run import Running
     from TumorSegLib.model.forest import Forest
 
 
@@ -64,6 +66,15 @@ def add_arguments(parser: ArgumentParser) -> None:
         " candidates",
     )
     parser.add_argument(
+        "--stage",
+        dest="stages",
+        metavar="NAME",
+        nargs="+",
+        action="extend",
+        default=[],
+        help="train these stages of the config alone; those they start from must be done",
+    )
+    parser.add_argument(
         "--preview",
         action="store_true",
         help="only write a picture of slices as the network will see them",
@@ -73,7 +84,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Train and publish, or what the options ask for instead."""
     require_train_extra("train")
-    from tumorseg_training.config import read_config, read_ensemble
+    from tumorseg_training.config import read_config, read_ensemble, read_recipe
     from TumorSegLib.support.allocator import keep_large_blocks
 
     ensemble = read_ensemble(arguments.config, arguments.overrides)
@@ -81,17 +92,70 @@ def run(arguments: Namespace) -> int:
         averaged(ensemble, arguments.output or Path("runs") / ensemble.model.id, arguments)
         return 0
     config = read_config(arguments.config, arguments.overrides)
+    recipe = read_recipe(arguments.config, arguments.overrides)
+    check_stages(recipe, arguments)
     folder = arguments.output or Path("runs") / config.model.id
     keep_large_blocks()
     if arguments.preview:
         from tumorseg_training.preview import write_preview
 
-        say(f"wrote {write_preview(config, folder / 'preview.png', say)}")
+        say(f"wrote {write_preview(shown(config, recipe, arguments), folder / 'preview.png', say)}")
+    elif recipe is not None:
+        from tumorseg_training.stages import run_recipe
+
+        for path in run_recipe(recipe, folder, running(arguments), names=arguments.stages):
+            say(f"wrote {path}")
     elif arguments.cross_validate is not None:
         cross_validated(config, folder, arguments)
     else:
         trained(config, folder, arguments)
     return 0
+
+
+def check_stages(recipe: Recipe | None, arguments: Namespace) -> None:
+    """Refuse options that do not go with a config's stages, or with one that has none.
+
+    Raises:
+        InputError: there is such an option.
+    """
+    if recipe is None and arguments.stages:
+        raise InputError(f"--stage {arguments.stages[0]}: {arguments.config} has no stages")
+    if recipe is not None and not arguments.preview:
+        for option, value in (
+            ("--cross-validate", arguments.cross_validate),
+            ("--measured", arguments.measured),
+        ):
+            if value is not None:
+                raise InputError(
+                    f"{option}: the stages of {arguments.config} say that; train without them by"
+                    " --set stages=[]"
+                )
+
+
+def shown(config: TrainingConfig, recipe: Recipe | None, arguments: Namespace) -> TrainingConfig:
+    """Return what a preview is of: the first stage that is named, or else the config.
+
+    Raises:
+        InputError: there is no such stage.
+    """
+    if recipe is None or not arguments.stages:
+        return config
+    from tumorseg_training.stages import chosen_parts
+
+    return chosen_parts(recipe, arguments.stages)[0].config
+
+
+def running(arguments: Namespace) -> Running:
+    """Return how runs are carried out."""
+    from tumorseg_training.train import Devices
+    from tumorseg_training.whole_run import Running
+
+    return Running(
+        Devices(arguments.devices, arguments.nodes, arguments.accelerator),
+        say,
+        resume=arguments.resume,
+        progress=sys.stderr.isatty(),
+    )
 
 
 def averaged(config: EnsembleConfig, folder: Path, arguments: Namespace) -> None:
@@ -114,24 +178,12 @@ def averaged(config: EnsembleConfig, folder: Path, arguments: Namespace) -> None
 
 def trained(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
     """Train once and publish."""
-    from tumorseg_training.publishing import publish
-    from tumorseg_training.train import Devices, train
-    from TumorSegLib.model.bundle import check_place_of_bundle
+    from tumorseg_training.whole_run import train_and_publish
 
-    check_place_of_bundle(folder / config.model.id)
     figures, forest = measured(arguments)
-    devices = Devices(arguments.devices, arguments.nodes, arguments.accelerator)
-    found = train(
-        config,
-        folder,
-        resume=arguments.resume,
-        devices=devices,
-        report=say,
-        progress=sys.stderr.isatty(),
-    )
-    if found.main:
-        bundle = publish(config, found, folder, say, measured=figures, forest=forest).bundle
-        say(f"wrote {bundle.folder}")
+    found = train_and_publish(config, folder, running(arguments), measured=figures, forest=forest)
+    if found is not None:
+        say(f"wrote {found.bundle.folder}")
 
 
 def measured(arguments: Namespace) -> tuple[dict[str, Any] | None, Forest | None]:
@@ -147,17 +199,8 @@ def measured(arguments: Namespace) -> tuple[dict[str, Any] | None, Forest | None
 def cross_validated(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
     """Train once a fold and measure over all patients."""
     from tumorseg_training.cross_validation import cross_validate
-    from tumorseg_training.train import Devices
 
-    written = cross_validate(
-        config,
-        folder,
-        folds=arguments.cross_validate,
-        resume=arguments.resume,
-        devices=Devices(arguments.devices, arguments.nodes, arguments.accelerator),
-        report=say,
-        progress=sys.stderr.isatty(),
-    )
+    written = cross_validate(config, folder, running(arguments), folds=arguments.cross_validate)
     for path in written or ():
         say(f"wrote {path}")
 

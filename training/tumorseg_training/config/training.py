@@ -1,0 +1,98 @@
+"""A training run, and an ensemble that is only measured, as their TOML files describe them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tumorseg_training.case import Reading, reading_for
+from tumorseg_training.config.augmentation import Augmentation
+from tumorseg_training.config.data import Data, Further, Synthesis
+from tumorseg_training.config.optimisation import Loss, Optimisation
+from TumorSegLib.model.specification import ModelSpecification
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the model card says beside what is measured.
+
+    Attributes:
+        intended_use: for what and by whom; none: a sentence from the labels.
+        data: where the data come from.
+        known_failures: one sentence each.
+    """
+
+    intended_use: str = ""
+    data: str = ""
+    known_failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """The whole file."""
+
+    model: ModelSpecification
+    data: Data
+    optimisation: Optimisation
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    synthesis: Synthesis | None = None
+    further: tuple[Further, ...] = ()
+    card: Card = field(default_factory=Card)
+
+    def __post_init__(self) -> None:
+        model, settings = self.model, self.optimisation
+        if model.network is None:
+            raise ValueError("model.network is missing; only single networks are trained")
+        fitting = losses_for(model)
+        if settings.loss not in fitting:
+            raise ValueError(
+                f"optimisation.loss {settings.loss!r} does not go with model.task"
+                f" {model.task!r} and model.activation {model.activation!r}; expected one of"
+                f" {', '.join(fitting)}"
+            )
+        weights = settings.class_weights
+        if weights is not None and len(weights) != model.output_channels:
+            raise ValueError(
+                f"optimisation.class_weights has {len(weights)} numbers, the network"
+                f" {model.output_channels} output channels"
+            )
+
+    @property
+    def reading(self) -> Reading:
+        """What the reader of the data set must know."""
+        return reading_of(self.model, self.data)
+
+
+@dataclass(frozen=True)
+class EnsembleConfig:
+    """The file of a model with members: nothing is trained, and `data` is to measure on."""
+
+    model: ModelSpecification
+    data: Data
+    card: Card = field(default_factory=Card)
+
+    def __post_init__(self) -> None:
+        if not self.model.members:
+            raise ValueError("model.members is missing")
+
+
+def reading_of(model: ModelSpecification, data: Data | Further) -> Reading:
+    """Return what the reader of a data set must know."""
+    if isinstance(data, Further):
+        return reading_for(model, labels=data.labels)
+    return reading_for(
+        model,
+        labels=data.labels,
+        spacing=data.spacing,
+        window=data.window,
+        mask_suffix=data.mask_suffix,
+    )
+
+
+def losses_for(model: ModelSpecification) -> tuple[Loss, ...]:
+    """Return the losses that a model can be trained with."""
+    if model.task == "detection":
+        return ("bce",)
+    entropy: tuple[Loss, ...] = ("bce", "bce+dice")
+    if model.activation == "softmax":
+        entropy = ("ce", "ce+dice")
+    return (*entropy, "dice", "tversky", "focal_tversky")
