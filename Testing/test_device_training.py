@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,22 +18,24 @@ pytest.importorskip("lightning")  # what trains is not installed with what segme
 
 from tiny_models import BRAIN_INPUT, brain_specification
 
-from tumorseg_training.device_training import augment, brain, loop
-from tumorseg_training.device_training.augment import Augmenter
-from tumorseg_training.device_training.brain_mask import DEPTH_STEPS, OUTLINE, brain_depth
-from tumorseg_training.device_training.brain_plans import PLANS, tiny, works
-from tumorseg_training.device_training.data import half_size, read_packs, write_pack
-from tumorseg_training.device_training.draws import Draws
-from tumorseg_training.device_training.equalisation import (
+from tumorseg_training.device_training import brain, brain_augmentation, loop
+from tumorseg_training.device_training.average import exponential
+from tumorseg_training.device_training.brain_augmentation import Augmenter
+from tumorseg_training.device_training.brain_draws import Draws
+from tumorseg_training.device_training.brain_equalisation import (
     Histograms,
     apply_curves,
     curves,
     enlarged,
 )
-from tumorseg_training.device_training.evaluate import Examiner, dice, engine_of
-from tumorseg_training.device_training.lesions import Painter
-from tumorseg_training.device_training.loop import Stage, train
-from tumorseg_training.device_training.losses import overlap_loss
+from tumorseg_training.device_training.brain_lesions import Painter
+from tumorseg_training.device_training.brain_loss import overlap_loss
+from tumorseg_training.device_training.brain_mask import DEPTH_STEPS, OUTLINE, brain_depth
+from tumorseg_training.device_training.brain_pack import half_size, read_packs, write_pack
+from tumorseg_training.device_training.brain_plans import PLANS, Stage, tiny, works
+from tumorseg_training.device_training.brain_prediction import Examiner, dice, engine_of
+from tumorseg_training.device_training.brain_runs import examples
+from tumorseg_training.device_training.loop import Fitting, train
 from tumorseg_training.device_training.saving import load_weights, save_weights
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.in_plane import FieldOfView, resize
@@ -130,8 +133,8 @@ def test_curves_are_the_ranks_that_inference_gives(heads):
 def test_without_skull_the_histogram_is_that_of_the_brain_alone(heads):
     level = torch.tensor([1])
     histogram = Histograms(heads).between(torch.tensor([0]), torch.tensor([6]))
-    found = augment._without_skull(histogram, level, torch.tensor([True]))
-    inside = enlarged(heads.depth[:6], SIDE) > augment.LEVELS[1]
+    found = brain_augmentation._without_skull(histogram, level, torch.tensor([True]))
+    inside = enlarged(heads.depth[:6], SIDE) > brain_augmentation.LEVELS[1]
     for channel in range(3):
         stripped = heads.images[:6, channel] * inside
         expected = torch.bincount(stripped.ravel().int(), minlength=256).float()
@@ -140,8 +143,8 @@ def test_without_skull_the_histogram_is_that_of_the_brain_alone(heads):
 
 def test_fat_is_brightened_in_the_histogram_as_in_the_image(heads):
     histogram = Histograms(heads).between(torch.tensor([0]), torch.tensor([6]))
-    found = augment._with_fat(histogram, torch.tensor([1.5])).sum(2)[0, 0]
-    outside = enlarged(heads.depth[:6], SIDE) < augment.LEVELS[0]
+    found = brain_augmentation._with_fat(histogram, torch.tensor([1.5])).sum(2)[0, 0]
+    outside = enlarged(heads.depth[:6], SIDE) < brain_augmentation.LEVELS[0]
     images = heads.images[:6, 0].float()
     brighter = torch.where(outside, (images * 1.5).clamp(max=255).round(), images)
     expected = torch.bincount(brighter.ravel().int(), minlength=256).float()
@@ -154,8 +157,8 @@ def test_image_mask_and_depth_are_sampled_alike(heads):
     data = augmenter.sizes[SIDE]
     marked = data.masks[:, None].expand(-1, 3, -1, -1) * 255
     stack = torch.tensor([[2, 2, 3], [8, 9, 9], [1, 2, 3]])
-    grid = augment.random_grids(3, SIDE, 48, torch.device("cpu"))
-    images, depth, masks = augment._sampled(replace(data, images=marked), stack, grid)
+    grid = brain_augmentation.random_grids(3, SIDE, 48, torch.device("cpu"))
+    images, depth, masks = brain_augmentation._sampled(replace(data, images=marked), stack, grid)
     assert images.shape == (3, 3, 3, 48, 48)
     assert depth.shape == (3, 3, 48, 48)
     torch.testing.assert_close(images[:, 1, 0] / 255, masks[:, 0])
@@ -164,7 +167,7 @@ def test_image_mask_and_depth_are_sampled_alike(heads):
 
 def test_matrices_turn_scale_and_mirror_within_limits():
     torch.manual_seed(0)
-    matrices = augment.random_matrices(2000, torch.device("cpu"))
+    matrices = brain_augmentation.random_matrices(2000, torch.device("cpu"))
     area = torch.linalg.det(matrices)
     assert 0.4 < (area < 0).float().mean() < 0.6
     assert area.abs().sqrt().min() > 1 / 1.3
@@ -267,12 +270,11 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted(heads, clock):
     network = torch.nn.Conv2d(9, 1, 3, padding=1)
     learned = train(
         network,
-        Broken(heads, [32], 1),
-        Draws(heads, PATIENTS, 0),
         (Stage(0.5, 32, 24, 10), Stage(1.0, 32, 32, 10)),
+        partial(examples, Draws(heads, PATIENTS, 0), Broken(heads, [32], 1)),
+        Fitting(1e-2, 0.0, 5.0, 0.1, 0.0, exponential(0.998)),
+        device=torch.device("cpu"),
         seconds=600,
-        learning_rate=1e-2,
-        weight_decay=0,
         log=lambda line: None,
     )
     assert learned.steps > 4

@@ -19,7 +19,9 @@ from waiting import HANG_SECONDS
 from tumorseg_training.candidates import Fold, collect
 from tumorseg_training.case import Annotated, Case
 from tumorseg_training.device_training import liver_candidates
-from tumorseg_training.device_training.liver import Data, Run, main, planned
+from tumorseg_training.device_training.average import Average, exponential, over_part
+from tumorseg_training.device_training.brain_plans import PLANS
+from tumorseg_training.device_training.liver import main, planned
 from tumorseg_training.device_training.liver_bundles import bundle_of
 from tumorseg_training.device_training.liver_candidates import SMALLEST_ML, Choice, marked_in
 from tumorseg_training.device_training.liver_changes import (
@@ -38,8 +40,9 @@ from tumorseg_training.device_training.liver_pack import (
     write_pack,
 )
 from tumorseg_training.device_training.liver_prediction import measure, predict
+from tumorseg_training.device_training.liver_runs import FITTING, Data, Run
 from tumorseg_training.device_training.liver_store import SliceStore, skin_depth
-from tumorseg_training.device_training.liver_training import Average, one_cycle
+from tumorseg_training.device_training.loop import Fitting
 from TumorSegLib.errors import InputError
 from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.model.bundle import load_network, read_bundle
@@ -285,27 +288,37 @@ def test_the_loss_falls_as_the_answer_gets_right() -> None:
 
 def test_the_average_follows_the_weights_and_their_statistics() -> None:
     network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.BatchNorm2d(2))
-    average = Average(network)
+    average = Average(network, over_part(0.04))
+    average.steps = 49
     with torch.no_grad():
         for value in network.state_dict().values():
             if value.is_floating_point():
                 value.fill_(3.0)
-    average.update(50)
+    average.update()
     first = float(average.network[1].running_mean[0])
     assert first == pytest.approx(1.5)
-    for _ in range(40):
-        average.update(50)
+    for _ in range(200):
+        average.update()
     assert float(average.network[1].running_mean[0]) == pytest.approx(3.0, abs=1e-3)
     assert float(average.network[0].weight[0].detach()) == pytest.approx(3.0, abs=1e-3)
 
 
-def test_the_learning_rate_rises_once_and_falls_to_nothing() -> None:
-    rates = [one_cycle(part / 100) for part in range(101)]
+def test_averages_are_young_at_first_and_long_at_the_end() -> None:
+    assert exponential(0.998)(1) == pytest.approx(1 - 2 / 11)
+    assert exponential(0.998)(10**6) == pytest.approx(0.002)
+    assert [over_part(0.04)(steps) for steps in (1, 25, 1000, 10**6)] == [1, 1, 1 / 40, 1 / 1000]
+
+
+@pytest.mark.parametrize("fitting", [FITTING, PLANS[0].fitting], ids=["liver", "brain"])
+def test_the_learning_rate_rises_once_and_falls_to_nothing(fitting: Fitting) -> None:
+    rates = [fitting.rate(part / 100) / fitting.learning_rate for part in range(101)]
+    assert max(rates) == pytest.approx(1, abs=2e-3)
     top = rates.index(max(rates))
     assert 3 <= top <= 12
     assert rates[: top + 1] == sorted(rates[: top + 1])
     assert rates[top:] == sorted(rates[top:], reverse=True)
-    assert rates[-1] == pytest.approx(0)
+    assert rates[-1] == pytest.approx(fitting.final_rate)
+    assert fitting.final_rate <= 0.002
 
 
 @pytest.mark.parametrize("flips", [False, True])
@@ -405,10 +418,16 @@ def test_a_tiny_training_leaves_all_it_promises(
         now += HANG_SECONDS
         return now
 
-    for module, look in (("liver", lambda: now), ("liver_training", step)):
-        clock = SimpleNamespace(perf_counter=look)
+    still = SimpleNamespace(perf_counter=lambda: now)
+    for module, clock in (
+        ("liver", still),
+        ("liver_runs", still),
+        ("loop", SimpleNamespace(monotonic=step)),
+    ):
         monkeypatch.setattr(f"tumorseg_training.device_training.{module}.time", clock)
-    monkeypatch.setattr("tumorseg_training.device_training.liver.WRITING_SECONDS", HANG_SECONDS)
+    monkeypatch.setattr(
+        "tumorseg_training.device_training.liver_runs.WRITING_SECONDS", HANG_SECONDS
+    )
     packs, out = tmp_path / "packs", tmp_path / "out"
     packs.mkdir()
     write_pack(packs / "all.pack", volumes)
@@ -418,7 +437,7 @@ def test_a_tiny_training_leaves_all_it_promises(
         "--out",
         out,
         "--seconds",
-        150 * HANG_SECONDS,
+        300 * HANG_SECONDS,
         "--tiny",
         "--device",
         "cpu",

@@ -21,7 +21,7 @@ from tumorseg_training.device_training.brain_selection import (
     nested,
     settings,
 )
-from tumorseg_training.device_training.strata import contrast, strata
+from tumorseg_training.device_training.brain_strata import contrast, strata
 from tumorseg_training.model_card import model_card
 from tumorseg_training.readers import read_cases
 from TumorSegLib.cli import main

@@ -31,8 +31,8 @@ from tumorseg_training.device_training.brain_selection import (
     VARIANTS,
     Predictor,
 )
+from tumorseg_training.device_training.brain_strata import strata
 from tumorseg_training.device_training.saving import load_weights
-from tumorseg_training.device_training.strata import strata
 from tumorseg_training.evaluation import CaseFigures, Evaluation, compared
 from tumorseg_training.model_card import model_card
 from tumorseg_training.places import configs

@@ -7,11 +7,32 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from tumorseg_training.device_training.loop import Stage
+from tumorseg_training.device_training.average import exponential
+from tumorseg_training.device_training.loop import Fitting
 from TumorSegLib.networks import build_network
 
 EVERYBODY = "all"
 CONTEXT = 1
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a run.
+
+    Attributes:
+        until: share of the run's time at which it ends.
+        size: of the grid on which slices are seen.
+        crop: of what is cut out of them.
+        batch: slices a step.
+    """
+
+    until: float
+    size: int
+    crop: int
+    batch: int
+
+    def __str__(self) -> str:
+        return f"crops of {self.crop} on {self.size}"
 
 
 @dataclass(frozen=True)
@@ -53,6 +74,18 @@ class Plan:
         inputs = 3 * (2 * CONTEXT + 1)
         arguments = {"in_channels": inputs, "out_channels": 1, "width": self.width}
         return build_network(self.network, arguments)
+
+    @property
+    def fitting(self) -> Fitting:
+        """How its weights are fitted."""
+        return Fitting(
+            self.learning_rate,
+            self.weight_decay,
+            clip=5.0,
+            warm_up=0.1,
+            final_rate=0.002,
+            average=exponential(0.998),
+        )
 
     @property
     def stride(self) -> int:

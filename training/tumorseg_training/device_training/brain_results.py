@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tumorseg_training.device_training.brain_plans import EVERYBODY, Plan
-from tumorseg_training.device_training.evaluate import summary
+from tumorseg_training.device_training.brain_prediction import summary
 
 ARCHIVE_BYTES = 16_000_000
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +15,21 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from tumorseg_training.device_training.augment import Augmenter
-from tumorseg_training.device_training.brain_plans import CONTEXT, EVERYBODY, Plan, Work
-from tumorseg_training.device_training.data import Heads, read_folds, read_packs
-from tumorseg_training.device_training.draws import Draws
-from tumorseg_training.device_training.evaluate import VARIANTS, Examiner, dice, engine_of, summary
-from tumorseg_training.device_training.loop import Learned, train
+from tumorseg_training.device_training.brain_augmentation import Augmenter
+from tumorseg_training.device_training.brain_draws import Draws
+from tumorseg_training.device_training.brain_lesions import Painter
+from tumorseg_training.device_training.brain_loss import overlap_loss
+from tumorseg_training.device_training.brain_pack import Heads, read_folds, read_packs
+from tumorseg_training.device_training.brain_plans import CONTEXT, EVERYBODY, Plan, Stage, Work
+from tumorseg_training.device_training.brain_prediction import (
+    VARIANTS,
+    Examiner,
+    dice,
+    engine_of,
+    summary,
+)
+from tumorseg_training.device_training.later import Later
+from tumorseg_training.device_training.loop import Example, Learned, train
 from tumorseg_training.device_training.saving import save_weights
 
 THRESHOLDS = (0.4, 0.5)
@@ -60,8 +69,7 @@ class Worker:
         self.heads = heads.to(device)
         self.examiner = Examiner(heads, heads.names, device)
         self._augmenters: dict[tuple[int, ...], Augmenter] = {}
-        self._writer = ThreadPoolExecutor(1)
-        self._writing: list[Future[None]] = []
+        self._later = Later(log)
         self._spent = 2.0
 
     def work(self, runs: Sequence[Work]) -> None:
@@ -75,14 +83,7 @@ class Worker:
                 self._run(run, augmenter, self._seconds(runs[index:]))
             except Exception:
                 self.log(f"{run.name} FAILED\n{traceback.format_exc()}")
-        self.finish()
-
-    def finish(self) -> None:
-        """Wait for what is being written."""
-        for future in self._writing:
-            if (error := future.exception()) is not None:
-                self.log(f"WRITING FAILED: {error!r}")
-        self._writing.clear()
+        self._later.finish()
 
     def _seconds(self, runs: Sequence[Work]) -> float:
         """Return the first run's share of the time that is left for training."""
@@ -95,14 +96,15 @@ class Worker:
         held_out = self.folds.get(run.fold, [])
         learners = [name for name in self.heads.names if name not in held_out]
         torch.manual_seed(self.seed)
+        network = plan.build()
+        draws = Draws(self.heads, learners, self.seed)
         learned = train(
-            plan.build(),
-            augmenter,
-            Draws(self.heads, learners, self.seed),
+            network,
             plan.stages,
+            partial(examples, draws, augmenter),
+            plan.fitting,
+            device=augmenter.device,
             seconds=seconds,
-            learning_rate=plan.learning_rate,
-            weight_decay=plan.weight_decay,
             log=lambda line: self.log(f"{run.name} {line}"),
         )
         self.examiner.wait()
@@ -146,7 +148,7 @@ class Worker:
                     figures.setdefault(key, {})[name] = dice(found, mask, threshold)
         kind = "further" if run.fold == EVERYBODY else "heldout"
         path = self.out / f"{kind}-{run.name}.npz"
-        self._writing.append(self._writer.submit(_save, path, probabilities))
+        self._later.write(_save, path, probabilities)
         for key, by_patient in figures.items():
             self.log(f"{run.name} {kind} {key}: {summary(by_patient)}")
         return figures
@@ -172,6 +174,15 @@ class Worker:
         }
         path = self.out / f"run-{run.name}.json"
         path.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+
+def examples(draws: Draws, augmenter: Augmenter, stage: Stage) -> Iterator[Example]:
+    """Yield what a run learns from at a stage, without end."""
+    while True:
+        slices, tumours = draws.batch(stage.batch, Painter.roomy(stage.batch))
+        sources = draws.tumours(Painter.pasted(stage.batch))
+        inputs, targets = augmenter.batch(slices, sources, stage.size, stage.crop, tumours)
+        yield Example(inputs, partial(overlap_loss, targets=targets))
 
 
 def _save(path: Path, arrays: dict[str, NDArray[np.uint8]]) -> None:

@@ -20,7 +20,8 @@ from tumorseg_training.candidates import Fold
 from tumorseg_training.config import TrainingConfig, read_config
 from tumorseg_training.cross_validation import pooled
 from tumorseg_training.datasets import cases_aside
-from tumorseg_training.device_training.liver import CONFIGS, EVERYBODY
+from tumorseg_training.device_training.liver import CONFIGS
+from tumorseg_training.device_training.liver_runs import EVERYBODY
 from tumorseg_training.publishing import CROSS_VALIDATION
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.bundle import Bundle, write_bundle

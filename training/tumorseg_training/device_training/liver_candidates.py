@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 
 from tumorseg_training.candidates import RIGHT_FROM, Examples, grow
 from tumorseg_training.config import read_config
-from tumorseg_training.device_training.liver import CONFIGS, mean
+from tumorseg_training.device_training.liver import CONFIGS
 from tumorseg_training.device_training.liver_pack import PackedVolume, read_packs
 from tumorseg_training.device_training.liver_prediction import DETECTED_SHARE, dice
+from tumorseg_training.device_training.liver_runs import mean
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.components import components_of
 from TumorSegLib.inference.candidates import Segmented, find_candidates

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tumorseg_training.device_training.liver_geometry import chance, random_pixels, uniform
+from tumorseg_training.device_training.liver_geometry import random_pixels
+from tumorseg_training.device_training.random_fields import chance, uniform
 
 WINDOW_HU = 200.0
 RADIUS_MM = (2.5, 60.0)

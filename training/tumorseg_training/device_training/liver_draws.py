@@ -18,16 +18,12 @@ from tumorseg_training.device_training.liver_changes import (
     shift_organ,
     transplant_lesions,
 )
-from tumorseg_training.device_training.liver_geometry import (
-    Geometry,
-    chance,
-    crop_centres,
-    sampling_grid,
-)
+from tumorseg_training.device_training.liver_geometry import Geometry, crop_centres, sampling_grid
 from tumorseg_training.device_training.liver_loss import targets_of
 from tumorseg_training.device_training.liver_pack import ORGAN_BIT
 from tumorseg_training.device_training.liver_store import SliceStore, skin_depth
 from tumorseg_training.device_training.liver_synthesis import TissuePainter
+from tumorseg_training.device_training.random_fields import chance
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.in_plane import PixelSpacing
 from TumorSegLib.image.normalisation import Window
@@ -85,6 +81,9 @@ class Stage:
     crop: int
     coarse: bool
     batch: int
+
+    def __str__(self) -> str:
+        return f"crops of {self.crop} on {'twice the' if self.coarse else 'the'} pixel size"
 
 
 @dataclass(frozen=True)

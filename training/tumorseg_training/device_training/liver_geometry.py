@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from tumorseg_training.device_training.random_fields import chance, uniform
+
 ELASTIC_CELLS = 6
 
 
@@ -30,16 +32,6 @@ class Geometry:
     elastic: float = 5.0
     elastic_share: float = 0.3
     focus_share: float = 0.6
-
-
-def uniform(count: int, low: float, high: float, device: torch.device) -> Tensor:
-    """Return evenly distributed numbers, (count,)."""
-    return torch.empty(count, device=device).uniform_(low, high)
-
-
-def chance(count: int, share: float, device: torch.device) -> Tensor:
-    """Return bool (count,), true with probability `share`."""
-    return torch.rand(count, device=device) < share
 
 
 def random_pixels(masks: Tensor) -> tuple[Tensor, Tensor]:

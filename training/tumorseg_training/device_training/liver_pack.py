@@ -7,7 +7,6 @@ deflated bytes. Volumes without images (label volumes to paint images of) have m
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,15 +18,14 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from tumorseg_training.device_training.pictures import QUALITY, as_webp, from_webp
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.model.specification import ModelSpecification
 
 INDEX = "index.json"
-QUALITY = 90
 ORGAN_BIT, LESION_BIT = 128, 64
 KINDS = ("annotated", "organ_only", "negative", "further", "labels")
 
@@ -77,7 +75,7 @@ def write_pack(path: Path, volumes: Iterable[PackedVolume], *, quality: int = QU
     entries = []
     with ZipFile(path, "w") as pack:
         for volume in volumes:
-            pictures = [_encoded(image, quality) for image in volume.images]
+            pictures = [as_webp(image, quality=quality) for image in volume.images]
             pack.writestr(f"{volume.name}.images", b"".join(pictures), ZIP_STORED)
             pack.writestr(f"{volume.name}.masks", volume.masks.tobytes(), ZIP_DEFLATED, 9)
             entries.append(
@@ -132,20 +130,9 @@ def _read(
         masks, parts = masks[start : start + limit], parts[start : start + limit]
     images = np.zeros((0, *masks.shape[1:]), np.uint8)
     if parts:
-        images = np.stack(list(threads.map(_decoded, parts)))
+        images = np.stack(list(threads.map(from_webp, parts)))
     z, y, x = (float(mm) for mm in entry["spacing_zyx"])
     tissues = tuple(str(tissue) for tissue in entry["tissues"])
     return PackedVolume(
         name, str(entry["patient"]), kind, str(entry["fold"]), (z, y, x), images, masks, tissues
     )
-
-
-def _encoded(image: NDArray[np.uint8], quality: int) -> bytes:
-    content = io.BytesIO()
-    Image.fromarray(image).save(content, "WEBP", quality=quality, method=6)
-    return content.getvalue()
-
-
-def _decoded(content: bytes) -> NDArray[np.uint8]:
-    with Image.open(io.BytesIO(content)) as image:
-        return np.asarray(image.convert("L"))

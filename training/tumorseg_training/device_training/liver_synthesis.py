@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from tumorseg_training.device_training.liver_changes import Crops, blurred, per_slice, smooth_noise
-from tumorseg_training.device_training.liver_geometry import chance, uniform
 from tumorseg_training.device_training.liver_pack import LESION_BIT, ORGAN_BIT
+from tumorseg_training.device_training.random_fields import chance, uniform
 from tumorseg_training.synthesis import AIR_HU, LIVER, LIVER_TISSUE, OTHER_TISSUE, TISSUES, Tissue
 from TumorSegLib.image.normalisation import Window
 

@@ -12,9 +12,14 @@ def uniform(count: int, low: float, high: float, device: torch.device) -> Tensor
     return torch.rand(count, device=device) * (high - low) + low
 
 
+def chance(count: int, share: float, device: torch.device) -> Tensor:
+    """Return bool (count,), true with probability `share`."""
+    return torch.rand(count, device=device) < share
+
+
 def chosen(count: int, share: float, device: torch.device) -> Tensor:
     """Return (count,), 1 with probability `share`, else 0."""
-    return (torch.rand(count, device=device) < share).float()
+    return chance(count, share, device).float()
 
 
 def smooth_fields(count: int, size: int, knots: int, device: torch.device) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 MOST_BYTES = 15_800_000
 
 
-def save_weights(network: nn.Module, stem: Path, most_bytes: int = MOST_BYTES) -> list[Path]:
+def save_weights(network: nn.Module, stem: Path, most_bytes: float = MOST_BYTES) -> list[Path]:
     """Write `stem`.safetensors, or several such files with a number each; return them."""
     parts: list[dict[str, Tensor]] = [{}]
     size = 0

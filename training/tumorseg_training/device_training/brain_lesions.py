@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tumorseg_training.device_training.data import Heads
+from tumorseg_training.device_training.brain_pack import Heads
 from tumorseg_training.device_training.random_fields import blurred, chosen, smooth_fields, uniform
 
 PAINTED_SHARE, PASTED_SHARE, HOLLOW_SHARE = 0.08, 0.1, 0.1

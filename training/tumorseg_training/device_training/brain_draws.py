@@ -9,7 +9,7 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
-from tumorseg_training.device_training.data import Heads
+from tumorseg_training.device_training.brain_pack import Heads
 
 TUMOUR_SHARE = 0.5
 ROOMY = (0.35, 0.9)

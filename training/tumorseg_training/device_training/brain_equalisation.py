@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tumorseg_training.device_training.brain_mask import DEPTH_STEPS, OUTLINE
-from tumorseg_training.device_training.data import Heads
+from tumorseg_training.device_training.brain_pack import Heads
 
 VALUES = 256
 LEVELS = (-1.5, 0.5, 2.5)

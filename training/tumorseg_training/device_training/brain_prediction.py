@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tumorseg_training.device_training.brain_mask import DEPTH_STEPS, OUTLINE
-from tumorseg_training.device_training.data import Heads
+from tumorseg_training.device_training.brain_pack import Heads
 from TumorSegLib.image.in_plane import resize
 from TumorSegLib.image.normalisation import Equalised, IntensityMap
 from TumorSegLib.inference.engine import Engine

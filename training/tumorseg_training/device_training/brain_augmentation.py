@@ -14,15 +14,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tumorseg_training.device_training.data import Heads
-from tumorseg_training.device_training.equalisation import (
+from tumorseg_training.device_training.brain_equalisation import (
     LEVELS,
     Histograms,
     apply_curves,
     curves,
     enlarged,
 )
-from tumorseg_training.device_training.lesions import Painter
+from tumorseg_training.device_training.brain_lesions import Painter
+from tumorseg_training.device_training.brain_pack import Heads
 from tumorseg_training.device_training.random_fields import blurred, chosen, smooth_fields, uniform
 from TumorSegLib.image.in_plane import resize
 
