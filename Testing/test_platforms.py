@@ -55,7 +55,6 @@ ON_WINDOWS = {
     },
     "TumorSegLib/model/model_import.py": {
         ".rename()": "files are closed, targets are free; one that is refused is an OutputError",
-        "tempfile.TemporaryDirectory": "errors on cleaning up are ignored",
     },
     "TumorSegLib/model/model_source.py": {
         "tempfile.TemporaryDirectory": "errors on cleaning up are ignored",

@@ -19,6 +19,7 @@ EXTRAS: dict[Extra, tuple[str, ...]] = {
         "scikit-learn>=1.4",
         "matplotlib>=3.8",
         "tensorboard>=2.16",
+        "jinja2>=3.1",
     ),
     "dicom": ("highdicom>=0.24",),
 }
