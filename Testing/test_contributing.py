@@ -13,7 +13,7 @@ PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 RECORDS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 PICTURE = re.search(r"```mermaid\n(.*?)```", PAGE, re.DOTALL)[1]
 ARROWS = set(re.findall(r"^ *(\S+) --> (\S+)$", PICTURE, re.MULTILINE))
-FOLDERS = ("TumorSegLib", "TumorSeg", "training", "Testing", "docs", "Resources")
+FOLDERS = ("TumorSegLib", "TumorSeg", "training", "Testing", "docs", "Resources", "tools")
 FILES = [
     "/dataset.json",  # of every data set
     *(f"/{path.relative_to(ROOT)}" for path in ROOT.glob("*.*")),

@@ -23,7 +23,7 @@ from made_up_patient import ATTRIBUTES, NUMBER, ROOT_UID, WORDS, betrayed, told,
 from PIL import Image, PngImagePlugin
 from synthetic_data import CONFIG as BALLS
 from test_export_training import TWO_LABELS
-from test_worker import Peer, segment, voxels  # noqa: F401
+from test_worker import Peer, block, segment
 from watched_process import removed, sockets, watching
 
 from TumorSegLib.export.identity import export_key, key_file
@@ -218,16 +218,12 @@ def test_a_model_does_not_record_names_that_users_gave_their_files(
 
 
 @pytest.mark.slow
-def test_the_worker_opens_no_socket(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    voxels: np.ndarray,  # noqa: F811
-) -> None:
+def test_the_worker_opens_no_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in watching(tmp_path / "watch").items():
         monkeypatch.setenv(name, value)
     peer = Peer()
     try:
-        segment(peer, test_worker.write_model(tmp_path, "tiny"), voxels)
+        segment(peer, test_worker.write_model(tmp_path, "tiny"), block())
         assert isinstance(peer.until(Done, Failed)[-1], Done)
     finally:
         os.killpg(peer.process.pid, signal.SIGKILL)

@@ -80,6 +80,10 @@ def peer():
 
 @pytest.fixture
 def voxels():
+    return block()
+
+
+def block():
     voxels = np.zeros(SHAPE, np.int16)
     voxels[:, 8:56, 8:56] = 60
     voxels[4:8, 20:30, 20:30] = 200
