@@ -89,6 +89,29 @@ def stepping(bench, monkeypatch):
 
 
 @pytest.fixture
+def script_models(tmp_path, monkeypatch):
+    """The folder of all models that `TumorSegLogic` knows."""
+    folder = tmp_path / "models of scripts"
+    folder.mkdir()
+    monkeypatch.setattr("TumorSegLib.model.catalogue.SHIPPED", tmp_path / "none")
+    monkeypatch.setenv("TUMORSEG_MODELS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def scripts(host, script_models, monkeypatch):
+    """`TumorSegLogic` with a model and a worker within this process."""
+    from bright_models import write_model
+    from script_bench import scripts_with
+    from stepped_worker import SteppedClient
+    from stepping import CHANNELS, DIM, INPUT
+
+    write_model(script_models, DIM, default=True, channels=CHANNELS, input=INPUT)
+    with scripts_with(host, SteppedClient, monkeypatch) as scripts:
+        yield scripts
+
+
+@pytest.fixture
 def place(tmp_path, monkeypatch):
     """A folder with a model, a volume of three sequences, and nothing else of this machine."""
     from command_line import write_place

@@ -9,11 +9,10 @@ import sys
 import numpy as np
 import pytest
 from bright_models import write_ct_model, write_model
-from panel_bench import ROOT, no_vtk_errors
-from scenes import HEAD_MATRIX, add_head, dice, edit_by_hand, segment_mask
-from stepped_worker import SteppedClient
-from stepping import CHANNELS, DIM, INPUT, voxels
-from waiting import wait_until
+from panel_bench import ROOT
+from scenes import add_head, dice, edit_by_hand, segment_mask
+from script_bench import scripts_with
+from stepping import voxels
 
 GUIDE = ROOT / "docs" / "scripting.md"
 TURNED = np.array(
@@ -23,76 +22,12 @@ OBLIQUE = TURNED @ np.diag([1, 1, 2.5, 1])
 """Voxel indices to RAS: axes at right angles, turned against the patient's."""
 
 
-class Scripts:
-    """What a test does with `TumorSegLogic`.
-
-    Attributes:
-        slicer: the stand-in.
-        logic: one object of the class.
-        clients: of the workers, in the order in which they were made.
-    """
-
-    def __init__(self, slicer, kind, monkeypatch):
-        import TumorSeg
-        from TumorSegModule.logic import worker_client
-
-        self.slicer, self.kind, self.clients = slicer, TumorSeg.TumorSegLogic, []
-        client = worker_client.WorkerClient if kind is None else lambda _python: kind()
-
-        def new_client(_python):
-            self.clients.append(client([sys.executable]))
-            return self.clients[-1]
-
-        monkeypatch.setattr(worker_client, "WorkerClient", new_client)
-        self.logic = self.kind()
-
-    @property
-    def client(self):
-        return self.clients[-1]
-
-    @property
-    def names(self):
-        """Names of the scene's segmentations, previews and kept masks included."""
-        nodes = self.slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-        return sorted(node.GetName() for node in nodes)
-
-    def add_volume(self, kind, name=None):
-        return self.slicer.util.addVolumeFromArray(voxels(kind), HEAD_MATRIX, name or f"V{kind}")
-
-    def until(self, condition):
-        wait_until(condition, turn=self.slicer.app.processEvents)
-
-
 @pytest.fixture
-def models(tmp_path, monkeypatch):
-    """The folder of all models that there are."""
-    folder = tmp_path / "models of scripts"
-    folder.mkdir()
-    monkeypatch.setenv("TUMORSEG_MODELS", str(folder))
-    monkeypatch.setattr("TumorSegLib.model.catalogue.SHIPPED", tmp_path / "none")
-    return folder
-
-
-def scripts_of(host, kind, monkeypatch):
-    with no_vtk_errors():
-        scripts = Scripts(host, kind, monkeypatch)
-        yield scripts
-        scripts.logic.endWorker()
-        host.mrmlScene.Clear()
-
-
-@pytest.fixture
-def scripts(host, models, monkeypatch):
-    """`TumorSegLogic` with a model and a worker within this process."""
-    write_model(models, DIM, default=True, channels=CHANNELS, input=INPUT)
-    yield from scripts_of(host, SteppedClient, monkeypatch)
-
-
-@pytest.fixture
-def real(host, models, monkeypatch):
+def real(host, script_models, monkeypatch):
     """`TumorSegLogic` with a model and real worker processes."""
-    write_model(models, "tiny")
-    yield from scripts_of(host, None, monkeypatch)
+    write_model(script_models, "tiny")
+    with scripts_with(host, None, monkeypatch) as scripts:
+        yield scripts
 
 
 @pytest.mark.slow
@@ -327,8 +262,8 @@ def test_a_run_can_be_limited_to_slices_and_to_a_region(scripts):
     assert not found[[0, 1, 3, 4]].any()
 
 
-def test_channels_are_named_and_none_is_taken_unasked(scripts, models):
-    write_model(models, "three")
+def test_channels_are_named_and_none_is_taken_unasked(scripts, script_models):
+    write_model(script_models, "three")
     flair, t1 = (add_head(scripts.slicer, name)[0] for name in ("FLAIR", "T1"))
     run = scripts.logic.startSegmentation(flair, "three")
     assert run.options.sequences == {"t1": t1}
@@ -351,10 +286,10 @@ def test_channels_are_named_and_none_is_taken_unasked(scripts, models):
         ({"onlyDetected": True}, "model dim: there is no detector for it"),
     ],
 )
-def test_what_cannot_be_run_is_refused_with_a_line(scripts, models, arguments, line):
+def test_what_cannot_be_run_is_refused_with_a_line(scripts, script_models, arguments, line):
     from TumorSegLib.errors import TumorSegError
 
-    write_ct_model(models, "body")
+    write_ct_model(script_models, "body")
     volume = scripts.add_volume(0)
     with pytest.raises(TumorSegError, match=line):
         scripts.logic.segment(volume, **arguments)
@@ -383,70 +318,3 @@ def test_missing_packages_are_named_and_nothing_is_asked(scripts, monkeypatch):
     monkeypatch.setattr(script_options, "missing_packages", lambda: missing)
     with pytest.raises(TumorSegError, match="needs torch, not installed here"):
         scripts.logic.segment(scripts.add_volume(0))
-
-
-@pytest.fixture
-def beside(stepping, scripts, monkeypatch):
-    """A panel with V0 chosen, and scripts beside it."""
-    stepping.volume = stepping.add_volume(0)
-    stepping.bench.parameters.volume = stepping.volume
-    stepping.bench.turn()
-    stepping.scripts = scripts
-    return stepping
-
-
-def test_a_run_of_a_script_leaves_the_panel_as_it_is(beside):
-    panel = beside.panel
-    before = (panel.session.status, panel.ui.segmentButton.text, panel.ui.statusLabel.text)
-    states = set()
-    beside.scripts.logic.segment(
-        beside.volume,
-        progress=lambda run: states.add((panel.session.busy, panel.ui.segmentButton.text)),
-    )
-    beside.bench.turn()
-    assert states == {(False, "Segment")}
-    assert (panel.session.status, panel.ui.segmentButton.text, panel.ui.statusLabel.text) == before
-    assert beside.bench.parameters.target is None
-    assert panel.editor.widget.segmentationNode() is None
-    assert beside.endings == []
-
-
-def test_panel_and_script_run_at_the_same_time_each_for_itself(beside):
-    other = beside.add_volume(1)
-    beside.bench.click()
-    beside.until_running()
-    node = beside.scripts.logic.segment(other)
-    assert beside.session.busy
-    assert beside.bench.parameters.target is None
-    beside.until_idle()
-    (ending,) = beside.endings
-    assert ending.done
-    assert beside.bench.parameters.target is ending.target is not node
-    assert beside.is_right(ending)
-    assert (beside.found(node, other) == (voxels(1) > 100)).all()
-
-
-def test_the_panel_sees_what_a_script_writes_to_its_segmentation(beside):
-    target, panel = beside.run().target, beside.panel
-    beside.bench.turn(20)
-    assert panel.ui.sensitivitySlider.enabled
-    area = max(panel.review.strip._strip.areas)
-    assert area > 0
-    beside.slicer.util.arrayFromVolume(beside.volume)[:] = voxels(0) // 100 * 60
-    beside.slicer.util.arrayFromVolumeModified(beside.volume)
-    beside.scripts.logic.segment(beside.volume, segmentationNode=target)
-    beside.bench.turn(20)
-    assert not panel.ui.sensitivitySlider.enabled
-    beside.bench.until(lambda: not panel.review.busy)
-    assert max(panel.review.strip._strip.areas) != area
-    assert panel.ui.correctionNote.text == "Not corrected so far."
-
-
-def test_a_run_of_the_panel_on_the_target_of_a_script_is_not_lost(beside):
-    target = beside.run().target
-    run = beside.scripts.logic.startSegmentation(beside.volume, segmentationNode=target)
-    beside.scripts.until(lambda: run.slicesDone)
-    edit_by_hand(beside.slicer, target, beside.volume, (slice(0, 1), slice(28, 31), slice(28, 31)))
-    node = run.wait()
-    assert node is not target
-    assert "was edited meanwhile" in run.line
