@@ -18,7 +18,7 @@ from waiting import wait_until
 
 FAKE_PIP = Path(__file__).with_name("fake_pip.py")
 READY = ("torch", "safetensors", "scipy", "SimpleITK", "filelock")
-TRAINING = ("lightning", "monai", "matplotlib", "tensorboard", "rich")
+TRAINING = ("lightning", "monai", "matplotlib", "tensorboard", "rich", "jinja2")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -125,35 +124,18 @@ def write_comparison(pairs: Sequence[Pair], folder: Path, title: str) -> dict[st
         "rows": rows(pairs),
     }
     evaluations = [item for pair in pairs for item in (pair.base, pair.retrained)]
-    page = evaluation_page(evaluations, title, introduction=_introduction(pairs, judged))
+    page = evaluation_page(
+        evaluations,
+        title,
+        "retraining.html",
+        base=content["base"],
+        retrained=content["retrained"],
+        reason=judged.reason,
+        table=[_cells(row) for row in rows(pairs)],
+        rows=rows(pairs),
+    )
     write_with_page(folder / RESULTS, content, page)
     return content
-
-
-def _introduction(pairs: Sequence[Pair], judged: Verdict) -> str:
-    """Return HTML: the verdict, the table, and every patient's Dice."""
-    base, retrained = (_called(item) for item in (pairs[0].base, pairs[0].retrained))
-    head = ("Held-out cases", "Structure", "Patients", base, retrained, "Difference")
-    found = rows(pairs)
-    patients = [
-        (f"{row['cases']}: {patient}", row["structure"], f"{before:.3f}", f"{after:.3f}")
-        for row in found
-        for patient, (before, after) in row["by_patient"].items()
-    ]
-    return "\n".join(
-        [
-            f"<p><b>{escape(retrained)} is {escape(judged.reason)}.</b></p>",
-            _html_table(head, [_cells(row) for row in found]),
-            "<h3>Dice of each patient</h3>",
-            _html_table(("Patient", "Structure", base, retrained), patients),
-        ]
-    )
-
-
-def _html_table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
-    lines = ["".join(f"<td>{escape(cell)}</td>" for cell in cells) for cells in body]
-    return f"<table><tr>{titles}</tr>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -6,32 +6,22 @@ import base64
 import io
 import json
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tumorseg_training.evaluation import CaseFigures, Evaluation, mean_dice, worst_cases
 from tumorseg_training.history import write_whole
-from tumorseg_training.metrics import DETECTED_SHARE, SURFACE_TOLERANCE_MM
+from tumorseg_training.metrics import DETECTED_SHARE, SURFACE_TOLERANCE_MM, roc_curve
 from tumorseg_training.summary import calibration, comparisons, summary
 from TumorSegLib.errors import OutputError
 
 PAGE_ENDING = ".html"
 """Of the page beside results."""
-
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem;
-  color: #1c2733; }
-table { border-collapse: collapse; margin: 1rem 0; }
-th, td { padding: .3rem .8rem; text-align: right; border-bottom: 1px solid #d6dde4; }
-th:first-child, td:first-child { text-align: left; }
-img { max-width: 100%; } figure { display: inline-block; margin: .5rem; }
-figcaption, .note { color: #5a6a7a; font-size: .9em; }
-"""
 
 COLUMNS = {
     "dice": "Dice",
@@ -62,104 +52,52 @@ def write_with_page(path: Path, content: Mapping[str, Any], page: str) -> Path:
 
 
 def evaluation_page(
-    evaluations: Sequence[Evaluation], title: str, *, introduction: str = ""
+    evaluations: Sequence[Evaluation], title: str, template: str = "evaluation.html", **more: Any
 ) -> str:
-    """Return the page, HTML with everything in it; `introduction` is HTML to begin with."""
-    parts = [f"<h1>{escape(title)}</h1>", introduction, NOTE]
-    parts += [_model(item) for item in evaluations]
-    if rows := comparisons(evaluations):
-        parts.append(_comparison_table(rows))
-    body = "\n".join(parts)
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}'
-        f"</title><style>{STYLE}</style></head><body>\n{body}\n</body></html>\n"
+    """Return the page, HTML with everything in it.
+
+    Args:
+        evaluations: of the models.
+        title: of the page.
+        template: the page's, in the folder `templates`.
+        more: what that template needs beyond what `evaluation.html` does.
+    """
+    pages = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters["interval"] = _interval
+    return pages.get_template(template).render(
+        title=title,
+        detected_share=DETECTED_SHARE,
+        columns=COLUMNS,
+        models=[_model(item) for item in evaluations],
+        comparisons=comparisons(evaluations),
+        **more,
     )
 
 
-NOTE = (
-    '<p class="note">Figures are means over patients on the original voxel grid, with 95 %'
-    " intervals from a bootstrap over patients. Distances are undefined, and left out, where one"
-    f" side has nothing. A lesion counts as found when {DETECTED_SHARE:.0%} of it is marked. Pixel"
-    " accuracy says little: an answer without any structure comes close to 1.</p>"
-)
-
-
-def _model(evaluation: Evaluation) -> str:
+def _model(evaluation: Evaluation) -> dict[str, Any]:
+    """Return what the template shows of one model; plots as PNG in base64."""
     figures = summary(evaluation)
-    model = evaluation.model
-    heading = (
-        f"<h2>{escape(model.title)}</h2><p>{escape(evaluation.name)}, version"
-        f" {escape(model.version)}; {figures['patients']} patients, {figures['cases']} cases</p>"
-    )
-    parts = [heading]
-    if figures["structures"]:
-        parts += [
-            _structure_table(figures),
-            _picture(_dice_plot(evaluation), "Dice of each patient"),
-        ]
-    parts += [
-        _slice_line(figures),
-        _picture(_calibration_plot(evaluation), "How often the structure is there"),
-        _picture(_roc_plot(evaluation), "Slices with against slices without a structure"),
-    ]
     worst = [case for case in worst_cases(evaluation) if case.snapshot is not None]
-    if worst:
-        parts.append("<h3>The worst five</h3>")
-        parts.append('<p class="note">Where both differ most; yellow: found, blue: reference.</p>')
-        parts += [
-            _picture(_snapshot(case), f"{case.case}: Dice {mean_dice(case):.3f}") for case in worst
-        ]
-    for item in evaluation.failed:
-        parts.append(f"<p>Left out: {escape(item.name)}: {escape(item.reason)}</p>")
-    return "\n".join(parts)
-
-
-def _structure_table(figures: dict[str, Any]) -> str:
-    head = "".join(
-        f"<th>{name}</th>"
-        for name in ("Structure", *COLUMNS.values(), "Lesions found", "False per case")
-    )
-    rows = []
-    for name, found in figures["structures"].items():
-        cells = [f"<td>{_interval(found[measure])}</td>" for measure in COLUMNS]
-        lesions = found["lesions"]
-        cells.append(f"<td>{lesions['found']} of {lesions['reference']}</td>")
-        cells.append(f"<td>{lesions['false_per_case']:.2f}</td>")
-        rows.append(f"<tr><td>{escape(name)}</td>{''.join(cells)}</tr>")
-    accuracy = _interval(figures["pixel_accuracy"])
-    note = f'<p class="note">Pixel accuracy: {accuracy}</p>'
-    return f"<table><tr>{head}</tr>{''.join(rows)}</table>{note}"
-
-
-def _slice_line(figures: dict[str, Any]) -> str:
-    slices = figures["slices"]
-    shown = [
-        f"{word} {_interval(slices[name], 'value')}"
-        for word, name in (
-            ("accuracy", "accuracy"),
-            ("ROC AUC", "roc_auc"),
-            ("sensitivity", "sensitivity"),
-            ("specificity", "specificity"),
-        )
-    ]
-    error = figures["calibration"]["expected_calibration_error"]
-    return (
-        f"<p>Slices ({slices['with_structure']} of {slices['slices']} show a structure):"
-        f" {', '.join(shown)}. Expected calibration error {error:.3f}.</p>"
-    )
-
-
-def _comparison_table(rows: list[dict[str, Any]]) -> str:
-    names = ("Structure", "Models", "Difference in Dice", "Patients", "p")
-    head = f"<tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>"
-    cells = [
-        f"<tr><td>{escape(row['structure'])}</td><td>{escape(row['first'])} less"
-        f" {escape(row['second'])}</td><td>{_interval(row['difference'])}</td>"
-        f"<td>{row['difference']['patients']}</td><td>{row['p_value']:.3g}</td></tr>"
-        for row in rows
-    ]
-    note = '<p class="note">Paired by patient; Wilcoxon signed-rank test, two-sided.</p>'
-    return f"<h2>Comparison</h2><table>{head}{''.join(cells)}</table>{note}"
+    return {
+        "title": evaluation.model.title,
+        "name": evaluation.name,
+        "version": evaluation.model.version,
+        "figures": figures,
+        "dice": _png(_dice_plot(evaluation)) if figures["structures"] else "",
+        "calibration": _png(_calibration_plot(evaluation)),
+        "roc": _png(_roc_plot(evaluation)),
+        "worst": [
+            {"name": case.case, "dice": mean_dice(case), "picture": _png(_snapshot(case))}
+            for case in worst
+        ],
+        "failed": evaluation.failed,
+    }
 
 
 def _interval(found: dict[str, Any], key: str = "mean") -> str:
@@ -203,9 +141,7 @@ def _roc_plot(evaluation: Evaluation) -> Figure:
     axes = drawing.subplots()
     scores = np.concatenate([case.slice_scores for case in evaluation.cases])
     truth = np.concatenate([case.slice_truth for case in evaluation.cases])
-    order = truth[np.argsort(-scores, kind="stable")]
-    hits = np.concatenate([[0], np.cumsum(order)]) / max(1, order.sum())
-    false = np.concatenate([[0], np.cumsum(~order)]) / max(1, (~order).sum())
+    false, hits = roc_curve(scores, truth)
     axes.plot(false, hits)
     axes.plot([0, 1], [0, 1], color="grey", linestyle=":")
     axes.set_xlabel("false alarms")
@@ -228,10 +164,8 @@ def _snapshot(case: CaseFigures) -> Figure:
     return drawing
 
 
-def _picture(drawing: Figure, caption: str) -> str:
+def _png(drawing: Figure) -> str:
     FigureCanvasAgg(drawing)
     buffer = io.BytesIO()
     drawing.savefig(buffer, dpi=100)
-    content = base64.b64encode(buffer.getvalue()).decode()
-    image = f'<img alt="{escape(caption)}" src="data:image/png;base64,{content}">'
-    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
+    return base64.b64encode(buffer.getvalue()).decode()

@@ -32,6 +32,7 @@ DEPENDENCIES = {
     " six tzdata",
     "tensorboard": "absl-py grpcio markdown markupsafe packaging pillow protobuf setuptools"
     " tensorboard-data-server typing-extensions werkzeug",
+    "jinja2": "markupsafe",
     "rich": "markdown-it-py mdurl pygments",
 }
 """What the packages need in turn, so that the question can name it without asking an index."""

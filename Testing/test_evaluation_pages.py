@@ -1,0 +1,145 @@
+"""Pages of evaluations: what they show, and that names in them are text."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from tiny_models import ct_specification
+
+from tumorseg_training.case import Unusable
+from tumorseg_training.comparison import NEW, Pair, write_comparison
+from tumorseg_training.evaluation import LEVELS, CaseFigures, Evaluation, Snapshot
+from tumorseg_training.evaluation_page import evaluation_page
+from tumorseg_training.metrics import Agreement
+
+HOSTILE = "<script>alert('1 & 2')</script>"
+VOID = {"meta", "img"}
+
+
+class Content(HTMLParser):
+    """The words, the tags and the table cells of a page; its tags must be closed in order."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.tags, self.words, self.cells = [], [], [], []
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag in ("td", "th"):
+            self.cells.append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("td", "th"):
+            self.cells[-1] += data
+        self.words += data.split() if "style" not in self.open else []
+
+    @property
+    def text(self):
+        return " ".join(self.words)
+
+
+def evaluation(name="first", gain=0.0, *, patients=6, task="segmentation", constant=None):
+    random = np.random.default_rng(3)
+    specification = replace(ct_specification(), title=f"Model {name}")
+    if task == "detection":
+        specification = replace(specification, task=task)
+    cases = []
+    for number in range(patients):
+        dice = float(random.random()) / 2 + gain
+        agreement = Agreement(dice, dice, dice, dice, 3.0, dice, 10.0, 11.0, 2, 1, 1)
+        structures = {label.name: agreement for label in specification.labels}
+        truth = random.random(10) > 0.5 if constant is None else np.full(10, constant)
+        picture = np.zeros((20, 20), np.uint8)
+        picture[5:9, 5:9] = 1
+        cases.append(
+            CaseFigures(
+                f"case{number}",
+                f"p{number}",
+                structures if task == "segmentation" else {},
+                0.99,
+                random.random(10),
+                random.random(10) > 0.5,
+                truth,
+                np.ones((2, LEVELS), np.int64),
+                1.5,
+                Snapshot(3, picture, picture, picture.T, 1.0) if task == "segmentation" else None,
+            )
+        )
+    return Evaluation(name, specification, tuple(cases))
+
+
+def test_a_page_shows_every_model_and_their_comparison():
+    models = [evaluation("first"), evaluation("second", 0.1)]
+    content = Content(evaluation_page(models, "Two models"))
+    text = content.text
+    assert text.startswith("Two models Two models Figures are means over patients")
+    assert "counts as found when 10% of it is marked" in text
+    for model in models:
+        assert f"Model {model.name} {model.name}, version 1; 6 patients, 6 cases" in text
+    assert text.count("6 of 12") == 4
+    assert "first less second" in content.cells
+    assert text.count("The worst five") == 2
+    pictures = [attributes for tag, attributes in content.tags if tag == "img"]
+    assert len(pictures) == 2 * (3 + 5)
+    assert all(picture["src"].startswith("data:image/png;base64,iVBOR") for picture in pictures)
+    assert all(picture["alt"] in text for picture in pictures)
+    assert "{" not in text
+    assert not [
+        value for _, found in content.tags for name, value in found.items() if name == "href"
+    ]
+
+
+def test_detectors_have_no_structures():
+    content = Content(evaluation_page([evaluation(task="detection")], "Detector"))
+    assert "Structure" not in content.cells
+    assert "ROC AUC" in content.text
+
+
+@pytest.mark.parametrize("constant", [True, False])
+def test_slices_of_one_kind_have_no_curve(constant):
+    content = Content(evaluation_page([evaluation(constant=constant)], "One kind"))
+    assert "ROC AUC n/a" in content.text
+
+
+def test_names_are_text():
+    model = evaluation(HOSTILE)
+    cases = tuple(replace(case, case=HOSTILE, patient=HOSTILE) for case in model.cases)
+    failed = (Unusable(HOSTILE, HOSTILE),)
+    model = replace(model, cases=cases, failed=failed)
+    model = replace(model, model=replace(model.model, title=HOSTILE, version=HOSTILE))
+    content = Content(evaluation_page([model], HOSTILE))
+    assert not [tag for tag, _ in content.tags if tag == "script"]
+    assert f"Left out: {HOSTILE}: {HOSTILE}" in content.text
+    assert [found["alt"] for tag, found in content.tags if tag == "img"][-1].startswith(HOSTILE)
+
+
+def test_a_retraining_begins_with_its_verdict(tmp_path):
+    base, retrained = evaluation("base"), evaluation("retrained", 0.2)
+    retrained = replace(retrained, model=replace(retrained.model, version="<2>"))
+    written = write_comparison([Pair(NEW, base, retrained)], tmp_path, "Retrained & measured")
+    content = Content((tmp_path / "comparison.html").read_text("utf-8"))
+    assert content.text.startswith(
+        f"Retrained & measured Retrained & measured tiny-ct <2> is {written['reason']}."
+    )
+    assert content.cells[:6] == [
+        *("Held-out cases", "Structure", "Patients", "tiny-ct 1", "tiny-ct <2>", "Difference")
+    ]
+    (liver, _) = written["rows"]
+    assert "+0.200 (+0.200 to +0.200)" in content.cells
+    for patient, (before, after) in liver["by_patient"].items():
+        row = [f"{NEW}: {patient}", "Liver", f"{before:.3f}", f"{after:.3f}"]
+        place = content.cells.index(row[0])
+        assert content.cells[place : place + 4] == row
+    assert not math.isnan(liver["base"])
