@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from tumorseg_training.metrics import agreement, roc_auc
-from tumorseg_training.statistics import compare, estimate
+from tumorseg_training.metrics import agreement, roc_auc, roc_curve
+from tumorseg_training.statistics import compare, estimate, interval
 
 
 def box(shape: tuple[int, int, int], *spans: tuple[int, int]) -> np.ndarray:
@@ -71,6 +71,42 @@ def test_roc_auc_counts_pairs() -> None:
     pairs = [(a > b) + 0.5 * (a == b) for a in scores[truth] for b in scores[~truth]]
     assert roc_auc(scores, truth) == pytest.approx(np.mean(pairs))
     assert math.isnan(roc_auc(scores, np.ones(80, np.bool_)))
+
+
+@pytest.mark.parametrize("count", [2, 7, 80, 3000])
+def test_roc_is_scikit_learns(count: int) -> None:
+    measures = pytest.importorskip("sklearn.metrics")
+    random = np.random.default_rng(count)
+    scores = random.integers(0, 20, count) / 20  # with ties
+    truth = random.random(count) > 0.6
+    truth[:2] = True, False
+    assert roc_auc(scores, truth) == pytest.approx(measures.roc_auc_score(truth, scores), abs=1e-12)
+    curve = measures.roc_curve(truth, scores, drop_intermediate=False)
+    for ours, theirs in zip(roc_curve(scores, truth), curve, strict=False):
+        np.testing.assert_allclose(ours[::-1], theirs, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [True, False])
+def test_one_class_has_no_curve(kind: bool) -> None:
+    assert [side.size for side in roc_curve(np.arange(5.0), np.full(5, kind))] == [0, 0]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 25, 130])
+def test_intervals_are_percentiles_of_drawn_samples(count: int) -> None:
+    """Digit by digit, so that figures that were published stay as they are."""
+    values = np.random.default_rng(count).normal(0.7, 0.1, count)
+    drawn = values[np.random.default_rng(0).integers(0, count, (5000, count))]
+    found = estimate(values.tolist())
+    assert [found.low, found.high] == np.percentile(drawn.mean(axis=1), (2.5, 97.5)).tolist()
+
+
+def test_samples_without_the_statistic_do_not_count() -> None:
+    def statistic(sample: np.ndarray) -> float:
+        return math.nan if sample.min() == 0 else float(sample.mean())
+
+    low, high = interval(np.arange(4.0), statistic, 500)
+    assert 1 <= low < high <= 3
+    assert all(map(math.isnan, interval(np.zeros(3), statistic, 50)))
 
 
 def test_intervals_hold_the_true_mean_about_as_often_as_they_say() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import bootstrap, wilcoxon
+from scipy.stats import DegenerateDataWarning, bootstrap, wilcoxon
 
 RESAMPLES = 5000
 
@@ -76,13 +77,15 @@ def interval(
     """
     if len(sample) == 1:
         return (float(statistic(sample)),) * 2
-    drawn = bootstrap(
-        (sample,),
-        statistic,
-        n_resamples=resamples,
-        method="percentile",
-        random_state=np.random.default_rng(seed),
-    ).bootstrap_distribution
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DegenerateDataWarning)  # of `nan`, which are left out here
+        drawn = bootstrap(
+            (sample,),
+            statistic,
+            n_resamples=resamples,
+            method="percentile",
+            random_state=np.random.default_rng(seed),
+        ).bootstrap_distribution
     known = drawn[np.isfinite(drawn)]
     low, high = np.percentile(known, (2.5, 97.5)) if known.size else (np.nan, np.nan)
     return float(low), float(high)
