@@ -15,6 +15,7 @@ pytest.importorskip("pydicom", reason="the tests write their DICOM files with py
 import pydicom
 from dicom_writing import write_frames, write_slices
 from pydicom.encaps import encapsulate
+from pydicom.uid import RLELossless
 from test_dicom_series import even, refusal
 
 from TumorSegLib.reading import read_volume
@@ -242,6 +243,52 @@ def test_sequences_without_end_are_refused(paths):
     for depth in (1, 40, 4000):
         paths[3].write_bytes(content[:place] + nested * depth + content[place:])
         assert f"{paths[3].name}: a DICOM slice that cannot be read" in refusal(paths[0].parent)
+
+
+def nested(depth):
+    """A private sequence in a sequence and so on, each of a length that fits."""
+    headers, length = [], 0
+    for _ in range(depth):
+        item = struct.pack("<HHI", 0xFFFE, 0xE000, length)
+        length += 8
+        headers.append(struct.pack("<HH2sHI", 0x0021, 0x1001, b"SQ", 0, length) + item)
+        length += 12
+    return b"".join(reversed(headers))
+
+
+@pytest.mark.parametrize(("depth", "right"), [(3, True), (33, False), (60000, False)])
+def test_deep_sequences_do_not_reach_the_decoder(paths, depth, right):
+    """GDCM, which decodes compressed pixels, ends the process by its stack's overflow."""
+    header = pydicom.dcmread(paths[3])
+    header.compress(RLELossless, encoding_plugin="pydicom")
+    header.save_as(paths[3])
+    content = paths[3].read_bytes()
+    place = content.index(struct.pack("<HH", 0x0028, 0x0010))
+    paths[3].write_bytes(content[:place] + nested(depth) + content[place:])
+    if right:
+        np.testing.assert_array_equal(read_volume(paths[0].parent).voxels, SLICES)
+    else:
+        assert f"{paths[3].name}: a DICOM slice that cannot be read" in refusal(paths[0].parent)
+
+
+@pytest.mark.parametrize("keyword", ["Rows", "Columns"])
+def test_slices_without_pixels_are_refused(paths, keyword):
+    for path in paths:
+        header = pydicom.dcmread(path)
+        setattr(header, keyword, 0)
+        header.save_as(path)
+    assert "pixels, expected 1 to" in refusal(paths[0].parent)
+
+
+def test_numbers_beyond_any_float_are_as_good_as_none(paths):
+    for path in paths:
+        patch(path, 0x00180081, b"9" * 400)  # EchoTime, as a whole number
+    np.testing.assert_array_equal(read_volume(paths[0].parent).voxels, SLICES)
+
+
+def test_messages_do_not_grow_with_what_a_file_says(paths):
+    patch(paths[3], 0x00280004, b"X" * 60000, b"CS")
+    assert len(refusal(paths[0].parent)) < 1000
 
 
 JPEG = b"\xff\xd8\xff\xc3\x00\x0b\x10\xea\x60\x4e\x20\x01\x01\x11\x00\xff\xd9\x00"

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
@@ -371,6 +373,100 @@ def test_compressed_frames_with_different_rescaling_are_refused(tmp_path, slices
     header.compress(RLELossless, encoding_plugin="pydicom")
     header.save_as(tmp_path / "enhanced.dcm")
     assert "different rescaling" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("character_set", "description"),
+    [
+        ("ISO_IR 192", "Schädel 頭"),
+        (["", "ISO 2022 IR 87"], "頭部 CT"),
+        ("ISO_IR 100", "Schädel"),
+        ("ISO_IR 144", "Череп"),
+        ("GB18030", "头颅"),
+    ],
+)
+def test_descriptions_of_any_character_set_are_listed(tmp_path, slices, character_set, description):
+    text = {"SpecificCharacterSet": character_set, "SeriesDescription": description}
+    write_slices(tmp_path, slices[:2], even(2), **text)
+    write_slices(tmp_path, slices[:2], even(2), series="1.2.4", names=["a", "b"])
+    assert f"1.2.3 ({description}, CT, 2 slices)" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("character_set", ["ISO_IR 999", "\\\\", "utf8 please"])
+def test_character_sets_that_are_none_do_no_harm(tmp_path, slices, character_set, capfd, recwarn):
+    paths = write_slices(tmp_path, slices, even(9))
+    for path in paths:
+        content = path.read_bytes()
+        path.write_bytes(content.replace(b"ISO_IR 100", character_set.encode().ljust(10)[:10]))
+    np.testing.assert_array_equal(read_volume(tmp_path).voxels, slices)
+    assert capfd.readouterr() == ("", "")
+    assert not recwarn.list
+
+
+def test_pydicom_is_quiet_about_odd_values_and_heard_again_afterwards(
+    tmp_path, slices, capfd, recwarn, caplog
+):
+    write_slices(tmp_path, slices, even(9), StudyDate="20260101", EchoTime="5")
+    for path in sorted(tmp_path.iterdir()):
+        content = path.read_bytes().replace(b"20260101", b"1.1.2026")
+        path.write_bytes(content.replace(b"1.2.3\0", b"1.2.x\0"))
+    mode = pydicom.config.settings.reading_validation_mode
+    np.testing.assert_array_equal(read_volume(tmp_path).voxels, slices)
+    assert capfd.readouterr() == ("", "")
+    assert not recwarn.list
+    assert not caplog.records
+    assert pydicom.config.settings.reading_validation_mode == mode
+    assert not logging.getLogger("pydicom").disabled
+
+
+@pytest.mark.parametrize(("kind", "bytes_of_one"), [("Float", 4), ("Double", 8)])
+def test_pixels_of_fractions_are_read(tmp_path, slices, kind, bytes_of_one):
+    values = slices / np.float32(8)
+    for path, pixels in zip(write_slices(tmp_path, slices, even(9)), values, strict=True):
+        header = pydicom.dcmread(path)
+        for keyword in ("PixelData", "BitsStored", "HighBit", "PixelRepresentation"):
+            delattr(header, keyword)
+        header.BitsAllocated = 8 * bytes_of_one
+        keyword = "DoubleFloatPixelData" if kind == "Double" else "FloatPixelData"
+        setattr(header, keyword, pixels.astype(f"f{bytes_of_one}").tobytes())
+        header.save_as(path)
+    volume = read_volume(tmp_path)
+    np.testing.assert_array_equal(volume.voxels, values)
+    assert volume.voxels.dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4"])
+@pytest.mark.parametrize(("slope", "intercept"), [(1, 0), (1, -10), (3, 5), (-1, 0), (0.5, 0.25)])
+def test_uncompressed_pixels_are_as_gdcm_reads_them(tmp_path, slices, dtype, slope, intercept):
+    stored = (slices % 100).astype(dtype)
+    numbers = {"RescaleSlope": slope, "RescaleIntercept": intercept}
+    paths = write_slices(tmp_path, stored, even(9), **numbers)
+    decoded = [sitk.GetArrayFromImage(sitk.ReadImage(str(path)))[0] for path in paths]
+    np.testing.assert_array_equal(read_volume(tmp_path).voxels, decoded)
+
+
+@pytest.mark.parametrize("signed", [0, 1])
+def test_bits_above_those_stored_are_left_out(tmp_path, slices, signed):
+    values = slices.clip(-2048, 2047) if signed else slices & 0xFFF
+    stored = (values.astype(int) & 0xFFF | 0xA000).astype(np.uint16)
+    write_slices(tmp_path, stored, even(9), BitsStored=12, HighBit=11, PixelRepresentation=signed)
+    np.testing.assert_array_equal(read_volume(tmp_path).voxels, values)
+
+
+def test_one_bit_a_pixel_is_refused(tmp_path, slices):
+    write_slices(tmp_path, slices, even(9), BitsAllocated=1, BitsStored=1, HighBit=0)
+    assert "found 1 bits in each pixel, expected 8, 16 or 32" in refusal(tmp_path)
+
+
+def test_pixels_of_ge_begin_with_the_largest_byte(tmp_path, slices):
+    for path in write_slices(tmp_path, slices, even(9)):
+        header = pydicom.dcmread(path)
+        header.PixelData = np.frombuffer(header.PixelData, "<i2").astype(">i2").tobytes()
+        header.file_meta.TransferSyntaxUID = "1.2.840.113619.5.2"
+        implicit = pydicom.Dataset(header)
+        implicit.file_meta = header.file_meta
+        implicit.save_as(path, implicit_vr=True, little_endian=True)
+    np.testing.assert_array_equal(read_volume(tmp_path).voxels, slices)
 
 
 def test_jpeg_2000_is_decoded_and_spaced_by_position(shared):
