@@ -56,6 +56,7 @@ if sys.argv[1] == "without":
 from pathlib import Path
 from TumorSegLib.model.bundle import read_bundle
 from TumorSegLib.image.grid import Grid
+from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.image.volume import Volume
 
@@ -71,10 +72,9 @@ for name, modality, dtype in kinds:
     voxels.flags.writeable = False
     volume = Volume(voxels, Grid(voxels.shape, (0.9, 0.9, 5.0)), name=name)
     bundle = read_bundle(folder / name)
-    gate = read_bundle(folder / "blind") if name == "ranks" else None
-    segmenter = Segmenter(bundle, device="cpu", precision="fp32", gate=gate)
-    if gate is not None:
-        segmenter._gate_threshold = 1e-30
+    detector = str(folder / "blind") if name == "ranks" else None
+    options = RunOptions("cpu", "fp32", slice_detector=detector, detector_threshold=1e-30)
+    segmenter = Segmenter(bundle, options)
     result = segmenter.segment({modality: volume})
     results[name] = result.probabilities
     results[name + " labels"] = result.labelmap

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from tiny_models import brain_specification, write_blind_detector, write_tiny_bu
 
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.inference.segmenter import Segmenter
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -34,9 +37,11 @@ def test_a_run_outlives_the_lack_of_memory(tmp_path, little_memory, precision, g
     volumes = {"flair": Volume(voxels, Grid(voxels.shape, (0.9, 0.9, 3.0)))}
     bundle = write_tiny_bundle(tmp_path, brain_specification())
     gate = write_blind_detector(tmp_path) if gated else None
-    options = {"gate": gate, "gate_threshold": 1e-30 if gated else 0.2}
-    expected = Segmenter(bundle, device="cpu", precision="fp32", **options).segment(volumes)
-    segmenter = Segmenter(bundle, device="cuda", precision=precision, **options)
+    options = RunOptions("cuda", precision)
+    if gate is not None:
+        options = replace(options, slice_detector=str(gate.folder), detector_threshold=1e-30)
+    expected = Segmenter(bundle, options, device="cpu", precision="fp32").segment(volumes)
+    segmenter = Segmenter(bundle, options)
     total = torch.cuda.get_device_properties(0).total_memory
     little_memory((torch.cuda.memory_reserved() + (megabytes << 20)) / total)
     found = segmenter.segment(volumes)

@@ -16,8 +16,8 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
 from TumorSegLib.errors import OutputError
-from TumorSegLib.inference.result import LabelledVolume
 from TumorSegLib.model.catalogue import default_catalogue
+from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.reading import read_volume
 from TumorSegLib.writing import write_segmentation
 from TumorSegLib.writing.dicom_report import write_dicom_report

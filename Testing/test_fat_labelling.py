@@ -15,7 +15,7 @@ from TumorSegLib.image.grid import AxialView, Grid
 from TumorSegLib.image.itk import image_of
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.fat_labelling import SUBCUTANEOUS, VISCERAL, label_fat
-from TumorSegLib.inference.result import LabelledVolume
+from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.model.specification import Code, Label
 from TumorSegLib.phantom import abdomen_phantom, brain_phantom
 from TumorSegLib.reading import read_volume

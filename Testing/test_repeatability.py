@@ -22,6 +22,7 @@ from waiting import wait_until
 
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.itk import image_of
+from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.worker.protocol import Done, Failed
 
 pytestmark = pytest.mark.slow
@@ -140,7 +141,7 @@ def test_the_panels_runner_gives_what_the_command_gives(case: Case, host: Any) -
     channel = Channel(case.voxels, GRID, "volume", ("volume", 1))
     try:
         job = runner.submit(
-            Request(str(case.model), 1, {"flair": channel}, device="cpu", precision="fp32")
+            Request(str(case.model), 1, {"flair": channel}, RunOptions("cpu", "fp32"))
         )
         wait_until(lambda: listener.ended, turn=lambda: (runner.poll(), time.sleep(0.005)))
         assert isinstance(listener.ended[0], Done), listener.ended

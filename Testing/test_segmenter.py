@@ -19,6 +19,7 @@ from TumorSegLib.errors import Cancelled, InputError, ModelError
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.in_plane import FieldOfView, PixelSpacing
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.inference.segmenter import Segmenter, activation_of, smoothed
 from TumorSegLib.inference.uncertainty import expected_wrong, slice_uncertainty
 from TumorSegLib.model.bundle import load_network, read_bundle
@@ -193,7 +194,7 @@ def test_flips_average_with_the_mirror_image(brain, segmenter, head):
     mirrored = np.ascontiguousarray(head[:, :, ::-1])
     plain = segmenter.segment(flair(head)).probabilities[0].astype(float)
     other = segmenter.segment(flair(mirrored)).probabilities[0][:, :, ::-1].astype(float)
-    both = Segmenter(brain, device="cpu", precision="fp32", flips=True).segment(flair(head))
+    both = Segmenter(brain, RunOptions("cpu", "fp32", mirror_tta=True)).segment(flair(head))
     np.testing.assert_allclose(both.probabilities[0], (plain + other) / 2, atol=1.5)
 
 
@@ -394,7 +395,9 @@ def test_detector(tmp_path, head):
         task="detection",
         network=Network("ResNet-50", {"in_channels": 3, "out_channels": 1, "width": 4}),
     )
-    segmenter = Segmenter(write_tiny_bundle(tmp_path, specification), device="cpu", flips=True)
+    segmenter = Segmenter(
+        write_tiny_bundle(tmp_path, specification), RunOptions("cpu", mirror_tta=True)
+    )
     result = segmenter.detect(flair(head))
     assert len(result.probabilities) == 11
     assert all(0 <= probability <= 1 for probability in result.probabilities)
@@ -436,7 +439,10 @@ def test_only_slices_that_the_detector_finds_are_segmented(
     bundle, threshold, found = detector
     assert 0 < sum(found) < len(found)
     everywhere = segmenter.segment(flair(head), slices=slices)
-    gated = Segmenter(brain, device="cpu", precision="fp32", gate=bundle, gate_threshold=threshold)
+    gated = Segmenter(
+        brain,
+        RunOptions("cpu", "fp32", slice_detector=str(bundle.folder), detector_threshold=threshold),
+    )
     result = gated.segment(flair(head), slices=slices)
     kept = np.array(found)
     np.testing.assert_array_equal(result.probabilities[0][kept], everywhere.probabilities[0][kept])
@@ -452,8 +458,8 @@ def test_only_slices_that_the_detector_finds_are_segmented(
 def test_every_run_says_what_its_device_could_not_do(brain, detector, head, monkeypatch):
     """The detector's as well, and not what an earlier run could not do."""
     bundle, *_ = detector
-    gated = Segmenter(brain, device="cpu", precision="fp32", gate=bundle)
-    lines = {gated._engine: "out of GPU memory", gated._gate._engine: "no kernel image"}
+    gated = Segmenter(brain, RunOptions("cpu", "fp32", slice_detector=str(bundle.folder)))
+    lines = {gated._engine: "out of GPU memory", gated._detector._engine: "no kernel image"}
     for engine, line in lines.items():
         found = engine.probabilities
 
@@ -471,10 +477,10 @@ def test_every_run_says_what_its_device_could_not_do(brain, detector, head, monk
 def test_a_gate_must_be_a_detector_for_the_same_images(brain, detector, tmp_path):
     bundle, *_ = detector
     with pytest.raises(ModelError, match="tiny-brain: segments, a detector is needed"):
-        Segmenter(brain, device="cpu", gate=brain)
+        Segmenter(brain, RunOptions("cpu", slice_detector=str(brain.folder)))
     liver = write_tiny_bundle(tmp_path, ct_specification())
     with pytest.raises(ModelError, match=r"looks at MR \(flair\), tiny-ct at CT \(ct\)"):
-        Segmenter(liver, device="cpu", gate=bundle)
+        Segmenter(liver, RunOptions("cpu", slice_detector=str(bundle.folder)))
 
 
 def test_segmentation_model_detects_by_its_highest_probability(segmenter, head):

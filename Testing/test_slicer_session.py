@@ -151,7 +151,7 @@ def test_a_queue_keeps_the_settings_that_it_began_with(three):
     three.bench.parameters.precision = "bf16"
     three.until_idle()
     assert {options.bundle.id for options in three.started.values()} == {DIM}
-    assert {options.precision for options in three.started.values()} == {"auto"}
+    assert {options.run.precision for options in three.started.values()} == {"auto"}
     assert all(three.is_right(ending) for ending in three.endings)
 
 

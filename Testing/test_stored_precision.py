@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
+from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.model.bundle import load_forest, load_network, write_bundle
 from TumorSegLib.model.catalogue import SHIPPED, Catalogue
@@ -74,9 +75,9 @@ def test_stored_weights_give_the_segmentation_of_fp32_weights(bundle, tmp_path):
         card="#\n",
     )
     volumes = phantom_for(bundle.specification)
-    options = {"device": "cpu", "precision": "fp32", "flips": False}
-    expected = Segmenter(full, **options).segment(volumes).labelmap
-    found = Segmenter(bundle, **options).segment(volumes).labelmap
+    options = RunOptions("cpu", "fp32", mirror_tta=False)
+    expected = Segmenter(full, options).segment(volumes).labelmap
+    found = Segmenter(bundle, options).segment(volumes).labelmap
     assert expected.any()
     for value in np.unique(expected[expected > 0]):
         both = np.count_nonzero((found == value) & (expected == value))

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from tiny_models import write_blind_detector
 from waiting import HANG_SECONDS, wait_until
 
+from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.worker.protocol import (
     Cancel,
     Done,
@@ -108,7 +109,14 @@ def segment(peer, model, voxels, job=1, **changes):
         volume.name, voxels.dtype.name, voxels.shape, (1.0, 1.0, 5.0), (0.0, 0.0, 0.0), flat, "head"
     )
     peer.send(
-        Segment(job, str(model), {"flair": described}, labelmap.name, probabilities.name, **changes)
+        Segment(
+            job,
+            str(model),
+            {"flair": described},
+            labelmap.name,
+            probabilities.name,
+            RunOptions(**changes),
+        )
     )
     return labelmap.array(voxels.shape, np.uint8), probabilities.array((1, *voxels.shape), np.uint8)
 
@@ -122,9 +130,10 @@ def test_every_message_survives_its_line():
     volume = SharedVolume(
         "b", "int16", (1, 2, 3), (1.0,) * 3, (0.0,) * 3, (0.5,) * 9, "Müller T1 \N{BRAIN}"
     )
+    every_option = RunOptions("cpu", "fp32", True, False, "/blind", 0.3, (1, 2))
     messages = [
         Share("b", 3),
-        Segment(1, "/a b/ü", {"flair": volume}, "l", "p", flips=True, slices=(1, 2)),
+        Segment(1, "/a b/ü", {"flair": volume}, "l", "p", every_option),
         Threshold(1, 0.5),
         Cancel(1),
         Started(1, "cpu", "no GPU", 0.25),
@@ -209,12 +218,12 @@ def test_a_missing_model_gives_one_line(peer, tmp_path, voxels):
 
 def test_a_detector_chooses_slices_and_a_missing_one_gives_one_line(peer, tmp_path, voxels):
     model = write_model(tmp_path, "tiny")
-    labelmap, _ = segment(peer, model, voxels, gate=str(tmp_path / "nobody"))
+    labelmap, _ = segment(peer, model, voxels, slice_detector=str(tmp_path / "nobody"))
     failed = peer.until(Failed, Done)[-1]
     assert "nobody" in failed.message
     assert not labelmap.any()
     detector = write_blind_detector(tmp_path)
-    labelmap, _ = segment(peer, model, voxels, job=2, gate=str(detector.folder))
+    labelmap, _ = segment(peer, model, voxels, job=2, slice_detector=str(detector.folder))
     done = peer.until(Done, Failed)[-1]
     assert f"{SHAPE[0]} of {SHAPE[0]} slices were not segmented" in done.warnings[-1]
     assert not labelmap.any()

@@ -246,6 +246,7 @@ class TumorSegLogic(ScriptedLoadableModuleLogic):
             TumorSegError: a node or argument cannot be used, there is no such model, or a package
                 is missing; nothing was started.
         """
+        from TumorSegLib.inference.run_options import RunOptions
         from TumorSegLib.model.catalogue import default_catalogue
         from TumorSegModule.logic.script_options import check_installed, script_options
 
@@ -260,10 +261,7 @@ class TumorSegLogic(ScriptedLoadableModuleLogic):
             slices=slices,
             region=regionNode,
             only_detected=onlyDetected,
-            device=device,
-            precision=precision,
-            flips=mirroring,
-            keep_model=keepModel,
+            run=RunOptions(device, precision, mirroring, keepModel),
         )
         return self._scriptedRuns().submit(options, finished=finished, progress=progress)
 

@@ -16,9 +16,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from TumorSegLib import __version__
 from TumorSegLib.errors import TumorSegError
 from TumorSegLib.support.signals import ended_as_by_ctrl_c
+from TumorSegLib.support.version import __version__
 
 COMMANDS = {
     "segment": ("TumorSegLib.commands.segment", "segment a volume"),

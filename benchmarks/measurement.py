@@ -19,9 +19,9 @@ from scipy import ndimage
 
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.inference.result import LabelledVolume
 from TumorSegLib.measurement.segment import measure, measure_segment
 from TumorSegLib.model.bundle import read_bundle
+from TumorSegLib.model.labelled_volume import LabelledVolume
 
 MODEL = Path(__file__).parents[1] / "Resources" / "Models" / "liver-ct-unet"
 LIVER, LESION = 1, 2

@@ -22,6 +22,7 @@ from tumorseg_training.metrics import roc_auc
 from TumorSegLib.image.grid import AxialView
 from TumorSegLib.inference.result import SegmentationResult
 from TumorSegLib.inference.review import unsure_slices
+from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.model.catalogue import default_catalogue
 
@@ -46,8 +47,10 @@ def main() -> None:
 def measured(arguments: Namespace) -> tuple[dict[str, list[Figures]], list[Figures]]:
     """Return figures by name, and wrong millilitres; an array over slices for each case."""
     bundle = default_catalogue().find(arguments.models[0])
-    options = {"device": arguments.device, "precision": arguments.precision}
-    mirrored, plain = (Segmenter(bundle, flips=flips, **options) for flips in (True, False))
+    mirrored, plain = (
+        Segmenter(bundle, RunOptions(arguments.device, arguments.precision, mirror_tta=mirror))
+        for mirror in (True, False)
+    )
     scores: dict[str, list[Figures]] = {}
     wrong = []
     for case in cases_for(bundle, arguments):

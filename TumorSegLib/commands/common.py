@@ -5,16 +5,16 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from TumorSegLib.commands.terminal import terminal, warn
 from TumorSegLib.errors import InputError
-from TumorSegLib.image.modality import guessed_modality, modality_of
+from TumorSegLib.image.modality import modality_of, warned_if_guessed
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue
 
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from TumorSegLib.inference.segmenter import Segmenter
 
 Result = TypeVar("Result")
+
+RUN_OPTIONS = {
+    "device": "device",
+    "precision": "precision",
+    "slice_detector": "gate",
+    "detector_threshold": "gate_threshold",
+}
+"""Fields of `RunOptions` and the options of the command that say them."""
 
 
 def add_volume_arguments(parser: ArgumentParser) -> None:
@@ -116,8 +124,7 @@ def read_channels(arguments: Namespace, bundle: Bundle, volume: Volume) -> dict[
 
 def with_guess(volume: Volume, model: str | None) -> Volume:
     """Return a volume that warns if no `model` is named and its modality has to be guessed."""
-    line = guessed_modality(volume) if model is None else None
-    return volume if line is None else replace(volume, warnings=(*volume.warnings, line))
+    return warned_if_guessed(volume) if model is None else volume
 
 
 def choose_bundle(catalogue: Catalogue, name: str | None, volume: Volume, task: str) -> Bundle:
@@ -132,25 +139,32 @@ def choose_bundle(catalogue: Catalogue, name: str | None, volume: Volume, task: 
     return catalogue.default_for(modality_of(volume), task)
 
 
+def run_options(arguments: Namespace) -> RunOptions:
+    """Return what the command's options say; those that a command does not have stay as they are.
+
+    Raises:
+        InputError: one cannot be used.
+    """
+    given = {
+        field: getattr(arguments, option)
+        for field, option in RUN_OPTIONS.items()
+        if hasattr(arguments, option)
+    }
+    return RunOptions(**given)
+
+
 def with_model(
     arguments: Namespace,
     bundle: Bundle,
     catalogue: Catalogue,
     action: Callable[[Segmenter, ProgressCallback], Result],
-    **options: Any,
 ) -> Result:
-    """Load the model, with further `options` of `Segmenter`; return what `action` makes with it."""
+    """Load the model as the options say; return what `action` makes with it."""
     from TumorSegLib.inference.segmenter import Segmenter
     from TumorSegLib.support.allocator import keep_large_blocks
 
     keep_large_blocks()
-    segmenter = Segmenter(
-        bundle,
-        catalogue=catalogue,
-        device=arguments.device,
-        precision=arguments.precision,
-        **options,
-    )
+    segmenter = Segmenter(bundle, run_options(arguments), catalogue=catalogue)
     shown = not (arguments.quiet or arguments.json)
     with progress_bar(bundle.specification.title, shown=shown) as progress:
         return action(segmenter, progress)

@@ -34,7 +34,7 @@ def run(arguments: Namespace) -> int:
     import numpy as np
 
     from TumorSegLib.inference.fat_labelling import label_fat
-    from TumorSegLib.inference.result import LabelledVolume
+    from TumorSegLib.model.labelled_volume import LabelledVolume
     from TumorSegLib.writing import check_output, write_segmentation
     from TumorSegLib.writing.file_name import file_name_of
 

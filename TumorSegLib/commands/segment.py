@@ -24,10 +24,11 @@ from TumorSegLib.commands.common import (
 )
 from TumorSegLib.commands.terminal import terminal, warn
 from TumorSegLib.inference.result import SegmentationResult
+from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.measurement.derived import DerivedValue, derive
 from TumorSegLib.measurement.lesions import with_lesions
 from TumorSegLib.measurement.quantities import shown
-from TumorSegLib.measurement.segment import Measurement, measure
+from TumorSegLib.measurement.segment import Measurement
 from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.model.specification import ModelSpecification
 
@@ -59,7 +60,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--gate-threshold",
         metavar="P",
         type=float,
-        default=0.2,
+        default=RunOptions.detector_threshold,
         help="the detector's probability from which on a slice is segmented (default: 0.2)",
     )
     parser.add_argument("--report", metavar="DIR", type=Path, help="write pictures to this folder")
@@ -80,17 +81,15 @@ def run(arguments: Namespace) -> int:
         check_report_place(path.parent)
     catalogue = default_catalogue()
     bundle = choose_bundle(catalogue, arguments.model, volume, "segmentation")
-    gate = catalogue.find(arguments.gate) if arguments.gate else None
     volumes = read_channels(arguments, bundle, volume)
 
     def action(segmenter: Segmenter, progress: ProgressCallback) -> SegmentationResult:
         return segmenter.segment(volumes, progress=progress)
 
-    choice = {"gate": gate, "gate_threshold": arguments.gate_threshold}
-    result = with_model(arguments, bundle, catalogue, action, **choice)
+    result = with_model(arguments, bundle, catalogue, action)
     write_segmentation(result, output, overwrite=True)
     pictures = write_report(result, arguments.report) if arguments.report else []
-    measurements = measure(result)
+    measurements = result.measurements
     if arguments.json:
         print(json.dumps(summary(result, measurements, output, pictures), indent=2))  # noqa: T201
     elif not arguments.quiet:
@@ -100,7 +99,7 @@ def run(arguments: Namespace) -> int:
 
 def summary(
     result: SegmentationResult,
-    measurements: list[Measurement],
+    measurements: Sequence[Measurement],
     output: Path,
     pictures: list[Path],
 ) -> dict[str, Any]:
@@ -134,7 +133,9 @@ def _segments(
     return segments
 
 
-def show(result: SegmentationResult, measurements: list[Measurement], written: list[Path]) -> None:
+def show(
+    result: SegmentationResult, measurements: Sequence[Measurement], written: list[Path]
+) -> None:
     """Print warnings, a table of segments and what was written to the terminal."""
     console = terminal(stderr=True)
     for warning in result.warnings:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from TumorSegLib import __version__
 from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.export.dataset import CASES, FILE_ENDING, IMAGES, LABELS, SEGMENTS, Dataset
 from TumorSegLib.export.errors import CaseExistsError
@@ -26,6 +25,7 @@ from TumorSegLib.image.volume import Volume
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.slicer_io.named_mask import NamedMask
 from TumorSegLib.support.quiet import quiet_stderr
+from TumorSegLib.support.version import __version__
 from TumorSegLib.writing.whole_image import write_whole_image
 
 WHOLE = 0

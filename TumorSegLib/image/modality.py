@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from TumorSegLib.image.normalisation import strided_sample
@@ -39,6 +41,12 @@ def guessed_modality(volume: Volume) -> str | None:
         f"{volume.name}: taken for MRI, as nothing lies below {AIR_HU} as air does in CT; if it is"
         " CT, its values are not in Hounsfield units: convert it, and name the model with --model"
     )
+
+
+def warned_if_guessed(volume: Volume) -> Volume:
+    """Return a volume that warns if it is taken for MRI without saying so itself."""
+    line = guessed_modality(volume)
+    return volume if line is None else replace(volume, warnings=(*volume.warnings, line))
 
 
 def looks_like_labelmap(volume: Volume) -> bool:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.model.specification import ModelSpecification
+
+if TYPE_CHECKING:
+    from TumorSegLib.measurement.segment import Measurement
 
 
 @dataclass(frozen=True)
@@ -31,23 +38,15 @@ class SliceFigure:
 
 
 @dataclass(frozen=True)
-class LabelledVolume:
-    """Labels on the exact grid of `volume`, whoever or whatever drew them.
-
-    Attributes:
-        volume: what is labelled.
-        specification: of the model whose labels these are.
-        labelmap: uint8 (z, y, x), values from the model's labels, 0 elsewhere.
-    """
-
-    volume: Volume
-    specification: ModelSpecification
-    labelmap: NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
 class SegmentationResult(LabelledVolume):
     """What a model has segmented.
+
+    >>> import TumorSegLib as tumorseg
+    >>> result = tumorseg.segment("flair.nii.gz")
+    >>> result.labelmap.shape == result.volume.voxels.shape
+    True
+    >>> [measurement.name for measurement in result.measurements]
+    ['Tumour']
 
     Attributes:
         probabilities: uint8 (label, z, y, x), 0 to 255 for 0 to 1, in the order of the labels.
@@ -64,6 +63,48 @@ class SegmentationResult(LabelledVolume):
     precision: str
     seconds: Mapping[str, float]
     warnings: tuple[str, ...] = ()
+
+    def probability_maps(self) -> Sequence[NDArray[np.uint8]]:
+        """Return for every label its probabilities, uint8 (z, y, x)."""
+        return list(self.probabilities)
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """Volume, components and longest axial diameter of every label, found or not.
+
+        They are computed anew each time, from the label map as it is then.
+        """
+        from TumorSegLib.measurement.segment import measure
+
+        return tuple(measure(self))
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write the segmentation; the file is whole or absent.
+
+        >>> import TumorSegLib as tumorseg
+        >>> result = tumorseg.segment("flair.nii.gz")
+        >>> result.save("tumour.seg.nrrd").name
+        'tumour.seg.nrrd'
+        >>> result.save("tumour.seg.nrrd")
+        Traceback (most recent call last):
+        TumorSegLib.errors.OutputError: tumour.seg.nrrd: is there already; ...
+
+        Args:
+            path: ends in `.seg.nrrd` (3D Slicer's segments, with names, colours and terminology),
+                `.nii.gz`, `.nii`, `.nrrd`, `.mha` (label maps) or `.mrb` (a 3D Slicer scene).
+            overwrite: whether a file that is there may be replaced.
+
+        Returns:
+            The path that was written.
+
+        Raises:
+            OutputError: the ending is unknown, there is a file that must stay, or the file cannot
+                be written.
+        """
+        from TumorSegLib.writing import write_segmentation
+
+        write_segmentation(self, path, overwrite=overwrite)
+        return Path(path)
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,6 @@ from TumorSegLib.inference.preparation import PreparedVolume, body_box, whole_sl
 from TumorSegLib.inference.scope import scope_warnings
 from TumorSegLib.model.specification import ModelSpecification
 
-GATE_THRESHOLD = 0.2
-"""Lower than a detector's own: a slice that is left out is lost, one too many costs a moment."""
-
 ProgressCallback = Callable[[int, int], None]
 """Called with the slices done and of how many."""
 
@@ -34,8 +31,8 @@ class Run:
         volume: what is segmented.
         model: id of the model.
         aligned: the volume and its further sequences on one grid.
-        gate: the same volumes on their way through a detector, which chooses slices.
-        gate_threshold: the detector's probability from which on a slice is segmented.
+        detector: the same volumes on their way through a detector, which chooses slices.
+        detector_threshold: the detector's probability from which on a slice is segmented.
         prepared: its axial slices as the network sees them.
         seconds: time spent, by stage.
         warnings: lines for the user.
@@ -69,8 +66,8 @@ class Run:
         self.model = specification.id
         self.seconds: dict[str, float] = {}
         self._engine = engine
-        self.gate: Run | None = None
-        self.gate_threshold = GATE_THRESHOLD
+        self.detector: Run | None = None
+        self.detector_threshold = 0.0
         self._skipped = 0
         self._outputs = len(specification.labels)
         ordered = {first: self.volume, **volumes}
@@ -101,9 +98,10 @@ class Run:
             if cancelled is not None and cancelled():
                 raise Cancelled
             wanted = torch.ones(stop - start, dtype=torch.bool)
-            if self.gate is not None:
+            if self.detector is not None:
                 with self.timed("detector"):
-                    wanted = self.gate.detected(start, stop).cpu() >= self.gate_threshold
+                    found = self.detector.detected(start, stop).cpu()
+                    wanted = found >= self.detector_threshold
                 self._skipped += int(wanted.logical_not().sum())
             yield start, stop, self._computed(start, stop, wanted)
             if progress is not None:
@@ -115,11 +113,11 @@ class Run:
 
     def left_out(self) -> list[str]:
         """Return a line on the slices that the detector left out, if there is a detector."""
-        if self.gate is None:
+        if self.detector is None:
             return []
         return [
             f"{self._skipped} of {len(self.slices)} slices were not segmented, as"
-            f" {self.gate.model} found nothing there"
+            f" {self.detector.model} found nothing there"
         ]
 
     @contextmanager

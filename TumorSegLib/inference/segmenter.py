@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
-from TumorSegLib.errors import InputError, ModelError
+from TumorSegLib.errors import ModelError
 from TumorSegLib.image.in_plane import finer_by, resize
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.candidates import Segmented, give_up_unlikely
@@ -21,10 +23,11 @@ from TumorSegLib.inference.engine import Engine
 from TumorSegLib.inference.postprocessing import postprocess
 from TumorSegLib.inference.result import DetectionResult, SegmentationResult, SliceFigure
 from TumorSegLib.inference.review import expected_correction
-from TumorSegLib.inference.run import GATE_THRESHOLD, CancelCallback, ProgressCallback, Run
+from TumorSegLib.inference.run import CancelCallback, ProgressCallback, Run
+from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.inference.uncertainty import expected_wrong, slice_uncertainty
 from TumorSegLib.model.bundle import Bundle, load_forest, load_network
-from TumorSegLib.model.catalogue import Catalogue, default_catalogue
+from TumorSegLib.model.catalogue import Catalogue, catalogue_around, default_catalogue
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.support.arrays import array_from_tensor
 from TumorSegLib.support.device import choose_device, choose_precision
@@ -36,7 +39,13 @@ SlicesCallback = Callable[[int, int], None]
 class Segmenter:
     """A model on a device, ready for one volume after the other.
 
+    >>> from TumorSegLib import Segmenter, read_volume
+    >>> segmenter = Segmenter("brain-lgg-linknet", device="cpu")
+    >>> segmenter.segment(read_volume("flair.nii.gz")).device
+    'cpu'
+
     Attributes:
+        options: how it runs.
         specification: of the model.
         device_note: why the network runs where it does.
         loading_seconds: time that loading the model took.
@@ -44,44 +53,47 @@ class Segmenter:
 
     def __init__(
         self,
-        bundle: Bundle,
+        model: str | os.PathLike[str] | Bundle,
+        options: RunOptions | None = None,
         *,
         catalogue: Catalogue | None = None,
-        device: str = "auto",
-        precision: str = "auto",
-        flips: bool | None = None,
+        device: str | None = None,
+        precision: str | None = None,
         body_box: bool | None = None,
-        gate: Bundle | None = None,
-        gate_threshold: float = GATE_THRESHOLD,
     ) -> None:
-        """Load the weights of `bundle`, or of its members.
+        """Load the weights of a model, or of its members.
 
         Args:
-            bundle: the model.
-            catalogue: where an ensemble's members are found; the default one if not given.
-            device: "auto", "cpu", "cuda", "cuda:N" or "mps".
-            precision: "auto", "fp32" or "bf16".
-            flips: average with mirrored slices; as the model says if not given.
+            model: its id, its folder or its bundle.
+            options: how to run it; the defaults of `RunOptions` if not given.
+            catalogue: where models are found by id, those of an ensemble, too; the user's and the
+                shipped ones if not given.
+            device: in place of that of the options.
+            precision: in place of that of the options.
             body_box: run on the body's bounding box only; as the model says if not given.
-            gate: a detector; slices on which it finds nothing are left empty, not segmented.
-            gate_threshold: its probability from which on a slice is segmented.
 
         Raises:
-            ModelError: the model or the detector cannot be used.
-            InputError: the device, the precision or the threshold cannot be used.
+            ModelError: the model or the detector cannot be found or used.
+            InputError: the device or the precision cannot be used.
         """
         started = time.perf_counter()
-        if gate is not None:
-            check_gate(gate.specification, bundle.specification)
-        if not 0 < gate_threshold < 1:
-            raise InputError(f"threshold {gate_threshold:g}: expected a number between 0 and 1")
-        chosen, self.device_note = choose_device(device)
-        dtype = choose_precision(precision, chosen)
+        options = options or RunOptions()
+        options = replace(
+            options, device=device or options.device, precision=precision or options.precision
+        )
+        bundle = _found(model, catalogue)
+        detector = None
+        if options.slice_detector is not None:
+            detector = _found(options.slice_detector, catalogue)
+            check_slice_detector(detector.specification, bundle.specification)
+        chosen, self.device_note = choose_device(options.device)
+        dtype = choose_precision(options.precision, chosen)
+        self.options = options
         self.specification = bundle.specification
         self._crop = bundle.specification.input.body_box if body_box is None else body_box
         members = [bundle]
         if bundle.specification.members:
-            members = (catalogue or default_catalogue()).members(bundle)
+            members = (catalogue or catalogue_around(bundle)).members(bundle)
         networks = [load_network(member) for member in members]
         self._forest = load_forest(bundle)
         self._engine = Engine(
@@ -89,7 +101,9 @@ class Segmenter:
             activation_of(bundle.specification),
             device=chosen,
             dtype=dtype,
-            flips=bundle.specification.flips if flips is None else flips,
+            flips=(
+                bundle.specification.flips if options.mirror_tta is None else options.mirror_tta
+            ),
             whole_slice=bundle.specification.task == "detection",
             scales=[
                 finer_by(member.specification.input.in_plane, bundle.specification.input.in_plane)
@@ -100,16 +114,15 @@ class Segmenter:
             sequences=len(bundle.specification.input.channels),
             first_alone=bundle.specification.first_alone,
         )
-        self._gate, self._gate_threshold = None, gate_threshold
-        if gate is not None:
-            self._gate = Segmenter(
-                gate, catalogue=catalogue, device=device, precision=precision, flips=flips
-            )
+        self._detector = None
+        if detector is not None:
+            plain = replace(options, slice_detector=None, slices=None)
+            self._detector = Segmenter(detector, plain, catalogue=catalogue)
         self.loading_seconds = time.perf_counter() - started
 
     def segment(
         self,
-        volumes: Mapping[str, Volume],
+        volumes: Volume | Mapping[str, Volume],
         *,
         slices: range | None = None,
         labelmap: NDArray[np.uint8] | None = None,
@@ -121,10 +134,10 @@ class Segmenter:
         """Segment the first of `volumes`, whose others are further sequences by channel name.
 
         Args:
-            volumes: by channel name; sequences on another grid are resampled.
-            slices: consecutive axial slices to segment, the most inferior is 0; all if not given.
-                Other slices keep what they hold, and the post-processing, which looks at whole
-                structures, is left out.
+            volumes: by channel name, or the first alone; sequences on another grid are resampled.
+            slices: consecutive axial slices to segment, the most inferior is 0; those of the
+                options if not given. Other slices keep what they hold, and the post-processing,
+                which looks at whole structures, is left out.
             labelmap: array to write to, uint8 in the shape of the volume; new if not given.
             probabilities: array to write to, uint8 (labels, *shape of the volume).
             progress: called with slices done and slices in all.
@@ -139,6 +152,7 @@ class Segmenter:
         """
         if self.specification.task != "segmentation":
             raise ModelError(f"model {self.specification.id}: detects, it does not segment")
+        slices = self.options.axial_slices if slices is None else slices
         run = self._run(volumes, slices)
         labels = self.specification.labels
         volume = run.volume
@@ -192,7 +206,7 @@ class Segmenter:
 
     def detect(
         self,
-        volumes: Mapping[str, Volume],
+        volumes: Volume | Mapping[str, Volume],
         *,
         progress: ProgressCallback | None = None,
         cancelled: CancelCallback | None = None,
@@ -226,8 +240,8 @@ class Segmenter:
         Every run begins with this.
         """
         self._engine.restart()
-        if self._gate is not None:
-            self._gate.restart()
+        if self._detector is not None:
+            self._detector.restart()
 
     @property
     def device(self) -> str:
@@ -241,32 +255,40 @@ class Segmenter:
 
     def _retreats(self) -> list[str]:
         """Return a line for each time that the run had to do with less than was asked for."""
-        gate = [] if self._gate is None else self._gate._retreats()
-        return [*self._engine.warnings, *(f"detector: {line}" for line in gate)]
+        detector = [] if self._detector is None else self._detector._retreats()
+        return [*self._engine.warnings, *(f"detector: {line}" for line in detector)]
 
-    def _run(self, volumes: Mapping[str, Volume], slices: range | None) -> Run:
+    def _run(self, volumes: Volume | Mapping[str, Volume], slices: range | None) -> Run:
         self.restart()
+        if isinstance(volumes, Volume):
+            volumes = {self.specification.input.channels[0].name: volumes}
         run = Run(self._engine, self.specification, volumes, slices=slices, crop=self._crop)
-        if self._gate is not None:
-            known = {channel.name for channel in self._gate.specification.input.channels}
-            seen = {name: volume for name, volume in run.aligned.items() if name in known}
-            run.gate = self._gate._run(seen, slices)
-            run.gate_threshold = self._gate_threshold
+        if self._detector is not None:
+            known = {channel.name for channel in self._detector.specification.input.channels}
+            shared = {name: volume for name, volume in run.aligned.items() if name in known}
+            run.detector = self._detector._run(shared, slices)
+            run.detector_threshold = self.options.detector_threshold
         return run
 
 
-def check_gate(gate: ModelSpecification, model: ModelSpecification) -> None:
+def _found(model: str | os.PathLike[str] | Bundle, catalogue: Catalogue | None) -> Bundle:
+    if isinstance(model, Bundle):
+        return model
+    return (catalogue or default_catalogue()).find(model)
+
+
+def check_slice_detector(detector: ModelSpecification, model: ModelSpecification) -> None:
     """Refuse a detector that cannot choose slices for `model`.
 
     Raises:
         ModelError: it does not detect, or it looks at other images.
     """
-    if gate.task != "detection":
-        raise ModelError(f"model {gate.id}: segments, a detector is needed to choose slices")
-    first, wanted = gate.input.channels[0].name, model.input.channels[0].name
-    if gate.modality != model.modality or first != wanted:
+    if detector.task != "detection":
+        raise ModelError(f"model {detector.id}: segments, a detector is needed to choose slices")
+    first, wanted = detector.input.channels[0].name, model.input.channels[0].name
+    if detector.modality != model.modality or first != wanted:
         raise ModelError(
-            f"detector {gate.id}: looks at {gate.modality} ({first}), {model.id} at"
+            f"detector {detector.id}: looks at {detector.modality} ({first}), {model.id} at"
             f" {model.modality} ({wanted})"
         )
 

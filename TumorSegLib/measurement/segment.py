@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.components import bounding_box
 from TumorSegLib.image.grid import AxialView, Grid, Vector
-from TumorSegLib.inference.result import LabelledVolume, SegmentationResult
 from TumorSegLib.measurement.component import (
     Component,
     components_of_runs,
     mean_and_deviation,
 )
 from TumorSegLib.measurement.runs import Runs
+from TumorSegLib.model.labelled_volume import LabelledVolume
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,8 @@ def measure(labelled: LabelledVolume) -> list[Measurement]:
     box = bounding_box(labelmap) or (slice(0, 0),) * 3
     cropped = np.ascontiguousarray(labelmap[box])
     volume = view.apply(labelled.volume.voxels)[box]
-    maps: NDArray[np.uint8] | list[None] = [None] * len(labels)
-    if isinstance(labelled, SegmentationResult):
-        maps = labelled.probabilities
     measurements = []
-    for label, probabilities in zip(labels, maps, strict=True):
+    for label, probabilities in zip(labels, labelled.probability_maps(), strict=True):
         mask = reduce(np.logical_or, (cropped == value for value in label.whole))
         certain = None if probabilities is None else view.apply(probabilities)[box]
         found = _Cropped(mask, box, volume, certain)

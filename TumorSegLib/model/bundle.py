@@ -79,12 +79,13 @@ def _stamp(path: Path) -> tuple[str, int, int]:
     return str(path), found.st_mtime_ns, found.st_size
 
 
-def read_bundle(folder: Path) -> Bundle:
+def read_bundle(folder: str | os.PathLike[str]) -> Bundle:
     """Read the specification of the model in `folder`; the weights are not touched.
 
     Raises:
         ModelError: there is no usable `model.json`.
     """
+    folder = Path(folder)
     path = folder / SPECIFICATION_FILE
     try:
         content = parsed(_read(path, MAXIMUM_SPECIFICATION_BYTES).decode())

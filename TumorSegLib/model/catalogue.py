@@ -51,12 +51,14 @@ class Catalogue:
         ordered = sorted(bundles.values(), key=lambda bundle: bundle.id)
         return cls(tuple(ordered), tuple(broken), preferred)
 
-    def find(self, name: str) -> Bundle:
-        """Return the model with the id `name`, or in the folder `name`.
+    def find(self, name: str | os.PathLike[str]) -> Bundle:
+        """Return the model with the id `name`, or in the folder `name`; a path is always a folder.
 
         Raises:
             ModelError: there is none.
         """
+        if not isinstance(name, str):
+            return read_bundle(Path(name))
         listed = any(bundle.id == name for bundle in self.bundles)
         if not listed and (Path(name) / SPECIFICATION_FILE).is_file():
             return read_bundle(Path(name))
@@ -130,6 +132,11 @@ def user_folder() -> Path:
     if chosen := os.environ.get("TUMORSEG_MODELS"):
         return Path(chosen).expanduser()
     return data_folder() / "Models"
+
+
+def catalogue_around(bundle: Bundle) -> Catalogue:
+    """Return the models beside `bundle`, the user's and the shipped ones."""
+    return Catalogue.of([bundle.folder.parent, user_folder(), SHIPPED])
 
 
 def default_catalogue() -> Catalogue:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from TumorSegLib.errors import InputError
@@ -10,8 +11,13 @@ from TumorSegLib.reading.file_path import readable, reading
 from TumorSegLib.reading.image_file import read_image_file
 
 
-def read_volume(path: Path, *, series: str | None = None) -> Volume:
+def read_volume(path: str | os.PathLike[str], *, series: str | None = None) -> Volume:
     """Read a volume.
+
+    >>> from TumorSegLib import read_volume
+    >>> flair = read_volume("flair.nii.gz")
+    >>> flair.voxels.shape == flair.grid.shape
+    True
 
     Args:
         path: a NIfTI, NRRD or MetaImage file, or a folder with DICOM files.
@@ -24,7 +30,7 @@ def read_volume(path: Path, *, series: str | None = None) -> Volume:
     Raises:
         InputError: missing, unreadable, damaged, or not one scalar volume.
     """
-    readable(path)
+    path = readable(Path(path))
     with reading(path):
         if path.is_dir():
             from TumorSegLib.reading.dicom_series import read_series  # which loads pydicom

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from TumorSegLib.image.display_window import display_window
 from TumorSegLib.image.grid import LPS_FROM_RAS, Grid
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.inference.result import LabelledVolume
+from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.slicer_io.images import vtk_matrix
 from TumorSegLib.slicer_io.segments import SOURCE, new_segment, segment_id
 from TumorSegLib.slicer_io.terminology import DICOM_MASTER_LIST

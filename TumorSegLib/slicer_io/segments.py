@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TumorSegLib.image.grid import LPS_FROM_RAS, Grid
-from TumorSegLib.inference.result import LabelledVolume
+from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.model.specification import Label, ModelSpecification
 from TumorSegLib.slicer_io.terminology import (
     CATEGORY_CONTEXT,

@@ -208,7 +208,7 @@ class Worker:
         )
         result = segmenter.segment(
             volumes,
-            slices=range(*command.slices) if command.slices else None,
+            slices=command.options.axial_slices,
             labelmap=labelmap,
             probabilities=probabilities,
             progress=progress,
@@ -252,7 +252,7 @@ class Worker:
             specification,
             grid,
             sensitivity=command.sensitivity,
-            axial_slices=range(*segment.slices) if segment.slices else None,
+            axial_slices=segment.options.axial_slices,
         )
         self._send(Thresholded(command.job, command.sensitivity, _box(labelmap)))
 
@@ -266,37 +266,24 @@ class Worker:
         """Return the model, loaded anew only if it is not the one in memory."""
         from TumorSegLib.inference.segmenter import Segmenter
         from TumorSegLib.model.bundle import read_bundle
-        from TumorSegLib.model.catalogue import SHIPPED, Catalogue, user_folder
+        from TumorSegLib.model.catalogue import catalogue_around
         from TumorSegLib.support.allocator import keep_large_blocks
 
         model = read_bundle(Path(command.model))
-        gate = read_bundle(Path(command.gate)) if command.gate else None
-        catalogue = Catalogue.of([model.folder.parent, user_folder(), SHIPPED])
+        catalogue = catalogue_around(model)
         bundles = [model, *catalogue.members(model)]
-        if gate is not None:
-            bundles += [gate, *catalogue.members(gate)]
+        if command.options.slice_detector is not None:
+            detector = catalogue.find(command.options.slice_detector)
+            bundles += [detector, *catalogue.members(detector)]
         stamps = [bundle.stamp for bundle in bundles]
-        key = (
-            command.model,
-            command.gate,
-            *stamps,
-            command.device,
-            command.precision,
-            command.flips,
-        )
+        options = command.options.for_loading
+        key = (command.model, *stamps, options)
         if key not in self._segmenters:
             keep_large_blocks()
             self._segmenters.clear()
-            self._segmenters[key] = Segmenter(
-                model,
-                catalogue=catalogue,
-                device=command.device,
-                precision=command.precision,
-                flips=command.flips,
-                gate=gate,
-            )
+            self._segmenters[key] = Segmenter(model, options, catalogue=catalogue)
         segmenter = self._segmenters[key]
-        if not command.keep_model:
+        if not command.options.keep_model:
             self._segmenters.clear()
         return segmenter
 

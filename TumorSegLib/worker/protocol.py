@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from TumorSegLib.image.correction import Correction
+from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.support.records import build, parsed, plain
 
 Numbers = tuple[float, ...]
@@ -68,12 +69,7 @@ class Segment:
         volumes: by channel name, the volume itself first.
         labelmap: block to write label values to, uint8 in the volume's shape.
         probabilities: block to write to, uint8 (labels, *shape).
-        device: see `TumorSegLib.support.device`.
-        precision: see `TumorSegLib.support.device`.
-        flips: average with mirrored slices; as the model says if not given.
-        slices: first and last + 1 of the axial slices to segment; all if not given.
-        keep_model: keep the model in memory for the next job.
-        gate: folder of a detector that chooses slices; every slice is segmented if not given.
+        options: how; the slice detector is named by its folder.
     """
 
     kind: ClassVar[str] = "segment"
@@ -82,12 +78,7 @@ class Segment:
     volumes: Mapping[str, SharedVolume]
     labelmap: str
     probabilities: str
-    device: str = "auto"
-    precision: str = "auto"
-    flips: bool | None = None
-    slices: tuple[int, int] | None = None
-    keep_model: bool = True
-    gate: str | None = None
+    options: RunOptions = field(default_factory=RunOptions)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
 from TumorSegLib.errors import OutputError
-from TumorSegLib.inference.result import LabelledVolume
+from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.support.extras import pip_install
 from TumorSegLib.support.signals import signals_held
 from TumorSegLib.support.whole_file import check_place, whole_file
@@ -38,7 +39,9 @@ def check_output(path: Path) -> str:
     return ending
 
 
-def write_segmentation(labelled: LabelledVolume, path: Path, *, overwrite: bool = False) -> None:
+def write_segmentation(
+    labelled: LabelledVolume, path: str | os.PathLike[str], *, overwrite: bool = False
+) -> None:
     """Write a segmentation on the exact grid of its volume; `path` is whole or absent.
 
     `.seg.nrrd` opens in 3D Slicer with names, colours and terminology; `.nii.gz`, `.nii`, `.nrrd`
@@ -57,8 +60,10 @@ def write_segmentation(labelled: LabelledVolume, path: Path, *, overwrite: bool 
     """
     from TumorSegLib.support.quiet import quiet_stderr
 
+    path = Path(path)
     ending = check_output(path)
-    check_replacing([path], overwrite=overwrite)
+    advice = "name another file, or pass overwrite=True"
+    check_replacing([path], overwrite=overwrite, advice=advice)
     if ending == DICOM_ENDING:
         from TumorSegLib.writing.dicom_output import write_dicom
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from TumorSegLib.errors import OutputError
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.inference.result import LabelledVolume
+from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.support.extras import pip_install
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from TumorSegLib.image.modality import modality_of
-from TumorSegLib.inference.result import LabelledVolume
 from TumorSegLib.measurement.component import Component
 from TumorSegLib.measurement.segment import Measurement, measure_segment
+from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.model.specification import Label
 from TumorSegLib.support.whole_file import whole_file
 from TumorSegLib.writing.dicom_segmentation import (

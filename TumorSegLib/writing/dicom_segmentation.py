@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from TumorSegLib import __version__
 from TumorSegLib.errors import OutputError
-from TumorSegLib.inference.result import LabelledVolume
 from TumorSegLib.model.code import Code
+from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.model.specification import Label, ModelSpecification
+from TumorSegLib.support.version import __version__
 from TumorSegLib.support.whole_file import whole_file
 from TumorSegLib.writing.dicom_source import SourceImages
 

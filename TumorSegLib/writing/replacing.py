@@ -8,9 +8,15 @@ from pathlib import Path
 
 from TumorSegLib.errors import OutputError
 
+ADVICE = "name another output with -o, or replace it with --overwrite"
+
 
 def check_replacing(
-    outputs: Iterable[Path], *, inputs: Iterable[Path] = (), overwrite: bool = False
+    outputs: Iterable[Path],
+    *,
+    inputs: Iterable[Path] = (),
+    overwrite: bool = False,
+    advice: str = ADVICE,
 ) -> None:
     """Refuse outputs that would replace something, before any work is done.
 
@@ -18,6 +24,7 @@ def check_replacing(
         outputs: files that will be written.
         inputs: files that are read; whatever they are called, none of them is replaced.
         overwrite: whether other files may be.
+        advice: what to do about a file that must stay.
 
     Raises:
         OutputError: an output is an input, or is there and must stay.
@@ -33,10 +40,7 @@ def check_replacing(
                 f"{path}: is an input{also}, which is never replaced; name another output"
             )
         if not overwrite and not path.is_dir():
-            raise OutputError(
-                f"{path}: is there already; name another output with -o, or replace it with"
-                " --overwrite"
-            )
+            raise OutputError(f"{path}: is there already; {advice}")
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -21,13 +21,13 @@ from tumorseg_training.model_card import model_card
 from tumorseg_training.recorded_names import NAMED_BY_USERS, recorded
 from tumorseg_training.summary import comparisons, details, summary
 from tumorseg_training.train import Trained
-from TumorSegLib import __version__
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.bundle import Bundle, write_bundle
 from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.model.forest import Forest
 from TumorSegLib.networks import build_network
 from TumorSegLib.support.records import parsed, plain
+from TumorSegLib.support.version import __version__
 
 RESULTS = "evaluation.json"
 CROSS_VALIDATION = "cross-validation"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TumorSegLib.image.grid import Grid
+from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.worker.protocol import Done, Progress, Started, Thresholded
 from TumorSegLib.worker.shared_memory import SharedBlock
 from TumorSegModule.logic.ending import Reason
@@ -38,12 +39,7 @@ class Request:
     model: str
     labels: int
     channels: dict[str, Channel]
-    device: str = "auto"
-    precision: str = "auto"
-    flips: bool | None = None
-    slices: tuple[int, int] | None = None
-    keep_model: bool = True
-    gate: str | None = None
+    options: RunOptions = field(default_factory=RunOptions)
 
 
 class Listener(Protocol):

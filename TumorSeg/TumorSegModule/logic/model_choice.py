@@ -8,6 +8,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError, ModelError
+from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.specification import ModelSpecification
@@ -97,15 +98,16 @@ def effective(bundle: Bundle, catalogue: Catalogue, settings: Parameters | Setti
 
 def run_settings(
     bundle: Bundle, catalogue: Catalogue, settings: Parameters | Settings
-) -> dict[str, Any]:
-    """Return `settings` for a run of `bundle` as arguments of `Options`."""
-    return {
-        "device": settings.device,
-        "precision": settings.precision,
-        "flips": {"on": True, "off": False}.get(settings.flips),
-        "keep_model": settings.keepModel,
-        "gate": detector_for(bundle, catalogue) if settings.onlyDetected else None,
-    }
+) -> RunOptions:
+    """Return how `settings` want `bundle` to be run."""
+    detector = detector_for(bundle, catalogue) if settings.onlyDetected else None
+    return RunOptions(
+        device=settings.device,
+        precision=settings.precision,
+        mirror_tta={"on": True, "off": False}.get(settings.flips),
+        keep_model=settings.keepModel,
+        slice_detector=None if detector is None else str(detector.folder),
+    )
 
 
 def detector_for(bundle: Bundle, catalogue: Catalogue) -> Bundle | None:

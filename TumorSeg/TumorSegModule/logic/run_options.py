@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.slicer_io.geometry import Placement, placement_of
 from TumorSegLib.slicer_io.images import Box
@@ -28,11 +29,7 @@ class Options:
         mode: what to do with segments that are there already.
         within: box along (z, y, x) to which to limit the run; the whole volume if not given.
         show: open the result in the panel; one of a series leaves the panel as it is.
-        device: see `TumorSegLib.support.device`.
-        precision: see `TumorSegLib.support.device`.
-        flips: average with mirrored slices; as the model says if none.
-        keep_model: keep the model in memory.
-        gate: detector that chooses slices; every slice is segmented if none.
+        run: how to run the model; the slices to segment are those of `within`.
     """
 
     volume: slicer.vtkMRMLScalarVolumeNode
@@ -42,11 +39,7 @@ class Options:
     mode: str = REPLACE
     within: Box | None = None
     show: bool = True
-    device: str = "auto"
-    precision: str = "auto"
-    flips: bool | None = None
-    keep_model: bool = True
-    gate: Bundle | None = None
+    run: RunOptions = field(default_factory=RunOptions)
 
     def __post_init__(self) -> None:
         """A new segmentation has nothing to keep."""
@@ -78,12 +71,10 @@ class Options:
             model=str(self.bundle.folder),
             labels=len(self.bundle.specification.labels),
             channels=channels,
-            device=self.device,
-            precision=self.precision,
-            flips=self.flips,
-            slices=placement.axial_slices_of(self.within) if self.within else None,
-            keep_model=self.keep_model,
-            gate=str(self.gate.folder) if self.gate else None,
+            options=replace(
+                self.run,
+                slices=placement.axial_slices_of(self.within) if self.within else None,
+            ),
         )
 
 

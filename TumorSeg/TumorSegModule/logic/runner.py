@@ -170,12 +170,7 @@ class Runner:
                 volumes,
                 labelmap=job.blocks["labelmap"].name,
                 probabilities=job.blocks["probabilities"].name,
-                device=request.device,
-                precision=request.precision,
-                flips=request.flips,
-                slices=request.slices,
-                keep_model=request.keep_model,
-                gate=request.gate,
+                options=request.options,
             )
         )
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError, ModelError, TumorSegError
+from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.licences import licences_of
@@ -64,7 +65,7 @@ def script_options(
     slices: tuple[int, int] | None = None,
     region: slicer.vtkMRMLMarkupsROINode | None = None,
     only_detected: bool = False,
-    **settings: Any,
+    run: RunOptions | None = None,
 ) -> Options:
     """Return what to run; arguments as in `TumorSegLogic.startSegmentation`.
 
@@ -78,7 +79,7 @@ def script_options(
         slices: first and last + 1 of the axial slices to segment, 0 the most inferior.
         region: to limit the run to.
         only_detected: segment only slices on which a detector finds something.
-        settings: further ones of `Options`.
+        run: how to run the model.
 
     Raises:
         InputError: a node, a channel or a limit cannot be used, or segments were edited.
@@ -104,8 +105,7 @@ def script_options(
         mode=_mode(edited, target, bundle),
         within=_within(volume, slices, region),
         show=False,
-        gate=detector,
-        **settings,
+        run=replace(run or RunOptions(), slice_detector=str(detector.folder) if detector else None),
     )
 
 

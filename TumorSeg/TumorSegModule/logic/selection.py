@@ -205,5 +205,5 @@ class Selection:
             target=target,
             mode=mode,
             within=self.within(),
-            **run_settings(bundle, self.models.catalogue, self.settings),
+            run=run_settings(bundle, self.models.catalogue, self.settings),
         )

@@ -220,8 +220,11 @@ class Panel:
 
     def agreed(self, options: Options) -> bool:
         """Show licences that the user has not accepted; return whether all are."""
-        models = self.selection.models.catalogue.members(options.bundle)
-        return self._agree([*models, options.gate] if options.gate else models)
+        catalogue = self.selection.models.catalogue
+        models = catalogue.members(options.bundle)
+        if options.run.slice_detector is not None:
+            models.append(catalogue.find(options.run.slice_detector))
+        return self._agree(models)
 
     def start(self, options: Options) -> int:
         """Start a run and return its number.

@@ -45,7 +45,7 @@ class PanelSeries:
             bundle,
             sequences=obvious_sequences(volume, bundle),
             show=False,
-            **run_settings(bundle, catalogue, settings),
+            run=run_settings(bundle, catalogue, settings),
         )
         if not ensure_installed(lambda: None) or not self._starter.agreed(options):
             return None

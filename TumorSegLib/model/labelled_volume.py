@@ -1,0 +1,47 @@
+"""A volume with a model's labels, whoever or whatever drew them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.model.specification import ModelSpecification
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+
+@dataclass(frozen=True)
+class LabelledVolume:
+    """Labels on the exact grid of `volume`.
+
+    Attributes:
+        volume: what is labelled.
+        specification: of the model whose labels these are.
+        labelmap: uint8 (z, y, x), values from the model's labels, 0 elsewhere.
+    """
+
+    volume: Volume
+    specification: ModelSpecification
+    labelmap: NDArray[np.uint8]
+
+    def probability_maps(self) -> Sequence[NDArray[np.uint8] | None]:
+        """Return for every label its probabilities, uint8 (z, y, x), where there are any."""
+        return [None] * len(self.specification.labels)
+
+    def to_sitk(self) -> sitk.Image:
+        """Return a copy of the label map as an image with the volume's spacing, origin, direction.
+
+        >>> import TumorSegLib as tumorseg
+        >>> result = tumorseg.segment("flair.nii.gz")
+        >>> result.to_sitk().GetPixelIDTypeAsString()
+        '8-bit unsigned integer'
+        """
+        from TumorSegLib.image.itk import image_of
+
+        return image_of(self.labelmap, self.volume.grid)
