@@ -39,8 +39,8 @@ def changed(**changes):
 BROKEN = {
     "deep lists": lambda _: "[" * DEEP + "]" * DEEP,
     "deep mappings": lambda _: '{"training":' * DEEP + "1" + "}" * DEEP,
-    "deep training": lambda models: json.dumps(sound(models)).replace(
-        '"metrics": {}', '"metrics": {"a": ' + "[" * 500 + "]" * 500 + "}"
+    "deep provenance": lambda models: json.dumps(sound(models)).replace(
+        '"further": {}', '"further": {"a": ' + "[" * 500 + "]" * 500 + "}"
     ),
     "many digits": lambda models: json.dumps(sound(models)).replace(
         '"smoothing": 0.0', '"smoothing": ' + "9" * 5000

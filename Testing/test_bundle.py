@@ -140,7 +140,7 @@ def test_unusable_specification(tmp_path, content, message):
 
 
 def test_newer_format(bundle):
-    with pytest.raises(ModelError, match="format 99 is newer than 1; update TumorSeg"):
+    with pytest.raises(ModelError, match="format 99 is newer than 2; update TumorSeg"):
         edit(bundle, format=99)
 
 

@@ -314,7 +314,7 @@ def test_folds_judge_each_others_candidates(bundle, tmp_path):
 def test_what_is_published_carries_the_cross_validations_forest(bundle, tmp_path, monkeypatch):
     monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path))
     model = plain(bundle.specification)
-    for key in ("network", "weights", "candidates", "training", "metrics"):
+    for key in ("network", "weights", "candidates", "provenance"):
         model.pop(key, None)
     model |= {"id": "both", "members": ["judging", "judging"]}
     model["candidates"] = {"label": 2, "organ": 1}
@@ -337,7 +337,7 @@ def test_what_is_published_carries_the_cross_validations_forest(bundle, tmp_path
     seen: list[Bundle] = []
     monkeypatch.setattr("tumorseg_training.publishing.cases_aside", lambda *_: [])
     monkeypatch.setattr(
-        "tumorseg_training.publishing.measure", lambda bundle, *_: (seen.append(bundle), {})
+        "tumorseg_training.publishing.measure", lambda bundle, *_: (seen.append(bundle), None)
     )
     publish_ensemble(aside, folder, lines.append, forest=forest)
     assert seen[0].specification.candidates is None  # it has seen whom this would measure

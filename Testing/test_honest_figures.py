@@ -27,7 +27,10 @@ from tumorseg_training.readers import read_cases
 from TumorSegLib.cli import main
 from TumorSegLib.inference.postprocessing import postprocess
 from TumorSegLib.model.bundle import write_bundle
+from TumorSegLib.model.evaluation import Evaluation
+from TumorSegLib.model.provenance import Provenance
 from TumorSegLib.model.specification import RemoveSmall
+from TumorSegLib.support.records import build
 
 
 def test_a_fold_takes_no_part_in_what_is_chosen_for_it():
@@ -96,7 +99,7 @@ def trained_on(tmp_path):
 
     def write(name, patients):
         split = {"training": patients, "validation": []}
-        model = brain_specification(id=name, training={"split": split})
+        model = brain_specification(id=name, provenance=Provenance(split=split))
         return write_tiny_bundle(tmp_path / "models", model)
 
     return write
@@ -131,7 +134,7 @@ def test_whom_a_member_was_trained_on_the_ensemble_has_seen(
         id="average",
         network=None,
         weights=None,
-        training={},
+        provenance=Provenance(),
         members=("member",),
     )
     write_bundle(tmp_path / "models" / "average", average, None, card="# Average\n")
@@ -150,7 +153,7 @@ def test_a_card_says_where_a_model_fails_and_what_its_probabilities_are_worth():
         }
 
     structure = {name: estimate(0.8) for name in ("sensitivity", "precision", "hd95_mm")}
-    structure["dice"] = estimate(0.75) | {"under_0.6": 1}
+    structure["dice"] = estimate(0.75) | {"under_0_6": 1}
     structure["lesions"] = {"reference": 3, "found": 3, "detection_rate": 1, "false_per_case": 0}
     bins = [
         {"voxels": 30, "probability": 0.05, "frequency": 0.25},
@@ -161,14 +164,16 @@ def test_a_card_says_where_a_model_fails_and_what_its_probabilities_are_worth():
         "measured_on": "patients kept aside",
         "patients": 3,
         "structures": {"Tumour": structure},
-        "first_channel_alone": {"Tumour": {"dice": estimate(0.6) | {"under_0.6": 2}}},
+        "first_channel_alone": {"Tumour": {"dice": estimate(0.6) | {"under_0_6": 2}}},
         "strata": [{"by": "tumour, ml", "group": "up to 9", "dice": estimate(0.51, 1)}],
-        "slices": {
-            name: {"value": 0.9, "low": 0.8, "high": 1.0} for name in ("accuracy", "roc_auc")
-        },
+        "slices": {"slices": 9, "with_structure": 4}
+        | {name: {"value": 0.9, "low": 0.8, "high": 1.0} for name in ("accuracy", "roc_auc")},
         "calibration": {"expected_calibration_error": 0.1, "bins": bins},
     }
-    card = model_card(brain_specification(metrics=metrics, training={"steps": 70}), Card())
+    model = brain_specification(
+        evaluation=build(Evaluation, metrics), provenance=Provenance(steps=70)
+    )
+    card = model_card(model, Card())
     assert "Tumour with FLAIR alone: Dice 0.600 (0.500 to 0.700), median 0.600." in card
     assert "under 0.6: 1 of 3 with all sequences, 2 with FLAIR alone" in card
     assert "| tumour, ml | up to 9 | 1 | 0.510 (0.410 to 0.610) | 0.510 |" in card

@@ -80,7 +80,7 @@ def test_a_model_comes_out_of_a_folder_which_stays(model, own, level):
 
 def test_an_ensemble_comes_with_its_members(tmp_path, model, own):
     content = json.loads((model / "model.json").read_text())
-    for name in ("network", "weights", "training", "metrics"):
+    for name in ("network", "weights", "provenance"):
         content.pop(name, None)
     both = model.parent / "both"
     both.mkdir()
@@ -94,7 +94,7 @@ def test_an_ensemble_comes_with_its_members(tmp_path, model, own):
 
 def test_an_ensemble_without_its_members_stays_out(model, own):
     content = json.loads((model / "model.json").read_text())
-    for name in ("network", "weights", "training", "metrics"):
+    for name in ("network", "weights", "provenance"):
         content.pop(name, None)
     (model / "model.json").write_text(json.dumps(content | {"id": "both", "members": ["nobody"]}))
     with pytest.raises(ModelError, match="model nobody: not found"):

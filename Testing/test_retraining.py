@@ -33,6 +33,7 @@ from TumorSegLib.image.in_plane import PixelSpacing
 from TumorSegLib.image.normalisation import Window
 from TumorSegLib.model.bundle import Bundle, add_forest, load_forest, read_bundle
 from TumorSegLib.model.catalogue import default_catalogue
+from TumorSegLib.model.provenance import Provenance
 from TumorSegLib.model.specification import CandidateFilter, Label, Network
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,7 +58,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         activation="sigmoid",
         network=Network("U-Net", {"in_channels": 1, "out_channels": 1, "width": 8, "depth": 3}),
         default=True,
-        training={"config": {"optimisation": {"loss": "dice"}}, "split": {"training": ["X"]}},
+        provenance=Provenance(
+            config={"optimisation": {"loss": "dice"}}, split={"training": ("X",)}
+        ),
     )
     write_tiny_bundle(folder / "shipped", specification)
     return folder
@@ -139,20 +142,20 @@ def test_the_new_version_is_better_and_both_stand_side_by_side(finished: SimpleN
 
 
 def test_provenance_names_base_cases_and_software(finished: SimpleNamespace, home: Path) -> None:
-    training = finished.found.bundle.specification.training
+    training = finished.found.bundle.specification.provenance
     base = read_bundle(home / "shipped" / "ball").specification
     assert base.weights is not None
-    assert training["base"]["weights_sha256"] == base.weights.sha256
-    assert training["base"]["version"] == "1.0.0"
-    split = training["split"]
+    assert training.base.weights_sha256 == base.weights.sha256
+    assert training.base.version == "1.0.0"
+    split = training.split
     parts = [split[name] for name in ("training", "validation", "old_training", "old_validation")]
     assert all(parts)
     assert len({patient for part in parts for patient in part}) == sum(map(len, parts))
     assert sum(map(len, parts[:2])) == 6
-    assert split["earlier"] == ["X"]
-    assert len(training["label_maps_sha256"]) == 64
-    assert training["config"]["optimisation"]["loss"] == "dice"
-    assert {"torch", "lightning", "python"} <= training["software"].keys()
+    assert split["earlier"] == ("X",)
+    assert len(training.label_maps_sha256) == 64
+    assert training.config["optimisation"]["loss"] == "dice"
+    assert {"torch", "lightning", "python"} <= training.software.keys()
     card = (finished.found.bundle.folder / "README.md").read_text()
     assert "Trained further from ball 1.0.0" in card
     assert "held-out patients of corrected" in card
@@ -183,8 +186,8 @@ def test_a_worse_model_is_never_made_the_default(
     assert not found.comparison["better"]
     assert "not better" in found.comparison["reason"]
     assert default_catalogue().default_for("CT").id == "ball"
-    split = found.bundle.specification.training["split"]
-    assert set(finished.found.bundle.specification.training["split"]["training"]) <= {
+    split = found.bundle.specification.provenance.split
+    assert set(finished.found.bundle.specification.provenance.split["training"]) <= {
         *split["training"],
         *split["earlier"],
     }
@@ -332,7 +335,7 @@ def test_a_run_can_be_stopped_while_it_measures(home: Path, tmp_path: Path) -> N
     with pytest.raises(KeyboardInterrupt):
         run(made, folder, report=at("measuring", (folder / "stop").touch))
     found = run(made, folder, resume=True)
-    assert found.bundle.specification.training["epochs"] == 1
+    assert found.bundle.specification.provenance.epochs == 1
 
 
 @pytest.mark.slow

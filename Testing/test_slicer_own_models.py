@@ -125,7 +125,7 @@ def test_only_ones_own_models_can_be_removed(picker):
 def test_a_model_trained_here_is_not_removed_without_a_warning(picker):
     folder = write_model(picker.elsewhere, "mine")
     content = json.loads((folder / "model.json").read_text())
-    content["training"] = {"base": {"id": "shipped"}}
+    content["provenance"]["base"] = {"id": "shipped"}
     (folder / "model.json").write_text(json.dumps(content))
     picker.path = str(folder)
     picker.ui.importFolderButton.click()

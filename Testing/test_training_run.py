@@ -65,10 +65,10 @@ def published(balls: Path) -> Path:
 @pytest.mark.slow
 def test_a_short_training_reaches_dice_095_on_patients_it_never_saw(published: Path) -> None:
     bundle = read_bundle(published / "ball")
-    dice = bundle.specification.metrics["structures"]["Ball"]["dice"]
-    assert dice["patients"] == 3
-    assert dice["mean"] > 0.95
-    assert dice["low"] <= dice["mean"] <= dice["high"]
+    dice = bundle.specification.evaluation.structures["Ball"].dice
+    assert dice.patients == 3
+    assert dice.mean > 0.95
+    assert dice.low <= dice.mean <= dice.high
 
 
 @pytest.mark.slow
@@ -96,13 +96,14 @@ def test_the_bundle_holds_the_averaged_weights(published: Path) -> None:
 
 @pytest.mark.slow
 def test_provenance_says_what_went_in(published: Path) -> None:
-    training = read_bundle(published / "ball").specification.training
-    assert len(training["split"]["validation"]) == 3
-    assert len(training["split"]["training"]) == 9
-    assert not set(training["split"]["validation"]) & set(training["split"]["training"])
-    assert training["config"]["optimisation"]["loss"] == "bce+dice"
-    assert training["config"]["data"]["folder"] == "data"
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d", training["date"])
+    training = read_bundle(published / "ball").specification.provenance
+    assert len(training.split["validation"]) == 3
+    assert len(training.split["training"]) == 9
+    assert not set(training.split["validation"]) & set(training.split["training"])
+    assert training.config["optimisation"]["loss"] == "bce+dice"
+    assert training.config["data"]["folder"] == "data"
+    assert training.datasets[0].name == "data"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", training.date)
     card = (published / "ball" / "README.md").read_text()
     assert "not a medical device" in card
     assert "| Ball | 0.9" in card
@@ -165,9 +166,9 @@ def test_an_ensemble_is_measured_and_published_without_training(
     assert main(["train", str(config), "-o", str(tmp_path / "run")]) == 0
     ensemble = read_bundle(tmp_path / "run" / "balls")
     member = read_bundle(published / "ball")
-    mean = ensemble.specification.metrics["structures"]["Ball"]["dice"]["mean"]
-    assert mean == member.specification.metrics["structures"]["Ball"]["dice"]["mean"]
-    assert ensemble.specification.training["members"]["ball"]["sha256"] == (
+    mean = ensemble.specification.evaluation.structures["Ball"].dice.mean
+    assert mean == member.specification.evaluation.structures["Ball"].dice.mean
+    assert ensemble.specification.provenance.members["ball"].sha256 == (
         member.specification.weights.sha256
     )
     assert not (ensemble.folder / "weights.safetensors").exists()
@@ -178,9 +179,9 @@ def test_an_ensemble_is_measured_and_published_without_training(
     everybody = ["train", str(config), "-o", str(tmp_path / "all"), "--set", "data.validate="]
     figures = tmp_path / "run" / "evaluation.json"
     assert main([*everybody, "--measured", str(figures)]) == 0
-    metrics = read_bundle(tmp_path / "all" / "balls").specification.metrics
-    assert metrics["structures"]["Ball"]["dice"]["mean"] == mean
-    assert "never saw those patients" in metrics["measured_on"]
+    metrics = read_bundle(tmp_path / "all" / "balls").specification.evaluation
+    assert metrics.structures["Ball"].dice.mean == mean
+    assert "never saw those patients" in metrics.measured_on
     assert main([*everybody, "--measured", str(config)]) == 2
 
 
@@ -272,10 +273,10 @@ def test_two_processes_train_one_model(balls: Path, tmp_path: Path) -> None:
     assert len(rows) == 12
     assert float(rows[-1]["loss"]) < 0.7 * float(rows[0]["loss"])
     bundle = read_bundle(tmp_path / "ball")
-    measured = bundle.specification.metrics["structures"]["Ball"]["dice"]
-    assert measured["patients"] == 3  # an odd number: one process validates a patient twice
+    measured = bundle.specification.evaluation.structures["Ball"].dice
+    assert measured.patients == 3  # an odd number: one process validates a patient twice
     best = max(float(row["dice"]) for row in rows)
-    assert measured["mean"] == pytest.approx(best, abs=0.02)
+    assert measured.mean == pytest.approx(best, abs=0.02)
 
 
 @pytest.mark.slow
@@ -351,8 +352,8 @@ def test_cross_validation_measures_every_patient_once(balls: Path, tmp_path: Pat
     for fold in range(3):
         training = read_bundle(
             tmp_path / "cross-validation" / f"fold{fold}" / "ball"
-        ).specification.training
-        assert not set(training["split"]["training"]) & set(training["split"]["validation"])
+        ).specification.provenance
+        assert not set(training.split["training"]) & set(training.split["validation"])
     weights = [path.stat().st_mtime_ns for path in tmp_path.rglob("weights.safetensors")]
     cross_validate(config, tmp_path, Running(CPU, quiet, resume=True))
     again = [path.stat().st_mtime_ns for path in tmp_path.rglob("weights.safetensors")]
@@ -382,9 +383,9 @@ def test_named_folds_are_kept_aside_and_their_models_averaged(
     assert figures[0] == figures[1]
     monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "ball" / "cross-validation" / "fold1"))
     assert main([*ensemble, "--set", "data.validate="]) == 0
-    metrics = read_bundle(tmp_path / "balls" / "balls").specification.metrics
-    assert metrics["patients"] == 9
-    assert metrics["measured_on"].startswith("patients kept aside in turn (cross-validation)")
+    metrics = read_bundle(tmp_path / "balls" / "balls").specification.evaluation
+    assert metrics.patients == 9
+    assert metrics.measured_on.startswith("patients kept aside in turn (cross-validation)")
     assert main([*ensemble, "--cross-validate", "fold9"]) == 2
     assert "--cross-validate: found 'fold9', folds are fold0" in capsys.readouterr().err
     assert main([*ensemble, "--cross-validate", "fold1", "fold0+fold1"]) == 2
@@ -460,8 +461,8 @@ def test_without_folds_everybody_is_trained_on(balls: Path, tmp_path: Path) -> N
     command = ["train", str(balls), "-o", str(tmp_path / "run"), "--accelerator", "cpu"]
     assert main([*command, "--set", "data.validate=", "optimisation.epochs=1"]) == 0
     model = read_bundle(tmp_path / "run" / "ball").specification
-    assert len(model.training["split"]["training"]) == 12
-    assert not model.metrics
+    assert len(model.provenance.split["training"]) == 12
+    assert model.evaluation is None
     assert "Not measured" in (tmp_path / "run" / "ball" / "README.md").read_text()
 
 

@@ -56,7 +56,7 @@ def segment(*words, capsys):
 def test_real_patients_are_segmented_as_well_as_the_card_says(shared, capsys):
     """The patients of the card's figures; the shipped weights were then trained on them, too."""
     specification = json.loads((SHIPPED / SHIPPED_MODEL / "model.json").read_text(encoding="utf-8"))
-    said = specification["metrics"]["structures"]["Tumour"]["dice"]["mean"]
+    said = specification["evaluation"]["structures"]["Tumour"]["dice"]["mean"]
     fold = json.loads((shared / "data" / "lgg" / "folds.json").read_text(encoding="utf-8"))["fold0"]
     scores = {}
     for patient in fold:

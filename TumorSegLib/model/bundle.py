@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from TumorSegLib.errors import ModelError, OutputError
+from TumorSegLib.model.schema_1 import upgraded
 from TumorSegLib.model.specification import CandidateFilter, ModelSpecification, StoredType, Weights
 from TumorSegLib.support import leftovers
 from TumorSegLib.support.records import RecordError, build, parsed, plain
@@ -94,7 +95,7 @@ def read_bundle(folder: str | os.PathLike[str]) -> Bundle:
     except ValueError as error:
         raise ModelError(f"{path}: not JSON: {error}") from None
     try:
-        return Bundle(folder, build(ModelSpecification, content))
+        return Bundle(folder, build(ModelSpecification, upgraded(content)))
     except RecordError as error:
         raise ModelError(f"{path}: {error}") from None
 

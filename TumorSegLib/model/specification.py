@@ -12,9 +12,11 @@ from TumorSegLib.image.in_plane import InPlane
 from TumorSegLib.image.normalisation import Normalisation, Window
 from TumorSegLib.model.code import Code
 from TumorSegLib.model.derived import Derived, check_derived
+from TumorSegLib.model.evaluation import Evaluation
+from TumorSegLib.model.provenance import Provenance
 
-FORMAT = 1
-"""Version of the file's layout; a reader refuses a newer one."""
+FORMAT = 2
+"""Version of the file's layout; a reader refuses a newer one, and `schema_1` reads the older."""
 
 
 @dataclass(frozen=True)
@@ -229,8 +231,9 @@ class ModelSpecification:
     standard deviation in slices of a Gaussian over the slices' log-odds: what one slice shows, its
     neighbours seldom lack. `first_alone` is the part that probabilities from the first sequence,
     standing in for all others, have in the average with those from all. `candidates` are judged
-    after the post-processing. `derived` is shown with the measurements. `training` and `metrics`
-    are for people; inference does not read them.
+    after the post-processing. `derived` is shown with the measurements. `provenance` says where the
+    weights come from, `evaluation` how well the model did (None: not measured); inference reads
+    neither.
     """
 
     id: str
@@ -255,8 +258,8 @@ class ModelSpecification:
     derived: tuple[Derived, ...] = ()
     default: bool = False
     licence: str = ""
-    training: Mapping[str, Any] = field(default_factory=dict)
-    metrics: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
+    evaluation: Evaluation | None = None
     format: int = FORMAT
 
     def __post_init__(self) -> None:

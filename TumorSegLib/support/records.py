@@ -11,6 +11,7 @@ import dataclasses
 import json
 import types
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from TumorSegLib.errors import TumorSegError
@@ -64,8 +65,7 @@ def build(cls: type[Record], data: object, where: str = "") -> Record:
         RecordError: a key is unknown, missing, or holds an impossible value.
     """
     mapping = _mapping(data, where)
-    hints = get_type_hints(cls)
-    fields = {field.name: field for field in dataclasses.fields(cast("Any", cls)) if field.init}
+    hints, fields = _described(cast("Any", cls))
     kind = getattr(cls, "kind", None)
     known = {*fields, "kind"} if kind else set(fields)
     if unknown := sorted(set(mapping) - known):
@@ -82,6 +82,13 @@ def build(cls: type[Record], data: object, where: str = "") -> Record:
         return cls(**values)
     except (ValueError, TypeError, ArithmeticError) as error:
         raise RecordError(f"{where or cls.__name__}: {error}") from None
+
+
+@cache
+def _described(cls: Any) -> tuple[dict[str, Any], dict[str, dataclasses.Field[Any]]]:
+    """Return a dataclass's types and fields by name; working them out takes a while."""
+    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
+    return get_type_hints(cls), fields
 
 
 def plain(value: object) -> Any:

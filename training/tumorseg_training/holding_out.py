@@ -7,16 +7,12 @@ whoever was trained on once is not measured on later.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from TumorSegLib.errors import InputError
 
 SHARE = 0.2
 """Of the patients, by chance."""
-
-TRAINED_ON = ("training", "old_training", "earlier")
-"""Parts of a model's recorded split that it, or a model that it started from, was trained on."""
 
 
 def held_out(patients: Iterable[str], seen: frozenset[str], where: str) -> frozenset[str]:
@@ -49,14 +45,6 @@ def held_out(patients: Iterable[str], seen: frozenset[str], where: str) -> froze
 def by_hash(patients: Iterable[str]) -> list[str]:
     """Return patients in an order that is random but always the same."""
     return sorted(set(patients), key=lambda patient: (_place(patient), patient))
-
-
-def trained_on(training: Mapping[str, Any]) -> frozenset[str]:
-    """Return the patients that a model was trained on, as its `model.json` records."""
-    split = training.get("split")
-    parts = [split.get(part) for part in TRAINED_ON] if isinstance(split, Mapping) else []
-    lists = [part for part in parts if isinstance(part, list | tuple)]
-    return frozenset(str(patient) for part in lists for patient in part)
 
 
 def _place(patient: str) -> float:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from tumorseg_training.config import Card
+from TumorSegLib.model.evaluation import (
+    Calibration,
+    Evaluation,
+    PatientMean,
+    Rate,
+    Stratum,
+    StructureEvaluation,
+)
 from TumorSegLib.model.specification import ModelSpecification
 
 NOT_A_DEVICE = (
@@ -67,104 +74,107 @@ def _input(model: ModelSpecification) -> str:
 
 
 def _data(model: ModelSpecification, card: Card) -> str:
-    training = model.training
+    made = model.provenance
     if model.members:
-        found = training.get("members", {})
-        members = [f"`{name}` {found.get(name, {}).get('version', '')}" for name in model.members]
+        members = [
+            f"`{name}` {made.members[name].version if name in made.members else ''}"
+            for name in model.members
+        ]
         weights = ", ".join(f"{weight:g}" for weight in model.member_weights)
         weighted = f", with the weights {weights}" if weights else ""
         return (
             f"{card.data}\n\nAverages the probabilities of {', '.join(members)}{weighted}; see"
             " their cards."
         )
-    config, split = training.get("config", {}), training.get("split", {})
-    data = config.get("data", {})
-    folders = ", ".join(
-        f"`{item.get('folder', '?')}` (layout `{item.get('layout', '?')}`)"
-        for item in [data, *config.get("further", ())]
-    )
-    trained, aside = (len(split.get(side, [])) for side in ("training", "validation"))
+    folders = ", ".join(f"`{data.name}` (layout `{data.layout or '?'}`)" for data in made.datasets)
+    trained, aside = (len(made.split.get(side, ())) for side in ("training", "validation"))
     lines = [card.data] if card.data else []
     lines.append(
-        f"Trained on {trained} patients of {folders}; {aside} patients were kept aside. No patient"
-        " is on both sides."
+        f"Trained on {trained} patients of {folders or '`?`'}; {aside} patients were kept aside. No"
+        " patient is on both sides."
     )
-    if "synthesis" in config:
-        share = config["synthesis"]["share"]
-        lines.append(f"{share:.0%} of the training slices were synthesised from label volumes.")
-    if data.get("licence"):
-        lines.append(f"Licence of the data: {data['licence']}.")
+    if made.synthetic_share is not None:
+        share = f"{made.synthetic_share:.0%}"
+        lines.append(f"{share} of the training slices were synthesised from label volumes.")
+    licences = [data.licence for data in made.datasets if data.licence]
+    if licences:
+        lines.append(f"Licence of the data: {', '.join(licences)}.")
     return "\n\n".join(lines)
 
 
 def _performance(model: ModelSpecification) -> str:
-    metrics = model.metrics
-    if not metrics:
+    measured = model.evaluation
+    if measured is None:
         return "Not measured: every patient was trained on."
-    count = metrics["patients"]
-    patients = f"{count} patients" if count != 1 else "1 patient"
+    patients = f"{measured.patients} patients" if measured.patients != 1 else "1 patient"
     lines = [
-        f"Measured on: {metrics['measured_on']}. {patients}, on the original voxel grid. Means over"
+        f"Measured on: {measured.measured_on}. {patients}, on the original voxel grid. Means over"
         " patients with 95 % intervals."
     ]
-    rows = []
-    for name, found in metrics.get("structures", {}).items():
-        lesions = found["lesions"]
-        cells = [_interval(found[key]) for key in ("dice", "sensitivity", "precision", "hd95_mm")]
-        cells.append(f"{lesions['found']} of {lesions['reference']}")
-        median = found["dice"]["median"]
-        cells.insert(1, "n/a" if median is None else f"{median:.3f}")
-        rows.append(f"| {name} | " + " | ".join(cells) + " |")
+    rows = [_row(name, structure) for name, structure in measured.structures.items()]
     if rows:
         head = (
             "| Structure | Dice | median | Sensitivity | Precision | HD95, mm | Components found |"
         )
         lines.append("\n".join([head, "|---" * 7 + "|", *rows]))
-    lines += _alone(model)
-    slices = metrics["slices"]
-    lines.append(
-        f"Slices told apart: accuracy {_interval(slices['accuracy'], 'value')}, ROC AUC"
-        f" {_interval(slices['roc_auc'], 'value')}. Expected calibration error"
-        f" {metrics['calibration']['expected_calibration_error']:.3f}."
-    )
-    if "strata" in metrics:
-        lines.append(_strata(metrics["strata"]))
-        lines.append(_calibration(metrics["calibration"]))
+    lines += _alone(model, measured)
+    if measured.slices is not None and measured.calibration is not None:
+        lines.append(
+            f"Slices told apart: accuracy {_interval(measured.slices.accuracy)}, ROC AUC"
+            f" {_interval(measured.slices.roc_auc)}. Expected calibration error"
+            f" {measured.calibration.expected_calibration_error:.3f}."
+        )
+    if measured.strata:
+        lines.append(_strata(measured.strata))
+        if measured.calibration is not None:
+            lines.append(_calibration(measured.calibration))
     return "\n\n".join(lines)
 
 
-def _alone(model: ModelSpecification) -> list[str]:
+def _row(name: str, structure: StructureEvaluation) -> str:
+    """Return a structure's row of the table."""
+    lesions = structure.lesions
+    cells = [
+        _interval(structure.dice),
+        _number(structure.dice.median),
+        *(_interval(mean) for mean in (structure.sensitivity, structure.precision)),
+        _interval(structure.hd95_mm),
+        "n/a" if lesions is None else f"{lesions.found} of {lesions.reference}",
+    ]
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _alone(model: ModelSpecification, measured: Evaluation) -> list[str]:
     """Return a line for each structure that was also measured with the first sequence alone."""
     title = model.input.channels[0].title
     lines = []
-    for name, found in model.metrics.get("first_channel_alone", {}).items():
-        dice, alone = model.metrics["structures"][name]["dice"], found["dice"]
+    for name, structure in measured.first_channel_alone.items():
+        dice, alone = measured.structures[name].dice, structure.dice
         lines.append(
-            f"{name} with {title} alone: Dice {_interval(alone)}, median {alone['median']:.3f}."
-            f" Patients under 0.6: {dice['under_0.6']} of {dice['patients']} with all sequences,"
-            f" {alone['under_0.6']} with {title} alone."
+            f"{name} with {title} alone: Dice {_interval(alone)}, median {_number(alone.median)}."
+            f" Patients under 0.6: {dice.under_0_6} of {dice.patients} with all sequences,"
+            f" {alone.under_0_6} with {title} alone."
         )
     return lines
 
 
-def _strata(rows: Sequence[Mapping[str, Any]]) -> str:
+def _strata(strata: Sequence[Stratum]) -> str:
     """Return the table of groups of patients."""
     lines = ["| By | Group | Patients | Dice | median |", "|---" * 5 + "|"]
-    for row in rows:
-        dice = row["dice"]
-        lines.append(
-            f"| {row['by']} | {row['group']} | {dice['patients']} | {_interval(dice)} |"
-            f" {dice['median']:.3f} |"
-        )
+    lines += [
+        f"| {row.by} | {row.group} | {row.dice.patients} | {_interval(row.dice)} |"
+        f" {_number(row.dice.median)} |"
+        for row in strata
+    ]
     return "\n".join(lines)
 
 
-def _calibration(found: Mapping[str, Any]) -> str:
+def _calibration(measured: Calibration) -> str:
     """Return what probabilities are worth: predicted beside observed."""
-    bins = [row for row in found["bins"] if row["voxels"]]
-    everything = sum(row["voxels"] for row in bins)
+    bins = [row for row in measured.bins if row.voxels]
+    everything = sum(row.voxels for row in bins)
     certain = ""
-    if found["expected_calibration_error"] > POORLY_CALIBRATED:
+    if measured.expected_calibration_error > POORLY_CALIBRATED:
         certain = " It is poorly calibrated: do not read it as a chance."
     lines = [
         f"What a probability means, over all voxels that got more than 0.{certain}",
@@ -172,8 +182,7 @@ def _calibration(found: Mapping[str, Any]) -> str:
         "| Predicted, mean | Observed | Part of these voxels |",
         "|---|---|---|",
         *(
-            f"| {row['probability']:.2f} | {row['frequency']:.2f} |"
-            f" {row['voxels'] / everything:.1%} |"
+            f"| {row.probability:.2f} | {row.frequency:.2f} | {row.voxels / everything:.1%} |"
             for row in bins
         ),
     ]
@@ -182,42 +191,56 @@ def _calibration(found: Mapping[str, Any]) -> str:
 
 def _failures(model: ModelSpecification, card: Card) -> str:
     lines = [f"- {failure}" for failure in card.known_failures]
-    for name, found in model.metrics.get("structures", {}).items():
-        precision, sensitivity = found["precision"]["mean"], found["sensitivity"]["mean"]
-        lesions = found["lesions"]
-        if lesions["detection_rate"] is not None and lesions["detection_rate"] < 1:
-            missed = lesions["reference"] - lesions["found"]
+    structures = {} if model.evaluation is None else model.evaluation.structures
+    for name, structure in structures.items():
+        lesions = structure.lesions
+        if lesions is not None and lesions.found < lesions.reference:
+            missed = lesions.reference - lesions.found
             lines.append(
-                f"- {name}: {missed} of {lesions['reference']} separate components were missed, and"
-                f" {lesions['false_per_case']:.1f} false ones a case were marked."
+                f"- {name}: {missed} of {lesions.reference} separate components were missed, and"
+                f" {lesions.false_per_case:.1f} false ones a case were marked."
             )
-        if precision is not None and sensitivity is not None and abs(precision - sensitivity) > 0.1:
-            tendency = "too much" if sensitivity > precision else "too little"
+        if tendency := _tendency(structure):
             lines.append(f"- {name}: tends to mark {tendency}.")
     lines.append("- Other scanners, sequences, patients and diseases than those in the data.")
     return "\n".join(lines)
 
 
+def _tendency(structure: StructureEvaluation) -> str:
+    """Return "too much" or "too little" where sensitivity and precision are far apart."""
+    if structure.precision is None or structure.sensitivity is None:
+        return ""
+    precision, sensitivity = structure.precision.mean, structure.sensitivity.mean
+    if precision is None or sensitivity is None or abs(precision - sensitivity) <= 0.1:
+        return ""
+    return "too much" if sensitivity > precision else "too little"
+
+
 def _weights(model: ModelSpecification) -> str:
-    training: Mapping[str, Any] = model.training
-    average = ", averaged over the steps" if training.get("averaged") else ""
+    training = model.provenance
+    average = ", averaged over the steps" if training.averaged else ""
     made = "None of its own"
     if model.network is not None:
-        long = f"{training.get('epochs', '?')} epochs"
-        if "steps" in training:
-            long = f"{training['steps']} steps on a GPU"
+        long = f"{'?' if training.epochs is None else training.epochs} epochs"
+        if training.steps is not None:
+            long = f"{training.steps} steps on a GPU"
         made = f"{model.network.name}, {long}{average}"
     return (
         f"{made}; made on"
-        f" {training.get('date', '?')} by version {training.get('code_version', '?')}."
+        f" {training.date or '?'} by version {training.code_version or '?'}."
         f" Licence of the weights: {model.licence or 'not stated'}. `model.json` has everything"
         " else: configuration, patients of the split, figures, checksum."
     )
 
 
-def _interval(found: Mapping[str, Any], key: str = "mean") -> str:
-    if found[key] is None:
+def _interval(found: PatientMean | Rate | None) -> str:
+    value = None if found is None else found.mean if isinstance(found, PatientMean) else found.value
+    if found is None or value is None or found.low is None or found.high is None:
         return "n/a"
-    if found["low"] == found["high"]:
-        return f"{found[key]:.3f}"
-    return f"{found[key]:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+    if found.low == found.high:
+        return f"{value:.3f}"
+    return f"{value:.3f} ({found.low:.3f} to {found.high:.3f})"
+
+
+def _number(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"

@@ -19,14 +19,16 @@ from tumorseg_training.evaluation import Evaluation, Report, evaluate
 from tumorseg_training.evaluation_page import evaluation_page, write_with_page
 from tumorseg_training.model_card import model_card
 from tumorseg_training.recorded_names import NAMED_BY_USERS, recorded
-from tumorseg_training.summary import comparisons, details, summary
+from tumorseg_training.summary import comparisons, details, evaluation_record, summary
 from tumorseg_training.train import Trained
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.bundle import Bundle, write_bundle
 from TumorSegLib.model.catalogue import default_catalogue
+from TumorSegLib.model.evaluation import Evaluation as ModelEvaluation
 from TumorSegLib.model.forest import Forest
+from TumorSegLib.model.provenance import DatasetRecord, MemberRecord, Provenance
 from TumorSegLib.networks import build_network
-from TumorSegLib.support.records import parsed, plain
+from TumorSegLib.support.records import RecordError, parsed, plain
 from TumorSegLib.support.version import __version__
 
 RESULTS = "evaluation.json"
@@ -47,7 +49,7 @@ def publish(
     folder: Path,
     report: Report,
     *,
-    measured: Mapping[str, Any] | None = None,
+    measured: ModelEvaluation | None = None,
     forest: Forest | None = None,
 ) -> Published:
     """Write the bundle of a run to `folder`/<model id> and measure it on who was kept aside.
@@ -73,11 +75,11 @@ def publish(
     trained = _without_names(trained, config)
     if not cases:
         forest = forest or read_forest(folder / CROSS_VALIDATION)
-        metrics = figures_of_others(folder, measured)
-        return Published(write_model(config, trained, target, metrics=metrics, forest=forest), None)
+        others = figures_of_others(folder, measured)
+        return Published(write_model(config, trained, target, measured=others, forest=forest), None)
     bundle = write_model(config, trained, target)
-    evaluation, metrics = measure(bundle, cases, config.data, folder, report)
-    return Published(write_model(config, trained, target, metrics=metrics), evaluation)
+    evaluation, figures = measure(bundle, cases, config.data, folder, report)
+    return Published(write_model(config, trained, target, measured=figures), evaluation)
 
 
 def _without_names(trained: Trained, config: TrainingConfig) -> Trained:
@@ -94,7 +96,7 @@ def publish_ensemble(
     folder: Path,
     report: Report,
     *,
-    measured: Mapping[str, Any] | None = None,
+    measured: ModelEvaluation | None = None,
     forest: Forest | None = None,
 ) -> Published:
     """Write an ensemble's bundle to `folder`/<model id>, as `publish` does that of a network.
@@ -106,8 +108,8 @@ def publish_ensemble(
     """
     provenance = ensemble_provenance(config)
 
-    def written(metrics: Mapping[str, Any], forest: Forest | None = None) -> Bundle:
-        complete = replace(config.model, metrics=metrics, training=provenance)
+    def written(figures: ModelEvaluation | None, forest: Forest | None = None) -> Bundle:
+        complete = replace(config.model, evaluation=figures, provenance=provenance)
         card = model_card(complete, config.card)
         return write_bundle(folder / config.model.id, complete, None, forest=forest, card=card)
 
@@ -115,13 +117,13 @@ def publish_ensemble(
         forest = forest or read_forest(folder / CROSS_VALIDATION)
         return Published(written(figures_of_others(folder, measured), forest), None)
     cases = cases_aside(config.data, reading_of(config.model, config.data))
-    evaluation, metrics = measure(written({}), cases, config.data, folder, report)
-    return Published(written(metrics), evaluation)
+    evaluation, figures = measure(written(None), cases, config.data, folder, report)
+    return Published(written(figures), evaluation)
 
 
 def measure(
     bundle: Bundle, cases: Sequence[Case], data: Data, folder: Path, report: Report
-) -> tuple[Evaluation, dict[str, Any]]:
+) -> tuple[Evaluation, ModelEvaluation]:
     """Evaluate on who was kept aside, write the results to `folder`; return them for `model.json`.
 
     Raises:
@@ -131,25 +133,21 @@ def measure(
     evaluation = evaluate(bundle, cases, report=report)
     write_results([evaluation], folder / RESULTS, f"{bundle.specification.title}: validation")
     measured_on = f"patients kept for validation ({data.validate})"
-    return evaluation, {"measured_on": measured_on, **summary(evaluation)}
+    return evaluation, evaluation_record(summary(evaluation), measured_on)
 
 
-def ensemble_provenance(config: EnsembleConfig) -> dict[str, Any]:
+def ensemble_provenance(config: EnsembleConfig) -> Provenance:
     """Return which weights are averaged."""
     catalogue = default_catalogue()
     members = {}
     for name in config.model.members:
         member = catalogue.find(name).specification
         assert member.weights is not None
-        members[name] = {"version": member.version, "sha256": member.weights.sha256}
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "code_version": code_version(),
-        "members": members,
-    }
+        members[name] = MemberRecord(member.version, member.weights.sha256)
+    return Provenance(today(), code_version(), members=members)
 
 
-def figures_of_others(folder: Path, measured: Mapping[str, Any] | None) -> dict[str, Any]:
+def figures_of_others(folder: Path, measured: ModelEvaluation | None) -> ModelEvaluation | None:
     """Return what stands in the card of a model that keeps nobody aside.
 
     Args:
@@ -157,27 +155,27 @@ def figures_of_others(folder: Path, measured: Mapping[str, Any] | None) -> dict[
         measured: figures to take; by default those of a cross-validation in `folder`, if any.
     """
     if measured is not None:
-        return dict(measured)
+        return measured
     crossed = folder / CROSS_VALIDATION / RESULTS
     if not crossed.is_file():
-        return {}
+        return None
     return figures_of(crossed, "patients kept aside in turn (cross-validation)")
 
 
 def figures_of(
     path: Path, measured_on: str = "patients kept aside from a run of the same recipe"
-) -> dict[str, Any]:
+) -> ModelEvaluation:
     """Return the figures of another run of the recipe, for `model.json`.
 
     Raises:
         InputError: the file cannot be read.
     """
+    seen = "the model measured never saw those patients, the weights published here saw them all"
     try:
         (content,) = parsed(path.read_text(encoding="utf-8"))["models"]
-    except (OSError, ValueError, KeyError) as error:
+        return evaluation_record(content["summary"], f"{measured_on}: {seen}")
+    except (OSError, ValueError, KeyError, RecordError) as error:
         raise InputError(f"{path}: {error}; expected the {RESULTS} of one model") from None
-    seen = "the model measured never saw those patients, the weights published here saw them all"
-    return {"measured_on": f"{measured_on}: {seen}", **content["summary"]}
 
 
 def write_model(
@@ -185,7 +183,7 @@ def write_model(
     trained: Trained,
     target: Path,
     *,
-    metrics: Mapping[str, Any] = MappingProxyType({}),
+    measured: ModelEvaluation | None = None,
     forest: Forest | None = None,
     origin: Mapping[str, Any] = MappingProxyType({}),
 ) -> Bundle:
@@ -195,9 +193,9 @@ def write_model(
         config: of the run.
         trained: what it left.
         target: folder of the bundle.
-        metrics: for `model.json`.
+        measured: how well the model did, for `model.json`.
         forest: that judges the model's candidates.
-        origin: what is to be known of where the weights come from, beside the run itself.
+        origin: fields of `Provenance` beside those of the run itself.
 
     Raises:
         OutputError: the bundle cannot be written.
@@ -206,13 +204,13 @@ def write_model(
     assert model.network is not None
     network = build_network(model.network.name, model.network.arguments)
     network.load_state_dict(network_weights(read_checkpoint(trained.checkpoint)))
-    training = {**provenance(config, trained), **origin}
-    specification = replace(model, training=training, metrics=metrics)
+    made = replace(provenance(config, trained), **origin)
+    specification = replace(model, provenance=made, evaluation=measured)
     card = model_card(specification, config.card)
     return write_bundle(target, specification, network, forest=forest, card=card)
 
 
-def provenance(config: TrainingConfig, trained: Trained) -> dict[str, Any]:
+def provenance(config: TrainingConfig, trained: Trained) -> Provenance:
     """Return what went into the weights; of paths only the last part, they are private."""
     sections: dict[str, Any] = {
         name: plain(getattr(config, name))
@@ -234,15 +232,25 @@ def provenance(config: TrainingConfig, trained: Trained) -> dict[str, Any]:
         sections["further"] = [
             {**plain(item), "folder": Path(item.folder).name} for item in config.further
         ]
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "code_version": code_version(),
-        "config": sections,
-        "split": trained.split,
-        "left_out": list(trained.left_out),
-        "epochs": len(trained.history),
-        "averaged": config.optimisation.average_decay > 0,
-    }
+    return Provenance(
+        today(),
+        code_version(),
+        datasets=(
+            DatasetRecord(Path(config.data.folder).name, config.data.layout, config.data.licence),
+            *(DatasetRecord(Path(item.folder).name, item.layout) for item in config.further),
+        ),
+        split={part: tuple(patients) for part, patients in trained.split.items()},
+        left_out=tuple(trained.left_out),
+        epochs=len(trained.history),
+        averaged=config.optimisation.average_decay > 0,
+        synthetic_share=None if config.synthesis is None else config.synthesis.share,
+        config=sections,
+    )
+
+
+def today() -> str:
+    """Return the date, ISO 8601."""
+    return datetime.now(UTC).date().isoformat()
 
 
 def code_version() -> str:
@@ -269,7 +277,7 @@ def write_results(evaluations: list[Evaluation], path: Path, title: str) -> tupl
     """
     content = {
         "title": title,
-        "date": datetime.now(UTC).date().isoformat(),
+        "date": today(),
         "code_version": code_version(),
         "models": [
             {

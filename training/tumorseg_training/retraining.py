@@ -15,7 +15,6 @@ from tumorseg_training.data_module import left_out
 from tumorseg_training.deadline import Deadline
 from tumorseg_training.evaluation import Evaluation, evaluate
 from tumorseg_training.history import write_whole
-from tumorseg_training.holding_out import trained_on
 from tumorseg_training.progress import ProgressLog, Watched
 from tumorseg_training.publishing import write_model
 from tumorseg_training.retraining_plan import (
@@ -30,7 +29,7 @@ from tumorseg_training.retraining_plan import (
     read_sets,
 )
 from tumorseg_training.retraining_recipe import config_for, origin_of
-from tumorseg_training.summary import summary
+from tumorseg_training.summary import evaluation_record, summary
 from tumorseg_training.train import LAST, Devices, train
 from tumorseg_training.versions import alone_in, next_version, reserved_version
 from TumorSegLib.errors import InputError, OutputError
@@ -172,7 +171,7 @@ def _run(
         trained,
         checkpoint=folder / LAST,
         left_out=(f"{len(trained.left_out)} cases or notes",) if trained.left_out else (),
-        split=chosen.split | {"earlier": sorted(trained_on(base.specification.training))},
+        split=chosen.split | {"earlier": sorted(base.specification.provenance.trained_on)},
     )
     origin = origin_of(plan, base, chosen, wish)
     forest = load_forest(base)
@@ -185,15 +184,15 @@ def _run(
     title = f"{config.model.title}, beside version {base.specification.version}"
     comparison = write_comparison(pairs, folder, title)
     page = folder / "comparison.html"
-    metrics = {
-        "measured_on": f"held-out patients of {wish.dataset.name}",
-        **summary(pairs[0].retrained),
-        "comparison": {key: comparison[key] for key in ("base", "better", "reason", "rows")},
-    }
+    measured = evaluation_record(
+        summary(pairs[0].retrained),
+        f"held-out patients of {wish.dataset.name}",
+        comparison={key: comparison[key] for key in ("base", "better", "reason", "rows")},
+    )
     target = user_folder() / plan.id
     card = replace(config.card, data=f"{config.card.data} {in_words(pairs)}")
     config = replace(config, card=card)
-    bundle = write_model(config, trained, target, metrics=metrics, forest=forest, origin=origin)
+    bundle = write_model(config, trained, target, measured=measured, forest=forest, origin=origin)
     made_default = wish.as_default and comparison["better"]
     if made_default:
         make_default(bundle.specification, user_folder())

@@ -9,7 +9,7 @@ from pathlib import Path
 from tumorseg_training.case import Case, CaseList, Unusable, reading_for
 from tumorseg_training.config import Data
 from tumorseg_training.datasets import Selection
-from tumorseg_training.holding_out import by_hash, held_out, trained_on
+from tumorseg_training.holding_out import by_hash, held_out
 from tumorseg_training.labelling import value_of
 from tumorseg_training.readers import read_cases
 from tumorseg_training.readers.nnunet import structures_of
@@ -177,7 +177,7 @@ def _read(folder: Path, layout: str, wish: Wish, model: ModelSpecification) -> C
     found = read_cases(folder, layout, reading_for(model, labels=labels))
     if layout != LAYOUT:
         return found
-    return replace(found, cases=_without_names(found.cases, folder, trained_on(model.training)))
+    return replace(found, cases=_without_names(found.cases, folder, model.provenance.trained_on))
 
 
 def _without_names(cases: Iterable[Case], folder: Path, known: frozenset[str]) -> tuple[Case, ...]:
@@ -240,7 +240,7 @@ def planned(
     """
     weights = base.specification.weights
     assert weights is not None
-    seen = trained_on(base.specification.training)
+    seen = base.specification.provenance.trained_on
     patients = patients_of(new.cases)
     aside = held_out(patients, seen, str(wish.dataset))
     learners = [patient for patient in patients if patient not in aside]

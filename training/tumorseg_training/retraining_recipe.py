@@ -29,6 +29,7 @@ from tumorseg_training.readers.nnunet import structures_of
 from tumorseg_training.retraining_plan import LAYOUT, Chosen, Plan, Wish, labels_for, patients_of
 from tumorseg_training.slice_cache import fill_cache, open_cache
 from TumorSegLib.model.bundle import Bundle
+from TumorSegLib.model.provenance import BaseRecord, Provenance
 from TumorSegLib.model.specification import Input
 from TumorSegLib.support.records import RecordError, build
 
@@ -41,9 +42,9 @@ Record = TypeVar("Record")
 def config_for(plan: Plan, base: Bundle, chosen: Chosen, wish: Wish) -> TrainingConfig:
     """Return the run's config, which follows from the base and its own training."""
     model = base.specification
-    recorded = model.training.get("config", {})
-    optimisation = recorded.get("optimisation", {})
-    share = recorded.get("data", {}).get("foreground_share")
+    settings = model.provenance.config
+    optimisation = settings.get("optimisation", {})
+    share = settings.get("data", {}).get("foreground_share")
     fitting = losses_for(model)
     loss = optimisation.get("loss")
     title = model.title.removesuffix(f", retrained {model.version}")
@@ -56,8 +57,8 @@ def config_for(plan: Plan, base: Bundle, chosen: Chosen, wish: Wish) -> Training
             version=plan.version,
             default=False,
             weights=None,
-            training={},
-            metrics={},
+            provenance=Provenance(),
+            evaluation=None,
         ),
         data=Data(
             str(wish.dataset),
@@ -81,7 +82,7 @@ def config_for(plan: Plan, base: Bundle, chosen: Chosen, wish: Wish) -> Training
             validate_every=1,
             workers=1,
         ),
-        augmentation=_recorded(Augmentation, recorded.get("augmentation")),
+        augmentation=_recorded(Augmentation, settings.get("augmentation")),
         card=_card(plan, base, chosen, wish),
     )
 
@@ -91,7 +92,7 @@ EXPORTED = re.compile(r"case_[0-9a-f]{12}")
 
 
 def origin_of(plan: Plan, base: Bundle, chosen: Chosen, wish: Wish) -> dict[str, Any]:
-    """Return where the weights come from: base, cases, software."""
+    """Return the fields of `Provenance` that say where the weights come from."""
     cases = {
         "training": _names(chosen.training),
         "held_out": _names(chosen.held_out),
@@ -100,12 +101,7 @@ def origin_of(plan: Plan, base: Bundle, chosen: Chosen, wish: Wish) -> dict[str,
     }
     name, version_of_base, sha256 = plan.base
     return {
-        "base": {
-            "id": name,
-            "version": version_of_base,
-            "weights_sha256": sha256,
-            "base": base.specification.training.get("base"),
-        },
+        "base": BaseRecord(name, version_of_base, sha256, base.specification.provenance.base),
         "cases": cases,
         "label_maps_sha256": _digest((*chosen.training, *chosen.held_out)),
         "old_cases": wish.old_cases.name if wish.old_cases is not None else None,
@@ -150,9 +146,9 @@ def _recorded(kind: type[Record], values: object) -> Record:
         return kind()
 
 
-def _names(cases: Iterable[Case]) -> list[str]:
+def _names(cases: Iterable[Case]) -> tuple[str, ...]:
     """Return what cases may be called in a model: by an export's id, else as their patient."""
-    return [case.name if EXPORTED.fullmatch(case.name) else case.patient for case in cases]
+    return tuple(case.name if EXPORTED.fullmatch(case.name) else case.patient for case in cases)
 
 
 def _digest(cases: Iterable[Case]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from tumorseg_training.evaluation import LEVELS, CaseFigures, Evaluation
 from tumorseg_training.metrics import roc_auc
 from tumorseg_training.statistics import compare, estimate, interval
+from TumorSegLib.model.evaluation import Evaluation as ModelEvaluation
+from TumorSegLib.support.records import build
 
 MEASURES = (
     "dice",
@@ -52,6 +54,20 @@ def summary(evaluation: Evaluation) -> dict[str, Any]:
     result["calibration"] = calibration(evaluation.cases)
     result["seconds_per_case"] = asdict(estimate([case.seconds for case in evaluation.cases]))
     return _without_nan(result)  # type: ignore[no-any-return]
+
+
+def evaluation_record(figures: Mapping[str, Any], measured_on: str, **more: Any) -> ModelEvaluation:
+    """Return figures as a model records them.
+
+    Args:
+        figures: of `summary`.
+        measured_on: whom, in words.
+        **more: further fields of the record.
+
+    Raises:
+        RecordError: the figures are not those of `summary`.
+    """
+    return build(ModelEvaluation, {**figures, "measured_on": measured_on, **more})
 
 
 def details(evaluation: Evaluation) -> list[dict[str, Any]]:

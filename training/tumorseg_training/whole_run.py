@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tumorseg_training.config import TrainingConfig
 from tumorseg_training.publishing import Published, publish
 from tumorseg_training.train import Devices, train
 from TumorSegLib.model.bundle import check_place_of_bundle
+from TumorSegLib.model.evaluation import Evaluation
 from TumorSegLib.model.forest import Forest
 
 
@@ -36,7 +36,7 @@ def train_and_publish(
     folder: Path,
     running: Running,
     *,
-    measured: Mapping[str, Any] | None = None,
+    measured: Evaluation | None = None,
     forest: Forest | None = None,
 ) -> Published | None:
     """Train as `config` says and publish, see `publish`; none in processes that only help.

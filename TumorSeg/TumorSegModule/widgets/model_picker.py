@@ -113,22 +113,24 @@ def headline(specification: ModelSpecification) -> str:
 
 def accuracy_of(specification: ModelSpecification) -> str:
     """Return "Dice 0.84 (0.80 to 0.87)" for each label that was measured, "" if none was."""
-    measured = specification.metrics.get("structures", {})
+    if specification.evaluation is None:
+        return ""
     parts = []
     for label in specification.labels:
-        dice = measured.get(label.name, {}).get("dice")
-        if dice:
+        structure = specification.evaluation.structures.get(label.name)
+        if structure is not None and structure.dice.mean is not None:
             name = f"{label.name}: " if len(specification.labels) > 1 else ""
-            parts.append(f"{name}Dice {dice['mean']:.2f} ({dice['low']:.2f} to {dice['high']:.2f})")
+            dice = structure.dice
+            parts.append(f"{name}Dice {dice.mean:.2f} ({dice.low:.2f} to {dice.high:.2f})")
     return ", ".join(parts)
 
 
 def measured_on(specification: ModelSpecification) -> str:
     """Return on what the accuracy was measured, as "16 patients kept for validation"."""
-    metrics = specification.metrics
-    if "patients" not in metrics:
+    evaluation = specification.evaluation
+    if evaluation is None or not evaluation.patients:
         return ""
-    return f"{metrics['patients']} {metrics.get('measured_on', 'patients')}"
+    return f"{evaluation.patients} {evaluation.measured_on or 'patients'}"
 
 
 def details_of(bundle: Bundle) -> str:
@@ -167,8 +169,8 @@ def network_of(specification: ModelSpecification) -> str:
 
 def trained_on(specification: ModelSpecification) -> str:
     """Return the name of the training data and the date."""
-    data = specification.training.get("config", {}).get("data", {})
-    parts = [data.get("folder", ""), specification.training.get("date", "")]
+    provenance = specification.provenance
+    parts = [*(data.name for data in provenance.datasets[:1]), provenance.date]
     return ", ".join(part for part in parts if part)
 
 

@@ -96,7 +96,7 @@ def removal_question(bundle: Bundle) -> tuple[str, str]:
     """Return the question whether to remove a model, and what that means."""
     model = bundle.specification
     text = _("Remove {title} from this computer?").format(title=model.title)
-    if "base" in model.training:
+    if model.provenance.base is not None:
         return text, _(
             "It was trained here on your corrected cases and exists nowhere else, unless you have"
             " copied its folder:\n{folder}"

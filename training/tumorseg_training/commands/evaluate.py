@@ -150,12 +150,11 @@ def patients_seen(bundle: Bundle, cases: Sequence[Case], catalogue: Catalogue) -
         ModelError: a member is missing or does not fit.
         OutputError: the key of those hashes cannot be read.
     """
-    from tumorseg_training.holding_out import trained_on
     from tumorseg_training.recorded_names import record_of
     from TumorSegLib.export.identity import has_key
 
     models = [bundle, *(catalogue.members(bundle) if bundle.specification.members else ())]
-    seen = frozenset[str]().union(*(trained_on(model.specification.training) for model in models))
+    seen = frozenset[str]().union(*(model.specification.provenance.trained_on for model in models))
     patients = {case.patient for case in cases}
     hashed = {patient for patient in patients if record_of(patient) in seen} if has_key() else set()
     return sorted(patients & seen | hashed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tumorseg_training.commands.extra import require_train_extra
 from tumorseg_training.commands.options import add_accelerator_option
@@ -15,6 +15,7 @@ from TumorSegLib.errors import InputError
 if TYPE_CHECKING:
     from tumorseg_training.config import EnsembleConfig, Recipe, TrainingConfig
     from tumorseg_training.whole_run import Running
+    from TumorSegLib.model.evaluation import Evaluation
     from TumorSegLib.model.forest import Forest
 
 
@@ -186,7 +187,7 @@ def trained(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
         say(f"wrote {found.bundle.folder}")
 
 
-def measured(arguments: Namespace) -> tuple[dict[str, Any] | None, Forest | None]:
+def measured(arguments: Namespace) -> tuple[Evaluation | None, Forest | None]:
     """Return what --measured names, before hours of training: the figures, and a forest if any."""
     if arguments.measured is None:
         return None, None

@@ -14,7 +14,6 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +35,19 @@ from tumorseg_training.device_training.saving import load_weights
 from tumorseg_training.evaluation import CaseFigures, Evaluation, compared
 from tumorseg_training.model_card import model_card
 from tumorseg_training.places import configs
-from tumorseg_training.publishing import code_version
+from tumorseg_training.publishing import code_version, today
 from tumorseg_training.readers import read_cases
 from tumorseg_training.statistics import estimate
 from tumorseg_training.stored_precision import small_weights
-from tumorseg_training.summary import summary
+from tumorseg_training.summary import evaluation_record, summary
 from TumorSegLib.image.grid import AxialView
 from TumorSegLib.image.in_plane import resize
 from TumorSegLib.inference.decision import decide
 from TumorSegLib.inference.postprocessing import postprocess
 from TumorSegLib.inference.segmenter import quantise
-from TumorSegLib.model.bundle import write_bundle
+from TumorSegLib.model.bundle import read_bundle, write_bundle
+from TumorSegLib.model.evaluation import Evaluation as ModelEvaluation
+from TumorSegLib.model.provenance import DatasetRecord, MemberRecord, Provenance
 from TumorSegLib.model.specification import ModelSpecification, RemoveSmall
 from TumorSegLib.networks import build_network
 
@@ -132,7 +133,7 @@ def with_setting(model: ModelSpecification, chosen: Mapping[str, Any]) -> ModelS
 
 def measure(
     model: ModelSpecification, runs: Runs, contents: Mapping[str, tuple[Any, Annotated]]
-) -> dict[str, Any]:
+) -> ModelEvaluation:
     """Return a model's figures for `model.json`."""
     measured: list[CaseFigures] = []
     dice: dict[str, dict[str, float]] = {variant: {} for variant in VARIANTS}
@@ -167,11 +168,11 @@ def measure(
     (label,) = model.labels
     figures = summary(Evaluation(model.id, model, tuple(measured)))
     del figures["seconds_per_case"]  # the runs were not the pipeline's
-    figures["structures"][label.name]["dice"]["under_0.6"] = _low(dice["all"])
+    figures["structures"][label.name]["dice"]["under_0_6"] = _low(dice["all"])
     figures["first_channel_alone"] = {
         label.name: {
             "dice": asdict(estimate(list(dice["flair"].values())))
-            | {"under_0.6": _low(dice["flair"])}
+            | {"under_0_6": _low(dice["flair"])}
         }
     }
     figures["strata"] = strata({name: contents[name][1] for name in dice["all"]}, dice["all"])
@@ -180,50 +181,50 @@ def measure(
         for name, value in dice["all"].items()
     }
     settings = [runs.chosen(model.id, fold) for fold in runs.by_fold]
-    return {"measured_on": MEASURED_ON, **figures, "settings_of_folds": settings}
+    return evaluation_record(figures, MEASURED_ON, settings_of_folds=settings)
 
 
 def _low(dice: Mapping[str, float]) -> int:
     return sum(value < LOW for value in dice.values())
 
 
-def provenance(model: ModelSpecification, runs: Runs) -> dict[str, Any]:
+def provenance(model: ModelSpecification, runs: Runs) -> Provenance:
     """Return what went into the weights that everybody's run left."""
     run = json.loads((runs.out / f"run-{model.id}-{EVERYBODY}.json").read_text("utf-8"))
     everybody = sorted(name for names in runs.by_fold.values() for name in names)
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "code_version": code_version(),
-        "config": {
-            "data": {"folder": "kaggle_3m", "layout": "kaggle_3m"},
-            "device_training": run["plan"],
-        },
-        "split": {"training": everybody, "validation": []},
-        "left_out": [],
-        "steps": run["steps"],
-        "images": run["images"],
-        "seconds": round(run["seconds"], 1),
-        "averaged": True,
-    }
+    return Provenance(
+        today(),
+        code_version(),
+        datasets=(DatasetRecord("kaggle_3m", "kaggle_3m"),),
+        split={"training": tuple(everybody), "validation": ()},
+        steps=run["steps"],
+        images=run["images"],
+        seconds=round(run["seconds"], 1),
+        averaged=True,
+        config={"device_training": run["plan"]},
+    )
 
 
 def publish(
-    model: ModelSpecification, card: Card, runs: Runs, fold: str, metrics: Any, folder: Path
+    model: ModelSpecification,
+    card: Card,
+    runs: Runs,
+    fold: str,
+    measured: ModelEvaluation | None,
+    folder: Path,
 ) -> None:
     """Write a network's bundle with the weights of a run, as int8."""
     assert model.network is not None
     network = build_network(model.network.name, model.network.arguments)
     load_weights(network, sorted(runs.out.glob(f"weights-{model.id}-{fold}*.safetensors")))
     network.eval()
-    training = provenance(model, runs)
+    made = provenance(model, runs)
     if fold != EVERYBODY:
         aside = runs.by_fold[fold]
-        training["split"] = {
-            "training": [name for name in training["split"]["training"] if name not in aside],
-            "validation": list(aside),
-        }
+        trained = tuple(name for name in made.split["training"] if name not in aside)
+        made = replace(made, split={"training": trained, "validation": tuple(aside)})
     used = replace(
-        with_setting(model, runs.chosen(model.id, fold)), training=training, metrics=metrics
+        with_setting(model, runs.chosen(model.id, fold)), provenance=made, evaluation=measured
     )
     write_bundle(
         folder / model.id,
@@ -236,21 +237,22 @@ def publish(
 
 
 def publish_ensemble(
-    model: ModelSpecification, card: Card, runs: Runs, metrics: Any, folder: Path
+    model: ModelSpecification,
+    card: Card,
+    runs: Runs,
+    measured: ModelEvaluation | None,
+    folder: Path,
 ) -> None:
     """Write the bundle of the average of those that are in `folder`."""
     used = with_setting(model, runs.chosen(model.id, EVERYBODY))
     members = {}
     for name in used.members:
-        member = json.loads((folder / name / "model.json").read_text("utf-8"))
-        members[name] = {"version": member["version"], "sha256": member["weights"]["sha256"]}
-    training = {
-        "date": datetime.now(UTC).date().isoformat(),
-        "code_version": code_version(),
-        "members": members,
-        "split": provenance(replace(model, id=MODELS[0]), runs)["split"],
-    }
-    used = replace(used, training=training, metrics=metrics)
+        member = read_bundle(folder / name).specification
+        assert member.weights is not None
+        members[name] = MemberRecord(member.version, member.weights.sha256)
+    split = provenance(replace(model, id=MODELS[0]), runs).split
+    made = Provenance(today(), code_version(), split=split, members=members)
+    used = replace(used, provenance=made, evaluation=measured)
     write_bundle(folder / model.id, used, None, card=model_card(used, card))
 
 
@@ -273,16 +275,16 @@ def main() -> None:
     for name in arguments.only or (*MODELS, ENSEMBLE):
         path = CONFIGS / f"{name}.toml"
         config = read_ensemble(path) or read_config(path)
-        metrics: dict[str, Any] = {}
+        figures: ModelEvaluation | None = None
         if arguments.fold == EVERYBODY:
             if not contents:
                 found = read_cases(arguments.dataset, "kaggle_3m", reading_for(config.model))
                 contents = {case.patient: (case, case.decode()) for case in found.cases}
-            metrics = measure(config.model, runs, contents)
+            figures = measure(config.model, runs, contents)
         if name == ENSEMBLE:
-            publish_ensemble(config.model, config.card, runs, metrics, arguments.models)
+            publish_ensemble(config.model, config.card, runs, figures, arguments.models)
         else:
-            publish(config.model, config.card, runs, arguments.fold, metrics, arguments.models)
+            publish(config.model, config.card, runs, arguments.fold, figures, arguments.models)
 
 
 if __name__ == "__main__":
