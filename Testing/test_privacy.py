@@ -213,7 +213,7 @@ def test_a_model_does_not_record_names_that_users_gave_their_files(
     (desk.folder / "train.toml").write_text(CONFIG)
     desk.run(["train", "train.toml", "-o", "run", "--accelerator", "cpu"])
     model = json.loads((desk.folder / "run" / "liver" / "model.json").read_text())
-    assert sum(map(len, model["training"]["split"].values())) == 4
+    assert sum(map(len, model["provenance"]["split"].values())) == 4
     assert betrayed(desk.folder / "run" / "liver") == {}
 
 

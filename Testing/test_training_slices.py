@@ -281,6 +281,7 @@ def test_every_file_that_makes_slices_counts_in_their_version(tmp_path: Path) ->
         "TumorSegLib/errors.py",
         "TumorSegLib/support/quiet.py",
         "TumorSegLib/support/records.py",
+        "TumorSegLib/support/whole_file.py",  # how a file gets its name
         "TumorSegLib/model/specification.py",  # its content counts
         "TumorSegLib/image/sequence_names.py",
         "TumorSegLib/export/dataset.py",  # where a data set's files lie

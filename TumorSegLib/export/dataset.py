@@ -9,7 +9,6 @@ but `.export/new`; one that is killed after it leaves moves that the next export
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,9 +22,8 @@ from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.export.dataset_name import dataset_name, is_dataset_name
 from TumorSegLib.export.identity import ExportKey, key_file
 from TumorSegLib.model.specification import ModelSpecification
-from TumorSegLib.support import leftovers
 from TumorSegLib.support.records import parsed
-from TumorSegLib.support.whole_file import check_place
+from TumorSegLib.support.whole_file import check_place, flush, write_whole
 
 FILE_ENDING = ".nii.gz"
 DESCRIPTION = "dataset.json"
@@ -129,7 +127,7 @@ class Dataset:
             yield new
             for path in new.rglob("*"):
                 if path.is_file():
-                    _flush(path)
+                    flush(path)
             staged = self._staging / f"{case}{APART if apart else ''}"
             new.rename(staged)
         finally:
@@ -196,14 +194,7 @@ class Dataset:
             if self._is_whole(entry):
                 cases[case] = entry
         content = {**self._head(), "numTraining": len(cases), "dataset": cases}
-        new = self.folder / f".{DESCRIPTION}"
-        try:
-            new.write_text(json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8")
-            _flush(new)
-            new.replace(self.folder / DESCRIPTION)
-        except OSError:
-            leftovers.remove(new)
-            raise
+        write_whole(self.folder / DESCRIPTION, json.dumps(content, indent=2, ensure_ascii=False))
 
     def _is_whole(self, entry: dict[str, Any]) -> bool:
         return all((self.folder / path).exists() for path in (entry["label"], *entry["images"]))
@@ -226,12 +217,6 @@ class Dataset:
         if not isinstance(content, dict) or not isinstance(content.get("dataset", {}), dict):
             raise InputError(f"{path}: not nnU-Net's; choose another data set")
         return {"dataset": {}, **content}
-
-
-def _flush(path: Path) -> None:
-    """Have a file's content on the disk before its name counts."""
-    with path.open("r+b") as file:
-        os.fsync(file.fileno())
 
 
 def _shown(value: Any) -> str:

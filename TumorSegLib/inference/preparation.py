@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.image.components import bounding_box
 from TumorSegLib.image.grid import AxialView
 from TumorSegLib.image.in_plane import MAXIMUM_SIZE, resize
 from TumorSegLib.image.normalisation import IntensityMap, Window, with_dark_air
@@ -176,17 +177,14 @@ def body_box(prepared: PreparedVolume, *, margin: int = 32, multiple: int = 32) 
     differs from the whole slice only by what the network makes of the distance to the border:
     hence `margin` pixels around, and sides that are multiples of `multiple` (the deepest stride).
     """
-    occupied = prepared.occupied()
+    body = bounding_box(prepared.occupied())
+    if body is None:
+        return Box((0, 0), (0, 0))
     spans = []
-    for axis, (source, target) in enumerate(
-        zip(prepared.shape, prepared.network_shape, strict=True)
-    ):
-        hit = np.flatnonzero(occupied.any(axis=1 - axis))
-        if hit.size == 0:
-            return Box((0, 0), (0, 0))
+    for part, source, target in zip(body, prepared.shape, prepared.network_shape, strict=True):
         scale = target / source
-        start = max(0, int(hit[0] * scale) - margin)
-        stop = min(target, int(np.ceil((hit[-1] + 1) * scale)) + margin)
+        start = max(0, int(part.start * scale) - margin)
+        stop = min(target, int(np.ceil(part.stop * scale)) + margin)
         size = min(target, -(-(stop - start) // multiple) * multiple)
         start = min(start, target - size)
         spans.append((start, start + size))

@@ -9,10 +9,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from TumorSegLib.errors import OutputError
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.support.records import parsed
-from TumorSegLib.support.whole_file import whole_file
+from TumorSegLib.support.whole_file import write_whole
 
 DEFAULTS = "defaults.json"
 
@@ -39,10 +38,6 @@ def make_default(model: ModelSpecification, folder: Path) -> None:
     Raises:
         OutputError: the choice cannot be kept.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: {error.strerror or error}") from None
     _write({**read_defaults(folder), key_of(model.modality, model.task): model.id}, folder)
 
 
@@ -58,5 +53,4 @@ def forget_default(model_id: str, folder: Path) -> None:
 
 
 def _write(choices: Mapping[str, str], folder: Path) -> None:
-    with whole_file(folder / DEFAULTS) as new:
-        new.write_text(json.dumps(choices, indent=2) + "\n", encoding="utf-8")
+    write_whole(folder / DEFAULTS, json.dumps(choices, indent=2) + "\n")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from TumorSegLib.image.components import bounding_box
 from TumorSegLib.image.grid import LPS_FROM_RAS, Grid
 from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.model.specification import Label, ModelSpecification
@@ -113,9 +114,5 @@ def reference_geometry(grid: Grid) -> str:
 
 def _extent(labelmap: NDArray[np.uint8]) -> tuple[int, ...]:
     """Return first and last index along x, y and z of what is labelled; 0 -1 each if nothing is."""
-    spans = []
-    for axis in (2, 1, 0):
-        others = tuple(other for other in range(3) if other != axis)
-        hit = np.flatnonzero(labelmap.any(axis=others))
-        spans += [int(hit[0]), int(hit[-1])] if hit.size else [0, -1]
-    return tuple(spans)
+    box = bounding_box(labelmap) or (slice(0, 0),) * 3
+    return tuple(edge for part in reversed(box) for edge in (part.start, part.stop - 1))

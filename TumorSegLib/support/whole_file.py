@@ -38,11 +38,30 @@ def whole_file(path: Path, *, ending: str | None = None) -> Iterator[Path]:
         ) as folder:
             written = Path(folder) / ("new" + (path.suffix if ending is None else ending))
             yield written
-            with written.open("r+b") as file:
-                os.fsync(file.fileno())
+            flush(written)
             written.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write a file as `whole_file` does, text as UTF-8; folders above it are made.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with whole_file(path) as new:
+        new.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def flush(path: Path) -> None:
+    """Have a file's content on the disk before its name counts."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 def check_place(path: Path) -> None:

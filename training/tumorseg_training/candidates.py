@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from tumorseg_training.case import Case
 from tumorseg_training.evaluation import Evaluation, Report
-from tumorseg_training.history import write_whole
-from TumorSegLib.errors import InputError, OutputError
+from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import AxialView
 from TumorSegLib.inference.candidates import Segmented, find_candidates
 from TumorSegLib.inference.segmenter import Segmenter
@@ -26,6 +25,7 @@ from TumorSegLib.model.candidate_features import FEATURES
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.forest import Forest
 from TumorSegLib.model.specification import CandidateFilter, Label
+from TumorSegLib.support.whole_file import write_whole
 
 RIGHT_FROM = 0.3
 """Part of a candidate that must lie in the reference for it to be right."""
@@ -85,11 +85,7 @@ def judged(
         f"candidates: {sum(len(item.right) for item in found)}, of which"
         f" {sum(int(item.right.sum()) for item in found)} are right"
     )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, grow(found).to_bytes())
-    except OSError as error:
-        raise OutputError(f"{path}: {error.strerror or error}") from None
+    write_whole(path, grow(found).to_bytes())
     result = []
     for index, fold in enumerate(folds):
         others = [item for number, item in enumerate(found) if number != index]

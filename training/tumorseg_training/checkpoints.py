@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,15 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from torch import Tensor
 
 from TumorSegLib.errors import InputError, OutputError
+from TumorSegLib.support.whole_file import whole_file
 
 PREFIX = "network."
 
 NEEDED = ("state_dict", "optimizer_states", "lr_schedulers", "loops", "callbacks", "epoch")
 """Parts of a checkpoint without which a run cannot go on."""
+
+
+KEPT = "the checkpoint before is kept: free space and go on with --resume"
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -31,19 +34,15 @@ class WholeCheckpoints(TorchCheckpointIO):
             OutputError: it cannot be written; the one before is untouched.
         """
         target = Path(path)
-        partial = target.with_name(f"{target.name}.partial")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(checkpoint, partial)
-            partial.replace(target)
+            with whole_file(target) as new:
+                torch.save(checkpoint, new)
+        except OutputError as error:
+            raise OutputError(f"{error}; {KEPT}") from None
         except (OSError, RuntimeError) as error:  # torch's writer reports a full disk as the latter
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
             reason = getattr(error, "strerror", None) or "the disk is full or not writable"
-            raise OutputError(
-                f"{target}: {reason}; the checkpoint before is kept: free space and go on with"
-                " --resume"
-            ) from None
+            raise OutputError(f"{target}: {reason}; {KEPT}") from None
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None

@@ -18,6 +18,7 @@ FOLDERS = {
 
 DECODING = (
     "TumorSegLib/support/arrays.py",
+    "TumorSegLib/image/components.py",
     "TumorSegLib/image/grid.py",
     "TumorSegLib/image/in_plane.py",
     "TumorSegLib/image/itk.py",

@@ -15,10 +15,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tumorseg_training.evaluation import CaseFigures, Evaluation, mean_dice, worst_cases
-from tumorseg_training.history import write_whole
 from tumorseg_training.metrics import DETECTED_SHARE, SURFACE_TOLERANCE_MM, roc_curve
 from tumorseg_training.summary import calibration, comparisons, summary
-from TumorSegLib.errors import OutputError
+from TumorSegLib.support.whole_file import write_whole
 
 PAGE_ENDING = ".html"
 """Of the page beside results."""
@@ -41,13 +40,8 @@ def write_with_page(path: Path, content: Mapping[str, Any], page: str) -> Path:
         OutputError: they cannot be written.
     """
     beside = path.with_suffix(PAGE_ENDING)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
-        write_whole(beside, page.encode())
-    except OSError as error:
-        reason = error.strerror or error
-        raise OutputError(f"{path}: {reason}; the results were not written") from None
+    write_whole(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    write_whole(beside, page)
     return beside
 
 

@@ -14,6 +14,7 @@ import lightning
 from lightning.pytorch.callbacks import Callback
 
 from TumorSegLib.errors import InputError, OutputError
+from TumorSegLib.support.whole_file import write_whole
 
 Report = Callable[[str], None]
 
@@ -107,13 +108,11 @@ class History(Callback):
 
     def _write(self) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(self.folder / TABLE, table(self.rows).encode())
+            write_whole(self.folder / TABLE, table(self.rows))
             write_whole(self.folder / FIGURE, figure(self.rows))
-        except OSError as error:
+        except OutputError as error:
             raise OutputError(
-                f"{self.folder}: {error.strerror}; the checkpoint before is kept: free space and"
-                " go on with --resume"
+                f"{error}; the checkpoint before is kept: free space and go on with --resume"
             ) from None
 
 
@@ -123,16 +122,6 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file beside its place and rename it."""
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def table(rows: list[dict[str, float]]) -> str:

@@ -13,8 +13,7 @@ from matplotlib.figure import Figure
 from tumorseg_training.config import TrainingConfig
 from tumorseg_training.data_module import DataModule, Report
 from tumorseg_training.datasets import select_cases
-from tumorseg_training.history import write_whole
-from TumorSegLib.errors import OutputError
+from TumorSegLib.support.whole_file import write_whole
 
 COLUMNS = 6
 ROWS = 4
@@ -55,9 +54,5 @@ def write_preview(config: TrainingConfig, path: Path, report: Report) -> Path:
         axes.axis("off")
     picture = BytesIO()
     drawing.savefig(picture, dpi=110)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, picture.getvalue())
-    except OSError as error:
-        raise OutputError(f"{path}: {error.strerror}; the preview was not written") from None
+    write_whole(path, picture.getvalue())
     return path

@@ -14,7 +14,6 @@ from tumorseg_training.comparison import NEW, OLD, Pair, in_words, write_compari
 from tumorseg_training.data_module import left_out
 from tumorseg_training.deadline import Deadline
 from tumorseg_training.evaluation import Evaluation, evaluate
-from tumorseg_training.history import write_whole
 from tumorseg_training.progress import ProgressLog, Watched
 from tumorseg_training.publishing import write_model
 from tumorseg_training.retraining_plan import (
@@ -32,7 +31,7 @@ from tumorseg_training.retraining_recipe import config_for, origin_of
 from tumorseg_training.summary import evaluation_record, summary
 from tumorseg_training.train import LAST, Devices, train
 from tumorseg_training.versions import alone_in, next_version, reserved_version
-from TumorSegLib.errors import InputError, OutputError
+from TumorSegLib.errors import InputError
 from TumorSegLib.export.dataset import CASES
 from TumorSegLib.export.record import read_record
 from TumorSegLib.model.bundle import Bundle, load_forest
@@ -40,6 +39,7 @@ from TumorSegLib.model.catalogue import default_catalogue, user_folder
 from TumorSegLib.model.default_models import make_default
 from TumorSegLib.support import leftovers
 from TumorSegLib.support.records import plain
+from TumorSegLib.support.whole_file import write_whole
 
 Report = Callable[[str], None]
 
@@ -142,10 +142,7 @@ def _run(
     report: Report,
     progress: bool,
 ) -> Retrained:
-    try:
-        write_whole(folder / PLAN, (json.dumps(plain(plan), indent=2) + "\n").encode())
-    except OSError as error:
-        raise OutputError(f"{folder / PLAN}: {error.strerror or error}") from None
+    write_whole(folder / PLAN, json.dumps(plain(plan), indent=2) + "\n")
     for item in chosen.unusable:
         report(left_out(item))
     if names := unreviewed(wish.dataset, (*chosen.training, *chosen.held_out)):

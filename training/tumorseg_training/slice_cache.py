@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterable, Sequence
@@ -35,6 +34,7 @@ from TumorSegLib.model.specification import Input
 from TumorSegLib.support import leftovers
 from TumorSegLib.support.arrays import array_from_tensor, tensor_from_array
 from TumorSegLib.support.records import parsed, plain
+from TumorSegLib.support.whole_file import flush
 
 IMAGES, MASKS, CASE = "images.npy", "masks.npy", "case.json"
 
@@ -143,8 +143,7 @@ def _store(case: Case, specification: Input, location: Path) -> None:
         np.save(partial / MASKS, masks)
         (partial / CASE).write_text(json.dumps(content), encoding="utf-8")
         for name in (IMAGES, MASKS, CASE):
-            with (partial / name).open("r+b") as file:
-                os.fsync(file.fileno())
+            flush(partial / name)
         if location.is_dir() and not _is_whole(location):
             shutil.rmtree(location)
         partial.rename(location)
