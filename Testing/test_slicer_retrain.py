@@ -12,6 +12,7 @@ from panel_bench import alive
 from synthetic_data import write_nnunet
 
 from TumorSegLib.model.catalogue import Catalogue
+from TumorSegLib.worker.retrain_events import Measuring, to_line
 
 FAKE = Path(__file__).resolve().parent / "fake_retrain.py"
 
@@ -204,10 +205,10 @@ def test_a_look_at_the_run_takes_in_only_what_is_new(ready, monkeypatch):
             ready.panel.retrain._poll()
         assert not taken
         with (process.folder / "progress.jsonl").open("a") as file:
-            file.write('{"event": "news"}\n{"event": "half a li')
+            file.write(f'{to_line(Measuring("tiny", 1, 2))}\n{{"event": "half a li')
         for _ in range(20):
             ready.panel.retrain._poll()
-        assert taken == [{"event": "news"}]
+        assert taken == [Measuring("tiny", 1, 2)]
 
 
 @pytest.mark.slow

@@ -12,6 +12,11 @@ FURTHER_CHANNELS = [
     {"name": "t1c", "title": "T1 after contrast"},
 ]
 
+IN_TURN = [
+    *FURTHER_CHANNELS[:2],
+    {"name": "t1c", "title": "T1 after contrast", "replaced_by": "t1"},
+]
+
 
 def pick(selector, node):
     """Choose an entry as the user does."""
@@ -71,6 +76,17 @@ def test_another_model_gets_no_sequence_that_nobody_chose(heads):
         assert row(heads, "t1").currentNode() is None
         assert row(heads, "t1c").currentNode() is None
     assert row(heads, "t1c").noneDisplay == "Needed by this model"
+
+
+def test_a_row_says_what_really_stands_in_for_a_missing_sequence(heads):
+    write_model(heads.models, "tiny-in-turn", channels=IN_TURN)
+    heads.panel.models_changed("tiny-in-turn")
+    heads.turn()
+    assert row(heads, "t1c").noneDisplay == "Not given; replaced by FLAIR"  # T1 is missing, too
+    pick(row(heads, "t1"), heads.heads[2])
+    heads.turn()
+    assert row(heads, "t1c").noneDisplay == "Not given; replaced by T1"
+    assert row(heads, "t1").noneDisplay == "Not given; replaced by FLAIR"
 
 
 def test_a_chosen_sequence_outlives_another_text_for_none(heads):

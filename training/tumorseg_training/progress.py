@@ -1,19 +1,7 @@
-"""What a retraining run tells whoever watches it: a file to which lines of JSON are added.
-
-    {"event": "planned", "id": ..., "version": ..., "training": 5, "held_out": 1, ...}
-    {"event": "step", "epoch": 1, "epochs": 8, "step": 12, "steps": 40}
-    {"event": "epoch", "epoch": 1, "epochs": 8, "loss": 0.31, "dice": 0.84, "seconds_left": 95.0}
-    {"event": "measuring", "model": ..., "done": 2, "cases": 4}
-    {"event": "done", "id": ..., "folder": ..., "better": true, "comparison": ...}
-    {"event": "stopped", ...} or {"event": "failed", "message": ...}
-
-Epoch 0 has the base's loss and Dice. A resumed run goes on in the same file. A file named `stop`
-beside it ends the run as Ctrl-C does, where signals do not reach it.
-"""
+"""Writes the events of a retraining run; see `TumorSegLib.worker.retrain_events`."""
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -23,9 +11,8 @@ from lightning.pytorch.callbacks import Callback
 
 from tumorseg_training.history import History
 from TumorSegLib.errors import OutputError
+from TumorSegLib.worker.retrain_events import PROGRESS, STOP, Epoch, RetrainEvent, Step, to_line
 
-PROGRESS = "progress.jsonl"
-STOP = "stop"
 STEP_SECONDS = 0.5
 """Shortest time between two lines about steps."""
 
@@ -46,16 +33,15 @@ class ProgressLog:
         except OSError as error:
             raise OutputError(f"{folder}: {error.strerror or error}") from None
 
-    def write(self, event: str, **figures: Any) -> None:
+    def write(self, event: RetrainEvent) -> None:
         """Add a line.
 
         Raises:
             OutputError: it cannot be written.
         """
-        line = json.dumps({"event": event, **figures}, ensure_ascii=False) + "\n"
         try:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(line)
+                file.write(to_line(event) + "\n")
         except OSError as error:
             raise OutputError(f"{self.path}: {error.strerror or error}") from None
 
@@ -82,7 +68,7 @@ class Watched(Callback):
     def on_sanity_check_end(self, trainer: lightning.Trainer, *_: Any) -> None:
         """Write how the base fares, before its first step."""
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        self.lines.write("epoch", epoch=0, epochs=trainer.max_epochs, **figures)
+        self.lines.write(Epoch(0, trainer.max_epochs or 0, figures=figures))
 
     def on_train_start(self, *_: Any) -> None:
         """Start the clock."""
@@ -101,11 +87,12 @@ class Watched(Callback):
         if time.monotonic() - self._last_step > STEP_SECONDS:
             self._last_step = time.monotonic()
             self.lines.write(
-                "step",
-                epoch=trainer.current_epoch + 1,
-                epochs=trainer.max_epochs,
-                step=index + 1,
-                steps=int(trainer.num_training_batches),
+                Step(
+                    epoch=trainer.current_epoch + 1,
+                    epochs=trainer.max_epochs or 0,
+                    step=index + 1,
+                    steps=int(trainer.num_training_batches),
+                )
             )
 
     def on_validation_batch_end(self, *_: Any) -> None:
@@ -120,8 +107,6 @@ class Watched(Callback):
         row = next(item for item in trainer.callbacks if isinstance(item, History)).rows[-1]  # type: ignore[attr-defined]
         done, planned = trainer.current_epoch + 1, trainer.max_epochs or 0
         each = (time.monotonic() - self._began) / self._epochs
-        self.lines.write(
-            "epoch",
-            **(row | {"epoch": done, "epochs": planned}),
-            seconds_left=round(each * max(0, planned - done), 1),
-        )
+        figures = {name: value for name, value in row.items() if name != "epoch"}
+        left = round(each * max(0, planned - done), 1)
+        self.lines.write(Epoch(done, planned, left, figures))

@@ -17,7 +17,6 @@ from tumorseg_training.evaluation import Evaluation, evaluate
 from tumorseg_training.progress import ProgressLog, Watched
 from tumorseg_training.publishing import write_model
 from tumorseg_training.retraining_plan import (
-    PLAN,
     Chosen,
     Plan,
     Wish,
@@ -40,6 +39,14 @@ from TumorSegLib.model.default_models import make_default
 from TumorSegLib.support import leftovers
 from TumorSegLib.support.records import plain
 from TumorSegLib.support.whole_file import write_whole
+from TumorSegLib.worker.retrain_events import (
+    PLAN,
+    Failed,
+    Finished,
+    Measuring,
+    Planned,
+    Stopped,
+)
 
 Report = Callable[[str], None]
 
@@ -123,10 +130,10 @@ def _logged(
         return _run(wish, plan, base, chosen, folder, log, resume, devices, report, progress)
     except KeyboardInterrupt:
         log.stop.unlink(missing_ok=True)
-        log.write("stopped", resumable=(folder / LAST).exists())
+        log.write(Stopped((folder / LAST).exists()))
         raise
     except Exception as error:
-        log.write("failed", message=" ".join(str(error).split()) or type(error).__name__)
+        log.write(Failed(" ".join(str(error).split()) or type(error).__name__))
         raise
 
 
@@ -148,7 +155,7 @@ def _run(
     if names := unreviewed(wish.dataset, (*chosen.training, *chosen.held_out)):
         report(f"not marked as reviewed: {', '.join(names)}")
     counts = {name: len(patients) for name, patients in chosen.split.items()}
-    log.write("planned", id=plan.id, version=plan.version, base=plan.base[0], patients=counts)
+    log.write(Planned(plan.id, plan.version, plan.base[0], counts))
     report(_told(plan, counts))
     config = config_for(plan, base, chosen, wish)
     callbacks = [Deadline(config.optimisation, plan.seconds)] if plan.seconds is not None else []
@@ -194,15 +201,16 @@ def _run(
     if made_default:
         make_default(bundle.specification, user_folder())
     log.write(
-        "done",
-        id=bundle.id,
-        version=plan.version,
-        folder=str(bundle.folder),
-        better=comparison["better"],
-        reason=comparison["reason"],
-        default=made_default,
-        rows=comparison["rows"],
-        page=str(page.resolve()),
+        Finished(
+            id=bundle.id,
+            version=plan.version,
+            folder=str(bundle.folder),
+            better=comparison["better"],
+            reason=comparison["reason"],
+            default=made_default,
+            rows=tuple(comparison["rows"]),
+            page=str(page.resolve()),
+        )
     )
     for checkpoint in folder.glob("*.ckpt"):  # nothing is left to resume
         checkpoint.unlink()
@@ -238,7 +246,7 @@ def compared(
         def told(line: str) -> None:
             nonlocal done
             done += 1
-            log.write("measuring", model=bundle.id, done=done, cases=total)
+            log.write(Measuring(bundle.id, done, total))
             log.check_stop()
             report(line)
 

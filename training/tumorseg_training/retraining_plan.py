@@ -20,8 +20,8 @@ from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.support.records import RecordError, build, parsed
+from TumorSegLib.worker.retrain_events import PLAN
 
-PLAN = "plan.json"
 LAYOUT = "nnunet"
 EPOCHS = 10
 MOST_EPOCHS = 1000

@@ -24,8 +24,9 @@ from tumorseg_training.history import History
 from tumorseg_training.module import SegmentationModule
 from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.support.device import choose_device, has_native_bf16, is_out_of_memory
+from TumorSegLib.worker.retrain_events import CHECKPOINT
 
-LAST = "last.ckpt"
+LAST = CHECKPOINT
 BEST = "best.ckpt"
 
 

@@ -6,21 +6,31 @@ stopped, or that ended with Slicer, goes on from its last whole epoch.
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from TumorSegLib.support.places import data_folder
-from TumorSegLib.support.records import parsed
 from TumorSegLib.worker.process_group import end_group, end_group_and_wait, make_patient, own_group
+from TumorSegLib.worker.retrain_events import (
+    CHECKPOINT,
+    PLAN,
+    PROGRESS,
+    STOP,
+    Epoch,
+    Failed,
+    Finished,
+    Measuring,
+    RetrainEvent,
+    Step,
+    Stopped,
+    from_line,
+)
 from TumorSegModule.logic.worker_client import library_environment
 
-PROGRESS, STOP, OUTPUT = "progress.jsonl", "stop", "output.log"
-CHECKPOINT, PLAN = "last.ckpt", "plan.json"
+OUTPUT = "output.log"
 DATASET = "dataset.txt"
 """Names the data set of a run, for two of them may be folders of the same name."""
 
@@ -72,7 +82,7 @@ class State:
         measured: held-out cases that are measured.
         cases: that are to be measured.
         line: what to tell the user.
-        result: the last line of a run that is done.
+        result: what came of a run that is done.
     """
 
     stage: str = "idle"
@@ -81,11 +91,11 @@ class State:
     step: int = 0
     steps: int = 0
     seconds_left: float | None = None
-    rows: dict[int, dict[str, Any]] = field(default_factory=dict)
+    rows: dict[int, Mapping[str, float]] = field(default_factory=dict)
     measured: int = 0
     cases: int = 0
     line: str = ""
-    result: dict[str, Any] = field(default_factory=dict)
+    result: Finished | None = None
 
 
 class RetrainProcess:
@@ -209,29 +219,31 @@ class RetrainProcess:
         whole = content.rfind(b"\n") + 1
         self._read += whole
         for line in content[:whole].splitlines():
-            with contextlib.suppress(ValueError, KeyError, TypeError):  # no line of a run
-                self._follow(parsed(line))
+            event = from_line(line)
+            if event is not None:
+                self._follow(event)
         return whole > 0
 
-    def _follow(self, entry: dict[str, Any]) -> None:
-        state, event = self.state, entry["event"]
-        if event in ("step", "epoch", "measuring") and state.stage != "stopping":
-            state.stage = "measuring" if event == "measuring" else "training"
-        if event == "step":
-            state.epoch, state.epochs = _counts(entry, "epoch", "epochs")
-            state.step, state.steps = _counts(entry, "step", "steps")
-        elif event == "epoch":
-            state.epoch, state.epochs = _counts(entry, "epoch", "epochs")
-            state.rows[state.epoch] = entry
-            state.seconds_left = entry.get("seconds_left")
-        elif event == "measuring":
-            state.measured, state.cases = _counts(entry, "done", "cases")
-        elif event == "done":
-            state.stage, state.result = "done", entry
-        elif event == "failed":
-            state.stage, state.line = "failed", entry["message"]
-        elif event == "stopped":
-            state.stage = "stopped"
+    def _follow(self, event: RetrainEvent) -> None:
+        state = self.state
+        if isinstance(event, Step | Epoch | Measuring) and state.stage != "stopping":
+            state.stage = "measuring" if isinstance(event, Measuring) else "training"
+        match event:
+            case Step():
+                state.epoch, state.epochs = event.epoch, event.epochs
+                state.step, state.steps = event.step, event.steps
+            case Epoch():
+                state.epoch, state.epochs = event.epoch, event.epochs
+                state.rows[event.epoch] = event.figures
+                state.seconds_left = event.seconds_left
+            case Measuring():
+                state.measured, state.cases = event.done, event.cases
+            case Finished():
+                state.stage, state.result = "done", event
+            case Failed():
+                state.stage, state.line = "failed", event.message
+            case Stopped():
+                state.stage = "stopped"
 
     def _finish(self) -> None:
         """Say how a process that is gone has ended, where it did not say so itself."""
@@ -273,16 +285,3 @@ def _dataset_of(wish: Wish) -> str:
 
 def _has_checkpoint(folder: Path) -> bool:
     return (folder / CHECKPOINT).exists() and (folder / PLAN).exists()
-
-
-def _counts(entry: dict[str, Any], *keys: str) -> list[int]:
-    """Return whole numbers of a line.
-
-    Raises:
-        KeyError: one is not there.
-        TypeError: one is no whole number.
-    """
-    numbers = [entry[key] for key in keys]
-    if any(type(number) is not int for number in numbers):
-        raise TypeError(f"{entry}: expected whole numbers")
-    return numbers

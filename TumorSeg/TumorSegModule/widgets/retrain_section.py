@@ -140,9 +140,9 @@ class RetrainSection:
         ui.retrainLicenceNote.visible = bool(licence_note(base))
         ui.retrainPlotButton.visible = self.plot.chart is not None
         result = state.result
-        ui.retrainReportButton.visible = bool(result)
-        ui.retrainTable.visible = bool(result)
-        ui.retrainDefaultButton.visible = bool(result) and result["better"]
+        ui.retrainReportButton.visible = result is not None
+        ui.retrainTable.visible = result is not None
+        ui.retrainDefaultButton.visible = result is not None and result.better
         ui.retrainDefaultButton.enabled = not self._made_default
         ui.retrainDefaultButton.text = (
             _("Is used by default now") if self._made_default else _("Use by default")
@@ -162,6 +162,9 @@ class RetrainSection:
                 self._listener.models_changed()
 
     def _show_result(self) -> None:
+        result = self.process.state.result
+        if result is None:
+            return
         words = {"new": _("new ({count})"), "old": _("old ({count})")}
         self._table.fill(
             [
@@ -172,7 +175,7 @@ class RetrainSection:
                     f"{row['retrained']:.3f}",
                     f"{row['difference']['mean']:+.3f}",
                 )
-                for row in self.process.state.result["rows"]
+                for row in result.rows
             ]
         )
 
@@ -191,12 +194,15 @@ class RetrainSection:
             edit.text = folder
 
     def _open_report(self, *_checked: Any) -> None:
-        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(self.process.state.result["page"]))
+        result = self.process.state.result
+        if result is not None:
+            qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(result.page))
 
     def _make_default(self, *_checked: Any) -> None:
         """Use the new model where none is named; it is offered only if it is better."""
-        wanted = self.process.state.result["id"]
-        bundle = next((b for b in self._selection.models.bundles if b.id == wanted), None)
+        result = self.process.state.result
+        found = [b for b in self._selection.models.bundles if result and b.id == result.id]
+        bundle = next(iter(found), None)
         if bundle is None:
             return
         try:
@@ -253,9 +259,9 @@ def progress_text(state: State) -> str:
 
 def status_text(state: State, resumable: bool) -> str:
     """Return the line below the bar."""
-    if state.stage == "done":
+    if state.stage == "done" and state.result is not None:
         return _("{id} is {reason}. It is in the list of models.").format(
-            id=state.result["id"], reason=state.result["reason"]
+            id=state.result.id, reason=state.result.reason
         )
     if state.stage == "stopped":
         return (

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.bundle import Bundle
-from TumorSegLib.model.specification import Channel
+from TumorSegLib.model.specification import Channel, Input
 from TumorSegModule.logic.kept_nodes import SequenceNode
 from TumorSegModule.logic.listeners import SelectionListener
 from TumorSegModule.logic.selection import Selection
@@ -64,6 +64,7 @@ class SequencesSection:
         if bundle is None or not channels:
             return ""
         self._suggest(bundle)
+        self._show_stand_ins(bundle.specification.input)
         self._choices.show()
         return self._note(channels)
 
@@ -72,16 +73,22 @@ class SequencesSection:
         for channel in channels:
             if channel.name not in self._rows:
                 self._rows[channel.name] = self._new_row(channel.name)
-            row = self._rows[channel.name]
-            row.label.text = channel.title
-            row.choice.show_none_as(
-                _("Not given; replaced by {name}").format(name=channel.replaced_by.upper())
-                if channel.replaced_by
-                else _("Needed by this model")
-            )
+            self._rows[channel.name].label.text = channel.title
         shown = {channel.name for channel in channels}
         for name, row in self._rows.items():
             row.label.visible = row.selector.visible = name in shown
+
+    def _show_stand_ins(self, given: Input) -> None:
+        """Say in each row what a run would use if nothing were picked there."""
+        names = [channel.name for channel in given.channels]
+        present = {name for name in names[1:] if self._selection.channel_node(name) is not None}
+        for name in names[1:]:
+            stand_in = given.stand_in(name, (present | {names[0]}) - {name})
+            self._rows[name].choice.show_none_as(
+                _("Needed by this model")
+                if stand_in is None
+                else _("Not given; replaced by {name}").format(name=stand_in.upper())
+            )
 
     def _new_row(self, name: str) -> _Row:
         label, selector = qt.QLabel(), slicer.qMRMLNodeComboBox()
