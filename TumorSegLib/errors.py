@@ -6,9 +6,26 @@ command prints it and exits with status 2; the panel shows it. Anything else is 
 
 from __future__ import annotations
 
+import re
+
+LONG_WORD = re.compile(r"(\S{300})\S{400,}(\S{300})")
+
 
 class TumorSegError(Exception):
-    """Base of all errors whose message is written for the user."""
+    r"""Base of all errors whose message is written for the user.
+
+    Names and values from files stand in messages: what would not show, move the cursor of a
+    terminal or turn the text round is written as an escape, `\x1b` for instance, and of what is
+    longer than a path the middle is left out.
+    """
+
+    def __str__(self) -> str:
+        text = LONG_WORD.sub(r"\1...\2", super().__str__())
+        if text.isprintable():
+            return text
+        return "".join(
+            sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
+        )
 
 
 class InputError(TumorSegError):

@@ -26,6 +26,9 @@ from TumorSegLib.reading.multi_frame import frame_slices
 from TumorSegLib.reading.slice_stack import slice_axes, stack_slices
 from TumorSegLib.reading.source_files import SERIES_SIGN
 
+LONGEST_TEXT = 64
+"""Characters of an identifier or a text of one line in DICOM (PS3.5 section 6.2)."""
+
 SAME_POSITION_MM = 0.01
 """Slices nearer to each other than this are at one position."""
 
@@ -115,9 +118,10 @@ def choose_series(files: Sequence[DicomFile], folder: Path, series: str | None) 
 def _listed(files: Sequence[DicomFile]) -> str:
     first = files[0]
     count = sum(file.frames for file in files)
-    description = " ".join(first.description.split()) or "no description"
+    description = " ".join(first.description.split())[:LONGEST_TEXT] or "no description"
+    modality = first.modality[:LONGEST_TEXT] or "no modality"
     slices = "slice" if count == 1 else "slices"
-    return f"{first.series} ({description}, {first.modality or 'no modality'}, {count} {slices})"
+    return f"{first.series[:LONGEST_TEXT]} ({description}, {modality}, {count} {slices})"
 
 
 def _images(files: Sequence[DicomFile], name: str) -> tuple[list[DicomFile], list[str]]:
