@@ -179,3 +179,43 @@ def test_a_sound_scene_is_read_and_leaves_nothing(scene, temporary):
     assert [mask.name for mask in case.masks] == ["Liver", "Liver tumour"]
     assert names_in(temporary) == []
     assert Path.cwd().is_dir()
+
+
+DAMAGED_FIELDS = (
+    (b"encoding: gzip", b"encoding: nothing"),
+    (b"type: unsigned char", b"type: " + b"A" * 1000),
+    (b"dimension: 3", b"dimension: -1"),
+    (b"sizes:", b"sizes: 1"),
+)
+
+
+@pytest.mark.parametrize(("old", "new"), DAMAGED_FIELDS)
+def test_scenes_whose_images_end_their_reader_are_refused(scene, tmp_path, temporary, old, new):
+    def change(name, content):
+        return content.replace(old, new) if name.endswith(".seg.nrrd") else content
+
+    damaged = altered(scene, tmp_path / "damaged.mrb", change=change)
+    refused(damaged, temporary, "damaged.mrb: cannot be read as a scene of 3D Slicer")
+
+
+def test_a_reader_of_scenes_that_a_signal_ends_is_told(scene, temporary, monkeypatch):
+    monkeypatch.setattr("TumorSegLib.slicer_io.scene_reading.run_reader", lambda *_: -11)
+    refused(scene, temporary, r"whose reader ended \(SIGSEGV\); save it again")
+
+
+def test_what_lies_where_a_scene_is_read_does_not_run(scene, tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    assert len(read_scene(scene)) == 1
+
+
+@pytest.mark.parametrize(
+    "description",
+    [b"", b"<MRML>", b"no XML", b'<?xml version="1.0" encoding="TF-8"?><MRML/>', b"<a>&#0;</a>"],
+)
+def test_descriptions_that_are_no_xml_are_refused(scene, tmp_path, temporary, description):
+    def change(name, content):
+        return description if name.endswith(".mrml") else content
+
+    damaged = altered(scene, tmp_path / "damaged.mrb", change=change)
+    refused(damaged, temporary, "cannot be read as a scene of 3D Slicer, no XML")

@@ -51,7 +51,6 @@ def read_data_set(folder: Path) -> Arrays:
     """List the cases of a data set and decode them as filling the cache of slices does."""
     from tumorseg_training.case import Reading
     from tumorseg_training.readers import read_cases
-
     from TumorSegLib.errors import InputError
     from TumorSegLib.model.specification import Channel
 

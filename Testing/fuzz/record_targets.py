@@ -132,7 +132,6 @@ def read_side_file(folder: Path) -> Arrays:
     from tumorseg_training.datasets import read_patients
     from tumorseg_training.publishing import figures_of
     from tumorseg_training.splits import folds_of
-
     from TumorSegLib.export.record import read_record
     from TumorSegLib.model.default_models import read_defaults
 

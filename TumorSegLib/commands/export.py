@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from TumorSegLib.export.case import Appended, ExportCase
     from TumorSegLib.image.volume import Volume
     from TumorSegLib.slicer_io.named_mask import NamedMask
-    from TumorSegLib.slicer_io.scene_reading import SceneCase
+    from TumorSegLib.slicer_io.scene_case import SceneCase
 
 SCENE_ENDING = ".mrb"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from urllib.parse import unquote
 from xml.parsers import expat
@@ -21,7 +20,8 @@ DETACHED = re.compile(rb"^(?:data ?file:|elementdatafile\s*=)[ \t]*(.*)", re.I |
 def named_elsewhere(description: bytes) -> str | None:
     """Return a name in a scene's description that leads out of the scene's folder, if there is one.
 
-    What is no XML names nothing; 3D Slicer's reader says so itself.
+    Raises:
+        ValueError: it is no XML.
     """
     found: list[str] = []
 
@@ -35,8 +35,10 @@ def named_elsewhere(description: bytes) -> str | None:
 
     parser = expat.ParserCreate()
     parser.StartElementHandler = look
-    with suppress(expat.ExpatError):
+    try:
         parser.Parse(description, True)
+    except (expat.ExpatError, LookupError) as error:  # of a coding that Python does not know
+        raise ValueError(str(error)) from None
     return found[0] if found else None
 
 

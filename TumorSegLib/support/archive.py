@@ -21,6 +21,8 @@ LARGEST_RATIO = 100
 
 LARGEST_BYTES = 64 << 30
 PART_BYTES = 1 << 20
+LONGEST_NAME = 255
+"""Bytes of a file's or folder's name."""
 
 
 class ArchiveError(TumorSegError):
@@ -43,7 +45,8 @@ def opened_archive(path: Path, most_entries: int) -> Iterator[ZipFile]:
             _check(path, archive.infolist(), most_entries)
             yield archive
     except (BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ArchiveError(f"{path}: not a whole .zip file, or damaged: {error}") from None
+        reason = str(error)[:LONGEST_NAME]  # names entries
+        raise ArchiveError(f"{path}: not a whole .zip file, or damaged: {reason}") from None
 
 
 def unpack(archive: ZipFile, folder: Path) -> None:
@@ -106,10 +109,12 @@ def _check_entry(path: Path, entry: ZipInfo) -> None:
         or any(sign in name for sign in ("\\", ":", "\0"))
         or not inside.parts
     ):
-        raise ArchiveError(f"{path}: the entry {name!r} points out of the archive")
+        raise ArchiveError(f"{path}: the entry {name[:LONGEST_NAME]!r} points out of the archive")
+    if max(len(part.encode("utf-8", "surrogatepass")) for part in inside.parts) > LONGEST_NAME:
+        raise ArchiveError(f"{path}: the entry {name[:80]!r} has too long a name")
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         what = "a link" if kind == stat.S_IFLNK else "no file"
-        raise ArchiveError(f"{path}: the entry {name!r} is {what}")
+        raise ArchiveError(f"{path}: the entry {name[:LONGEST_NAME]!r} is {what}")
     if entry.flag_bits & 1:
         raise ArchiveError(f"{path}: is encrypted; unpack it first")
