@@ -8,7 +8,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.support.extras import pip_install
 from TumorSegLib.support.torch_support import why_not_train
 
-NEEDED = ("lightning", "monai", "matplotlib", "tensorboard", "scipy", "PIL")
+NEEDED = ("lightning", "monai", "matplotlib", "tensorboard", "scipy", "PIL", "jinja2")
 
 
 def require_train_extra(command: str) -> None:
