@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import grimp
 import pytest
+
+import TumorSegLib
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -80,3 +83,11 @@ def test_links_between_pages_hold(path):
 def test_numbers_of_decisions_are_given_once():
     numbers = [path.name[:4] for path in RECORDS]
     assert numbers == [f"{number:04}" for number in range(1, len(RECORDS) + 1)]
+
+
+def test_the_citation_names_the_version_and_the_project():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(r"^version: (.*)$", citation, re.MULTILINE)[1] == TumorSegLib.__version__
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert f'repository-code: "{project["urls"]["Homepage"]}"' in citation
+    assert f"license: {project['license']}" in citation
