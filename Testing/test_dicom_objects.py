@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from dataclasses import replace
@@ -14,7 +15,9 @@ import pytest
 from dicom_writing import AXIAL, write_frames, write_slices
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
+from tiny_models import ct_specification, write_tiny_bundle
 
+from TumorSegLib import cli
 from TumorSegLib.errors import OutputError
 from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.model.labelled_volume import LabelledVolume
@@ -284,3 +287,30 @@ def test_a_result_is_written_by_its_ending(tmp_path):
     with pytest.raises(OutputError, match="was not read from DICOM"):
         write_segmentation(elsewhere, tmp_path / "other.dcm")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ct", "out.dcm"]
+
+
+def test_the_command_writes_both(tmp_path, monkeypatch, capsys):
+    write_tiny_bundle(tmp_path / "models", ct_specification())
+    monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "models"))
+    ct(tmp_path / "ct")
+    out, report = tmp_path / "seg.dcm", tmp_path / "sr.dcm"
+    words = ["segment", str(tmp_path / "ct"), "--model", "tiny-ct", "--json"]
+    assert cli.main([*words, "-o", str(out), "--sr", str(report)]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["output"], printed["structured_report"]) == (str(out), str(report))
+    content = highdicom.sr.srread(report).content
+    tumour = next(s for s in printed["segments"] if s["name"] == "Liver tumour")
+    group = content.get_volumetric_roi_measurement_groups()[1]
+    assert group.get_measurements(VOLUME)[0].value == pytest.approx(tumour["volume_ml"], rel=1e-5)
+    for more, line in (
+        (["-o", str(tmp_path / "x.nrrd"), "--sr", str(tmp_path / "y.dcm")], "add -o with a name"),
+        (["-o", str(tmp_path / "x.dcm"), "--sr", str(tmp_path / "y.nrrd")], "ends in .dcm"),
+        (["-o", str(tmp_path / "x.dcm"), "--sr", str(tmp_path / "x.dcm")], "name another"),
+        (["-o", str(out)], "is there already"),
+        (["-o", str(tmp_path / "x.dcm"), "--sr", str(report)], "is there already"),
+    ):
+        assert cli.main([*words, *more]) == 2
+        assert line in capsys.readouterr().err
+    image = next((tmp_path / "ct").iterdir())
+    assert cli.main([*words, "-o", str(image), "--overwrite"]) == 2  # never an input
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ct", "models", "seg.dcm", "sr.dcm"]

@@ -23,6 +23,7 @@ from TumorSegLib.commands.common import (
     with_model,
 )
 from TumorSegLib.commands.terminal import terminal, warn
+from TumorSegLib.errors import OutputError
 from TumorSegLib.inference.result import SegmentationResult
 from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.measurement.derived import DerivedValue, derive
@@ -33,6 +34,7 @@ from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.model.specification import ModelSpecification
 
 if TYPE_CHECKING:
+    from TumorSegLib.image.volume import Volume
     from TumorSegLib.inference.run import ProgressCallback
     from TumorSegLib.inference.segmenter import Segmenter
 
@@ -48,7 +50,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--output",
         metavar="OUT",
         type=Path,
-        help="*.seg.nrrd, *.nii.gz, *.nrrd or *.mrb (default: NAME.seg.nrrd in this folder)",
+        help="*.seg.nrrd, *.nii.gz, *.nrrd, *.mrb or, of DICOM, *.dcm (default: NAME.seg.nrrd in"
+        " this folder)",
+    )
+    parser.add_argument(
+        "--sr",
+        metavar="OUT.dcm",
+        type=Path,
+        help="beside a segmentation *.dcm, write its measurements as a DICOM structured report",
     )
     add_overwrite_option(parser)
     parser.add_argument(
@@ -69,14 +78,17 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Segment, write, report."""
     from TumorSegLib.report import REPORT_FILE, check_report_place, write_report
-    from TumorSegLib.writing import check_output, write_segmentation
+    from TumorSegLib.writing import DICOM_ENDING, check_output, write_segmentation
     from TumorSegLib.writing.file_name import file_name_of
 
     volume = with_guess(read_named(str(arguments.volume), arguments.series), arguments.model)
     output = arguments.output or Path(f"{file_name_of(volume.name)}.seg.nrrd")
-    check_output(output)
+    as_dicom = check_output(output) == DICOM_ENDING
+    if as_dicom or arguments.sr is not None:
+        _check_dicom(volume, output, arguments.sr)
     report = [] if arguments.report is None else [arguments.report / REPORT_FILE]
-    check_written(arguments, [output, *report])
+    structured = [] if arguments.sr is None else [arguments.sr]
+    check_written(arguments, [output, *structured, *report])
     for path in report:
         check_report_place(path.parent)
     catalogue = default_catalogue()
@@ -87,14 +99,42 @@ def run(arguments: Namespace) -> int:
         return segmenter.segment(volumes, progress=progress)
 
     result = with_model(arguments, bundle, catalogue, action)
-    write_segmentation(result, output, overwrite=True)
+    if as_dicom:
+        from TumorSegLib.writing.dicom_output import write_dicom
+
+        write_dicom(result, output, arguments.sr)
+    else:
+        write_segmentation(result, output, overwrite=True)
     pictures = write_report(result, arguments.report) if arguments.report else []
     measurements = result.measurements
     if arguments.json:
-        print(json.dumps(summary(result, measurements, output, pictures), indent=2))  # noqa: T201
+        print(json.dumps(summary(result, measurements, output, pictures, arguments.sr), indent=2))  # noqa: T201
     elif not arguments.quiet:
-        show(result, measurements, [output, *pictures])
+        show(result, measurements, [output, *structured, *pictures])
     return 0
+
+
+def _check_dicom(volume: Volume, output: Path, report: Path | None) -> None:
+    """Refuse, before the run, what cannot become DICOM.
+
+    Raises:
+        OutputError: see `source_images`; the report's name is another kind of file's, or that of
+            the segmentation, or there is no DICOM segmentation that it could refer to.
+    """
+    from TumorSegLib.writing import DICOM_ENDING, check_output
+    from TumorSegLib.writing.dicom_output import source_images
+
+    if report is not None:
+        if not output.name.lower().endswith(DICOM_ENDING):
+            raise OutputError(
+                f"--sr {report}: refers to a DICOM segmentation; add -o with a name that ends in"
+                f" {DICOM_ENDING}"
+            )
+        if check_output(report) != DICOM_ENDING:
+            raise OutputError(f"--sr {report}: expected a name that ends in {DICOM_ENDING}")
+        if report.resolve() == output.resolve():
+            raise OutputError(f"--sr {report}: is the segmentation's place, too; name another")
+    source_images(volume)
 
 
 def summary(
@@ -102,6 +142,7 @@ def summary(
     measurements: Sequence[Measurement],
     output: Path,
     pictures: list[Path],
+    structured: Path | None = None,
 ) -> dict[str, Any]:
     """Return what --json prints."""
     return {
@@ -116,6 +157,7 @@ def summary(
         "slices": [asdict(figure) for figure in result.slices],
         "warnings": list(result.warnings),
         "output": str(output),
+        "structured_report": None if structured is None else str(structured),
         "report": [str(picture) for picture in pictures],
     }
 

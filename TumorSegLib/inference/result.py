@@ -91,7 +91,8 @@ class SegmentationResult(LabelledVolume):
 
         Args:
             path: ends in `.seg.nrrd` (3D Slicer's segments, with names, colours and terminology),
-                `.nii.gz`, `.nii`, `.nrrd`, `.mha` (label maps) or `.mrb` (a 3D Slicer scene).
+                `.nii.gz`, `.nii`, `.nrrd`, `.mha` (label maps), `.mrb` (a 3D Slicer scene) or, of a
+                volume that was read from DICOM, `.dcm` (a DICOM Segmentation).
             overwrite: whether a file that is there may be replaced.
 
         Returns:
