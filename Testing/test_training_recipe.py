@@ -259,6 +259,7 @@ def epochs_of(folder: Path) -> int:
 def test_stages_run_in_order_and_what_is_done_stays(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     path = write_recipe(tmp_path, write_nnunet(tmp_path / "data", 6))
     runs = tmp_path / "runs"
     words = ["train", str(path), "-o", str(runs), "--accelerator", "cpu"]
