@@ -54,6 +54,8 @@ def test_the_panel_sees_what_a_script_writes_to_its_segmentation(beside):
     assert panel.ui.sensitivitySlider.enabled
     area = max(panel.review.strip._strip.areas)
     assert area > 0
+    panel.ui.reviewedBox.click()
+    assert panel.ui.reviewedBox.checked
     beside.slicer.util.arrayFromVolume(beside.volume)[:] = voxels(0) // 100 * 60
     beside.slicer.util.arrayFromVolumeModified(beside.volume)
     beside.scripts.logic.segment(beside.volume, segmentationNode=target)
@@ -61,6 +63,7 @@ def test_the_panel_sees_what_a_script_writes_to_its_segmentation(beside):
     assert not panel.ui.sensitivitySlider.enabled
     beside.bench.until(lambda: not panel.review.busy)
     assert max(panel.review.strip._strip.areas) != area
+    assert not panel.ui.reviewedBox.checked
     assert panel.ui.correctionNote.text == "Not corrected so far."
 
 
