@@ -122,10 +122,11 @@ def test_only_ones_own_models_can_be_removed(picker):
     assert "imported again" in picker.questions[-1][1]
 
 
-def test_a_model_trained_here_is_not_removed_without_a_warning(picker):
+@pytest.mark.parametrize("key", ["provenance", "training"])  # "training": of format 1
+def test_a_model_trained_here_is_not_removed_without_a_warning(picker, key):
     folder = write_model(picker.elsewhere, "mine")
     content = json.loads((folder / "model.json").read_text())
-    content["provenance"]["base"] = {"id": "shipped"}
+    content[key] = {"base": {"id": "shipped"}}
     (folder / "model.json").write_text(json.dumps(content))
     picker.path = str(folder)
     picker.ui.importFolderButton.click()
