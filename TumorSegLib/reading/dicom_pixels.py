@@ -8,6 +8,7 @@ from pathlib import Path
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.volume import MAXIMUM_VOXELS
 from TumorSegLib.reading.dicom_header import UNCOMPRESSED, UNDEFINED, DicomHeader
+from TumorSegLib.reading.dicom_pictures import PictureSize, picture_fault
 
 RESCALING = ("RescaleIntercept", "RescaleSlope")
 MAXIMUM_FRAMES = 1 << 20
@@ -15,11 +16,6 @@ MAXIMUM_FRAMES = 1 << 20
 RLE = "1.2.840.10008.1.2.5"
 RLE_RATIO = 64
 """Run lengths pack at most 128 bytes into two."""
-JPEG, JPEG_2000 = b"\xff\xd8", b"\xff\x4f\xff\x51"
-LOOK_AT = 1 << 16
-"""Bytes of a compressed picture in which its size stands."""
-NOT_SIZES = frozenset((0xC4, 0xC8, 0xCC))
-"""JPEG's markers among those of pictures' sizes that are others."""
 
 
 def check_pixels(path: Path, header: DicomHeader) -> None:
@@ -52,7 +48,7 @@ def check_pixels(path: Path, header: DicomHeader) -> None:
 def _check_fragments(
     path: Path, header: DicomHeader, shape: tuple[int, int, int], needed: int
 ) -> None:
-    """Refuse compressed pixels that are too few, or of another size than the header says.
+    """Refuse compressed pictures that are too few, cut, or of another size than the header says.
 
     Args:
         path: of the file.
@@ -70,13 +66,9 @@ def _check_fragments(
         raise _cut(path, f"{len(fragments)} compressed pictures, its header says {shape[2]}")
     if header.syntax == RLE and sum(size for _, size in fragments) * RLE_RATIO < needed:
         raise _cut(path, f"its header says {needed} bytes of pixels")
-    found = _picture_size(path, *fragments[0])
-    if found is not None and found != shape[:2]:
-        raise _cut(
-            path,
-            f"its picture has {found[0]} rows and {found[1]} columns, its header says {shape[0]}"
-            f" and {shape[1]}",
-        )
+    size = PictureSize(*shape[:2], header.whole("SamplesPerPixel", 1))
+    if (fault := picture_fault(path, fragments, size, shape[2], needed)) is not None:
+        raise _cut(path, fault)
 
 
 def is_rescaling(name: str, text: str) -> bool:
@@ -103,33 +95,6 @@ def _frames(path: Path, header: DicomHeader) -> int:
             " again"
         )
     return int(text)
-
-
-def _picture_size(path: Path, offset: int, length: int) -> tuple[int, int] | None:
-    """Return rows and columns that a JPEG, JPEG-LS or JPEG 2000 picture says, `None` if none."""
-    with path.open("rb") as file:
-        file.seek(offset)
-        start = file.read(min(length, LOOK_AT))
-    if start.startswith(JPEG_2000) and len(start) >= 24:
-        columns, rows, left, top = (
-            int.from_bytes(start[at : at + 4], "big") for at in (8, 12, 16, 20)
-        )
-        return rows - top, columns - left
-    if not start.startswith(JPEG):
-        return None
-    at = 2
-    while at + 9 <= len(start):
-        if start[at] != 0xFF:
-            return None
-        marker = start[at + 1]
-        if marker == 0xFF:  # filling
-            at += 1
-            continue
-        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in NOT_SIZES):
-            size = start[at + 5 : at + 9]
-            return int.from_bytes(size[:2], "big"), int.from_bytes(size[2:], "big")
-        at += 2 + int.from_bytes(start[at + 2 : at + 4], "big")
-    return None
 
 
 def _cut(path: Path, reason: str) -> InputError:
