@@ -355,3 +355,76 @@ def test_files_without_preamble_are_read(paths, begin):
 def test_pipes_in_a_folder_are_passed_over(paths):
     os.mkfifo(paths[0].parent / "pipe")
     np.testing.assert_array_equal(read_volume(paths[0].parent).voxels, SLICES)
+
+
+ROWS_TWICE = struct.pack("<HH2sHH", 0x0028, 0x0010, b"US", 2, 24)
+META_TWICE = struct.pack("<HH2sH", 0x0002, 0x0010, b"UI", 20) + b"1.2.840.10008.1.2.1\0"
+
+
+@pytest.mark.parametrize("element", [ROWS_TWICE, META_TWICE])
+@pytest.mark.parametrize("place", [(0x28, 0x10), (0x28, 0x1052), (0x7FE0, 0x10)])
+def test_elements_that_are_there_twice_or_out_of_place_are_refused(paths, element, place):
+    """GDCM takes the first of two, others the last, and the lengths of one were compared."""
+    content = paths[3].read_bytes()
+    at = content.index(struct.pack("<HH", *place))
+    paths[3].write_bytes(content[:at] + element + content[at:])
+    assert f"{paths[3].name}: a DICOM slice that cannot be read" in refusal(paths[0].parent)
+
+
+def test_padding_behind_the_pixels_is_no_damage(paths):
+    padding = struct.pack("<HH2sHI", 0xFFFC, 0xFFFC, b"OB", 0, 8) + bytes(8)
+    paths[3].write_bytes(paths[3].read_bytes() + padding)
+    np.testing.assert_array_equal(read_volume(paths[0].parent).voxels, SLICES)
+
+
+def rescaled_frames(path, kind, slope, intercept, *, compressed):
+    """Write an enhanced file of this SOP class whose functional groups rescale."""
+    write_frames(path, SLICES, even(9))
+    header = pydicom.dcmread(path)
+    header.SOPClassUID = f"1.2.840.10008.5.1.4.1.1.{kind}"
+    (values,) = header.SharedFunctionalGroupsSequence[0].PixelValueTransformationSequence
+    for keyword, number in (("RescaleSlope", slope), ("RescaleIntercept", intercept)):
+        setattr(values, keyword, number)
+        if number is None:
+            delattr(values, keyword)
+    if compressed:
+        header.compress(RLE_SYNTAX)
+    header.save_as(path)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("kind", ["2.1", "2.2", "4.1", "4.4", "128.1", "130", "13.1.1"])
+def test_frames_are_rescaled_by_their_functional_groups(tmp_path, kind, compressed):
+    rescaled_frames(tmp_path / "a.dcm", kind, 2, -1000, compressed=compressed)
+    np.testing.assert_array_equal(read_volume(tmp_path).voxels, 2 * SLICES - 1000)
+
+
+@pytest.mark.parametrize("kind", ["2", "7.3", "2.1.1", "99"])
+def test_frames_that_gdcm_would_not_rescale_are_refused(tmp_path, kind):
+    rescaled_frames(tmp_path / "a.dcm", kind, 2, -1000, compressed=True)
+    assert "expected an enhanced CT, MR or PET" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(2, None), (None, -1000)])
+def test_half_a_rescaling_of_compressed_frames_is_refused(tmp_path, slope, intercept):
+    rescaled_frames(tmp_path / "a.dcm", "2.1", slope, intercept, compressed=True)
+    assert "expected slope and intercept" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["2.1", "99"])
+@pytest.mark.parametrize(("slope", "intercept"), [(2, None), (None, -1000), (2, -1000)])
+def test_frames_that_are_not_compressed_are_rescaled_by_what_is_there(
+    tmp_path, kind, slope, intercept
+):
+    rescaled_frames(tmp_path / "a.dcm", kind, slope, intercept, compressed=False)
+    expected = SLICES.astype(int) * (slope or 1) + (intercept or 0)
+    np.testing.assert_array_equal(read_volume(tmp_path).voxels, expected)
+
+
+def test_a_thickness_of_several_numbers_tells_nothing(tmp_path):
+    write_frames(tmp_path / "a.dcm", SLICES, even(9))
+    header = pydicom.dcmread(tmp_path / "a.dcm")
+    measures = header.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures.SliceThickness = [2, 3]
+    header.save_as(tmp_path / "a.dcm")
+    np.testing.assert_array_equal(read_volume(tmp_path).voxels, SLICES - 1024)

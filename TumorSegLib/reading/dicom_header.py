@@ -32,6 +32,8 @@ PIXEL_DATA, FLOAT_PIXELS, DOUBLE_PIXELS = 0x7FE00010, 0x7FE00008, 0x7FE00009
 TAGS_OF_PIXELS = frozenset((PIXEL_DATA, FLOAT_PIXELS, DOUBLE_PIXELS))
 REPRESENTATIONS = frozenset(vr.value for vr in VR if len(vr.value) == 2)
 
+META = 2
+"""Group of the elements that come before the data set."""
 STANDARD_SYNTAX = "1.2.840.10008.1.2"
 GE_SYNTAX = "1.2.840.113619.5.2"
 """Implicit as the standard's first, its pixels beginning with their largest byte."""
@@ -206,16 +208,18 @@ class _Within:
 class _Watch:
     """Looks at every element that is in no sequence before pydicom does, and stops at the pixels.
 
+    Of an element that is there twice, which the standard forbids, GDCM takes the other one.
+
     Attributes:
         pixels: tag, offset and length of the pixels.
-        elements: how many were seen.
+        seen: tags of elements.
     """
 
     def __init__(self, file: _Within, *, only_group: int | None = None) -> None:
         self._file, self._only_group = file, only_group
         self._implicit: bool | None = None
         self.pixels: tuple[int, int, int] | None = None
-        self.elements = 0
+        self.seen: set[int] = set()
 
     def __call__(self, tag: int, vr: str | None, length: int) -> bool:
         tag = int(tag)
@@ -226,7 +230,11 @@ class _Watch:
         beyond = length != UNDEFINED and self._file.tell() + length > self._file.size
         if beyond or self._implicit != (vr is None) or (vr and vr not in REPRESENTATIONS):
             raise DamagedError
-        self.elements += 1
+        if self.seen == {tag} - TAGS_OF_PIXELS:  # pydicom looks at the first one twice
+            return False
+        if tag in self.seen or (tag >> 16 == META and self._only_group != META):
+            raise DamagedError
+        self.seen.add(tag)
         if tag not in TAGS_OF_PIXELS:
             return False
         self.pixels = (tag, self._file.tell(), length)
@@ -240,7 +248,7 @@ def _read(file: BinaryIO) -> DicomHeader:
         Exception: of any kind where it is damaged.
     """
     within: Any = _Within(file)
-    meta = read_dataset(within, False, True, stop_when=_Watch(within, only_group=2))
+    meta = read_dataset(within, False, True, stop_when=_Watch(within, only_group=META))
     syntax = str(meta.get("TransferSyntaxUID", ""))
     if meta and not (syntax in IMPLICIT or f"{syntax}.".startswith(f"{STANDARD_SYNTAX}.")):
         raise DamagedError
@@ -254,7 +262,7 @@ def _read(file: BinaryIO) -> DicomHeader:
         stop_when=watch,
         specific_tags=READ if syntax in UNCOMPRESSED else None,
     )
-    if not watch.elements:
+    if not watch.seen:
         raise DamagedError
     if syntax not in UNCOMPRESSED:
         _check_depth(values)
