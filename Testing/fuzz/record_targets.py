@@ -13,8 +13,6 @@ from fuzz.target import Arrays, Target
 from fuzz.text_changes import header_lines, number_changed
 from fuzz.tree_changes import tree_changed
 
-CONFIGS = Path(__file__).resolve().parent.parent.parent / "training" / "configs"
-
 
 def message_seeds() -> list[Files]:
     """Return lines of all kinds that the panel sends."""
@@ -95,15 +93,22 @@ class _Outbox:
 
 
 def config_seeds() -> list[Files]:
-    """Return the configs of the published models."""
-    return [{"run.toml": path.read_bytes()} for path in sorted(CONFIGS.glob("*.toml"))]
+    """Return the configs of the published models, each with what its family shares."""
+    from tumorseg_training.places import configs
+
+    shared = {
+        f"families/{path.name}": path.read_bytes()
+        for path in sorted((configs() / "families").glob("*.toml"))
+    }
+    return [{"run.toml": path.read_bytes(), **shared} for path in sorted(configs().glob("*.toml"))]
 
 
-def read_config(folder: Path) -> Arrays:
-    from tumorseg_training.config import read_config, read_ensemble
+def read_run(folder: Path) -> Arrays:
+    """Read a config as `tumorseg train` does."""
+    from tumorseg_training.config import read_config, read_ensemble, read_recipe
 
-    ensemble = read_ensemble(folder / "run.toml")
-    return [ensemble or read_config(folder / "run.toml")]
+    path = folder / "run.toml"
+    return [read_ensemble(path) or read_recipe(path) or read_config(path)]
 
 
 def side_file_seeds() -> list[Files]:
@@ -183,7 +188,7 @@ TARGETS = (
     Target(
         "training config",
         config_seeds,
-        read_config,
+        read_run,
         (toml, toml, in_one_file(number_changed), garbled),
         import_training,
     ),

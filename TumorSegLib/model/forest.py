@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from TumorSegLib.support.records import SHOWN
+
 
 @dataclass(frozen=True)
 class Forest:
@@ -65,7 +67,7 @@ class Forest:
         try:
             arrays: Mapping[str, NDArray[Any]] = load(content)
         except SafetensorError as error:
-            raise ValueError(f"not a safetensors file: {error}") from None
+            raise ValueError(f"not a safetensors file: {str(error)[:SHOWN]}") from None
         for name, kind in KINDS.items():
             if name not in arrays or arrays[name].dtype != kind or arrays[name].ndim != 1:
                 raise ValueError(f"{name} is missing or not a row of {np.dtype(kind)}")

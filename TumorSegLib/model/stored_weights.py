@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from TumorSegLib.errors import ModelError
 from TumorSegLib.model.specification import StoredType
-from TumorSegLib.support.records import parsed
+from TumorSegLib.support.records import SHOWN, parsed
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,6 +30,9 @@ STORED_AS: Mapping[str, tuple[str, ...]] = {
 
 SCALE = ".int8_scale"
 """Ending of the name of an int8 tensor's scales: float32, size 1 along all axes but one."""
+
+METADATA = "__metadata__"
+"""Key of what a safetensors file holds besides tensors."""
 
 STEPS = 127
 
@@ -73,10 +76,14 @@ def from_bytes(content: bytes, stored_as: StoredType, path: Path) -> dict[str, T
     Raises:
         ModelError: the file is no safetensors file, or its tensors are stored otherwise.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load
 
     _check_header(content, STORED_AS[stored_as], path)
-    tensors = load(content)
+    try:
+        tensors = load(content)
+    except SafetensorError as error:
+        raise ModelError(f"{path}: not a safetensors file: {str(error)[:SHOWN]}") from None
     scales = {name: tensors.pop(name) for name in list(tensors) if name.endswith(SCALE)}
     values: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
@@ -134,9 +141,10 @@ def _check_header(content: bytes, allowed: tuple[str, ...], path: Path) -> None:
     try:
         (length,) = struct.unpack_from("<Q", content)
         header: dict[str, Any] = parsed(content[8 : 8 + length])
-    except (struct.error, ValueError, OverflowError):
+        stored = {name: said["dtype"] for name, said in header.items() if name != METADATA}
+    except (struct.error, ValueError, OverflowError, AttributeError, KeyError, TypeError):
         raise ModelError(f"{path}: not a safetensors file") from None
-    for name, entry in header.items():
-        if name != "__metadata__" and entry.get("dtype") not in (*allowed, "I64"):
+    for name, kind in stored.items():
+        if kind not in (*allowed, "I64"):
             expected = " or ".join(allowed)
-            raise ModelError(f"{path}: tensor {name} is {entry.get('dtype')}, expected {expected}")
+            raise ModelError(f"{path}: tensor {name} is {kind}, expected {expected}")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from TumorSegLib.reading.header_text import HeaderFields, header_lines
-from TumorSegLib.reading.nrrd_header import check_shares, data_path, numbered_names
+from TumorSegLib.reading.nrrd_header import N, check_shares, data_path, numbered_names
 from TumorSegLib.reading.stored_image import MAXIMUM_AXES, StoredImage
 from TumorSegLib.reading.voxel_data import DEFLATE, RAW, TEXT, DataPart
 
@@ -131,7 +131,7 @@ def _parts(
             raise fields.error("it lists no data files")
         parts = [DataPart(data_path(fields, name), encoding, skipped) for name in listed]
     else:
-        pattern = re.fullmatch(r"(.*%0?\d{0,2}d\S*)\s+(-?\d+)\s+(-?\d+)(?:\s+(-?\d+))?", named)
+        pattern = re.fullmatch(rf"(.*%0?\d{{0,2}}d\S*)\s+{N}\s+{N}(?:\s+{N})?", named)
         names = [named]
         if pattern is not None:
             first, last, step = int(pattern[2]), int(pattern[3]), int(pattern[4] or 1)

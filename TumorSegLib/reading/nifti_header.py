@@ -226,6 +226,10 @@ def read_nifti(path: Path) -> NiftiHeader:
         raise _unusable(path, f"found vox_offset {offset:g}, expected where the voxels begin")
     unit = UNITS_MM.get(int(fields["xyzt_units"]) & 7, 1.0)
     has_sform, has_qform = int(fields["sform_code"]) > 0, int(fields["qform_code"]) > 0
+    forms = {"quatern": has_qform, "qoffset": has_qform, "srow": has_sform}
+    for name, is_used in forms.items():
+        if is_used and not np.isfinite(fields[name]).all():  # ITK may search for ever
+            raise _unusable(path, f"found {name} {fields[name].tolist()}, expected numbers")
     begin = max(layout.itemsize, int(offset))
     return NiftiHeader(
         path=path,

@@ -48,6 +48,8 @@ SPATIAL = ("domain", "space", "time", "???", "none")
 """Kinds of axes along which voxels lie; others count the values in a voxel."""
 MAXIMUM_FILES = 65536
 MAXIMUM_NAME = 255
+N = r"(-?[0-9]{1,9})"
+"""A number in a pattern of names."""
 
 
 @dataclass(frozen=True)
@@ -251,7 +253,7 @@ def _names(fields: HeaderFields, named: str, listed: list[str]) -> list[str]:
         if not listed:
             raise fields.error("it lists no data files")
         return listed
-    pattern = re.fullmatch(r"(.*%0?\d{0,2}d\S*)\s+(-?\d+)\s+(-?\d+)\s+(-?\d+)(\s+\d+)?", named)
+    pattern = re.fullmatch(rf"(.*%0?\d{{0,2}}d\S*)\s+{N}\s+{N}\s+{N}(\s+\d+)?", named)
     if pattern is None:
         return [named]
     return numbered_names(fields, pattern[1], *(int(pattern[index]) for index in (2, 3, 4)))

@@ -133,8 +133,7 @@ def _fill(target: NDArray[Any], file: BinaryIO, part: DataPart) -> bool:
     """
     raw = target.view(np.uint8)
     file.seek(part.offset, 0) if part.offset >= 0 else file.seek(-raw.size, 2)
-    for _ in range(part.lines):
-        file.readline(CHUNK)
+    _pass_lines(file, part.lines)
     if part.encoding == TEXT:
         return _fill_from_text(target, file)
     if part.encoding == HEX:
@@ -158,6 +157,19 @@ def _fill(target: NDArray[Any], file: BinaryIO, part: DataPart) -> bool:
     if done < raw.size:
         raise EOFError
     return done > raw.size
+
+
+def _pass_lines(file: BinaryIO, count: int) -> None:
+    """Read on behind `count` lines.
+
+    Raises:
+        EOFError: there are fewer.
+    """
+    for _ in range(count):
+        while (line := file.readline(CHUNK)) and not line.endswith(b"\n"):
+            pass
+        if not line:
+            raise EOFError
 
 
 def _decompressed(file: BinaryIO, part: DataPart) -> Iterator[bytes]:

@@ -174,7 +174,7 @@ def figures_of(
     try:
         (content,) = parsed(path.read_text(encoding="utf-8"))["models"]
         return evaluation_record(content["summary"], f"{measured_on}: {seen}")
-    except (OSError, ValueError, KeyError, RecordError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecordError) as error:
         raise InputError(f"{path}: {error}; expected the {RESULTS} of one model") from None
 
 

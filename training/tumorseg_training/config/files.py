@@ -70,7 +70,7 @@ def _parsed(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # numbers without end, levels without end
         raise InputError(f"{path}: not TOML: {error}") from None
 
 
@@ -80,7 +80,7 @@ def _override(content: dict[str, Any], override: str) -> None:
         raise InputError(f"--set {override}: expected section.key=value")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text
     *sections, key = keys.strip().split(".")
     inner: Any = content

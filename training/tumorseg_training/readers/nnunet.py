@@ -135,12 +135,21 @@ def _structures(labels: Mapping[str, Any], folder: Path) -> dict[int, str]:
 
 def _channels(names: Mapping[str, str], reading: Reading, folder: Path) -> dict[int, str]:
     """Return the model's channel for each of the data set's that it takes."""
+    try:
+        numbers = [int(number) for number in names]
+        lowered = [name.lower() for name in names.values()]
+    except (AttributeError, TypeError, ValueError):
+        numbers, lowered = [], []
+    if not numbers:
+        raise InputError(
+            f"{folder / 'dataset.json'}: channel_names are not numbers with names of channels"
+        )
     wanted = {channel.name.lower(): channel.name for channel in reading.channels}
     wanted |= {channel.title.lower(): channel.name for channel in reading.channels}
     by_name = {
-        int(number): wanted[name.lower()]
-        for number, name in names.items()
-        if name.lower() in wanted
+        number: wanted[name]
+        for number, name in zip(numbers, lowered, strict=True)
+        if name in wanted
     }
     if by_name:
         return by_name
@@ -149,9 +158,9 @@ def _channels(names: Mapping[str, str], reading: Reading, folder: Path) -> dict[
             f"{folder / 'dataset.json'}: channels {', '.join(names.values())}: none has a name of"
             f" the model's ({', '.join(c.name for c in reading.channels)})"
         )
-    ordered = sorted(int(number) for number in names)
     return {
-        number: channel.name for number, channel in zip(ordered, reading.channels, strict=False)
+        number: channel.name
+        for number, channel in zip(sorted(numbers), reading.channels, strict=False)
     }
 
 
