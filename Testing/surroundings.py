@@ -43,6 +43,7 @@ def enter(folder: Path, process: str) -> None:
     for name, place in (("HOME", "home"), ("USERPROFILE", "home"), ("TMPDIR", process)):
         (folder / place).mkdir(exist_ok=True)
         os.environ[name] = str(folder / place)
+    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(folder / "home" / ".cache" / "hypothesis")
     tempfile.tempdir = None
 
 

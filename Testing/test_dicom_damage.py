@@ -428,3 +428,16 @@ def test_a_thickness_of_several_numbers_tells_nothing(tmp_path):
     measures.SliceThickness = [2, 3]
     header.save_as(tmp_path / "a.dcm")
     np.testing.assert_array_equal(read_volume(tmp_path).voxels, SLICES - 1024)
+
+
+def test_a_text_that_says_to_be_a_sequence_is_missing(tmp_path):
+    """What stands in its item need not be anything that pydicom can show."""
+    write_frames(tmp_path / "a.dcm", SLICES, even(9))
+    content = (tmp_path / "a.dcm").read_bytes()
+    garbled = struct.pack("<HH2sH", 0x505C, 0x4952, b"MA", 4) + b"oops"
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, len(garbled)) + garbled
+    sequence = struct.pack("<HH2sHI", 0x0008, 0x0008, b"SQ", 0, len(item)) + item
+    old = re.search(rb"\x08\0\x08\0CS(..)", content, re.DOTALL)
+    end = old.end() + int.from_bytes(old[1], "little")
+    (tmp_path / "a.dcm").write_bytes(content[: old.start()] + sequence + content[end:])
+    np.testing.assert_array_equal(read_volume(tmp_path).voxels, SLICES - 1024)

@@ -76,14 +76,25 @@ def check_in_series(folder: Path, voxels: NDArray[Any]) -> None:
             if header.file_meta.TransferSyntaxUID not in DECODED_BY_PYDICOM:
                 return
             pixels = header.pixel_array.astype(np.float64)
-            shared = header.get("SharedFunctionalGroupsSequence")
-            values = shared[0].PixelValueTransformationSequence[0] if shared else header
-            slope = float(values.get("RescaleSlope", 1))
-            pixels = pixels * slope + float(values.get("RescaleIntercept", 0))
+            pixels = pixels.reshape(-1, *pixels.shape[-2:])
+            frames = header.get("PerFrameFunctionalGroupsSequence") or [{}] * len(pixels)
+            for plane, groups in zip(pixels, frames, strict=True):
+                slope = _rescaling(header, groups, "RescaleSlope", 1.0)
+                plane[:] = plane * slope + _rescaling(header, groups, "RescaleIntercept", 0.0)
         except Exception:  # what pydicom does not read tells nothing
             return
-        planes += list(pixels.reshape(-1, *pixels.shape[-2:]))
+        planes += list(pixels)
     for index, plane in enumerate(voxels):
         like = (other for other in planes if other.shape == plane.shape)
         if not any(np.allclose(plane, other, rtol=1e-5, atol=1e-3) for other in like):
             raise OthersVoxels(f"slice {index} is in no file, as pydicom reads them")
+
+
+def _rescaling(header: Any, frame: Any, keyword: str, otherwise: float) -> float:
+    """Return a number of a frame's groups, else of those of all frames, else of the file."""
+    shared = (header.get("SharedFunctionalGroupsSequence") or [{}])[0]
+    for groups in (frame, shared):
+        for item in groups.get("PixelValueTransformationSequence") or ():
+            if keyword in item:
+                return float(item.get(keyword))
+    return float(header.get(keyword, otherwise))

@@ -99,7 +99,10 @@ class DicomHeader:
         if value is None:
             return ()
         several = isinstance(value, Sequence) and not isinstance(value, str)
-        texts = [str(part).replace("\0", " ") for part in (value if several else [value])]
+        parts = value if several else [value]
+        if any(isinstance(part, pydicom.Dataset) for part in parts):
+            return ()
+        texts = [str(part).replace("\0", " ") for part in parts]
         return tuple(" ".join(text.split())[:MAXIMUM_TEXT] for text in texts)
 
     def numbers(self, keyword: str, count: int) -> tuple[float, ...] | None:
