@@ -8,6 +8,8 @@
 # make test-wheel  builds the wheel, installs it in an empty environment and uses it from elsewhere
 # make fault-injection
 #                  every write fails at every call in turn; hours
+# make fuzz MINUTES=10
+#                  reads damaged inputs for so long, and prints what became of them
 # make soak        500 mixed jobs through one worker, and what it holds meanwhile
 #
 # All make their own virtual environment in .venv first. PYTHON names another interpreter (3.11 or
@@ -15,12 +17,13 @@
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
+MINUTES ?= 10
 VENV := .venv
 BIN := $(VENV)/bin
 
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: demo test test-fast test-slicer test-wheel fault-injection soak lint publish-tree clean
+.PHONY: demo test test-fast test-slicer test-wheel fault-injection fuzz soak lint publish-tree clean
 
 demo: $(VENV)/installed
 	$(BIN)/tumorseg demo --overwrite
@@ -39,6 +42,9 @@ test-wheel:
 
 fault-injection: $(VENV)/installed-for-tests
 	$(BIN)/python Testing/fault_injection.py
+
+fuzz: $(VENV)/installed-for-tests
+	PYTHONPATH=Testing $(BIN)/python -m fuzz --minutes $(MINUTES)
 
 soak: $(VENV)/installed-for-tests
 	$(BIN)/python benchmarks/soak.py
