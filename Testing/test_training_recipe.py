@@ -296,9 +296,9 @@ def test_stages_run_in_order_and_what_is_done_stays(
     patients = [case["patient"] for case in pooled["models"][0]["cases"]]
     assert sorted(patients) == [f"BALL_{number:03d}" for number in range(6)]
     model = read_bundle(runs / "everybody" / "ball").specification
-    assert model.training["split"]["validation"] == []
-    assert model.metrics["measured_on"].startswith("patients kept aside from a run of the same")
-    assert model.metrics["structures"]["Ball"]["dice"]["patients"] == 6
+    assert not model.provenance.split["validation"]
+    assert model.evaluation.measured_on.startswith("patients kept aside from a run of the same")
+    assert model.evaluation.structures["Ball"].dice.patients == 6
 
     assert main([*words, "--resume"]) == 0
     assert files(runs) == done
