@@ -10,7 +10,7 @@ from tiny_models import brain_specification, write_tiny_bundle
 
 from TumorSegLib import cli
 from TumorSegLib.image.grid import Grid
-from TumorSegLib.image.itk import image_of
+from TumorSegLib.image.itk import to_sitk
 
 OBLIQUE = ((0.96, -0.28, 0.0), (0.28, 0.96, 0.0), (0.0, 0.0, 1.0))
 GRID = Grid((6, 40, 48), (0.9, 1.1, 5.0), (-20.5, 30.25, 7.125), OBLIQUE)
@@ -23,7 +23,7 @@ def write_place(folder: Path) -> None:
     generator = np.random.default_rng(0)
     for name in ("flair", "t1", "t1c"):
         voxels = generator.integers(0, 900, GRID.shape).astype(np.int16)
-        sitk.WriteImage(image_of(voxels, GRID), str(folder / f"{name}.nii.gz"))
+        sitk.WriteImage(to_sitk(voxels, GRID), str(folder / f"{name}.nii.gz"))
 
 
 def refused(capsys, words, message):

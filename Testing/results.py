@@ -8,7 +8,7 @@ import numpy as np
 
 from TumorSegLib.image.grid import AxialView, Grid
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.inference.result import SegmentationResult, SliceFigure
+from TumorSegLib.inference.result import SegmentationResult, SliceMetrics
 from TumorSegLib.model.specification import ModelSpecification
 
 
@@ -30,7 +30,7 @@ def result_of(
     view = AxialView.of(grid)
     pixel = view.spacing_zyx[1] * view.spacing_zyx[2]
     figures = tuple(
-        SliceFigure(index, float(np.count_nonzero(plane) * pixel), 0.01 * index, 2.0 * index)
+        SliceMetrics(index, float(np.count_nonzero(plane) * pixel), 0.01 * index, 2.0 * index)
         for index, plane in enumerate(view.apply(labelmap))
     )
     return SegmentationResult(

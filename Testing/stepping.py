@@ -7,10 +7,10 @@ from bright_models import TUMOUR, write_model
 from scenes import HEAD_MATRIX
 from stepped_worker import SteppedClient
 
-from TumorSegLib.image.grid import LPS_FROM_RAS, grid_of_affine
+from TumorSegLib.image.grid import LPS_FROM_RAS, grid_from_affine
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.inference.relabelling import relabel
 from TumorSegLib.inference.segmenter import Segmenter
+from TumorSegLib.inference.sensitivity import apply_sensitivity
 from TumorSegLib.model.bundle import read_bundle
 
 SHAPE = (5, 32, 32)
@@ -111,11 +111,13 @@ class Stepping:
             self._segmenters[model] = Segmenter(read_bundle(self.bench.models / model))
         segmenter, array = self._segmenters[model], self.slicer.util.arrayFromVolume(volume)
         matrix = ijk_to_world(self.slicer, volume)
-        grid = grid_of_affine(LPS_FROM_RAS @ matrix, array.shape, volume.GetName())
+        grid = grid_from_affine(LPS_FROM_RAS @ matrix, array.shape, volume.GetName())
         result = segmenter.segment({"flair": Volume(array, grid)})
         if sensitivity:
             specification, share = segmenter.specification, sensitivity / 100
-            relabel(result.probabilities, result.labelmap, specification, grid, sensitivity=share)
+            apply_sensitivity(
+                result.probabilities, result.labelmap, specification, grid, sensitivity=share
+            )
         return result.labelmap > 0
 
     def found(self, segmentation, volume):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from TumorSegLib.image.grid import Grid
-from TumorSegLib.image.itk import image_of
+from TumorSegLib.image.itk import to_sitk
 
 SHAPE = (8, 48, 48)
 
@@ -44,8 +44,8 @@ def write_nnunet(
     for index in range(count):
         image, label = ball_case(index, shape)
         name = f"BALL_{index:03d}"
-        sitk.WriteImage(image_of(image, grid), str(folder / "imagesTr" / f"{name}_0000{ending}"))
-        sitk.WriteImage(image_of(label, grid), str(folder / "labelsTr" / f"{name}{ending}"))
+        sitk.WriteImage(to_sitk(image, grid), str(folder / "imagesTr" / f"{name}_0000{ending}"))
+        sitk.WriteImage(to_sitk(label, grid), str(folder / "labelsTr" / f"{name}{ending}"))
     content = {
         "channel_names": {"0": "CT"},
         "labels": {"background": 0, "ball": 1},
@@ -76,8 +76,8 @@ def write_lits(folder: Path, count: int) -> Path:
     grid = Grid(SHAPE, (1.5, 1.5, 3.0))
     for index in range(count):
         image, label = ball_case(index)
-        sitk.WriteImage(image_of(image, grid), str(folder / "batch1" / f"volume-{index}.nii"))
-        sitk.WriteImage(image_of(label, grid), str(folder / "batch1" / f"segmentation-{index}.nii"))
+        sitk.WriteImage(to_sitk(image, grid), str(folder / "batch1" / f"volume-{index}.nii"))
+        sitk.WriteImage(to_sitk(label, grid), str(folder / "batch1" / f"segmentation-{index}.nii"))
     return folder
 
 

@@ -17,7 +17,7 @@ import SimpleITK as sitk
 from tiny_models import brain_specification, ct_specification, write_tiny_bundle
 
 import TumorSegLib as tumorseg
-from TumorSegLib.image.itk import image_of
+from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.inference import result, segmenter
 from TumorSegLib.measurement.segment import Measurement, measure
 from TumorSegLib.model import labelled_volume
@@ -36,7 +36,7 @@ def patient(tmp_path_factory):
     volumes, _ = brain_phantom(shape=SHAPE, spacing=SPACING)
     ct, _ = abdomen_phantom(shape=SHAPE, spacing=(6.0, 6.0, 20.0))
     for name, volume in {**volumes, "ct": ct}.items():
-        sitk.WriteImage(image_of(volume.voxels, volume.grid), str(folder / f"{name}.nii.gz"))
+        sitk.WriteImage(to_sitk(volume.voxels, volume.grid), str(folder / f"{name}.nii.gz"))
     return folder
 
 

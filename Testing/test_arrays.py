@@ -20,7 +20,7 @@ from tiny_models import (
 )
 
 from TumorSegLib.model.bundle import add_forest
-from TumorSegLib.model.specification import CandidateFilter
+from TumorSegLib.model.specification import FalsePositiveFilter
 from TumorSegLib.support.arrays import TYPES, array_from_tensor, tensor_from_array
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -129,14 +129,14 @@ def test_tensors_of_every_layout():
 
 def test_volumes_are_segmented_without_the_bridge(tmp_path):
     """As it is with torch 2.2 beside NumPy 2, with every normalisation, a detector and a forest."""
-    from TumorSegLib.image.normalisation import Equalised
+    from TumorSegLib.image.normalisation import HistogramEqualisation
 
     write_tiny_bundle(tmp_path, brain_specification(id="head"))
-    ranks = type(BRAIN_INPUT)(BRAIN_INPUT.channels, BRAIN_INPUT.in_plane, Equalised())
+    ranks = type(BRAIN_INPUT)(BRAIN_INPUT.channels, BRAIN_INPUT.in_plane, HistogramEqualisation())
     write_tiny_bundle(tmp_path, brain_specification(id="ranks", input=ranks))
     write_blind_detector(tmp_path)
     ct = write_tiny_bundle(tmp_path, ct_specification(id="ct"))
-    add_forest(ct, stump("share", 0.5), CandidateFilter(2, 1))
+    add_forest(ct, stump("share", 0.5), FalsePositiveFilter(2, 1))
     found = {}
     for way in ("with", "without"):
         output = tmp_path / f"{way}.npz"

@@ -20,7 +20,7 @@ from tiny_models import brain_specification, ct_specification, stump, write_tiny
 from TumorSegLib.errors import ModelError, OutputError
 from TumorSegLib.model.bundle import add_forest, load_forest, load_network, read_bundle
 from TumorSegLib.model.catalogue import Catalogue
-from TumorSegLib.model.specification import CandidateFilter, Network
+from TumorSegLib.model.specification import FalsePositiveFilter, Network
 from TumorSegLib.networks import build_network
 from TumorSegLib.support.leftovers import owned_name
 
@@ -213,7 +213,7 @@ def replace_whole(bundle):
 
 
 def add_stump(bundle):
-    add_forest(bundle, stump("share", 0.5), CandidateFilter(label=2, organ=1))
+    add_forest(bundle, stump("share", 0.5), FalsePositiveFilter(label=2, organ=1))
 
 
 WAYS = pytest.mark.parametrize("write", [replace_whole, add_stump])

@@ -10,8 +10,8 @@ from bright_models import write_ct_model
 from scipy import ndimage
 from tiny_models import ct_specification, stump, write_tiny_bundle
 
-from tumorseg_training.candidates import Examples, Fold, grow, judged, read_forest
-from tumorseg_training.case import Annotated, Case
+from tumorseg_training.candidates import Examples, Fold, fit_forest, judged, read_forest
+from tumorseg_training.case import Case, LabelledCase
 from tumorseg_training.config import EnsembleConfig
 from tumorseg_training.cross_validation import pooled
 from tumorseg_training.publishing import publish_ensemble
@@ -19,16 +19,20 @@ from TumorSegLib.errors import InputError, ModelError
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.normalisation import Window
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.inference.candidates import Segmented, find_candidates, give_up_unlikely
-from TumorSegLib.inference.relabelling import relabel
+from TumorSegLib.inference.candidates import (
+    SegmentedVolume,
+    find_candidates,
+    remove_false_positives,
+)
 from TumorSegLib.inference.segmenter import Segmenter
+from TumorSegLib.inference.sensitivity import apply_sensitivity
 from TumorSegLib.model.bundle import Bundle, load_forest, load_network, read_bundle, write_bundle
 from TumorSegLib.model.candidate_features import FEATURES
 from TumorSegLib.model.forest import Forest
-from TumorSegLib.model.specification import CandidateFilter, RemoveSmall
-from TumorSegLib.support.records import build, plain
+from TumorSegLib.model.specification import FalsePositiveFilter, RemoveSmall
+from TumorSegLib.support.schema import from_dict, to_dict
 
-JUDGED = CandidateFilter(2, 1, 0.5)
+JUDGED = FalsePositiveFilter(2, 1, 0.5)
 LABELS = ct_specification().labels
 SPACING = (3.0, 1.5, 1.5)  # z, y, x
 
@@ -50,7 +54,7 @@ def liver(spacing=SPACING, seed=0):
         np.where(lesion | fluid, 230, 20).astype(np.uint8),
     ]
     intensity = Window(-40, 160).fit(image)
-    return Segmented(image, intensity, probabilities, labelmap, spacing), lesion, fluid
+    return SegmentedVolume(image, intensity, probabilities, labelmap, spacing), lesion, fluid
 
 
 def named(segmented):
@@ -104,7 +108,7 @@ def test_a_candidate_between_the_voxels_looked_at_has_features_all_the_same():
 def test_unlikely_candidates_are_given_up_and_come_back_with_more_sensitivity():
     segmented, lesion, fluid = liver()
     before = segmented.labelmap.copy()
-    give_up_unlikely(segmented, LABELS, JUDGED, stump("near_in_organ", 0.9))
+    remove_false_positives(segmented, LABELS, JUDGED, stump("near_in_organ", 0.9))
     organ, tumour = segmented.probabilities
     assert (segmented.labelmap[lesion] == 2).all()
     assert set(np.unique(segmented.labelmap[fluid])) == {0, 1}  # what the organ's probability says
@@ -115,16 +119,16 @@ def test_unlikely_candidates_are_given_up_and_come_back_with_more_sensitivity():
     grid = Grid(before.shape, SPACING[::-1])
     model = ct_specification()
     again = np.zeros_like(before)
-    relabel(np.stack([organ, tumour]), again, model, grid, sensitivity=0.0)
+    apply_sensitivity(np.stack([organ, tumour]), again, model, grid, sensitivity=0.0)
     assert (again == segmented.labelmap).all()
-    relabel(np.stack([organ, tumour]), again, model, grid, sensitivity=0.7)
+    apply_sensitivity(np.stack([organ, tumour]), again, model, grid, sensitivity=0.7)
     assert (again[fluid] == 2).all()
 
 
 def test_what_surrounds_a_candidate_is_less_likely_with_it():
     segmented, lesion, fluid = liver()
     segmented.labelmap[lesion] = 1  # the fluid is all there is
-    give_up_unlikely(segmented, LABELS, JUDGED, stump("near_in_organ", 0.9))
+    remove_false_positives(segmented, LABELS, JUDGED, stump("near_in_organ", 0.9))
     tumour = segmented.probabilities[1]
     rim = ndimage.binary_dilation(fluid, iterations=2) & ~fluid
     assert (tumour[rim] == int(20 * 0.5 * 0.1 / 0.5)).all()
@@ -135,7 +139,7 @@ def test_large_candidates_stay_however_unlikely():
     millilitres = fluid.sum() * np.prod(SPACING) / 1000
     for limit, left in ((millilitres - 0.1, True), (millilitres + 0.1, False)):
         wanted = replace(JUDGED, up_to_ml=limit)
-        give_up_unlikely(segmented, LABELS, wanted, stump("near_in_organ", 0.9))
+        remove_false_positives(segmented, LABELS, wanted, stump("near_in_organ", 0.9))
         assert (segmented.labelmap[fluid] == 2).all() == left
 
 
@@ -143,7 +147,7 @@ def test_nothing_to_judge():
     segmented, *_ = liver()
     segmented.labelmap[segmented.labelmap == 2] = 1
     assert find_candidates(segmented, LABELS, JUDGED) is None
-    give_up_unlikely(segmented, LABELS, JUDGED, stump("share", 2.0))
+    remove_false_positives(segmented, LABELS, JUDGED, stump("share", 2.0))
     assert not (segmented.labelmap == 2).any()
 
 
@@ -157,7 +161,7 @@ def test_a_grown_forest_answers_as_scikit_learn_does():
     from sklearn.ensemble import RandomForestClassifier
 
     examples = [some_examples(0), some_examples(1)]
-    forest = Forest.from_bytes(grow(examples, trees=20).to_bytes(), len(FEATURES))
+    forest = Forest.from_bytes(fit_forest(examples, trees=20).to_bytes(), len(FEATURES))
     peer = RandomForestClassifier(
         20, min_samples_leaf=3, max_features=0.3, class_weight="balanced", random_state=0
     ).fit(*(np.concatenate([getattr(e, name) for e in examples]) for name in ("features", "right")))
@@ -171,7 +175,7 @@ def test_a_grown_forest_answers_as_scikit_learn_does():
 def test_a_forest_needs_right_and_wrong_candidates(right):
     examples = replace(some_examples(0), right=np.full(80, right))
     with pytest.raises(InputError, match="right ones of 80, expected right and wrong"):
-        grow([examples])
+        fit_forest([examples])
 
 
 @pytest.mark.parametrize(
@@ -253,9 +257,9 @@ def test_a_damaged_missing_or_foreign_forest_is_refused(bundle):
 
 def test_a_filter_must_name_an_organ_that_includes_the_label():
     with pytest.raises(ValueError, match="no label 2 includes label 1"):
-        ct_specification(candidates=CandidateFilter(1, 2))
+        ct_specification(candidates=FalsePositiveFilter(1, 2))
     with pytest.raises(ValueError, match="not between 0 and 1"):
-        CandidateFilter(2, 1, 1.5)
+        FalsePositiveFilter(2, 1, 1.5)
 
 
 def scan(seed):
@@ -269,7 +273,7 @@ def scan(seed):
     truth[fluid] = 0
     truth[lesion] = 2
     volume = Volume(image.astype(np.int16), Grid(image.shape, SPACING[::-1]), f"ct{seed}")
-    return Annotated({"ct": volume}, truth), lesion, fluid
+    return LabelledCase({"ct": volume}, truth), lesion, fluid
 
 
 def test_segmenting_gives_up_unlikely_candidates_of_whole_volumes(bundle):
@@ -286,12 +290,12 @@ def test_segmenting_gives_up_unlikely_candidates_of_whole_volumes(bundle):
 
 @pytest.mark.slow
 def test_folds_judge_each_others_candidates(bundle, tmp_path):
-    plain = replace(bundle.specification, candidates=None)
+    to_dict = replace(bundle.specification, candidates=None)
     folds = []
     for index in range(3):
         folder = tmp_path / f"fold{index}"
 
-        model = write_bundle(folder, plain, load_network(bundle), card="#\n")
+        model = write_bundle(folder, to_dict, load_network(bundle), card="#\n")
         cases = [
             Case(f"ct{seed}", f"p{seed}", (), lambda seed=seed: scan(seed)[0])
             for seed in range(10 * index, 10 * index + 4)
@@ -313,13 +317,13 @@ def test_folds_judge_each_others_candidates(bundle, tmp_path):
 
 def test_what_is_published_carries_the_cross_validations_forest(bundle, tmp_path, monkeypatch):
     monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path))
-    model = plain(bundle.specification)
+    model = to_dict(bundle.specification)
     for key in ("network", "weights", "candidates", "provenance"):
         model.pop(key, None)
     model |= {"id": "both", "members": ["judging", "judging"]}
     model["candidates"] = {"label": 2, "organ": 1}
     data = {"folder": "none", "layout": "nnunet"}
-    config = build(EnsembleConfig, {"model": model, "data": data})
+    config = from_dict(EnsembleConfig, {"model": model, "data": data})
     folder = tmp_path / "run"
     lines: list[str] = []
     without = publish_ensemble(config, folder, lines.append).bundle

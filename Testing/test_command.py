@@ -19,7 +19,7 @@ from waiting import HANG_SECONDS
 from TumorSegLib import cli
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.in_plane import FieldOfView
-from TumorSegLib.image.itk import grid_of_image, image_of
+from TumorSegLib.image.itk import grid_of_image, to_sitk
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,7 +40,7 @@ def test_segment_with_sequences(place, capsys):
     labelmap = sitk.GetArrayFromImage(image)
     assert segment["name"] == "Tumour"
     assert segment["volume_ml"] == pytest.approx(np.count_nonzero(labelmap) * GRID.voxel_ml)
-    assert grid_of_image(image).same_as(GRID)
+    assert grid_of_image(image).geometry_equal(GRID)
     assert list(Path("pictures").glob("*.png"))
 
 
@@ -49,7 +49,7 @@ def test_label_maps_lie_on_the_volumes_grid(place, ending):
     assert cli.main(["segment", "flair.nii.gz", "-o", f"out{ending}", "--quiet"]) == 0
     image = sitk.ReadImage(f"out{ending}")
     assert image.GetPixelID() == sitk.sitkUInt8
-    assert grid_of_image(image).same_as(GRID, 1e-4)
+    assert grid_of_image(image).geometry_equal(GRID, 1e-4)
     assert set(np.unique(sitk.GetArrayFromImage(image))) == {0, 1}
 
 
@@ -117,7 +117,7 @@ def test_unusable_input_is_one_line_and_status_2(place, capsys, words, message):
 def test_no_model_for_the_modality(place, capsys):
     voxels = np.random.default_rng(0).integers(-1024, 900, GRID.shape).astype(np.int16)
     voxels[:3] = -1000
-    sitk.WriteImage(image_of(voxels, GRID), "ct.nrrd")
+    sitk.WriteImage(to_sitk(voxels, GRID), "ct.nrrd")
     refused(
         capsys, ["segment", "ct.nrrd"], "no model for segmentation on CT; models here are: tiny"
     )
@@ -146,7 +146,7 @@ def test_interruption_leaves_nothing(place):
     )
     write_tiny_bundle(place / "models", specification)
     large = np.random.default_rng(0).integers(0, 900, (600, 64, 64)).astype(np.int16)
-    sitk.WriteImage(image_of(large, Grid(large.shape, (1, 1, 1))), "large.nrrd")
+    sitk.WriteImage(to_sitk(large, Grid(large.shape, (1, 1, 1))), "large.nrrd")
     # where the tests run in the background, interrupts are ignored, and children inherit that
     ours = signal.signal(signal.SIGINT, signal.default_int_handler)
     words = ("segment", "large.nrrd", "-o", "out.nrrd", "--model", "slow")

@@ -39,7 +39,7 @@ from tumorseg_training.device_training.loop import Fitting, train
 from tumorseg_training.device_training.saving import load_weights, save_weights
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.in_plane import FieldOfView, resize
-from TumorSegLib.image.normalisation import Equalised
+from TumorSegLib.image.normalisation import HistogramEqualisation
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.model.bundle import write_bundle
@@ -123,7 +123,7 @@ def test_curves_are_the_ranks_that_inference_gives(heads):
     shown = apply_curves(images[None].float(), curves(histogram))[0]
     for channel in range(3):
         voxels = images[:, channel].numpy()
-        ranks = Equalised().fit(voxels).apply(voxels)
+        ranks = HistogramEqualisation().fit(voxels).apply(voxels)
         heaviest = (
             np.bincount(voxels[voxels > voxels.mean()]).max() / (voxels > voxels.mean()).sum()
         )
@@ -306,7 +306,10 @@ def test_what_is_held_out_is_predicted_as_a_bundle_would(tmp_path, heads, size, 
     network.eval()
     specification = brain_specification(
         input=replace(
-            BRAIN_INPUT, in_plane=FieldOfView(size), normalisation=Equalised(), context=1
+            BRAIN_INPUT,
+            in_plane=FieldOfView(size),
+            normalisation=HistogramEqualisation(),
+            context=1,
         ),
         network=Network("U-Net", {"in_channels": 9, "out_channels": 1, "width": 4, "depth": 2}),
         flips=True,

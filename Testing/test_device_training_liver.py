@@ -17,7 +17,7 @@ from tiny_models import ct_specification, write_tiny_bundle
 from waiting import HANG_SECONDS
 
 from tumorseg_training.candidates import Fold, collect
-from tumorseg_training.case import Annotated, Case
+from tumorseg_training.case import Case, LabelledCase
 from tumorseg_training.device_training import liver_candidates
 from tumorseg_training.device_training.average import Average, exponential, over_part
 from tumorseg_training.device_training.brain_plans import PLANS
@@ -48,7 +48,7 @@ from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.model.bundle import load_network, read_bundle
 from TumorSegLib.model.candidate_features import FEATURES
 from TumorSegLib.model.specification import (
-    CandidateFilter,
+    FalsePositiveFilter,
     ModelSpecification,
     Network,
     RemoveSmall,
@@ -346,7 +346,7 @@ def test_a_right_answer_is_measured_as_right() -> None:
 
 
 def test_candidates_of_saved_probabilities_are_those_of_the_pipeline(tmp_path: Path) -> None:
-    wanted = CandidateFilter(2, 1)
+    wanted = FalsePositiveFilter(2, 1)
     volume = made_up("one")
     base = replace(sigmoid_model(), candidates=wanted)
     network = load_network(write_tiny_bundle(tmp_path / "any", replace(base, candidates=None)))
@@ -364,8 +364,8 @@ def test_candidates_of_saved_probabilities_are_those_of_the_pipeline(tmp_path: P
     )
     bundle = write_tiny_bundle(tmp_path / "tiny", replace(model, candidates=None))
 
-    def decode() -> Annotated:
-        return Annotated({"ct": volume.volume(model)}, volume.masks)
+    def decode() -> LabelledCase:
+        return LabelledCase({"ct": volume.volume(model)}, volume.masks)
 
     expected = collect(Fold(bundle, [Case("one", "one", (), decode)]), wanted)
     marked = marked_in(volume, answer, model, thresholds[1])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from TumorSegLib.errors import Cancelled, InputError, ModelError
-from TumorSegLib.support.records import RecordError
+from TumorSegLib.support.schema import SchemaError
 
 
-@pytest.mark.parametrize("kind", [InputError, ModelError, RecordError])
+@pytest.mark.parametrize("kind", [InputError, ModelError, SchemaError])
 @pytest.mark.parametrize(
     ("said", "shown"),
     [

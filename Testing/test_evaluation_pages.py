@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tiny_models import ct_specification
 
-from tumorseg_training.case import Unusable
+from tumorseg_training.case import SkippedCase
 from tumorseg_training.comparison import NEW, Pair, write_comparison
 from tumorseg_training.evaluation import LEVELS, CaseFigures, Evaluation, Snapshot
 from tumorseg_training.evaluation_page import evaluation_page
@@ -116,7 +116,7 @@ def test_slices_of_one_kind_have_no_curve(constant):
 def test_names_are_text():
     model = evaluation(HOSTILE)
     cases = tuple(replace(case, case=HOSTILE, patient=HOSTILE) for case in model.cases)
-    failed = (Unusable(HOSTILE, HOSTILE),)
+    failed = (SkippedCase(HOSTILE, HOSTILE),)
     model = replace(model, cases=cases, failed=failed)
     model = replace(model, model=replace(model.model, title=HOSTILE, version=HOSTILE))
     content = Content(evaluation_page([model], HOSTILE))

@@ -93,7 +93,7 @@ def test_a_case_in_the_layout_of_nnunet(tmp_path):
     assert image.GetPixelID() == sitk.sitkInt16
     np.testing.assert_array_equal(sitk.GetArrayFromImage(image), volume().voxels)
     for written in (label, image):
-        assert grid_of_image(written).same_as(GRID, 1e-3)
+        assert grid_of_image(written).geometry_equal(GRID, 1e-3)
     assert names_in(folder / ".export") == []
 
 
@@ -265,7 +265,7 @@ def test_missing_sequences_are_replaced_as_when_the_model_runs(tmp_path):
     assert any("resampled" in line for line in done.warnings)
     for number in range(3):
         path = dataset_in(tmp_path) / "imagesTr" / f"{done.case}_000{number}.nii.gz"
-        assert grid_of_image(sitk.ReadImage(str(path))).same_as(GRID, 1e-3)
+        assert grid_of_image(sitk.ReadImage(str(path))).geometry_equal(GRID, 1e-3)
     with pytest.raises(InputError, match=r"channel flair: is missing"):
         append(dataset_in(tmp_path), specification=brain_specification(), volumes={"t1": t1})
 

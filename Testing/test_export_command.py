@@ -13,7 +13,7 @@ from results import names_in, result_of, two_structures
 from tiny_models import brain_specification, ct_specification, write_tiny_bundle
 
 from TumorSegLib.cli import main
-from TumorSegLib.image.itk import image_of
+from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.slicer_io.segmentation_file import read_segments
 from TumorSegLib.writing import write_segmentation
 
@@ -34,7 +34,7 @@ class Desk:
         self.dataset = folder / "Dataset501_liver"
         self.segmentation = self.write("Schnitt 1.seg.nrrd", 0)
         volume = self.result(0).volume
-        sitk.WriteImage(image_of(volume.voxels, volume.grid), str(folder / "ct.nrrd"))
+        sitk.WriteImage(to_sitk(volume.voxels, volume.grid), str(folder / "ct.nrrd"))
         self.image = f"ct={folder / 'ct.nrrd'}"
 
     def result(self, seed):

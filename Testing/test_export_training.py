@@ -18,8 +18,8 @@ from test_grid import rotation_about
 
 from tumorseg_training.config import read_config
 from tumorseg_training.datasets import select_cases
+from tumorseg_training.patient_folds import folds_of
 from tumorseg_training.readers import read_cases
-from tumorseg_training.splits import folds_of
 from TumorSegLib.cli import main
 from TumorSegLib.export.case import ExportCase, append_case
 from TumorSegLib.export.identity import export_key
@@ -87,7 +87,7 @@ def test_the_reader_keeps_a_patients_studies_together(exported):
             assert not set(patients) & fold
     content = cases[0].decode()
     assert content.volumes["ct"].voxels.dtype == np.int16
-    assert content.volumes["ct"].grid.same_as(GRID, 1e-3)
+    assert content.volumes["ct"].grid.geometry_equal(GRID, 1e-3)
     assert set(np.unique(content.labelmap)) == {0, 1, 2}
     chosen = select_cases(read_config(config, [f"data.folder={folder}"]))
     sides = [{case.patient for case in part} for part in (chosen.training, chosen.validation)]
@@ -145,7 +145,9 @@ def test_export_train_predict_import_export(exported, tmp_path, capsys):
         for name in ("labelsTr", "imagesTr"):
             (here,) = (again / name).iterdir()
             there = sitk.ReadImage(str(folder / name / here.name))
-            assert grid_of_image(sitk.ReadImage(str(here))).same_as(grid_of_image(there), 1e-4)
+            assert grid_of_image(sitk.ReadImage(str(here))).geometry_equal(
+                grid_of_image(there), 1e-4
+            )
             assert sitk.ReadImage(str(here)).GetPixelID() == there.GetPixelID()
         assert json.loads((again / "dataset.json").read_text())["labels"] == {
             "background": 0,

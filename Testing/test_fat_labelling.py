@@ -12,15 +12,15 @@ from tiny_models import CT_INPUT, ORGAN, ct_specification, write_tiny_bundle
 from TumorSegLib import cli, writing
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import AxialView, Grid
-from TumorSegLib.image.itk import image_of
+from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.fat_labelling import SUBCUTANEOUS, VISCERAL, label_fat
 from TumorSegLib.model.labelled_volume import LabelledVolume
-from TumorSegLib.model.specification import Code, Label
+from TumorSegLib.model.specification import CodedConcept, Label
 from TumorSegLib.phantom import abdomen_phantom, brain_phantom
 from TumorSegLib.reading import read_volume
 
-ADIPOSE = Code("SCT", "55603005", "Adipose tissue")
+ADIPOSE = CodedConcept("SCT", "55603005", "Adipose tissue")
 FAT_LABELS = (
     Label(1, "Subcutaneous fat", (255, 235, 130), ORGAN, ADIPOSE),
     Label(2, "Visceral fat", (240, 170, 80), ORGAN, ADIPOSE),
@@ -97,7 +97,7 @@ def test_the_command_writes_segments_to_correct(phantom, tmp_path, monkeypatch, 
         ct_specification(id="fat-ct-fcn8s", input=CT_INPUT, labels=FAT_LABELS),
     )
     monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "models"))
-    sitk.WriteImage(image_of(phantom.voxels, phantom.grid), str(tmp_path / "ct.nrrd"))
+    sitk.WriteImage(to_sitk(phantom.voxels, phantom.grid), str(tmp_path / "ct.nrrd"))
     output = tmp_path / "fat.seg.nrrd"
     handed_over = []
     write = writing.write_segmentation

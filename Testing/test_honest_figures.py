@@ -12,7 +12,7 @@ pytest.importorskip("lightning")  # what measures is not installed with what seg
 from synthetic_data import write_kaggle
 from tiny_models import brain_specification, write_tiny_bundle
 
-from tumorseg_training.case import reading_for
+from tumorseg_training.case import reader_options_for
 from tumorseg_training.config import Card
 from tumorseg_training.device_training.brain_selection import (
     VOXEL_ML,
@@ -30,7 +30,7 @@ from TumorSegLib.model.bundle import write_bundle
 from TumorSegLib.model.evaluation import Evaluation
 from TumorSegLib.model.provenance import Provenance
 from TumorSegLib.model.specification import RemoveSmall
-from TumorSegLib.support.records import build
+from TumorSegLib.support.schema import from_dict
 
 
 def test_a_fold_takes_no_part_in_what_is_chosen_for_it():
@@ -82,7 +82,9 @@ def test_a_least_peak_gives_up_what_is_nowhere_certain():
 
 
 def test_groups_hold_every_patient_once_for_each_division(tmp_path):
-    found = read_cases(write_kaggle(tmp_path, 6), "kaggle_3m", reading_for(brain_specification()))
+    found = read_cases(
+        write_kaggle(tmp_path, 6), "kaggle_3m", reader_options_for(brain_specification())
+    )
     contents = {case.patient: case.decode() for case in found.cases}
     dice = {name: 0.5 + index / 20 for index, name in enumerate(contents)}
     rows = strata(contents, dice)
@@ -171,7 +173,7 @@ def test_a_card_says_where_a_model_fails_and_what_its_probabilities_are_worth():
         "calibration": {"expected_calibration_error": 0.1, "bins": bins},
     }
     model = brain_specification(
-        evaluation=build(Evaluation, metrics), provenance=Provenance(steps=70)
+        evaluation=from_dict(Evaluation, metrics), provenance=Provenance(steps=70)
     )
     card = model_card(model, Card())
     assert "Tumour with FLAIR alone: Dice 0.600 (0.500 to 0.700), median 0.600." in card

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from results import names_in
 
+from TumorSegLib.support.atomic_write import atomic_write
 from TumorSegLib.support.leftovers import owner
 from TumorSegLib.support.signals import ended_as_by_ctrl_c, signals_held
-from TumorSegLib.support.whole_file import whole_file
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -76,7 +76,7 @@ TERMINATED = """
 import os, signal, sys
 import TumorSegLib.commands.models as models
 from TumorSegLib.cli import main
-from TumorSegLib.support.whole_file import whole_file
+from TumorSegLib.support.atomic_write import whole_file
 from pathlib import Path
 
 def run(arguments):
@@ -112,7 +112,7 @@ def test_what_killed_processes_left_goes_and_all_else_stays(tmp_path):
         (tmp_path / name / "new.nrrd").write_bytes(b"a patient's")
         if not name.endswith("new"):
             os.utime(tmp_path / name, (0, 0))
-    with whole_file(tmp_path / "out.nrrd") as new:
+    with atomic_write(tmp_path / "out.nrrd") as new:
         new.write_bytes(b"result")
     stayed = [name for name, stays in names.items() if stays]
     assert names_in(tmp_path) == sorted([*stayed, "out.nrrd"])

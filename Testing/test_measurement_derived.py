@@ -15,14 +15,14 @@ from TumorSegLib.commands.segment import summary
 from TumorSegLib.measurement.derived import DerivedValue, derive
 from TumorSegLib.measurement.segment import measure
 from TumorSegLib.model.bundle import read_bundle
-from TumorSegLib.model.code import Code
+from TumorSegLib.model.code import CodedConcept
 from TumorSegLib.model.derived import Count, Difference, Ratio, Sum
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.report import figure_lines, report_picture
-from TumorSegLib.support.records import RecordError, build, plain
+from TumorSegLib.support.schema import SchemaError, from_dict, to_dict
 
 MODELS = Path(__file__).parents[1] / "Resources" / "Models"
-VOLUME = Code("SCT", "118565006", "Volume")
+VOLUME = CodedConcept("SCT", "118565006", "Volume")
 LIVER = (
     Sum("whole", "Liver with tumours", ("Liver",), code=VOLUME),
     Difference("rest", "Liver without tumours", "Liver", ("Liver tumour",), unit="l"),
@@ -123,7 +123,7 @@ def test_shipped_models_derive_what_clinicians_ask(folder):
 
 def test_specifications_with_derived_values_survive_json():
     specification = ct_specification(derived=LIVER)
-    again = build(ModelSpecification, json.loads(json.dumps(plain(specification))))
+    again = from_dict(ModelSpecification, json.loads(json.dumps(to_dict(specification))))
     assert again.derived == LIVER
 
 
@@ -175,9 +175,9 @@ def test_specifications_with_derived_values_survive_json():
     ],
 )
 def test_what_cannot_be_derived_is_refused(item, message):
-    content = plain(ct_specification()) | {"derived": [item]}
-    with pytest.raises(RecordError) as refused:
-        build(ModelSpecification, content)
+    content = to_dict(ct_specification()) | {"derived": [item]}
+    with pytest.raises(SchemaError) as refused:
+        from_dict(ModelSpecification, content)
     assert message in str(refused.value)
 
 

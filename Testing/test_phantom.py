@@ -27,7 +27,7 @@ def test_brain_is_three_sequences_on_one_grid(brain):
         assert volume.voxels.shape == labelmap.shape == (24, 256, 256)
         assert volume.voxels.dtype == np.int16
         assert volume.modality == "MR"
-        assert volume.grid.same_as(volumes["flair"].grid)
+        assert volume.grid.geometry_equal(volumes["flair"].grid)
     assert labelmap.dtype == np.uint8
     assert np.unique(labelmap).tolist() == [0, 1]
 

@@ -66,7 +66,7 @@ ON_WINDOWS = {
         "creationflags=": "Windows' own branch",
         "subprocess.Popen": "of taskkill, in Windows' own branch",
     },
-    "TumorSegLib/support/quiet.py": {
+    "TumorSegLib/support/silence.py": {
         "os.dup": "works on the C library's descriptors; absent under pythonw, which is handled",
         "os.dup2": "as os.dup",
         "os.open": "of os.devnull",
@@ -123,7 +123,7 @@ ON_WINDOWS = {
         "os.dup2": "as os.dup",
         ".unlink()": "of a shared block, which does nothing there",
     },
-    "TumorSegLib/support/whole_file.py": {
+    "TumorSegLib/support/atomic_write.py": {
         ".replace() of a path": "replaces on Windows, too; an open target is an OutputError",
         ".suffix as it is written": "kept as the user wrote it",
         "os.access": "is always true for folders there; the write itself then fails as clearly",
@@ -176,7 +176,7 @@ ON_WINDOWS = {
         "subprocess.Popen": "of this Python; without a group, as their ends are waited for",
         "a separator of paths": "NumPy's own, within an archive",
     },
-    "training/tumorseg_training/history.py": {
+    "training/tumorseg_training/epoch_log.py": {
         ".replace() of a path": "replaces on Windows, too; an open table is an OutputError",
         ".unlink()": "of what was not renamed",
     },

@@ -5,7 +5,7 @@ import pytest
 
 from TumorSegLib.image.components import bounding_box
 from TumorSegLib.inference.postprocessing import postprocess
-from TumorSegLib.model.specification import Code, FillHoles, KeepLargest, Label, RemoveSmall
+from TumorSegLib.model.specification import CodedConcept, FillHoles, KeepLargest, Label, RemoveSmall
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def labelmap():
 
 @pytest.fixture
 def includes():
-    code = Code("SCT", "10200004", "Liver")
+    code = CodedConcept("SCT", "10200004", "Liver")
     liver = Label(1, "Liver", (200, 100, 100), code, code, includes=(2,))
     return [liver, Label(2, "Tumour", (200, 200, 0), code, code)]
 

@@ -10,7 +10,12 @@ from tiny_models import BRAIN_INPUT, CT_INPUT
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.in_plane import FieldOfView, PixelSpacing, resize
-from TumorSegLib.image.normalisation import Equalised, Foreground, Window, with_dark_air
+from TumorSegLib.image.normalisation import (
+    ForegroundRange,
+    HistogramEqualisation,
+    Window,
+    with_dark_air,
+)
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.preparation import PreparedVolume, body_box, stack_context
 from TumorSegLib.model.specification import Channel
@@ -31,13 +36,13 @@ def test_window():
 def test_foreground_ignores_the_scanners_units(gain, offset):
     generator = np.random.default_rng(0)
     head = np.where(generator.random((8, 40, 40)) < 0.4, generator.normal(100, 15, (8, 40, 40)), 2)
-    reference = Foreground().fit(head).apply(head)
+    reference = ForegroundRange().fit(head).apply(head)
     changed = head * gain + offset
-    np.testing.assert_allclose(Foreground().fit(changed).apply(changed), reference, atol=1e-3)
+    np.testing.assert_allclose(ForegroundRange().fit(changed).apply(changed), reference, atol=1e-3)
     assert np.median(reference[head > 50]) == pytest.approx(3 / 8, abs=0.01)
 
 
-@pytest.mark.parametrize("normalisation", [Foreground(), Equalised()])
+@pytest.mark.parametrize("normalisation", [ForegroundRange(), HistogramEqualisation()])
 def test_a_flat_volume_stays_finite(normalisation):
     flat = np.full((2, 4, 4), 7.0)
     assert np.isfinite(normalisation.fit(flat).apply(flat)).all()
@@ -60,22 +65,26 @@ def contrast(normalisation, head):
 
 def test_bright_fat_takes_nothing_from_the_brain_when_equalised():
     dim, bright = head_with_fat(110), head_with_fat(300)
-    assert contrast(Foreground(), bright) < 0.2 * contrast(Foreground(), dim)
-    assert contrast(Equalised(), bright) == pytest.approx(contrast(Equalised(), dim), rel=0.2)
+    assert contrast(ForegroundRange(), bright) < 0.2 * contrast(ForegroundRange(), dim)
+    assert contrast(HistogramEqualisation(), bright) == pytest.approx(
+        contrast(HistogramEqualisation(), dim), rel=0.2
+    )
 
 
 def test_equalised_is_monotone_and_ignores_units():
     head = head_with_fat(300)
-    shown = Equalised().fit(head).apply(head)
+    shown = HistogramEqualisation().fit(head).apply(head)
     order = np.argsort(head, axis=None)
     assert (np.diff(shown.ravel()[order]) >= 0).all()
     changed = head * 12 + 40
-    np.testing.assert_allclose(Equalised().fit(changed).apply(changed), shown, atol=0.01)
+    np.testing.assert_allclose(
+        HistogramEqualisation().fit(changed).apply(changed), shown, atol=0.01
+    )
 
 
 def test_a_rank_is_the_part_of_the_foreground_that_is_darker():
     head = np.where(np.arange(1000) < 400, 0.0, np.arange(1000)).reshape(10, 10, 10)
-    shown = Equalised().fit(head).apply(head).ravel()
+    shown = HistogramEqualisation().fit(head).apply(head).ravel()
     foreground = head[head > head.mean()]
     assert not shown[:420].any()  # the mean is 419.7
     for value in (500, 750, 900, 999):
@@ -85,9 +94,9 @@ def test_a_rank_is_the_part_of_the_foreground_that_is_darker():
 def test_slabs_are_equalised_as_the_whole_volume_is():
     head = head_with_fat(300).astype(np.float32)
     grid = FieldOfView(40)
-    equalised = replace(BRAIN_INPUT, normalisation=Equalised(), in_plane=grid)
+    equalised = replace(BRAIN_INPUT, normalisation=HistogramEqualisation(), in_plane=grid)
     prepared = PreparedVolume({"flair": volume_of(head)}, equalised)
-    shown = Equalised().fit(head).apply(prepared.view.apply(head)[2:5])
+    shown = HistogramEqualisation().fit(head).apply(prepared.view.apply(head)[2:5])
     np.testing.assert_allclose(prepared.slab(2, 5)[:, 0], shown, atol=1e-5)
 
 
@@ -211,7 +220,7 @@ def standardised(air):
     return head, np.where(inside, standard, air).astype(np.float32)
 
 
-@pytest.mark.parametrize("normalisation", [Equalised(), Foreground()])
+@pytest.mark.parametrize("normalisation", [HistogramEqualisation(), ForegroundRange()])
 @pytest.mark.parametrize("scale", [(1.0, 0.0), (0.1, 0.5)])
 def test_air_amid_tissues_values_is_still_air(normalisation, scale):
     """Standardised within the head, air is left at 0: the mean of the head."""

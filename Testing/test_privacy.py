@@ -27,7 +27,7 @@ from test_worker import Peer, block, segment
 from watched_process import removed, sockets, watching
 
 from TumorSegLib.export.identity import export_key, key_file
-from TumorSegLib.support.whole_file import whole_file
+from TumorSegLib.support.atomic_write import atomic_write
 from TumorSegLib.worker.protocol import Done, Failed
 from TumorSegLib.worker.shared_memory import SharedBlock
 
@@ -238,7 +238,7 @@ def test_what_is_temporary_or_secret_is_its_owners_alone(
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     export_key()
     places = [key_file()]
-    with whole_file(tmp_path / "out.nrrd") as new:
+    with atomic_write(tmp_path / "out.nrrd") as new:
         new.touch()
         places.append(new.parent)
         modes = [place.stat().st_mode & 0o077 for place in places]

@@ -21,18 +21,18 @@ from scipy.spatial.transform import Rotation
 from tiny_models import TUMOUR, brain_specification, ct_specification
 
 from TumorSegLib.errors import TumorSegError
-from TumorSegLib.export.record import CaseRecord, LabelCount, read_record, record_text
+from TumorSegLib.export.case_metadata import CaseRecord, LabelCount, read_record, record_text
 from TumorSegLib.image.correction import Correction
-from TumorSegLib.image.grid import AxialView, Grid, grid_of_affine
-from TumorSegLib.image.itk import image_of
+from TumorSegLib.image.grid import AxialView, Grid, grid_from_affine
+from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.reading.image_file import read_array
 from TumorSegLib.slicer_io.segmentation_file import read_segments
-from TumorSegLib.support.records import build, parsed, plain
+from TumorSegLib.support.schema import from_dict, parsed, to_dict
 from TumorSegLib.worker.protocol import Segment, SharedVolume, Threshold, from_line, to_line
 from TumorSegLib.writing import write_segmentation
-from TumorSegLib.writing.whole_image import write_whole_image
+from TumorSegLib.writing.image_writing import write_image_atomically
 
 settings.register_profile(
     "tests",
@@ -82,12 +82,12 @@ def test_images_are_read_as_they_were_written(image, ending):
     voxels, grid = image
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"image{ending}"
-        assert write_whole_image(image_of(voxels, grid), path)
+        assert write_image_atomically(to_sitk(voxels, grid), path)
         found, where = read_array(path)
     assert found.dtype == voxels.dtype
     np.testing.assert_array_equal(found, voxels)
     assert where.spacing == pytest.approx(grid.spacing, rel=1e-6)
-    assert where.same_as(grid, tolerance_mm=0.01)
+    assert where.geometry_equal(grid, tolerance_mm=0.01)
 
 
 colours = st.tuples(*[st.integers(0, 255)] * 3)
@@ -135,9 +135,9 @@ def test_segments_are_read_as_they_were_written(case):
 
 @given(grids())
 def test_grids_keep_their_place_as_matrices(grid):
-    again = grid_of_affine(grid.affine, grid.shape, "a volume")
-    assert again.same_as(grid, tolerance_mm=1e-6)
-    assert build(Grid, parsed(json.dumps(plain(grid)))) == grid
+    again = grid_from_affine(grid.affine, grid.shape, "a volume")
+    assert again.geometry_equal(grid, tolerance_mm=1e-6)
+    assert from_dict(Grid, parsed(json.dumps(to_dict(grid)))) == grid
 
 
 @given(grids())
@@ -199,17 +199,17 @@ def one_line(call) -> bool:
 
 @given(json_values, st.sampled_from((CaseRecord, ModelSpecification, Grid, Correction)))
 def test_any_json_is_a_record_or_one_line(content, kind):
-    assert one_line(lambda: build(kind, content)) or isinstance(build(kind, content), kind)
+    assert one_line(lambda: from_dict(kind, content)) or isinstance(from_dict(kind, content), kind)
 
 
 @given(
-    st.sampled_from(sorted(plain(ct_specification()))),
+    st.sampled_from(sorted(to_dict(ct_specification()))),
     json_values,
 )
 def test_a_model_with_any_value_for_a_key_is_one_or_one_line(key, value):
-    content = {**plain(ct_specification()), key: value}
+    content = {**to_dict(ct_specification()), key: value}
     built = []
-    assert one_line(lambda: built.append(build(ModelSpecification, content))) or built
+    assert one_line(lambda: built.append(from_dict(ModelSpecification, content))) or built
 
 
 @given(st.integers(), words, st.tuples(*[st.integers(1, 2**40)] * 3), numbers, st.booleans())

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid
-from TumorSegLib.image.itk import grid_of_image, image_of
+from TumorSegLib.image.itk import grid_of_image, to_sitk
 from TumorSegLib.reading import read_volume
-from TumorSegLib.support.quiet import quiet_stderr
+from TumorSegLib.support.silence import silenced_stderr
 
 ENDINGS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 PIXDIM, VOX_OFFSET, QFORM_CODE, SROW = 76, 108, 252, 280
@@ -46,7 +46,7 @@ def voxels() -> NDArray[np.int16]:
 def write(tmp_path, voxels) -> Callable[..., Path]:
     def write(name: str, array: NDArray | None = None, *, compress: bool = False) -> Path:
         path = tmp_path / name
-        image = image_of(voxels if array is None else array, GRID)
+        image = to_sitk(voxels if array is None else array, GRID)
         sitk.WriteImage(image, str(path), useCompression=compress)
         return path
 
@@ -134,18 +134,18 @@ def test_capital_endings_are_read(write, voxels):
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha"])
 def test_fourth_axis_of_one_is_dropped(tmp_path, voxels, ending):
-    image = sitk.JoinSeries([image_of(voxels, GRID)])
+    image = sitk.JoinSeries([to_sitk(voxels, GRID)])
     assert image.GetDimension() == 4
     sitk.WriteImage(image, str(tmp_path / f"head{ending}"))
     volume = read_volume(tmp_path / f"head{ending}")
     np.testing.assert_array_equal(volume.voxels, voxels)
-    assert volume.grid.same_as(GRID)
+    assert volume.grid.geometry_equal(GRID)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_single_slice_is_a_volume(tmp_path, voxels, ending):
     path = tmp_path / f"slice{ending}"
-    sitk.WriteImage(image_of(voxels, GRID)[:, :, 2:3], str(path))
+    sitk.WriteImage(to_sitk(voxels, GRID)[:, :, 2:3], str(path))
     np.testing.assert_array_equal(read_volume(path).voxels, voxels[2:3])
 
 
@@ -263,7 +263,7 @@ def test_text_under_an_image_name_is_refused(tmp_path, ending, content, capfd):
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha"])
 def test_other_than_three_axes_are_refused(tmp_path, voxels, ending):
-    volume = image_of(voxels, GRID)
+    volume = to_sitk(voxels, GRID)
     flat, series, colour = (tmp_path / f"{kind}{ending}" for kind in ("flat", "series", "colour"))
     sitk.WriteImage(sitk.GetImageFromArray(voxels[0]), str(flat))
     assert "found 2 axes" in refusal(flat)
@@ -325,7 +325,7 @@ def test_forbidden_files_are_refused(write):
 
 def test_only_the_block_is_quiet(capfd):
     os.write(2, b"before ")
-    with quiet_stderr():
+    with silenced_stderr():
         os.write(2, b"within ")
         with pytest.raises(RuntimeError):
             sitk.ReadImage("no such file.mha", imageIO="MetaImageIO")

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 import pytest
 
-from TumorSegLib.support.records import RecordError, build, plain
+from TumorSegLib.support.schema import SchemaError, from_dict, to_dict
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ VALID = {
 
 
 def test_round_trip():
-    drawing = build(Drawing, VALID)
+    drawing = from_dict(Drawing, VALID)
     assert drawing == Drawing("t", Square(3), (1, 2), (1.0, 2.5), named={"a": Circle(1.0)})
-    assert build(Drawing, plain(drawing)) == drawing
+    assert from_dict(Drawing, to_dict(drawing)) == drawing
 
 
 @pytest.mark.parametrize(
@@ -69,5 +69,5 @@ def test_round_trip():
     ],
 )
 def test_messages_name_the_key(change, message):
-    with pytest.raises(RecordError, match=message):
-        build(Drawing, VALID | change)
+    with pytest.raises(SchemaError, match=message):
+        from_dict(Drawing, VALID | change)

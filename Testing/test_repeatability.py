@@ -21,7 +21,7 @@ from tiny_models import brain_specification, write_tiny_bundle
 from waiting import wait_until
 
 from TumorSegLib.image.grid import Grid
-from TumorSegLib.image.itk import image_of
+from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.worker.protocol import Done, Failed
 
@@ -76,7 +76,7 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     random = np.random.default_rng(3)
     voxels = random.normal(90, 40, GRID.shape).clip(0).astype(np.int16)
     voxels[:, 20:50, 15:45] += random.integers(0, 90, (11, 30, 30)).astype(np.int16)
-    sitk.WriteImage(image_of(voxels, GRID), str(folder / "volume.nii.gz"))
+    sitk.WriteImage(to_sitk(voxels, GRID), str(folder / "volume.nii.gz"))
     model = write_tiny_bundle(folder / "models", brain_specification()).folder
     made = Case(folder, voxels, model)
     made.answers.append(made.by_command("first"))

@@ -16,7 +16,7 @@ from tiny_models import brain_specification, ct_specification, write_tiny_bundle
 
 from TumorSegLib import cli
 from TumorSegLib.errors import OutputError
-from TumorSegLib.image.itk import image_of
+from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.writing import write_segmentation
 
 FLAIR = ("segment", "flair.nii.gz")
@@ -99,7 +99,7 @@ def test_names_are_printed_as_they_are(place, capsys, name):
     path = Path(f"{name}.nii.gz")
     path.parent.mkdir(exist_ok=True, parents=True)
     plain = np.random.default_rng(0).integers(0, 2, GRID.shape).astype(np.int16)
-    sitk.WriteImage(image_of(plain, GRID), "plain.nii.gz")
+    sitk.WriteImage(to_sitk(plain, GRID), "plain.nii.gz")
     Path("plain.nii.gz").rename(path)
     out = f"{name}.seg.nrrd"
     assert cli.main(["segment", str(path), "-o", out]) == 0

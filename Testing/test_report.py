@@ -13,7 +13,7 @@ from tiny_models import brain_specification, ct_specification
 from TumorSegLib.errors import OutputError
 from TumorSegLib.image.display_window import display_window
 from TumorSegLib.image.grid import Grid
-from TumorSegLib.image.itk import image_of
+from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.report import most_affected, report_picture, write_report
 from TumorSegLib.report.picture_text import plain
@@ -209,7 +209,7 @@ def test_a_place_that_cannot_be_written_to_is_refused_before_the_run(
     (tmp_path / "none").mkdir()
     (tmp_path / place.partition("/below")[0]).write_text("mine")
     volume = result_of(two_structures(), ct_specification()).volume
-    sitk.WriteImage(image_of(volume.voxels, volume.grid), str(tmp_path / "ct.nrrd"))
+    sitk.WriteImage(to_sitk(volume.voxels, volume.grid), str(tmp_path / "ct.nrrd"))
     words = ["segment", str(tmp_path / "ct.nrrd"), "-o", str(tmp_path / "out.seg.nrrd")]
     assert main([*words, "--report", str(tmp_path / place)]) == 2
     (line,) = capfd.readouterr().err.splitlines()

@@ -22,9 +22,9 @@ from waiting import HANG_SECONDS, wait_until
 
 from tumorseg_training.comparison import NEW, OLD, verdict
 from tumorseg_training.deadline import Deadline
-from tumorseg_training.holding_out import held_out
+from tumorseg_training.heldout_split import held_out
 from tumorseg_training.retraining import Retrained, retrain
-from tumorseg_training.retraining_plan import Wish
+from tumorseg_training.retraining_plan import RetrainRequest
 from tumorseg_training.train import Devices
 from tumorseg_training.versions import next_version
 from TumorSegLib.cli import main
@@ -34,7 +34,7 @@ from TumorSegLib.image.normalisation import Window
 from TumorSegLib.model.bundle import Bundle, add_forest, load_forest, read_bundle
 from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.model.provenance import Provenance
-from TumorSegLib.model.specification import CandidateFilter, Label, Network
+from TumorSegLib.model.specification import FalsePositiveFilter, Label, Network
 
 ROOT = Path(__file__).resolve().parent.parent
 BALL = Label(1, "Ball", (255, 196, 0), ALTERED, MASS)
@@ -77,12 +77,14 @@ def models(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def wish(home: Path, **changes: Any) -> Wish:
-    made = Wish(home / "corrected", "ball", epochs=2, learning_rate=1e-2, cache=str(home / "cache"))
+def wish(home: Path, **changes: Any) -> RetrainRequest:
+    made = RetrainRequest(
+        home / "corrected", "ball", epochs=2, learning_rate=1e-2, cache=str(home / "cache")
+    )
     return replace(made, **changes)
 
 
-def run(made: Wish, folder: Path, **more: Any) -> Retrained:
+def run(made: RetrainRequest, folder: Path, **more: Any) -> Retrained:
     options = {"devices": Devices(accelerator="cpu"), "report": lambda _: None} | more
     return retrain(made, folder, progress=False, **options)
 
@@ -215,7 +217,9 @@ def test_a_new_version_keeps_its_bases_forest(home: Path, tmp_path: Path, models
         default=False,
     )
     forest = stump("share", 0.5)
-    base = add_forest(write_tiny_bundle(models, specification), forest, CandidateFilter(2, 1, 0.4))
+    base = add_forest(
+        write_tiny_bundle(models, specification), forest, FalsePositiveFilter(2, 1, 0.4)
+    )
     found = run(wish(home, base="judging", epochs=1), tmp_path / "run").bundle
     kept = load_forest(found)
     assert kept is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from TumorSegLib.inference.review import doubt, expected_correction, unsure_slices
+from TumorSegLib.inference.uncertainty_ranking import doubt, expected_correction, unsure_slices
 
 
 def test_a_slice_unlike_its_neighbours_is_expected_to_need_correction():

@@ -16,7 +16,7 @@ from TumorSegLib.model.catalogue import SHIPPED
 from TumorSegLib.model.evaluation import Evaluation
 from TumorSegLib.model.provenance import DatasetRecord, Provenance
 from TumorSegLib.model.specification import FORMAT
-from TumorSegLib.support.records import build, plain
+from TumorSegLib.support.schema import from_dict, to_dict
 
 DICE = {"mean": 0.8, "low": 0.7, "high": 0.9, "median": 0.85, "patients": 3, "under_0.6": 1}
 TRAINING = {
@@ -119,10 +119,10 @@ def test_a_newer_format_is_refused(tmp_path):
 def test_shipped_models_are_of_format_2_and_every_note_has_its_type(folder):
     content = json.loads((folder / "model.json").read_text("utf-8"))
     assert content["format"] == 2
-    assert build(Provenance, content["provenance"]).further == {}
-    assert build(Evaluation, content["evaluation"]).further == {}
+    assert from_dict(Provenance, content["provenance"]).further == {}
+    assert from_dict(Evaluation, content["evaluation"]).further == {}
     model = read_bundle(folder).specification
-    assert plain(model)["provenance"] == content["provenance"]
+    assert to_dict(model)["provenance"] == content["provenance"]
     assert model.provenance.trained_on
     if model.task == "segmentation":
         assert all(model.evaluation.structures[label.name].dice.mean for label in model.labels)

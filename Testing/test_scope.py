@@ -14,7 +14,7 @@ from tiny_models import brain_specification, ct_specification
 
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.inference.scope import scope_warnings, sequence_seen
+from TumorSegLib.inference.input_checks import scope_warnings, sequence_seen
 from TumorSegLib.phantom import abdomen_phantom, brain_phantom
 from TumorSegLib.reading import read_volume
 

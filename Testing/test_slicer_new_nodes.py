@@ -46,7 +46,7 @@ def put_into_study(slicer, node):
 @pytest.mark.parametrize("moved", [False, True], ids=["still", "transformed"])
 def test_a_region_made_by_the_selector_holds_the_whole_volume(bench, matrix, moved):
     from TumorSegLib.slicer_io.geometry import placement_of
-    from TumorSegModule.logic.limits import box_of_region
+    from TumorSegModule.logic.run_extent import box_of_region
 
     open_with(bench, matrix)
     slicer, ui = bench.slicer, bench.panel.ui

@@ -167,7 +167,7 @@ def test_the_module_ends_its_run(ready, monkeypatch):
     pid = process._process.pid
     ready.widget.cleanup()
     assert not alive(pid)
-    assert process.resumable(ready.panel.retrain.wish) == process.folder
+    assert process.resumable(ready.panel.retrain.request) == process.folder
 
 
 def test_refusals_are_one_line(ready, monkeypatch):
@@ -185,11 +185,11 @@ def test_nothing_can_be_started_without_a_data_set(ready):
 
 def test_hours_or_epochs(ready):
     ui, section = ready.ui, ready.panel.retrain
-    assert section.wish.words[-2:] == ["--epochs", "10"]
+    assert section.request.words[-2:] == ["--epochs", "10"]
     ui.retrainUnitSelector.currentIndex = 1
     ui.retrainAmountBox.value = 2.5
     ui.retrainOldEdit.text = "/old"
-    assert section.wish.words[-4:] == ["--hours", "2.5", "--old-cases", "/old"]
+    assert section.request.words[-4:] == ["--hours", "2.5", "--old-cases", "/old"]
 
 
 def test_a_look_at_the_run_takes_in_only_what_is_new(ready, monkeypatch):
@@ -216,7 +216,7 @@ def test_a_click_retrains_for_real(bench, monkeypatch):
     monkeypatch.setenv("TUMORSEG_MODELS", str(bench.models))
     monkeypatch.setenv("HOME", str(bench.folder))  # slices are cached there
     monkeypatch.setattr(
-        "TumorSegLib.worker.process_group.PATIENT", 0
+        "TumorSegLib.worker.process_group.LOW_PRIORITY", 0
     )  # or a busy machine starves it
     write_model(
         bench.models,

@@ -235,7 +235,7 @@ def test_an_undone_result_has_no_mask_to_compare_with(reviewed):
 
 
 def test_the_mask_kept_is_in_no_picker_and_goes_with_the_segmentation(reviewed):
-    from TumorSegModule.logic.reference import REFERENCE_FOR, reference_of
+    from TumorSegModule.logic.model_baseline import REFERENCE_FOR, reference_of
 
     slicer, target = reviewed.slicer, reviewed.parameters.target
     kept = reference_of(target)
@@ -273,7 +273,7 @@ def test_uncertainty_is_laid_over_the_views_and_taken_off(reviewed):
     p = reviewed.panel.session.runner.job.probabilities[0]
     assert (voxels == 2 * np.minimum(p, 255 - p)).all()
     assert voxels.max() > 40
-    assert placement_of(node).grid.same_as(placement_of(reviewed.volume).grid)
+    assert placement_of(node).grid.geometry_equal(placement_of(reviewed.volume).grid)
     assert node.GetDisplayNode().GetColorNode() is not None
     ui.uncertaintyBox.checked = False
     assert view.GetForegroundVolumeID() == other.GetID()
@@ -344,7 +344,7 @@ def test_everything_is_there_after_saving_and_opening(reviewed):
 def test_a_scene_added_to_another_keeps_masks_and_segmentations_together(reviewed, monkeypatch):
     from slicer_scene import new_scene
 
-    from TumorSegModule.logic.reference import REFERENCE_FOR, reference_of
+    from TumorSegModule.logic.model_baseline import REFERENCE_FOR, reference_of
 
     slicer = reviewed.slicer
     edit_by_hand(slicer, reviewed.parameters.target, reviewed.volume, BY_HAND)

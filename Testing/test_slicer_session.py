@@ -227,12 +227,12 @@ def test_a_label_map_is_taken_over_before_the_worker_writes_it_again(ready, monk
 
 
 def test_a_failed_move_of_the_slider_ends_no_run(ready, monkeypatch):
-    import TumorSegLib.inference.relabelling
+    import TumorSegLib.inference.sensitivity
 
     def broken(*_arguments, **_options):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(TumorSegLib.inference.relabelling, "relabel", broken)
+    monkeypatch.setattr(TumorSegLib.inference.sensitivity, "relabel", broken)
     ending = ready.run()
     ready.panel.ui.sensitivitySlider.value = 50
     ready.until_idle()

@@ -10,7 +10,7 @@ from tiny_models import BRAIN_INPUT, CT_INPUT, brain_specification, ct_specifica
 
 from tumorseg_training.augmentation import augmentation
 from tumorseg_training.config import Augmentation
-from tumorseg_training.organ_changes import PaintLesions, PaintMimics, ShiftOrgan
+from tumorseg_training.lesion_augmentation import PaintLesions, PaintMimics, ShiftOrgan
 from TumorSegLib.errors import InputError
 
 

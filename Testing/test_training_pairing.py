@@ -11,14 +11,14 @@ import pytest
 import SimpleITK as sitk
 from synthetic_data import ball_case, write_lits, write_nnunet
 
-from tumorseg_training.case import Reading
+from tumorseg_training.case import ReaderOptions
 from tumorseg_training.readers import read_cases
 from tumorseg_training.readers.pairing import reordering
 from TumorSegLib.image.grid import Grid
-from TumorSegLib.image.itk import grid_of_image, image_of
+from TumorSegLib.image.itk import grid_of_image, to_sitk
 from TumorSegLib.model.specification import Channel
 
-CT = Reading((Channel("ct", "CT"),), (1,), modality="CT")
+CT = ReaderOptions((Channel("ct", "CT"),), (1,), modality="CT")
 ORDERS = [
     (axes, flips)
     for axes in itertools.permutations(range(3))
@@ -41,7 +41,7 @@ def test_any_order_of_axes_is_undone(axes: tuple[int, ...], flips: tuple[bool, .
     turned = ((np.cos(angle), -np.sin(angle), 0), (np.sin(angle), np.cos(angle), 0), (0, 0, 1))
     grid = Grid((3, 4, 5), (0.7, 0.9, 2.5), (10.0, -20.0, 30.0), turned)
     voxels = np.random.default_rng(0).integers(0, 99, grid.shape).astype(np.int16)
-    image = stored(image_of(voxels, grid), axes, flips)
+    image = stored(to_sitk(voxels, grid), axes, flips)
     found = reordering(grid_of_image(image), grid)
     assert found is not None
     np.testing.assert_array_equal(found.apply(sitk.GetArrayFromImage(image)), voxels)
@@ -96,7 +96,7 @@ def test_a_channel_in_another_order_is_turned(tmp_path: Path) -> None:
     content = json.loads((folder / "dataset.json").read_text())
     content["channel_names"] = {"0": "flair", "1": "T1"}
     (folder / "dataset.json").write_text(json.dumps(content))
-    reading = Reading((Channel("flair", "FLAIR"), Channel("t1", "T1", "flair")), (1,))
+    reading = ReaderOptions((Channel("flair", "FLAIR"), Channel("t1", "T1", "flair")), (1,))
     volumes = read_cases(folder, "nnunet", reading).cases[0].decode().volumes
     np.testing.assert_array_equal(volumes["t1"].voxels, volumes["flair"].voxels)
     assert volumes["t1"].grid == volumes["flair"].grid

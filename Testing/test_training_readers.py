@@ -18,16 +18,16 @@ from synthetic_data import (
     write_png,
 )
 
-from tumorseg_training.case import Case, CaseList, Reading
+from tumorseg_training.case import Case, CaseList, ReaderOptions
 from tumorseg_training.labelling import LabelError, model_values
 from tumorseg_training.readers import read_cases
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid
-from TumorSegLib.image.itk import image_of
+from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.model.specification import Channel
 
-CT = Reading((Channel("ct", "CT"),), (1, 2, 3), modality="CT")
-MR = Reading(
+CT = ReaderOptions((Channel("ct", "CT"),), (1, 2, 3), modality="CT")
+MR = ReaderOptions(
     (Channel("flair", "FLAIR"), Channel("t1", "T1", "flair"), Channel("t1c", "T1c", "flair")),
     (1,),
     modality="MR",
@@ -78,7 +78,7 @@ def test_kaggle_names_the_file_that_is_cut_off(tmp_path: Path) -> None:
 def test_ircad_merges_tumours_and_keeps_cysts_apart(tmp_path: Path) -> None:
     names = ["liver", "livertumor01", "livertumor02", "liverkyst", "bone"]
     folder = write_ircad(tmp_path, {"3Dircadb1.1": names})
-    reading = Reading(
+    reading = ReaderOptions(
         CT.channels, (1, 2, 3), {"liver": 1, "livertumor*": 2, "liver*yst*": 3}, modality="CT"
     )
     labelmap = read_cases(folder, "3Dircadb1", reading).cases[0].decode().labelmap
@@ -131,7 +131,7 @@ def test_nnunet_finds_channels_by_name_in_any_order(tmp_path: Path) -> None:
     folder = write_nnunet(tmp_path, 1)
     grid = Grid(SHAPE, (1.5, 1.5, 3.0), (-10.0, 20.0, 5.0))
     t1 = np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE)
-    sitk.WriteImage(image_of(t1, grid), str(folder / "imagesTr" / "BALL_000_0001.nii.gz"))
+    sitk.WriteImage(to_sitk(t1, grid), str(folder / "imagesTr" / "BALL_000_0001.nii.gz"))
     content = json.loads((folder / "dataset.json").read_text())
     content["channel_names"] = {"0": "flair", "1": "T1"}
     (folder / "dataset.json").write_text(json.dumps(content))
@@ -144,7 +144,7 @@ def test_nnunet_lists_unpaired_and_misshaped_cases(tmp_path: Path) -> None:
     folder = write_nnunet(tmp_path, 4)
     (folder / "labelsTr" / "BALL_000.nii.gz").unlink()
     (folder / "imagesTr" / "BALL_001_0000.nii.gz").unlink()
-    small = image_of(np.zeros((4, 48, 48), np.uint8), Grid((4, 48, 48), (1.5, 1.5, 3.0)))
+    small = to_sitk(np.zeros((4, 48, 48), np.uint8), Grid((4, 48, 48), (1.5, 1.5, 3.0)))
     sitk.WriteImage(small, str(folder / "labelsTr" / "BALL_002.nii.gz"))
     (folder / "labelsTr" / "BALL_003.nii.gz").write_text("not an image")
     found = read_cases(folder, "nnunet", CT)
@@ -188,7 +188,7 @@ def test_lits_pairs_volumes_and_segmentations(tmp_path: Path) -> None:
 
 
 def test_pictures_become_hounsfield_units_and_groups_patients(tmp_path: Path) -> None:
-    reading = Reading(
+    reading = ReaderOptions(
         CT.channels, (1, 2), spacing=(1.1, 1.1, 2.0), window=(-40.0, 160.0), modality="CT"
     )
     found = read_cases(write_png(tmp_path, 3), "png_pairs", reading)
@@ -227,7 +227,7 @@ def test_unknown_label_values_are_named(tmp_path: Path) -> None:
     labels = np.zeros(SHAPE, np.uint8)
     labels[0, 0, :3] = (1, 7, 9)
     grid = Grid(SHAPE, (1.5, 1.5, 3.0), (-10.0, 20.0, 5.0))
-    sitk.WriteImage(image_of(labels, grid), str(folder / "labelsTr" / "BALL_000.nii.gz"))
+    sitk.WriteImage(to_sitk(labels, grid), str(folder / "labelsTr" / "BALL_000.nii.gz"))
     with pytest.raises(LabelError, match=r"BALL_000: label values 7, 9 .*\(1, 2, 3\)"):
         read_cases(folder, "nnunet", CT).cases[0].decode()
 
@@ -235,10 +235,10 @@ def test_unknown_label_values_are_named(tmp_path: Path) -> None:
 def test_labels_are_mapped_by_number_name_and_pattern() -> None:
     annotation = np.array([0, 1, 2, 3, 4])
     names = {1: "liver", 2: "tumor left", 3: "tumor right", 4: "artefact"}
-    reading = Reading(CT.channels, (1, 2), {"liver": 1, "tumor*": 2, "4": 0})
+    reading = ReaderOptions(CT.channels, (1, 2), {"liver": 1, "tumor*": 2, "4": 0})
     assert model_values(annotation, reading, "case", names).tolist() == [0, 1, 2, 2, 0]
     with pytest.raises(LabelError, match=r"4 \(artefact\)"):
-        model_values(annotation, Reading(CT.channels, (1, 2), {"[123]": 1}), "case", names)
+        model_values(annotation, ReaderOptions(CT.channels, (1, 2), {"[123]": 1}), "case", names)
 
 
 def test_fractions_are_no_labels() -> None:

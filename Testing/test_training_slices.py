@@ -17,7 +17,7 @@ from tiny_models import BRAIN_INPUT
 from torch.utils.data import DataLoader
 
 from tumorseg_training.augmentation import DropChannels, augmentation
-from tumorseg_training.case import Annotated
+from tumorseg_training.case import LabelledCase
 from tumorseg_training.code_version import DECODING, decoding_files, version_of
 from tumorseg_training.config import Augmentation, TrainingConfig, read_config
 from tumorseg_training.datasets import select_cases
@@ -46,7 +46,7 @@ def test_the_second_start_decodes_nothing(config: TrainingConfig, tmp_path: Path
     first = fill_cache(cases, config.model.input, tmp_path / "cache")
     assert len(first.cases) == len(cases)
 
-    def decode() -> Annotated:
+    def decode() -> LabelledCase:
         raise AssertionError("decoded again")
 
     again = fill_cache(
@@ -279,13 +279,13 @@ def test_every_file_that_makes_slices_counts_in_their_version(tmp_path: Path) ->
         "training/tumorseg_training/case.py",  # types
         "training/tumorseg_training/code_version.py",
         "TumorSegLib/errors.py",
-        "TumorSegLib/support/quiet.py",
-        "TumorSegLib/support/records.py",
-        "TumorSegLib/support/whole_file.py",  # how a file gets its name
+        "TumorSegLib/support/silence.py",
+        "TumorSegLib/support/schema.py",
+        "TumorSegLib/support/atomic_write.py",  # how a file gets its name
         "TumorSegLib/model/specification.py",  # its content counts
         "TumorSegLib/image/sequence_names.py",
         "TumorSegLib/export/dataset.py",  # where a data set's files lie
-        "TumorSegLib/export/record.py",
+        "TumorSegLib/export/case_metadata.py",
     }
     seen: set[Path] = set()
     package = TRAINING / "tumorseg_training"

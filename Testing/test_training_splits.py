@@ -9,8 +9,8 @@ from synthetic_data import write_config, write_nnunet
 
 from tumorseg_training.config import read_config
 from tumorseg_training.datasets import select_cases
+from tumorseg_training.patient_folds import folds_of
 from tumorseg_training.sampling import EpochSampler, balanced_popularity, draw_weights
-from tumorseg_training.splits import folds_of
 from TumorSegLib.errors import InputError
 
 

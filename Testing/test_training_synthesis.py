@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tumorseg_training.case import Reading
+from tumorseg_training.case import ReaderOptions
 from tumorseg_training.config import Synthesis
 from tumorseg_training.labelling import LabelError
 from tumorseg_training.synthesis import lesions, smooth_field, synthesise, synthetic_cases
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.specification import Channel
 
-CT = Reading((Channel("ct", "CT"),), (1, 2), modality="CT")
+CT = ReaderOptions((Channel("ct", "CT"),), (1, 2), modality="CT")
 SHAPE = (24, 96, 96)
 SPACING = (3.0, 3.0, 3.0)
 
@@ -98,7 +98,7 @@ def test_impossible_sources_are_refused(tmp_path: Path, folder: Path) -> None:
         synthetic_cases(Synthesis(str(tmp_path / "none"), labels), CT, seed=0)
     with pytest.raises(LabelError, match="value 7"):
         synthetic_cases(Synthesis(str(folder), {"liver": 7}), CT, seed=0)
-    mr = Reading((Channel("flair", "FLAIR"),), (1,), modality="MR")
+    mr = ReaderOptions((Channel("flair", "FLAIR"),), (1,), modality="MR")
     with pytest.raises(InputError, match="CT"):
         synthetic_cases(Synthesis(str(folder), labels), mr, seed=0)
     (folder / "broken.npz").write_bytes(b"PK")

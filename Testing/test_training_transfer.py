@@ -15,13 +15,20 @@ from tumorseg_training.transfer import (
 )
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.in_plane import FieldOfView
-from TumorSegLib.image.normalisation import Foreground
+from TumorSegLib.image.normalisation import ForegroundRange
 from TumorSegLib.model.bundle import write_bundle
-from TumorSegLib.model.specification import Channel, Code, Input, Label, ModelSpecification, Network
+from TumorSegLib.model.specification import (
+    Channel,
+    CodedConcept,
+    Input,
+    Label,
+    ModelSpecification,
+    Network,
+)
 from TumorSegLib.networks import FCN8s, LinkNet, ResNet50Classifier, UNet, build_network
 from TumorSegLib.networks.resnet import resnet18
 
-CODE = Code("SCT", "4147007", "Mass")
+CODE = CodedConcept("SCT", "4147007", "Mass")
 
 
 def model(
@@ -40,7 +47,7 @@ def model(
         version="1",
         description="",
         modality="MR",
-        input=Input(tuple(Channel(c, c) for c in channels), FieldOfView(64), Foreground()),
+        input=Input(tuple(Channel(c, c) for c in channels), FieldOfView(64), ForegroundRange()),
         labels=tuple(
             Label(index + 1, label, (0, 0, 0), CODE, CODE) for index, label in enumerate(labels)
         ),

@@ -116,7 +116,7 @@ def test_what_itk_reads_rightly_is_read_alike(folder, header, content):
         image = image[..., 0]
     np.testing.assert_array_equal(voxels, expected.reshape(voxels.shape))
     assert voxels.dtype == expected.dtype
-    assert grid.same_as(grid_of_image(image), 1e-9)
+    assert grid.geometry_equal(grid_of_image(image), 1e-9)
 
 
 @pytest.mark.parametrize(

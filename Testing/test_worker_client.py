@@ -179,10 +179,10 @@ def test_waiting_for_the_end_of_a_process_has_a_limit(monkeypatch):
 def test_closing_the_panel_never_waits_for_a_retraining_that_does_not_end(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(MODULE))
     from TumorSegLib.worker import process_group
-    from TumorSegModule.logic.retrain_process import RetrainProcess, Wish
+    from TumorSegModule.logic.retrain_process import RetrainProcess, RetrainRequest
 
     process = RetrainProcess([sys.executable, "-c", "import time; time.sleep(600)"], tmp_path)
-    process.start(Wish(str(tmp_path / "cases"), "base", epochs=1))
+    process.start(RetrainRequest(str(tmp_path / "cases"), "base", epochs=1))
     child = process._process
     monkeypatch.setattr(process_group, "END_SECONDS", 0.05)
     monkeypatch.setattr(process_group, "end_group", lambda process: None)

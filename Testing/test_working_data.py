@@ -14,7 +14,7 @@ from PIL import Image
 
 from TumorSegLib import cli
 from TumorSegLib.image.grid import Grid
-from TumorSegLib.image.itk import grid_of_image, image_of
+from TumorSegLib.image.itk import grid_of_image, to_sitk
 from TumorSegLib.model.catalogue import SHIPPED
 
 OBLIQUE = (
@@ -63,14 +63,14 @@ def test_real_patients_are_segmented_as_well_as_the_card_says(shared, capsys):
         channels, mask = lgg_patient(shared, patient)
         grid = Grid(mask.shape, (0.9, 0.9, 5.0), (-110.0, 31.5, -42.0), OBLIQUE)
         for name, voxels in channels.items():
-            sitk.WriteImage(image_of(np.ascontiguousarray(voxels), grid), f"{name}.nii.gz")
+            sitk.WriteImage(to_sitk(np.ascontiguousarray(voxels), grid), f"{name}.nii.gz")
         words = ["flair.nii.gz", "--channel=t1=t1.nii.gz", "--channel=t1c=t1c.nii.gz"]
         status, report = segment(
             *words, "--model", SHIPPED_MODEL, "-o", "out.seg.nrrd", "--overwrite", capsys=capsys
         )
         assert status == 0
         image = sitk.ReadImage("out.seg.nrrd")
-        assert grid_of_image(image).same_as(grid)
+        assert grid_of_image(image).geometry_equal(grid)
         found = sitk.GetArrayFromImage(image) > 0
         assert report["segments"][0]["volume_ml"] == pytest.approx(found.sum() * grid.voxel_ml)
         scores[patient] = 2 * (found & mask).sum() / (found.sum() + mask.sum())
@@ -100,7 +100,7 @@ def test_every_volume_keeps_its_grid(shared, capsys, name):
     else:
         reference = sitk.ReadImage(str(path))
     assert found.GetSize() == reference.GetSize()
-    assert grid_of_image(found).same_as(grid_of_image(reference), 1e-3)
+    assert grid_of_image(found).geometry_equal(grid_of_image(reference), 1e-3)
 
 
 def test_gantry_tilt_is_regularised_and_said(shared, capsys):

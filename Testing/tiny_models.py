@@ -9,17 +9,24 @@ import numpy as np
 import torch
 
 from TumorSegLib.image.in_plane import FieldOfView, PixelSpacing
-from TumorSegLib.image.normalisation import Foreground, Window
+from TumorSegLib.image.normalisation import ForegroundRange, Window
 from TumorSegLib.model.bundle import Bundle, write_bundle
 from TumorSegLib.model.candidate_features import FEATURES
 from TumorSegLib.model.forest import Forest
-from TumorSegLib.model.specification import Channel, Code, Input, Label, ModelSpecification, Network
+from TumorSegLib.model.specification import (
+    Channel,
+    CodedConcept,
+    Input,
+    Label,
+    ModelSpecification,
+    Network,
+)
 from TumorSegLib.networks import build_network
 
-ALTERED = Code("SCT", "49755003", "Morphologically Altered Structure")
-MASS = Code("SCT", "4147007", "Mass")
-ORGAN = Code("SCT", "123037004", "Anatomical Structure")
-LIVER = Code("SCT", "10200004", "Liver")
+ALTERED = CodedConcept("SCT", "49755003", "Morphologically Altered Structure")
+MASS = CodedConcept("SCT", "4147007", "Mass")
+ORGAN = CodedConcept("SCT", "123037004", "Anatomical Structure")
+LIVER = CodedConcept("SCT", "10200004", "Liver")
 
 TUMOUR = Label(1, "Tumour", (255, 196, 0), ALTERED, MASS)
 
@@ -30,7 +37,7 @@ BRAIN_INPUT = Input(
         Channel("t1c", "T1 after contrast", "flair"),
     ),
     in_plane=FieldOfView(64),
-    normalisation=Foreground(),
+    normalisation=ForegroundRange(),
 )
 CT_INPUT = Input(
     channels=(Channel("ct", "CT"),), in_plane=PixelSpacing(3.0), normalisation=Window(-40, 160)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from TumorSegLib.inference.result import SegmentationResult
-    from TumorSegLib.inference.run import ProgressCallback
     from TumorSegLib.inference.run_options import RunOptions
+    from TumorSegLib.inference.slice_inference import ProgressCallback
 
 Array: TypeAlias = NDArray[np.number]
 Image: TypeAlias = Union[str, os.PathLike[str], Volume, "sitk.Image", tuple[Array, Sequence[float]]]

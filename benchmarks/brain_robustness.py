@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from tumorseg_training.case import Annotated, reading_for
+from tumorseg_training.case import LabelledCase, reader_options_for
 from tumorseg_training.commands.evaluate import read_patients
 from tumorseg_training.device_training.brain_mask import brain_mask
 from tumorseg_training.readers import read_cases
@@ -76,14 +76,14 @@ INTENSITIES: Mapping[str, Callable[[Images, np.ndarray], Images]] = {
 }
 
 
-def changed(content: Annotated) -> dict[str, Annotated]:
+def changed(content: LabelledCase) -> dict[str, LabelledCase]:
     """Return a case as it is, and changed."""
     images = {name: volume.voxels for name, volume in content.volumes.items()}
     inside = brain_of(content)
     cases = {"as it is": content}
     for name, change in INTENSITIES.items():
         new = change(images, inside)
-        cases[name] = Annotated(
+        cases[name] = LabelledCase(
             {key: replace(content.volumes[key], voxels=new[key]) for key in new}, content.labelmap
         )
     cases["pixels half as large"] = on_grid(
@@ -94,10 +94,10 @@ def changed(content: Annotated) -> dict[str, Annotated]:
 
 
 def on_grid(
-    content: Annotated,
+    content: LabelledCase,
     change: Callable[[np.ndarray], np.ndarray],
     factors: tuple[float, float, float],
-) -> Annotated:
+) -> LabelledCase:
     """Return a case whose arrays are changed, and whose spacing (x, y, z) is multiplied."""
     labelmap = np.ascontiguousarray(change(content.labelmap))
     old = content.volumes["flair"].grid.spacing
@@ -107,10 +107,10 @@ def on_grid(
         name: replace(volume, voxels=np.ascontiguousarray(change(volume.voxels)), grid=grid)
         for name, volume in content.volumes.items()
     }
-    return Annotated(volumes, labelmap)
+    return LabelledCase(volumes, labelmap)
 
 
-def brain_of(content: Annotated) -> np.ndarray:
+def brain_of(content: LabelledCase) -> np.ndarray:
     """Return where brain or tumour is (z, y, x), from FLAIR."""
     flair = content.volumes["flair"].voxels
     slices, rows, columns = flair.shape
@@ -136,7 +136,9 @@ def main() -> None:
     segmenter = Segmenter(bundle, device="cpu")
     wanted = read_patients(arguments.patients, None)
     figures: dict[str, dict[str, float]] = {}
-    for case in read_cases(arguments.dataset, "kaggle_3m", reading_for(bundle.specification)).cases:
+    for case in read_cases(
+        arguments.dataset, "kaggle_3m", reader_options_for(bundle.specification)
+    ).cases:
         if case.patient not in wanted:
             continue
         figures[case.patient] = {}

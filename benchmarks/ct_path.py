@@ -21,10 +21,17 @@ import SimpleITK as sitk
 import torch
 
 from TumorSegLib.image.in_plane import PixelSpacing
-from TumorSegLib.image.itk import image_of
+from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.image.normalisation import Window
 from TumorSegLib.model.bundle import write_bundle
-from TumorSegLib.model.specification import Channel, Code, Input, Label, ModelSpecification, Network
+from TumorSegLib.model.specification import (
+    Channel,
+    CodedConcept,
+    Input,
+    Label,
+    ModelSpecification,
+    Network,
+)
 from TumorSegLib.networks import build_network
 from TumorSegLib.phantom import abdomen_phantom
 
@@ -61,14 +68,14 @@ def write_phantom(folder: Path, slices: int, size: int) -> tuple[Path, float]:
     spacing = (384 / size, 384 / size, 200 / slices)
     phantom, _ = abdomen_phantom(shape=(slices, size, size), spacing=spacing)
     path = folder / "abdomen.nrrd"
-    sitk.WriteImage(image_of(phantom.voxels, phantom.grid), str(path), useCompression=False)
+    sitk.WriteImage(to_sitk(phantom.voxels, phantom.grid), str(path), useCompression=False)
     return path, phantom.grid.spacing[0]
 
 
 def write_model(folder: Path, width: int, spacing: float, *, body_box: bool) -> Path:
     """Write an mU-Net with random weights that sees the CT at its full resolution."""
     torch.manual_seed(0)
-    code = Code("SCT", "10200004", "Liver")
+    code = CodedConcept("SCT", "10200004", "Liver")
     specification = ModelSpecification(
         id="benchmark",
         title="Benchmark",

@@ -25,10 +25,10 @@ from typing import Any
 
 import SimpleITK as sitk
 
-from tumorseg_training.case import reading_for
-from tumorseg_training.holding_out import by_hash
+from tumorseg_training.case import reader_options_for
+from tumorseg_training.heldout_split import by_hash
 from tumorseg_training.readers import read_cases
-from TumorSegLib.image.itk import image_of
+from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.model.bundle import read_bundle
 from TumorSegLib.writing import write_segmentation
@@ -145,11 +145,11 @@ class Curve:
         target = folder / f"{patient}.seg.nrrd"
         if target.exists():
             return files
-        cases = read_cases(self.data, "kaggle_3m", reading_for(model)).cases
+        cases = read_cases(self.data, "kaggle_3m", reader_options_for(model)).cases
         annotated = next(case for case in cases if case.name == patient).decode()
         for name, path in files.items():
             volume = annotated.volumes[name]
-            sitk.WriteImage(image_of(volume.voxels, volume.grid), str(path))
+            sitk.WriteImage(to_sitk(volume.voxels, volume.grid), str(path))
         result = Segmenter(read_bundle(self.base), device="cpu").segment(annotated.volumes)
         write_segmentation(replace(result, labelmap=annotated.labelmap), target)
         return files

@@ -21,9 +21,9 @@ from tumorseg_training.commands.evaluate import add_arguments, cases_for
 from tumorseg_training.metrics import roc_auc
 from TumorSegLib.image.grid import AxialView
 from TumorSegLib.inference.result import SegmentationResult
-from TumorSegLib.inference.review import unsure_slices
 from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.inference.segmenter import Segmenter
+from TumorSegLib.inference.uncertainty_ranking import unsure_slices
 from TumorSegLib.model.catalogue import default_catalogue
 
 Figures = NDArray[np.float64]

@@ -49,22 +49,22 @@ def data_set_seeds() -> list[Files]:
 
 def read_data_set(folder: Path) -> Arrays:
     """List the cases of a data set and decode them as filling the cache of slices does."""
-    from tumorseg_training.case import Reading
+    from tumorseg_training.case import ReaderOptions
     from tumorseg_training.readers import read_cases
     from TumorSegLib.errors import InputError
     from TumorSegLib.model.specification import Channel
 
     layout = next((path.name for path in folder.iterdir()), "nnunet")
-    reading = Reading((Channel("ct", "CT"),), (1,), modality="CT", spacing=(1.5, 1.5, 3.0))
+    reading = ReaderOptions((Channel("ct", "CT"),), (1,), modality="CT", spacing=(1.5, 1.5, 3.0))
     if layout == "kaggle_3m":
         channels = (
             Channel("flair", "FLAIR"),
             Channel("t1", "T1", "flair"),
             Channel("t1c", "T1c", "flair"),
         )
-        reading = Reading(channels, (1,), modality="MR")
+        reading = ReaderOptions(channels, (1,), modality="MR")
     if layout == "png_pairs":
-        reading = Reading(
+        reading = ReaderOptions(
             reading.channels, (1,), {"255": 1}, "CT", (1.5, 1.5, 3.0), (-100.0, 200.0)
         )
     listed = read_cases(folder / layout, layout, reading)

@@ -34,7 +34,7 @@ def bundle_seeds() -> list[Files]:
     )
 
     from TumorSegLib.inference.candidates import FEATURES
-    from TumorSegLib.model.specification import CANDIDATES_WINDOW, CandidateFilter
+    from TumorSegLib.model.specification import CANDIDATES_WINDOW, FalsePositiveFilter
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -44,7 +44,7 @@ def bundle_seeds() -> list[Files]:
             judged,
             id="judged",
             input=replace(judged.input, normalisation=CANDIDATES_WINDOW),
-            candidates=CandidateFilter(2, 1, features=FEATURES),
+            candidates=FalsePositiveFilter(2, 1, features=FEATURES),
         )
         network = build_network(judged.network.name, judged.network.arguments)
         forest = stump(FEATURES[0], 1.0)

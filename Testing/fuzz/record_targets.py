@@ -135,9 +135,9 @@ def side_file_seeds() -> list[Files]:
 def read_side_file(folder: Path) -> Arrays:
     from tumorseg_training.commands.evaluate import read_patients as patients_to_measure
     from tumorseg_training.datasets import read_patients
+    from tumorseg_training.patient_folds import folds_of
     from tumorseg_training.publishing import figures_of
-    from tumorseg_training.splits import folds_of
-    from TumorSegLib.export.record import read_record
+    from TumorSegLib.export.case_metadata import read_record
     from TumorSegLib.model.default_models import read_defaults
 
     readers: dict[str, Callable[[Path], object]] = {
@@ -163,7 +163,7 @@ def invalid_text(rng: Random, content: bytes) -> bytes:
 
 def import_worker() -> None:
     import TumorSegLib.inference.segmenter
-    import TumorSegLib.worker.export_answer
+    import TumorSegLib.worker.export_command
     import TumorSegLib.worker.process  # noqa: F401
 
 

@@ -19,8 +19,8 @@ from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue
 
 if TYPE_CHECKING:
-    from TumorSegLib.inference.run import ProgressCallback
     from TumorSegLib.inference.segmenter import Segmenter
+    from TumorSegLib.inference.slice_inference import ProgressCallback
 
 Result = TypeVar("Result")
 

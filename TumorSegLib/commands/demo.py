@@ -65,17 +65,19 @@ def _phantom(folder: Path, console: Console) -> tuple[Path, list[str]]:
     Raises:
         OutputError: one cannot be written completely.
     """
-    from TumorSegLib.image.itk import image_of
+    from TumorSegLib.image.itk import to_sitk
     from TumorSegLib.phantom import brain_phantom
-    from TumorSegLib.support.whole_file import whole_file
-    from TumorSegLib.writing.whole_image import write_whole_image
+    from TumorSegLib.support.atomic_write import atomic_write
+    from TumorSegLib.writing.image_writing import write_image_atomically
 
     volumes, _ = brain_phantom()
     paths = {name: folder / f"phantom-{name}.nii.gz" for name in volumes}
     for name, path in paths.items():
         if not path.exists():
-            with whole_file(path, ending=".nii.gz") as new:
-                if not write_whole_image(image_of(volumes[name].voxels, volumes[name].grid), new):
+            with atomic_write(path, ending=".nii.gz") as new:
+                if not write_image_atomically(
+                    to_sitk(volumes[name].voxels, volumes[name].grid), new
+                ):
                     raise OutputError(f"{path}: cannot be written completely; is the disk full?")
     console.print(f"phantom: a made-up head with a made-up tumour, in {folder}", soft_wrap=True)
     further = [f"--channel={name}={path}" for name, path in paths.items() if name != "flair"]

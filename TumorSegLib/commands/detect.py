@@ -22,8 +22,8 @@ from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue, default_catalogue
 
 if TYPE_CHECKING:
-    from TumorSegLib.inference.run import ProgressCallback
     from TumorSegLib.inference.segmenter import Segmenter
+    from TumorSegLib.inference.slice_inference import ProgressCallback
 
 BAR_WIDTH = 30
 

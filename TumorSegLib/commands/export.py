@@ -89,7 +89,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Read, append, report; a case that cannot be exported does not keep the others out."""
-    from TumorSegLib.support.quiet import quiet_stderr
+    from TumorSegLib.support.silence import silenced_stderr
 
     export = Export(arguments)
     files: list[Path] = arguments.cases
@@ -102,7 +102,7 @@ def run(arguments: Namespace) -> int:
     with progress_bar("Export", shown=shown, counted="file") as progress:
         for done, path in enumerate(files):
             progress(done, len(files))
-            with quiet_stderr():
+            with silenced_stderr():
                 export.take(path)
         progress(len(files), len(files))
     if arguments.json:

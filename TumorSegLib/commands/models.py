@@ -19,10 +19,10 @@ from TumorSegLib.model.default_models import make_default
 from TumorSegLib.model.licences import licences_of
 from TumorSegLib.model.model_import import add_models, remove_model, unpacked_models
 from TumorSegLib.model.model_source import model_source
-from TumorSegLib.support.records import plain
+from TumorSegLib.support.schema import to_dict
 
 if TYPE_CHECKING:
-    from TumorSegLib.inference.run import ProgressCallback
+    from TumorSegLib.inference.slice_inference import ProgressCallback
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -66,7 +66,7 @@ def run(arguments: Namespace) -> int:
         catalogue = default_catalogue()
     if arguments.json:
         models = [
-            plain(bundle.specification) | {"folder": str(bundle.folder)}
+            to_dict(bundle.specification) | {"folder": str(bundle.folder)}
             for bundle in catalogue.bundles
         ]
         print(json.dumps({"models": models, "broken": list(catalogue.broken)}, indent=2))  # noqa: T201

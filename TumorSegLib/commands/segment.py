@@ -35,8 +35,8 @@ from TumorSegLib.model.specification import ModelSpecification
 
 if TYPE_CHECKING:
     from TumorSegLib.image.volume import Volume
-    from TumorSegLib.inference.run import ProgressCallback
     from TumorSegLib.inference.segmenter import Segmenter
+    from TumorSegLib.inference.slice_inference import ProgressCallback
 
 MOST_LESIONS = 20
 """Lines of lesions in the terminal; `--json` has them all."""

@@ -12,21 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError, OutputError
+from TumorSegLib.export.case_metadata import CaseRecord, LabelCount, read_record, record_text
 from TumorSegLib.export.dataset import CASES, FILE_ENDING, IMAGES, LABELS, SEGMENTS, Dataset
 from TumorSegLib.export.errors import CaseExistsError
 from TumorSegLib.export.identity import ExportKey
 from TumorSegLib.export.labelling import labelled, labelmap_of, mask_of
-from TumorSegLib.export.record import CaseRecord, LabelCount, read_record, record_text
 from TumorSegLib.image.alignment import aligned
 from TumorSegLib.image.correction import Correction
 from TumorSegLib.image.grid import Grid
-from TumorSegLib.image.itk import image_of
+from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.slicer_io.named_mask import NamedMask
-from TumorSegLib.support.quiet import quiet_stderr
+from TumorSegLib.support.silence import silenced_stderr
 from TumorSegLib.support.version import __version__
-from TumorSegLib.writing.whole_image import write_whole_image
+from TumorSegLib.writing.image_writing import write_image_atomically
 
 WHOLE = 0
 """Instead of a label's value: the label map of all labels."""
@@ -120,7 +120,7 @@ def append_case(
         labels = {WHOLE: labelmap}
         counts = {value: int(np.count_nonzero(labelmap == value)) for value in names}
     name = key.case(first)
-    with quiet_stderr(), dataset.locked():
+    with silenced_stderr(), dataset.locked():
         exists = dataset.holds(name)
         if exists and not replace:
             raise CaseExistsError(f"{first.name}: is in {dataset.folder.name} already, as {name}")
@@ -208,7 +208,7 @@ def _write(
 def _write_image(path: Path, voxels: NDArray[Any], grid: Grid) -> None:
     """Write voxels with where they lie, and nothing else of what a header can hold."""
     native = voxels.astype(voxels.dtype.newbyteorder("="), copy=False)
-    if not write_whole_image(image_of(native, grid), path):
+    if not write_image_atomically(to_sitk(native, grid), path):
         raise OutputError(
             f"{path.name}: cannot be written completely, is the disk full?; nothing was exported"
         )

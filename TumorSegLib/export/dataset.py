@@ -22,8 +22,8 @@ from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.export.dataset_name import dataset_name, is_dataset_name
 from TumorSegLib.export.identity import ExportKey, key_file
 from TumorSegLib.model.specification import ModelSpecification
-from TumorSegLib.support.records import parsed
-from TumorSegLib.support.whole_file import check_place, flush, write_whole
+from TumorSegLib.support.atomic_write import ensure_writable, flush, write_whole
+from TumorSegLib.support.schema import parsed
 
 FILE_ENDING = ".nii.gz"
 DESCRIPTION = "dataset.json"
@@ -66,7 +66,7 @@ class Dataset:
                 f"{folder}: nnU-Net expects a folder DatasetNNN_Name, such as"
                 f" {folder / dataset_name(specification)}"
             )
-        check_place(folder / DESCRIPTION) if folder.exists() else check_place(folder)
+        ensure_writable(folder / DESCRIPTION) if folder.exists() else ensure_writable(folder)
         names = {label.value: label.name for label in specification.labels}
         values = range(1, max(names) + 1)
         labels = {names.get(value, f"not used {value}"): value for value in values}

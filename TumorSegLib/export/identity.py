@@ -19,8 +19,8 @@ from filelock import FileLock
 from TumorSegLib.errors import OutputError
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.support import leftovers
+from TumorSegLib.support.atomic_write import PREFIX, atomic_write
 from TumorSegLib.support.places import data_folder
-from TumorSegLib.support.whole_file import PREFIX, whole_file
 
 KEY_BYTES = 32
 DIGITS = 12
@@ -77,7 +77,7 @@ def export_key() -> ExportKey:
         leftovers.remove_left_over(path.parent, PREFIX)  # half a key, perhaps
         with FileLock(path.with_name(f"{path.name}.lock")):
             if not path.exists():
-                with whole_file(path) as new:
+                with atomic_write(path) as new:
                     descriptor = os.open(new, os.O_CREAT | os.O_WRONLY, 0o600)
                     with os.fdopen(descriptor, "w", encoding="ascii") as file:
                         file.write(secrets.token_hex(KEY_BYTES) + "\n")

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid
-from TumorSegLib.image.itk import image_of
+from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.image.volume import Volume
 
 MINIMUM_OVERLAP = 0.5
@@ -28,7 +28,7 @@ def aligned(volumes: Mapping[str, Volume]) -> tuple[dict[str, Volume], list[str]
     result = {first: reference}
     warnings = []
     for name, volume in others:
-        if volume.grid.same_as(reference.grid):
+        if volume.grid.geometry_equal(reference.grid):
             result[name] = volume
             continue
         overlap = overlap_share(reference.grid, volume.grid)
@@ -48,7 +48,7 @@ def resampled(volume: Volume, grid: Grid) -> Volume:
     reference.SetSpacing(grid.spacing)
     reference.SetOrigin(grid.origin)
     reference.SetDirection(np.array(grid.direction).ravel().tolist())
-    image = image_of(volume.voxels, volume.grid)
+    image = to_sitk(volume.voxels, volume.grid)
     beyond = float(volume.voxels.min())
     moved = sitk.Resample(image, reference, sitk.Transform(), sitk.sitkLinear, beyond)
     return Volume(sitk.GetArrayFromImage(moved), grid, volume.modality, volume.name)

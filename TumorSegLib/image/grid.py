@@ -63,7 +63,7 @@ class Grid:
         affine = self.affine
         return np.asarray(indices[:, ::-1] @ affine[:3, :3].T + affine[:3, 3])
 
-    def same_as(self, other: Grid, tolerance_mm: float = 0.01) -> bool:
+    def geometry_equal(self, other: Grid, tolerance_mm: float = 0.01) -> bool:
         """Tell whether both grids place every voxel at the same position."""
         if self.shape != other.shape:
             return False
@@ -131,7 +131,7 @@ class AxialView:
         return turned
 
 
-def grid_of_affine(affine: NDArray[np.float64], shape: Sequence[int], name: str) -> Grid:
+def grid_from_affine(affine: NDArray[np.float64], shape: Sequence[int], name: str) -> Grid:
     """Return the grid of a volume of 3D Slicer.
 
     Args:

@@ -55,7 +55,7 @@ class PixelSpacing:
 InPlane = FieldOfView | PixelSpacing
 
 
-def finer_by(grid: InPlane, other: InPlane) -> float | None:
+def downsampling_factor(grid: InPlane, other: InPlane) -> float | None:
     """Return how many pixels of `grid` lie along one of `other`; none if their kinds differ."""
     match grid, other:
         case FieldOfView(), FieldOfView():

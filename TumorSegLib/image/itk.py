@@ -19,7 +19,7 @@ Rounded headers reach 1e-4; 1e-3 misplaces the far corner of a head by a quarter
 """
 
 
-def image_of(voxels: NDArray[Any], grid: Grid) -> sitk.Image:
+def to_sitk(voxels: NDArray[Any], grid: Grid) -> sitk.Image:
     """Return a copy of `voxels` (z, y, x), or (z, y, x, component), as an image on `grid`."""
     image = sitk.GetImageFromArray(voxels, isVector=voxels.ndim == 4)
     image.SetSpacing(grid.spacing)

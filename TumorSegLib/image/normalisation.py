@@ -31,7 +31,7 @@ AIR_BELOW = 0.25
 
 
 @dataclass(frozen=True)
-class IntensityMap:
+class IntensityTransform:
     """What a normalisation does to the intensities of one volume.
 
     Attributes:
@@ -83,14 +83,14 @@ class Window:
         if self.low >= self.high:
             raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
 
-    def fit(self, voxels: NDArray[Any]) -> IntensityMap:
+    def fit(self, voxels: NDArray[Any]) -> IntensityTransform:
         """Return the same map for every volume."""
         gain = 1 / (self.high - self.low)
-        return IntensityMap(gain, -self.low * gain)
+        return IntensityTransform(gain, -self.low * gain)
 
 
 @dataclass(frozen=True)
-class Foreground:
+class ForegroundRange:
     """A robust z-score over what is not air, for MRI, whose units are arbitrary.
 
     Foreground is what exceeds the volume's mean. Its median becomes 0 and the distance between its
@@ -106,22 +106,22 @@ class Foreground:
         if self.low >= self.high:
             raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
 
-    def fit(self, voxels: NDArray[Any]) -> IntensityMap:
+    def fit(self, voxels: NDArray[Any]) -> IntensityTransform:
         """Return the map for the volume `voxels`; a constant volume becomes zero everywhere."""
         sample = strided_sample(voxels)
         foreground = sample[sample > sample.mean()]
         if foreground.size == 0:
-            return IntensityMap(0.0, 0.0)
+            return IntensityTransform(0.0, 0.0)
         p5, median, p95 = np.percentile(foreground, (5, 50, 95))
         spread = max((p95 - p5) / 3.29, 1e-6 * max(abs(median), 1e-6))
         gain = 1 / (spread * (self.high - self.low))
-        return IntensityMap(
+        return IntensityTransform(
             float(gain), float((-median / spread - self.low) / (self.high - self.low))
         )
 
 
 @dataclass(frozen=True)
-class Equalised:
+class HistogramEqualisation:
     """Histogram equalisation of what is not air, for MRI.
 
     An intensity becomes its rank among the foreground: the part of it that is darker. Foreground is
@@ -132,21 +132,21 @@ class Equalised:
 
     kind: ClassVar[str] = "equalised"
 
-    def fit(self, voxels: NDArray[Any]) -> IntensityMap:
+    def fit(self, voxels: NDArray[Any]) -> IntensityTransform:
         """Return the map for the volume `voxels`; a constant volume becomes zero everywhere."""
         sample = strided_sample(voxels)
         low = float(sample.mean())
         foreground = sample[sample > low]
         if foreground.size == 0:
-            return IntensityMap(0.0, 0.0)
+            return IntensityTransform(0.0, 0.0)
         high = float(np.percentile(foreground, 99.9))  # lest an outlier uses up the curve's steps
         gain = 1 / (high - low)
         counts, _ = np.histogram(foreground, CURVE_STEPS, (low, high))
         rank = np.concatenate([[0], np.cumsum(counts)]) / counts.sum()
-        return IntensityMap(gain, -low * gain, rank.astype(np.float32))
+        return IntensityTransform(gain, -low * gain, rank.astype(np.float32))
 
 
-Normalisation = Window | Foreground | Equalised
+Normalisation = Window | ForegroundRange | HistogramEqualisation
 
 
 def with_dark_air(voxels: NDArray[Any]) -> NDArray[Any]:

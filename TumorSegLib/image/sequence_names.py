@@ -63,7 +63,7 @@ def suggested_sequences(
     known = [(sequence_of(name), place, item) for name, place, item in candidates]
     for channel in channels:
         fitting = [(place, item) for sequence, place, item in known if sequence == channel]
-        aligned = [(place, item) for place, item in fitting if place and place.same_as(grid)]
+        aligned = [(place, item) for place, item in fitting if place and place.geometry_equal(grid)]
         choice = aligned or fitting
         if len(choice) == 1:
             found[channel] = choice[0][1]

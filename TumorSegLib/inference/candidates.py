@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from TumorSegLib.image.components import bounding_box, components_of, widened
-from TumorSegLib.image.normalisation import IntensityMap
-from TumorSegLib.inference.decision import decide
+from TumorSegLib.image.normalisation import IntensityTransform
+from TumorSegLib.inference.labelmap import labelmap_from_probabilities
 from TumorSegLib.model.candidate_features import FEATURES
 from TumorSegLib.model.forest import Forest
-from TumorSegLib.model.specification import CandidateFilter, Label
+from TumorSegLib.model.specification import FalsePositiveFilter, Label
 
 WORKING_MM = 1.5
 """Features are taken from voxels about so far apart: finer ones cost time and tell nothing."""
@@ -40,7 +40,7 @@ DARK, FAT, BRIGHT = 0.275, 0.2, 0.99
 
 
 @dataclass(frozen=True)
-class Segmented:
+class SegmentedVolume:
     """A segmented volume in axial order, all arrays (z, y, x).
 
     Attributes:
@@ -52,7 +52,7 @@ class Segmented:
     """
 
     image: NDArray[Any]
-    intensity: IntensityMap
+    intensity: IntensityTransform
     probabilities: Sequence[NDArray[np.uint8]]
     labelmap: NDArray[np.uint8]
     spacing_zyx: tuple[float, float, float]
@@ -75,8 +75,8 @@ class Candidates:
     features: NDArray[np.float32]
 
 
-def give_up_unlikely(
-    segmented: Segmented, labels: Sequence[Label], wanted: CandidateFilter, forest: Forest
+def remove_false_positives(
+    segmented: SegmentedVolume, labels: Sequence[Label], wanted: FalsePositiveFilter, forest: Forest
 ) -> None:
     """Take candidates that the forest holds for something else out of a segmentation, in place.
 
@@ -93,9 +93,9 @@ def give_up_unlikely(
 
 
 def _give_up(
-    segmented: Segmented,
+    segmented: SegmentedVolume,
     labels: Sequence[Label],
-    wanted: CandidateFilter,
+    wanted: FalsePositiveFilter,
     found: Candidates,
     number: int,
     likelihood: float,
@@ -114,13 +114,13 @@ def _give_up(
     parts[index][its_own] = (parts[index][its_own] * factor).astype(np.uint8)
     mask = components == number
     thresholds = [label.threshold for label in labels]
-    segmented.labelmap[found.box][around][mask] = decide(
+    segmented.labelmap[found.box][around][mask] = labelmap_from_probabilities(
         [part[mask] for part in parts], labels, thresholds
     )
 
 
 def find_candidates(
-    segmented: Segmented, labels: Sequence[Label], wanted: CandidateFilter
+    segmented: SegmentedVolume, labels: Sequence[Label], wanted: FalsePositiveFilter
 ) -> Candidates | None:
     """Return the components of a label with their features; nothing if there are none."""
     mask = segmented.labelmap == wanted.label
@@ -140,9 +140,9 @@ class _Coarse:
 
     def __init__(
         self,
-        segmented: Segmented,
+        segmented: SegmentedVolume,
         labels: Sequence[Label],
-        wanted: CandidateFilter,
+        wanted: FalsePositiveFilter,
         box: tuple[slice, ...],
         components: NDArray[np.int32],
     ) -> None:

@@ -16,7 +16,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.image.components import bounding_box
 from TumorSegLib.image.grid import AxialView
 from TumorSegLib.image.in_plane import MAXIMUM_SIZE, resize
-from TumorSegLib.image.normalisation import IntensityMap, Window, with_dark_air
+from TumorSegLib.image.normalisation import IntensityTransform, Window, with_dark_air
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.model.specification import Input
 from TumorSegLib.support.arrays import tensor_from_array
@@ -79,7 +79,7 @@ class PreparedVolume:
                 self.replaced[channel.name] = source
             chosen.append(volumes[source])
         for channel, volume in zip(channels, chosen, strict=True):
-            if not volume.grid.same_as(chosen[0].grid):
+            if not volume.grid.geometry_equal(chosen[0].grid):
                 raise InputError(
                     f"channel {channel.name}: {volume.name} lies on another grid than"
                     f" {chosen[0].name}; resample it first"
@@ -87,7 +87,7 @@ class PreparedVolume:
         return chosen
 
     @property
-    def first_channel(self) -> tuple[NDArray[Any], IntensityMap]:
+    def first_channel(self) -> tuple[NDArray[Any], IntensityTransform]:
         """Return the first channel's voxels in axial order, and what normalises them."""
         return self._channels[0]
 

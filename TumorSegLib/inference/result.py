@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SliceFigure:
+class SliceMetrics:
     """Figures of one axial slice.
 
     Attributes:
@@ -28,7 +28,7 @@ class SliceFigure:
         area_mm2: of all labels together on this slice.
         uncertainty: 0 to 1; see `TumorSegLib.inference.uncertainty`.
         correction_mm2: area that is expected to need correction; see
-            `TumorSegLib.inference.review`.
+            `TumorSegLib.inference.uncertainty_ranking`.
     """
 
     index: int
@@ -58,7 +58,7 @@ class SegmentationResult(LabelledVolume):
     """
 
     probabilities: NDArray[np.uint8]
-    slices: tuple[SliceFigure, ...]
+    slices: tuple[SliceMetrics, ...]
     device: str
     precision: str
     seconds: Mapping[str, float]

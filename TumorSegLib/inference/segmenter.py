@@ -15,17 +15,17 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from TumorSegLib.errors import ModelError
-from TumorSegLib.image.in_plane import finer_by, resize
+from TumorSegLib.image.in_plane import downsampling_factor, resize
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.inference.candidates import Segmented, give_up_unlikely
-from TumorSegLib.inference.decision import decide
+from TumorSegLib.inference.candidates import SegmentedVolume, remove_false_positives
 from TumorSegLib.inference.engine import Engine
+from TumorSegLib.inference.labelmap import labelmap_from_probabilities
 from TumorSegLib.inference.postprocessing import postprocess
-from TumorSegLib.inference.result import DetectionResult, SegmentationResult, SliceFigure
-from TumorSegLib.inference.review import expected_correction
-from TumorSegLib.inference.run import CancelCallback, ProgressCallback, Run
+from TumorSegLib.inference.result import DetectionResult, SegmentationResult, SliceMetrics
 from TumorSegLib.inference.run_options import RunOptions
+from TumorSegLib.inference.slice_inference import CancelCallback, ProgressCallback, SliceInference
 from TumorSegLib.inference.uncertainty import expected_wrong, slice_uncertainty
+from TumorSegLib.inference.uncertainty_ranking import expected_correction
 from TumorSegLib.model.bundle import Bundle, load_forest, load_network
 from TumorSegLib.model.catalogue import Catalogue, catalogue_around, default_catalogue
 from TumorSegLib.model.specification import ModelSpecification
@@ -106,7 +106,9 @@ class Segmenter:
             ),
             whole_slice=bundle.specification.task == "detection",
             scales=[
-                finer_by(member.specification.input.in_plane, bundle.specification.input.in_plane)
+                downsampling_factor(
+                    member.specification.input.in_plane, bundle.specification.input.in_plane
+                )
                 or 1.0
                 for member in members
             ],
@@ -175,7 +177,7 @@ class Segmenter:
                     if label.intensities is not None:
                         part[run.prepared.beyond(start, stop, label.intensities)] = 0
                     target[start:stop] = part
-                label_view[start:stop] = decide(parts, labels, thresholds)
+                label_view[start:stop] = labelmap_from_probabilities(parts, labels, thresholds)
             if on_slices is not None:
                 on_slices(start, stop)
 
@@ -188,8 +190,8 @@ class Segmenter:
             with run.timed("candidates"):
                 image, intensity = run.prepared.first_channel
                 spacing = run.prepared.view.spacing_zyx
-                seen = Segmented(image, intensity, probability_views, label_view, spacing)
-                give_up_unlikely(seen, labels, judged, self._forest)
+                seen = SegmentedVolume(image, intensity, probability_views, label_view, spacing)
+                remove_false_positives(seen, labels, judged, self._forest)
         with run.timed("labels"):
             figures = _figures(run, label_view, torch.cat(wrong), torch.cat(uncertainties))
         return SegmentationResult(
@@ -258,11 +260,13 @@ class Segmenter:
         detector = [] if self._detector is None else self._detector._retreats()
         return [*self._engine.warnings, *(f"detector: {line}" for line in detector)]
 
-    def _run(self, volumes: Volume | Mapping[str, Volume], slices: range | None) -> Run:
+    def _run(self, volumes: Volume | Mapping[str, Volume], slices: range | None) -> SliceInference:
         self.restart()
         if isinstance(volumes, Volume):
             volumes = {self.specification.input.channels[0].name: volumes}
-        run = Run(self._engine, self.specification, volumes, slices=slices, crop=self._crop)
+        run = SliceInference(
+            self._engine, self.specification, volumes, slices=slices, crop=self._crop
+        )
         if self._detector is not None:
             known = {channel.name for channel in self._detector.specification.input.channels}
             shared = {name: volume for name, volume in run.aligned.items() if name in known}
@@ -343,8 +347,8 @@ def _evaluated(
 
 
 def _figures(
-    run: Run, labels: NDArray[np.uint8], wrong: Tensor, uncertainties: Tensor
-) -> tuple[SliceFigure, ...]:
+    run: SliceInference, labels: NDArray[np.uint8], wrong: Tensor, uncertainties: Tensor
+) -> tuple[SliceMetrics, ...]:
     """Return the figures of a run's slices.
 
     Args:
@@ -362,7 +366,7 @@ def _figures(
     )
     areas = np.count_nonzero(labels, axis=(1, 2)) * pixel_mm2
     return tuple(
-        SliceFigure(index, float(area), float(uncertainty), float(correction))
+        SliceMetrics(index, float(area), float(uncertainty), float(correction))
         for index, area, uncertainty, correction in zip(
             run.slices, areas, uncertainties, corrections, strict=True
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from TumorSegLib.measurement.quantities import shown
 from TumorSegLib.measurement.segment import Measurement
-from TumorSegLib.model.code import Code
+from TumorSegLib.model.code import CodedConcept
 from TumorSegLib.model.derived import (
     RATIO_UNITS,
     UNITS,
@@ -41,7 +41,7 @@ class DerivedValue:
     name: str
     value: float | None
     unit: str
-    code: Code | None = None
+    code: CodedConcept | None = None
 
     @property
     def text(self) -> str:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from TumorSegLib.model.code import Code
+from TumorSegLib.model.code import CodedConcept
 
-MILLILITRE = Code("UCUM", "cm3", "cubic centimeter")
-MILLIMETRE = Code("UCUM", "mm", "millimeter")
-SQUARE_MILLIMETRE = Code("UCUM", "mm2", "square millimeter")
-NUMBER = Code("UCUM", "1", "no units")
+MILLILITRE = CodedConcept("UCUM", "cm3", "cubic centimeter")
+MILLIMETRE = CodedConcept("UCUM", "mm", "millimeter")
+SQUARE_MILLIMETRE = CodedConcept("UCUM", "mm2", "square millimeter")
+NUMBER = CodedConcept("UCUM", "1", "no units")
 
-SUM_OF_VOXELS = Code("DCM", "126030", "Sum of segmented voxel volumes")
+SUM_OF_VOXELS = CodedConcept("DCM", "126030", "Sum of segmented voxel volumes")
 """The method by which volumes are measured."""
 
 
@@ -32,32 +32,37 @@ class Quantity:
 
     title: str
     unit: str
-    code: Code | None
-    unit_code: Code | None
+    code: CodedConcept | None
+    unit_code: CodedConcept | None
 
 
 QUANTITIES = {
-    "volume_ml": Quantity("Volume", "ml", Code("SCT", "118565006", "Volume"), MILLILITRE),
+    "volume_ml": Quantity("Volume", "ml", CodedConcept("SCT", "118565006", "Volume"), MILLILITRE),
     "surface_mm2": Quantity(
-        "Surface area", "mm²", Code("99CHEMINF", "000247", "Surface area"), SQUARE_MILLIMETRE
+        "Surface area",
+        "mm²",
+        CodedConcept("99CHEMINF", "000247", "Surface area"),
+        SQUARE_MILLIMETRE,
     ),
     "longest_axial_diameter_mm": Quantity(
-        "Longest axial diameter", "mm", Code("SCT", "103339001", "Long Axis"), MILLIMETRE
+        "Longest axial diameter", "mm", CodedConcept("SCT", "103339001", "Long Axis"), MILLIMETRE
     ),
     "perpendicular_diameter_mm": Quantity(
-        "Perpendicular diameter", "mm", Code("SCT", "103340004", "Short Axis"), MILLIMETRE
+        "Perpendicular diameter", "mm", CodedConcept("SCT", "103340004", "Short Axis"), MILLIMETRE
     ),
     "longest_diameter_mm": Quantity(
         "Longest 3-D diameter",
         "mm",
-        Code("IBSI", "L0JK", "Maximum 3D Diameter of a Mesh"),
+        CodedConcept("IBSI", "L0JK", "Maximum 3D Diameter of a Mesh"),
         MILLIMETRE,
     ),
-    "mean": Quantity("Mean", "", Code("SCT", "373098007", "Mean"), None),
+    "mean": Quantity("Mean", "", CodedConcept("SCT", "373098007", "Mean"), None),
     "standard_deviation": Quantity(
-        "Standard deviation", "", Code("SCT", "386136009", "Standard Deviation"), None
+        "Standard deviation", "", CodedConcept("SCT", "386136009", "Standard Deviation"), None
     ),
-    "components": Quantity("Number", "", Code("SCT", "246206008", "Number of lesions"), NUMBER),
+    "components": Quantity(
+        "Number", "", CodedConcept("SCT", "246206008", "Number of lesions"), NUMBER
+    ),
 }
 """By the name of the figure in `Measurement` and `Component`."""
 

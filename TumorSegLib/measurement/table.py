@@ -19,7 +19,7 @@ from TumorSegLib.measurement.component import Component
 from TumorSegLib.measurement.derived import SYMBOLS, DerivedValue
 from TumorSegLib.measurement.quantities import QUANTITIES
 from TumorSegLib.measurement.segment import Measurement
-from TumorSegLib.support.whole_file import whole_file
+from TumorSegLib.support.atomic_write import atomic_write
 
 Cell = str | int | float | bool | None
 
@@ -168,7 +168,7 @@ def write_csv(table: Table, path: Path) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    with whole_file(path) as new:
+    with atomic_write(path) as new:
         new.write_bytes(as_csv(table))
 
 

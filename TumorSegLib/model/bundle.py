@@ -18,9 +18,14 @@ from typing import TYPE_CHECKING
 
 from TumorSegLib.errors import ModelError, OutputError
 from TumorSegLib.model.schema_1 import upgraded
-from TumorSegLib.model.specification import CandidateFilter, ModelSpecification, StoredType, Weights
+from TumorSegLib.model.specification import (
+    FalsePositiveFilter,
+    ModelSpecification,
+    StoredType,
+    Weights,
+)
 from TumorSegLib.support import leftovers
-from TumorSegLib.support.records import RecordError, build, parsed, plain
+from TumorSegLib.support.schema import SchemaError, from_dict, parsed, to_dict
 
 if TYPE_CHECKING:
     from torch import nn
@@ -95,8 +100,8 @@ def read_bundle(folder: str | os.PathLike[str]) -> Bundle:
     except ValueError as error:
         raise ModelError(f"{path}: not JSON: {error}") from None
     try:
-        return Bundle(folder, build(ModelSpecification, upgraded(content)))
-    except RecordError as error:
+        return Bundle(folder, from_dict(ModelSpecification, upgraded(content)))
+    except SchemaError as error:
         raise ModelError(f"{path}: {error}") from None
 
 
@@ -213,7 +218,7 @@ def write_bundle(
     return Bundle(folder, specification)
 
 
-def add_forest(bundle: Bundle, forest: Forest, wanted: CandidateFilter) -> Bundle:
+def add_forest(bundle: Bundle, forest: Forest, wanted: FalsePositiveFilter) -> Bundle:
     """Let `forest` judge the candidates of a bundle that is there; an earlier one is replaced.
 
     The bundle is replaced as a whole: a forest and the checksum of another one are no model.
@@ -311,10 +316,12 @@ def replacing_bundle(folder: Path) -> Iterator[Path]:
 
 
 def _as_json(specification: ModelSpecification) -> str:
-    return json.dumps(plain(specification), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(to_dict(specification), indent=2, ensure_ascii=False) + "\n"
 
 
-def _with_checksum(wanted: CandidateFilter | None, forest: bytes | None) -> CandidateFilter | None:
+def _with_checksum(
+    wanted: FalsePositiveFilter | None, forest: bytes | None
+) -> FalsePositiveFilter | None:
     from TumorSegLib.model.candidate_features import FEATURES
 
     if wanted is None or forest is None:

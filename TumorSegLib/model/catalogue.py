@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from TumorSegLib.errors import ModelError
-from TumorSegLib.image.in_plane import finer_by
+from TumorSegLib.image.in_plane import downsampling_factor
 from TumorSegLib.model.bundle import SPECIFICATION_FILE, Bundle, finish_replacing, read_bundle
 from TumorSegLib.model.default_models import key_of, read_defaults
 from TumorSegLib.support.places import data_folder, resources
@@ -112,7 +112,9 @@ class Catalogue:
                 raise ModelError(f"model {bundle.id}: its member {member.id} is an ensemble itself")
             model = member.specification
             same_grid = replace(model.input, in_plane=specification.input.in_plane)
-            comparable = finer_by(model.input.in_plane, specification.input.in_plane) is not None
+            comparable = (
+                downsampling_factor(model.input.in_plane, specification.input.in_plane) is not None
+            )
             for aspect, same in (
                 ("input", comparable and same_grid == specification.input),
                 ("task", model.task == specification.task),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Code:
+class CodedConcept:
     """A coded concept, DICOM PS3.3 section 8: scheme ("SCT" is SNOMED CT), value, meaning."""
 
     scheme: str

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from TumorSegLib.model.specification import ModelSpecification
-from TumorSegLib.support.records import parsed
-from TumorSegLib.support.whole_file import write_whole
+from TumorSegLib.support.atomic_write import write_whole
+from TumorSegLib.support.schema import parsed
 
 DEFAULTS = "defaults.json"
 

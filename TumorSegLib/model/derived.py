@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from TumorSegLib.model.code import Code
+from TumorSegLib.model.code import CodedConcept
 
 Quantity = Literal["volume", "mean_area"]
 UNITS: Mapping[Quantity, Mapping[str, float]] = {
@@ -45,7 +45,7 @@ class Sum:
     labels: tuple[str, ...]
     quantity: Quantity = "volume"
     unit: str = "ml"
-    code: Code | None = None
+    code: CodedConcept | None = None
 
     def __post_init__(self) -> None:
         _check_unit(self.key, self.unit, UNITS[self.quantity])
@@ -67,7 +67,7 @@ class Difference:
     less: tuple[str, ...]
     quantity: Quantity = "volume"
     unit: str = "ml"
-    code: Code | None = None
+    code: CodedConcept | None = None
 
     def __post_init__(self) -> None:
         _check_unit(self.key, self.unit, UNITS[self.quantity])
@@ -84,7 +84,7 @@ class Ratio:
     denominator: tuple[str, ...]
     quantity: Quantity = "volume"
     unit: str = "1"
-    code: Code | None = None
+    code: CodedConcept | None = None
 
     def __post_init__(self) -> None:
         _check_unit(self.key, self.unit, RATIO_UNITS)
@@ -98,7 +98,7 @@ class Count:
     key: str
     name: str
     label: str
-    code: Code | None = None
+    code: CodedConcept | None = None
 
     @property
     def unit(self) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from TumorSegLib.support.records import SHOWN
+from TumorSegLib.support.schema import SHOWN
 
 
 @dataclass(frozen=True)

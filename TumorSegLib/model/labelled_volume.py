@@ -42,6 +42,6 @@ class LabelledVolume:
         >>> result.to_sitk().GetPixelIDTypeAsString()
         '8-bit unsigned integer'
         """
-        from TumorSegLib.image.itk import image_of
+        from TumorSegLib.image.itk import to_sitk
 
-        return image_of(self.labelmap, self.volume.grid)
+        return to_sitk(self.labelmap, self.volume.grid)

@@ -12,7 +12,7 @@ from typing import Any
 
 from TumorSegLib.model.evaluation import Evaluation
 from TumorSegLib.model.provenance import Provenance
-from TumorSegLib.support.records import RecordError, build
+from TumorSegLib.support.schema import SchemaError, from_dict
 
 OLD_KEYS = ("training", "metrics")
 RENAMED = {"under_0.6": "under_0_6"}
@@ -86,8 +86,8 @@ def _fitting(cls: type[Provenance] | type[Evaluation], values: Mapping[str, Any]
 
 def _fits(cls: type[Provenance] | type[Evaluation], name: str, value: object) -> bool:
     try:
-        build(cls, {name: value})
-    except RecordError:
+        from_dict(cls, {name: value})
+    except SchemaError:
         return False
     return True
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from TumorSegLib.image.in_plane import InPlane
 from TumorSegLib.image.normalisation import Normalisation, Window
-from TumorSegLib.model.code import Code
+from TumorSegLib.model.code import CodedConcept
 from TumorSegLib.model.derived import Derived, check_derived
 from TumorSegLib.model.evaluation import Evaluation
 from TumorSegLib.model.provenance import Provenance
@@ -41,9 +41,9 @@ class Label:
     value: int
     name: str
     colour: tuple[int, int, int]
-    category: Code
-    type: Code
-    region: Code | None = None
+    category: CodedConcept
+    type: CodedConcept
+    region: CodedConcept | None = None
     includes: tuple[int, ...] = ()
     threshold: float = 0.5
     intensities: tuple[float, float] | None = None
@@ -176,7 +176,7 @@ CANDIDATES_WINDOW = Window(-40.0, 160.0)
 
 
 @dataclass(frozen=True)
-class CandidateFilter:
+class FalsePositiveFilter:
     """A random forest that judges a label's components; see `TumorSegLib.inference.candidates`.
 
     Attributes:
@@ -254,7 +254,7 @@ class ModelSpecification:
     first_alone: float = 0.0
     smoothing: float = 0.0
     postprocessing: tuple[KeepLargest | RemoveSmall | FillHoles, ...] = ()
-    candidates: CandidateFilter | None = None
+    candidates: FalsePositiveFilter | None = None
     derived: tuple[Derived, ...] = ()
     default: bool = False
     licence: str = ""
@@ -329,7 +329,7 @@ def _check_labels(labels: tuple[Label, ...]) -> None:
 
 
 def _check_candidates(
-    wanted: CandidateFilter, labels: tuple[Label, ...], normalisation: Normalisation
+    wanted: FalsePositiveFilter, labels: tuple[Label, ...], normalisation: Normalisation
 ) -> None:
     if not any(label.value == wanted.organ and wanted.label in label.includes for label in labels):
         raise ValueError(f"candidates: no label {wanted.organ} includes label {wanted.label}")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from TumorSegLib.errors import ModelError
 from TumorSegLib.model.specification import StoredType
-from TumorSegLib.support.records import SHOWN, parsed
+from TumorSegLib.support.schema import SHOWN, parsed
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from TumorSegLib.errors import OutputError
+from TumorSegLib.support.atomic_write import atomic_write
 from TumorSegLib.support.download import DownloadError, downloaded
-from TumorSegLib.support.whole_file import whole_file
 
 SAMPLE_NAME = "brain1_image.nrrd of PyRadiomics (brain MRI with a tumour)"
 SAMPLE_FILE = "brain1_image.nrrd"
@@ -55,7 +55,7 @@ def fetch_sample(
         )
         return None
     try:
-        with whole_file(path) as new:
+        with atomic_write(path) as new:
             new.write_bytes(content)
     except OutputError as error:
         explain(str(error))

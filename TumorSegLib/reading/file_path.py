@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.support.quiet import quiet_stderr
+from TumorSegLib.support.silence import silenced_stderr
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def reading(path: Path) -> Iterator[None]:
         InputError: a file cannot be read or vanishes within the block, or memory runs out.
     """
     try:
-        with quiet_stderr():
+        with silenced_stderr():
             yield
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from TumorSegLib.errors import OutputError
 from TumorSegLib.image.display_window import display_window
 from TumorSegLib.image.grid import AxialView
-from TumorSegLib.inference.result import SegmentationResult, SliceFigure
+from TumorSegLib.inference.result import SegmentationResult, SliceMetrics
 from TumorSegLib.measurement.derived import derive
 from TumorSegLib.measurement.lesions import with_lesions
 from TumorSegLib.measurement.quantities import shown
@@ -28,7 +28,7 @@ from TumorSegLib.report.slice_picture import (
     slice_picture,
 )
 from TumorSegLib.report.slice_profile import slice_profile
-from TumorSegLib.support.whole_file import check_place, whole_file
+from TumorSegLib.support.atomic_write import atomic_write, ensure_writable
 
 REPORT_FILE = "report.png"
 
@@ -58,7 +58,7 @@ def check_report_place(folder: Path) -> None:
         place = place.parent
     if not place.is_dir():
         raise OutputError(f"{folder}: cannot be made: {place} is not a folder")
-    check_place(place / REPORT_FILE if place == folder.absolute() else place / "new")
+    ensure_writable(place / REPORT_FILE if place == folder.absolute() else place / "new")
 
 
 def write_report(result: SegmentationResult, folder: Path) -> list[Path]:
@@ -79,7 +79,7 @@ def write_report(result: SegmentationResult, folder: Path) -> list[Path]:
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made: {error.strerror}") from None
     picture = report_picture(result)
-    with whole_file(path) as new:
+    with atomic_write(path) as new:
         picture.save(new)
     return [path]
 
@@ -208,7 +208,7 @@ def figure_lines(
     return lines + lesions[:MOST_LESIONS] + ([f"and {rest} more"] if rest > 0 else [])
 
 
-def _caption(figure: SliceFigure, count: int) -> str:
+def _caption(figure: SliceMetrics, count: int) -> str:
     return (
         f"slice {figure.index + 1} of {count}  ·  {figure.area_mm2:.0f} sq mm"
         f"  ·  uncertainty {figure.uncertainty:.2f}"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from TumorSegLib.inference.result import SliceFigure
+from TumorSegLib.inference.result import SliceMetrics
 from TumorSegLib.report.slice_picture import YELLOW
 
 AREA = YELLOW
@@ -19,7 +19,7 @@ MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, MARGIN_BOTTOM = 84, 56, 30, 34
 
 
 def slice_profile(
-    figures: Sequence[SliceFigure],
+    figures: Sequence[SliceMetrics],
     shown: Collection[int],
     *,
     size: tuple[int, int],

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.image.grid import LPS_FROM_RAS, AxialView, Grid, grid_of_affine
+from TumorSegLib.image.grid import LPS_FROM_RAS, AxialView, Grid, grid_from_affine
 from TumorSegLib.slicer_io.images import Box, Matrix4, matrix_of
 
 
@@ -75,7 +75,7 @@ def placement_of(volume: Any) -> Placement:
     ijk_to_ras = matrix_of(volume.GetIJKToRASMatrix)
     ijk_to_world = parent_matrix(volume) @ ijk_to_ras
     shape = volume.GetImageData().GetDimensions()[::-1]
-    grid = grid_of_affine(LPS_FROM_RAS @ ijk_to_world, shape, volume.GetName())
+    grid = grid_from_affine(LPS_FROM_RAS @ ijk_to_world, shape, volume.GetName())
     return Placement(ijk_to_ras, ijk_to_world, volume.GetTransformNodeID(), grid)
 
 

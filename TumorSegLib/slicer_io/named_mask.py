@@ -12,7 +12,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid
 
 TOLERANCE_MM = 0.01
-"""How far apart voxels may be that are taken for the same, as in `Grid.same_as`."""
+"""How far apart voxels may be that are taken for the same, as in `Grid.geometry_equal`."""
 
 Box = tuple[slice, slice, slice]
 

@@ -20,7 +20,7 @@ from TumorSegLib.slicer_io.geometry import parent_matrix
 from TumorSegLib.slicer_io.images import Box, Matrix4, image_array, matrix_of
 from TumorSegLib.slicer_io.named_mask import NamedMask
 from TumorSegLib.slicer_io.segments import MODEL_TAG, SOURCE, tag_of
-from TumorSegLib.support.records import parsed
+from TumorSegLib.support.schema import parsed
 
 REVIEWED = "TumorSeg.Reviewed"
 CORRECTION = "TumorSeg.Correction"

@@ -18,7 +18,7 @@ from TumorSegLib.image.correction import Correction
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.slicer_io.named_mask import NamedMask
-from TumorSegLib.support.records import build, plain
+from TumorSegLib.support.schema import from_dict, to_dict
 
 ANSWER, ARRAYS = "answer.json", "arrays.npz"
 
@@ -75,7 +75,7 @@ def write_cases(cases: Sequence[SceneCase], folder: Path) -> None:
             "masks": [_plain_mask(mask, arrays) for mask in case.masks],
             "patient": case.patient,
             "reviewed": case.reviewed,
-            "correction": plain(case.correction) if case.correction else None,
+            "correction": to_dict(case.correction) if case.correction else None,
         }
         for case in cases
     ]
@@ -112,7 +112,7 @@ def read_cases(content: Sequence[dict[str, Any]], folder: Path) -> list[SceneCas
                 tuple(_mask(said, arrays) for said in entry["masks"]),
                 entry["patient"],
                 entry["reviewed"],
-                entry["correction"] and build(Correction, entry["correction"]),
+                entry["correction"] and from_dict(Correction, entry["correction"]),
             )
         )
     return cases
@@ -121,7 +121,7 @@ def read_cases(content: Sequence[dict[str, Any]], folder: Path) -> list[SceneCas
 def _plain_volume(volume: Volume, arrays: _Arrays) -> dict[str, Any]:
     return {
         "array": arrays.number(volume.voxels),
-        "grid": plain(volume.grid),
+        "grid": to_dict(volume.grid),
         "name": volume.name,
     }
 
@@ -131,7 +131,7 @@ def _volume(
 ) -> Volume:
     key = json.dumps(said)
     if key not in known:
-        known[key] = Volume(arrays[said["array"]], build(Grid, said["grid"]), name=said["name"])
+        known[key] = Volume(arrays[said["array"]], from_dict(Grid, said["grid"]), name=said["name"])
     return known[key]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from TumorSegLib.model.code import Code
+from TumorSegLib.model.code import CodedConcept
 from TumorSegLib.model.specification import Label
 
 CATEGORY_CONTEXT = "Segmentation category and type - TumorSeg"
@@ -22,5 +22,5 @@ def terminology_entry(label: Label, *, context: str = CATEGORY_CONTEXT) -> str:
     return "~".join([context, *map(_code, codes), REGION_CONTEXT, *map(_code, regions)])
 
 
-def _code(code: Code | None) -> str:
+def _code(code: CodedConcept | None) -> str:
     return f"{code.scheme}^{code.value}^{code.meaning}" if code else "^^"

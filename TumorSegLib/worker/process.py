@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from TumorSegLib.errors import Cancelled, TumorSegError
-from TumorSegLib.support.records import parsed
+from TumorSegLib.support.schema import parsed
 from TumorSegLib.worker.process_group import end_own_group
 from TumorSegLib.worker.protocol import (
     Cancel,
@@ -240,13 +240,13 @@ class Worker:
         release_memory()
 
     def _threshold(self, command: Threshold) -> None:
-        from TumorSegLib.inference.relabelling import relabel
+        from TumorSegLib.inference.sensitivity import apply_sensitivity
 
         if self._last is None or self._last[0].job != command.job:
             raise TumorSegError("the probabilities of this result are gone; segment again")
         segment, specification, grid = self._last
         labelmap, probabilities = self._outputs(segment, specification)
-        relabel(
+        apply_sensitivity(
             probabilities,
             labelmap,
             specification,
@@ -257,7 +257,7 @@ class Worker:
         self._send(Thresholded(command.job, command.sensitivity, _box(labelmap)))
 
     def _export(self, command: Export) -> None:
-        from TumorSegLib.worker.export_answer import answer
+        from TumorSegLib.worker.export_command import answer
 
         volumes = {name: self._volume(shared) for name, shared in command.volumes.items()}
         self._send(answer(command, volumes, self._inbox.blocks.array))

@@ -10,7 +10,7 @@ from typing import Any
 
 from TumorSegLib.support import system
 
-PATIENT = 10
+LOW_PRIORITY = 10
 """Niceness of processes for which nobody waits."""
 
 END_SECONDS = 5.0
@@ -24,7 +24,7 @@ BELOW_NORMAL_PRIORITY_CLASS = 0x00004000
 def own_group(*, patient: bool = False) -> dict[str, Any]:
     """Return the options of a process that can be ended with all its descendants.
 
-    A `patient` one leaves the processor to others, on Windows; elsewhere see `make_patient`.
+    A `patient` one leaves the processor to others, on Windows; elsewhere see `lower_priority`.
     """
     if system.is_windows():
         priority = BELOW_NORMAL_PRIORITY_CLASS if patient else 0
@@ -32,11 +32,11 @@ def own_group(*, patient: bool = False) -> dict[str, Any]:
     return {"start_new_session": True}  # killing PythonSlicer alone kills only a launcher
 
 
-def make_patient(process: subprocess.Popen[bytes]) -> None:
+def lower_priority(process: subprocess.Popen[bytes]) -> None:
     """Have a process that has just been started leave the processor to others."""
     if not system.is_windows():
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PGRP, process.pid, PATIENT)
+            os.setpriority(os.PRIO_PGRP, process.pid, LOW_PRIORITY)
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:

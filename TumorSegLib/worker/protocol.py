@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 
 from TumorSegLib.image.correction import Correction
 from TumorSegLib.inference.run_options import RunOptions
-from TumorSegLib.support.records import build, parsed, plain
+from TumorSegLib.support.schema import from_dict, parsed, to_dict
 
 Numbers = tuple[float, ...]
 
@@ -201,7 +201,7 @@ class Done:
         seconds: by stage.
         warnings: lines for the user.
         slices: index, area in mm2, uncertainty and expected correction in mm2 of each axial slice;
-            see `TumorSegLib.inference.result.SliceFigure`.
+            see `TumorSegLib.inference.result.SliceMetrics`.
     """
 
     kind: ClassVar[str] = "done"
@@ -274,7 +274,7 @@ class _Line:
 
 def to_line(message: Command | Event) -> bytes:
     """Return `message` as a line of JSON."""
-    return json.dumps(plain(message), separators=(",", ":")).encode() + b"\n"
+    return json.dumps(to_dict(message), separators=(",", ":")).encode() + b"\n"
 
 
 def from_line(line: bytes | str) -> Any:
@@ -282,6 +282,6 @@ def from_line(line: bytes | str) -> Any:
 
     Raises:
         ValueError: the line is not JSON.
-        RecordError: it is no command or event.
+        SchemaError: it is no command or event.
     """
-    return build(_Line, {"message": parsed(line)}).message
+    return from_dict(_Line, {"message": parsed(line)}).message

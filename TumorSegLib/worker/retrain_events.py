@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, get_args
 
-from TumorSegLib.support.records import RecordError, build, parsed, plain
+from TumorSegLib.support.schema import SchemaError, from_dict, parsed, to_dict
 
 PROGRESS = "progress.jsonl"
 """The file, in the run's folder."""
@@ -127,7 +127,7 @@ _KINDS: dict[str, type[RetrainEvent]] = {event.kind: event for event in get_args
 
 def to_line(event: RetrainEvent) -> str:
     """Return an event as a line of the file."""
-    content = plain(event)
+    content = to_dict(event)
     figures = content.pop("figures", {})
     return json.dumps({"event": content.pop("kind"), **content, **figures}, ensure_ascii=False)
 
@@ -150,6 +150,6 @@ def from_line(line: str | bytes) -> RetrainEvent | None:
             if name not in names and type(value) in (int, float)
         }
     try:
-        return build(kind, known)
-    except RecordError:
+        return from_dict(kind, known)
+    except SchemaError:
         return None

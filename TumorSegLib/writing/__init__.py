@@ -8,9 +8,9 @@ from pathlib import Path
 
 from TumorSegLib.errors import OutputError
 from TumorSegLib.model.labelled_volume import LabelledVolume
+from TumorSegLib.support.atomic_write import atomic_write, ensure_writable
 from TumorSegLib.support.extras import pip_install
 from TumorSegLib.support.signals import signals_held
-from TumorSegLib.support.whole_file import check_place, whole_file
 from TumorSegLib.writing.replacing import check_replacing
 
 SEGMENTATION_ENDING = ".seg.nrrd"
@@ -30,7 +30,7 @@ def check_output(path: Path) -> str:
     ending = next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), None)
     if ending is None or path.name.lower() == ending:
         raise OutputError(f"{path}: expected a file name that ends in {', '.join(ENDINGS)}")
-    check_place(path)
+    ensure_writable(path)
     if ending == SCENE_ENDING and find_spec("slicer_core") is None:
         raise OutputError(
             f"{path}: scenes need slicer-core, which is not installed; run {pip_install('slicer')}"
@@ -58,7 +58,7 @@ def write_segmentation(
         OutputError: the ending is unknown, there is a file that must stay, or the file cannot be
             written.
     """
-    from TumorSegLib.support.quiet import quiet_stderr
+    from TumorSegLib.support.silence import silenced_stderr
 
     path = Path(path)
     ending = check_output(path)
@@ -69,8 +69,8 @@ def write_segmentation(
 
         write_dicom(labelled, path)
         return
-    with whole_file(path, ending=ending) as new:
-        with quiet_stderr():
+    with atomic_write(path, ending=ending) as new:
+        with silenced_stderr():
             if ending == SCENE_ENDING:
                 from TumorSegLib.slicer_io.scene_writing import write_scene
 
@@ -84,12 +84,12 @@ def write_segmentation(
 
 def _write_image(labelled: LabelledVolume, path: Path, *, named: bool) -> bool:
     """Write the label map, with names, colours and codes if `named`; tell whether it is whole."""
-    from TumorSegLib.image.itk import image_of
+    from TumorSegLib.image.itk import to_sitk
     from TumorSegLib.slicer_io.segments import segmentation_header
-    from TumorSegLib.writing.whole_image import write_whole_image
+    from TumorSegLib.writing.image_writing import write_image_atomically
 
-    image = image_of(labelled.labelmap, labelled.volume.grid)
+    image = to_sitk(labelled.labelmap, labelled.volume.grid)
     if named:
         for key, value in segmentation_header(labelled).items():
             image.SetMetaData(key, value)
-    return write_whole_image(image, path)
+    return write_image_atomically(image, path)

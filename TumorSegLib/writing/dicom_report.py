@@ -18,7 +18,7 @@ from TumorSegLib.measurement.component import Component
 from TumorSegLib.measurement.segment import Measurement, measure_segment
 from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.model.specification import Label
-from TumorSegLib.support.whole_file import whole_file
+from TumorSegLib.support.atomic_write import atomic_write
 from TumorSegLib.writing.dicom_segmentation import (
     LONGEST_NAME,
     MANUFACTURER,
@@ -104,7 +104,7 @@ def write_dicom_report(
         OutputError: the file cannot be written.
     """
     dataset = report_dataset(labelled, segmentation, source)
-    with whole_file(path) as new:
+    with atomic_write(path) as new:
         dataset.save_as(new)
 
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from TumorSegLib.errors import OutputError
-from TumorSegLib.model.code import Code
+from TumorSegLib.model.code import CodedConcept
 from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.model.specification import Label, ModelSpecification
+from TumorSegLib.support.atomic_write import atomic_write
 from TumorSegLib.support.version import __version__
-from TumorSegLib.support.whole_file import whole_file
 from TumorSegLib.writing.dicom_source import SourceImages
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def write_dicom_segmentation(
         OutputError: see `segmentation_dataset`; the file cannot be written.
     """
     dataset = segmentation_dataset(labelled, source, reviewed=reviewed)
-    with whole_file(path) as new:
+    with atomic_write(path) as new:
         dataset.save_as(new)
     return dataset
 
@@ -108,7 +108,7 @@ def set_character_set(dataset: pydicom.Dataset, names: Iterable[str]) -> None:
         dataset.SpecificCharacterSet = "ISO_IR 192"
 
 
-def dicom_code(code: Code) -> DicomCode:
+def dicom_code(code: CodedConcept) -> DicomCode:
     """Return a code of a model's labels as pydicom's."""
     from pydicom.sr.coding import Code as DicomCode
 

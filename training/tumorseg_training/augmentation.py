@@ -25,7 +25,7 @@ from monai.transforms import (
 from torch import Tensor
 
 from tumorseg_training.config import Augmentation
-from tumorseg_training.organ_changes import PaintLesions, PaintMimics, ShiftOrgan
+from tumorseg_training.lesion_augmentation import PaintLesions, PaintMimics, ShiftOrgan
 from TumorSegLib.model.specification import Input, ModelSpecification
 
 BOTH = ("image", "mask")

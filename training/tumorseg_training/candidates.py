@@ -18,14 +18,14 @@ from tumorseg_training.case import Case
 from tumorseg_training.evaluation import Evaluation, Report
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import AxialView
-from TumorSegLib.inference.candidates import Segmented, find_candidates
+from TumorSegLib.inference.candidates import SegmentedVolume, find_candidates
 from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.model.bundle import FOREST_FILE, Bundle, add_forest
 from TumorSegLib.model.candidate_features import FEATURES
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.forest import Forest
-from TumorSegLib.model.specification import CandidateFilter, Label
-from TumorSegLib.support.whole_file import write_whole
+from TumorSegLib.model.specification import FalsePositiveFilter, Label
+from TumorSegLib.support.atomic_write import write_whole
 
 RIGHT_FROM = 0.3
 """Part of a candidate that must lie in the reference for it to be right."""
@@ -62,7 +62,7 @@ class Examples:
 
 
 def judged(
-    folds: Sequence[Fold], wanted: CandidateFilter, path: Path, report: Report
+    folds: Sequence[Fold], wanted: FalsePositiveFilter, path: Path, report: Report
 ) -> list[Fold]:
     """Give each fold's model a forest grown on the other folds; write the one grown on all.
 
@@ -85,16 +85,16 @@ def judged(
         f"candidates: {sum(len(item.right) for item in found)}, of which"
         f" {sum(int(item.right.sum()) for item in found)} are right"
     )
-    write_whole(path, grow(found).to_bytes())
+    write_whole(path, fit_forest(found).to_bytes())
     result = []
     for index, fold in enumerate(folds):
         others = [item for number, item in enumerate(found) if number != index]
-        bundle = add_forest(fold.bundle, grow(others), wanted)
+        bundle = add_forest(fold.bundle, fit_forest(others), wanted)
         result.append(replace(fold, bundle=bundle, evaluation=None))
     return result
 
 
-def collect(fold: Fold, wanted: CandidateFilter) -> Examples:
+def collect(fold: Fold, wanted: FalsePositiveFilter) -> Examples:
     """Return what a fold's model, without a forest, marks in the cases kept aside."""
     model = replace(fold.bundle.specification, candidates=None)
     segmenter = Segmenter(replace(fold.bundle, specification=model), catalogue=fold.catalogue)
@@ -104,7 +104,7 @@ def collect(fold: Fold, wanted: CandidateFilter) -> Examples:
         result = segmenter.segment(content.volumes)
         view = AxialView.of(result.volume.grid)
         image = view.apply(result.volume.voxels)
-        segmented = Segmented(
+        segmented = SegmentedVolume(
             image,
             model.input.normalisation.fit(image),
             [view.apply(part) for part in result.probabilities],
@@ -117,10 +117,10 @@ def collect(fold: Fold, wanted: CandidateFilter) -> Examples:
 
 
 def examples_of(
-    segmented: Segmented,
+    segmented: SegmentedVolume,
     truth: NDArray[np.uint8],
     labels: Sequence[Label],
-    wanted: CandidateFilter,
+    wanted: FalsePositiveFilter,
 ) -> Examples:
     """Return the candidates of one segmented volume, given its reference (z, y, x)."""
     found = find_candidates(segmented, labels, wanted)
@@ -142,7 +142,7 @@ def joined(examples: Sequence[Examples]) -> Examples:
     )
 
 
-def grow(examples: Sequence[Examples], *, trees: int = 100, seed: int = 0) -> Forest:
+def fit_forest(examples: Sequence[Examples], *, trees: int = 100, seed: int = 0) -> Forest:
     """Return a forest that tells right candidates from wrong ones.
 
     Raises:

@@ -16,7 +16,7 @@ from TumorSegLib.model.specification import Channel, ModelSpecification
 
 
 @dataclass(frozen=True)
-class Annotated:
+class LabelledCase:
     """The decoded content of a case.
 
     Attributes:
@@ -45,13 +45,13 @@ class Case:
     name: str
     patient: str
     files: tuple[Path, ...]
-    decode: Callable[[], Annotated]
+    decode: Callable[[], LabelledCase]
     recipe: str = ""
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Unusable:
+class SkippedCase:
     """Something in a data set's folder that is not a case, and why."""
 
     name: str
@@ -63,11 +63,11 @@ class CaseList:
     """What a reader found in a folder."""
 
     cases: tuple[Case, ...]
-    unusable: tuple[Unusable, ...] = ()
+    unusable: tuple[SkippedCase, ...] = ()
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReaderOptions:
     """What a reader must know beyond the folder.
 
     Attributes:
@@ -91,7 +91,7 @@ class Reading:
     mask_suffix: str = "_mask"
 
 
-def reading_for(model: ModelSpecification, **options: Any) -> Reading:
+def reader_options_for(model: ModelSpecification, **options: Any) -> ReaderOptions:
     """Return how to read a data set for a model that is there already."""
     values = tuple(label.value for label in model.labels)
-    return Reading(model.input.channels, values, modality=model.modality, **options)
+    return ReaderOptions(model.input.channels, values, modality=model.modality, **options)

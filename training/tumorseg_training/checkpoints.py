@@ -11,7 +11,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from torch import Tensor
 
 from TumorSegLib.errors import InputError, OutputError
-from TumorSegLib.support.whole_file import whole_file
+from TumorSegLib.support.atomic_write import atomic_write
 
 PREFIX = "network."
 
@@ -36,7 +36,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         target = Path(path)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(target) as new:
+            with atomic_write(target) as new:
                 torch.save(checkpoint, new)
         except OutputError as error:
             raise OutputError(f"{error}; {KEPT}") from None

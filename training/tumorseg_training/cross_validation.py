@@ -7,17 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from tumorseg_training.candidates import Fold, judged
-from tumorseg_training.case import Reading
-from tumorseg_training.config import Data, EnsembleConfig, TrainingConfig, reading_of
+from tumorseg_training.case import ReaderOptions
+from tumorseg_training.config import Data, EnsembleConfig, TrainingConfig, reader_options_of
 from tumorseg_training.datasets import cases_and_folds, cases_aside, select_cases
 from tumorseg_training.evaluation import Evaluation, Report, evaluate
+from tumorseg_training.patient_folds import named_folds
 from tumorseg_training.publishing import CROSS_VALIDATION, RESULTS, write_results
-from tumorseg_training.splits import named_folds
 from tumorseg_training.whole_run import Running, train_and_publish
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.bundle import FOREST_FILE, read_bundle, write_bundle
 from TumorSegLib.model.catalogue import Catalogue
-from TumorSegLib.model.specification import CandidateFilter
+from TumorSegLib.model.specification import FalsePositiveFilter
 
 
 def cross_validate(
@@ -73,7 +73,7 @@ def cross_validate_ensemble(
         InputError: there are no folds.
         ModelError: a member has no model for a fold.
     """
-    reading = reading_of(config.model, config.data)
+    reading = reader_options_of(config.model, config.data)
     found = []
     for name in chosen_folds(config.data, reading, 0, folds):
         cases = cases_aside(replace(config.data, validate=name), reading)
@@ -88,7 +88,7 @@ def cross_validate_ensemble(
 
 
 def pooled(
-    folds: Sequence[Fold], wanted: CandidateFilter | None, folder: Path, report: Report
+    folds: Sequence[Fold], wanted: FalsePositiveFilter | None, folder: Path, report: Report
 ) -> tuple[Path, Path]:
     """Measure the folds' models, which judge their candidates if that is `wanted`.
 
@@ -117,7 +117,7 @@ def write_pooled(evaluations: Sequence[Evaluation], folder: Path) -> tuple[Path,
     return write_results([whole], folder / CROSS_VALIDATION / RESULTS, title)
 
 
-def chosen_folds(data: Data, reading: Reading, seed: int, names: Sequence[str]) -> list[str]:
+def chosen_folds(data: Data, reading: ReaderOptions, seed: int, names: Sequence[str]) -> list[str]:
     """Return what to keep aside in turn: a fold, or several joined by "+"; by default every fold.
 
     Raises:

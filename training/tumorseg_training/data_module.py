@@ -16,7 +16,7 @@ from lightning.fabric.utilities.seed import pl_worker_init_function
 from torch.utils.data import DataLoader
 
 from tumorseg_training.augmentation import augmentation
-from tumorseg_training.case import Case, Unusable
+from tumorseg_training.case import Case, SkippedCase
 from tumorseg_training.config import Data, TrainingConfig
 from tumorseg_training.datasets import Selection
 from tumorseg_training.sampling import EpochSampler, balanced_popularity, draw_weights
@@ -175,6 +175,6 @@ def begin_worker(worker: int, *, rank: int) -> None:
     sys.excepthook = hook
 
 
-def left_out(item: Unusable) -> str:
+def left_out(item: SkippedCase) -> str:
     """Return the line that says which case is not used, and why."""
     return f"left out: {item.name}: {item.reason}"

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tumorseg_training.case import Case, CaseList, Reading, Unusable
-from tumorseg_training.config import Data, TrainingConfig, reading_of
+from tumorseg_training.case import Case, CaseList, ReaderOptions, SkippedCase
+from tumorseg_training.config import Data, TrainingConfig, reader_options_of
+from tumorseg_training.patient_folds import Folds, folds_of, named_folds
 from tumorseg_training.readers import read_cases
-from tumorseg_training.splits import Folds, folds_of, named_folds
 from tumorseg_training.synthesis import synthetic_cases
 from TumorSegLib.errors import InputError
-from TumorSegLib.support.records import parsed
+from TumorSegLib.support.schema import parsed
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Selection:
     training: tuple[Case, ...]
     synthetic: tuple[Case, ...]
     validation: tuple[Case, ...]
-    unusable: tuple[Unusable, ...]
+    unusable: tuple[SkippedCase, ...]
 
     @property
     def split(self) -> dict[str, list[str]]:
@@ -65,13 +65,15 @@ def select_cases(config: TrainingConfig) -> Selection:
     unusable = found.unusable
     for further in config.further:
         folder = Path(further.folder).expanduser()
-        more = read_cases(folder, further.layout, reading_of(config.model, further))
+        more = read_cases(folder, further.layout, reader_options_of(config.model, further))
         training += more.cases
         unusable += more.unusable
     return Selection(training, synthetic, validation, unusable)
 
 
-def read_folds(data: Data, reading: Reading, *, seed: int = 0) -> tuple[CaseList, frozenset[str]]:
+def read_folds(
+    data: Data, reading: ReaderOptions, *, seed: int = 0
+) -> tuple[CaseList, frozenset[str]]:
     """Return a data set's cases, and the patients of the folds that are kept aside.
 
     Raises:
@@ -84,7 +86,7 @@ def read_folds(data: Data, reading: Reading, *, seed: int = 0) -> tuple[CaseList
     return found, frozenset[str]().union(*(folds[name] for name in names))
 
 
-def cases_aside(data: Data, reading: Reading) -> list[Case]:
+def cases_aside(data: Data, reading: ReaderOptions) -> list[Case]:
     """Return the cases of the folds that are kept aside.
 
     Raises:
@@ -94,7 +96,7 @@ def cases_aside(data: Data, reading: Reading) -> list[Case]:
     return [case for case in found.cases if case.patient in aside]
 
 
-def cases_and_folds(data: Data, reading: Reading, *, seed: int = 0) -> tuple[CaseList, Folds]:
+def cases_and_folds(data: Data, reading: ReaderOptions, *, seed: int = 0) -> tuple[CaseList, Folds]:
     """Return a data set's cases, and the patients of each fold; no folds where `data` has none.
 
     Raises:

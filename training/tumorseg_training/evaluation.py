@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorseg_training.case import Annotated, Case, Unusable
+from tumorseg_training.case import Case, LabelledCase, SkippedCase
 from tumorseg_training.labelling import LabelError
 from tumorseg_training.metrics import Agreement, agreement
 from TumorSegLib.errors import InputError
@@ -87,7 +87,7 @@ class Evaluation:
     name: str
     model: ModelSpecification
     cases: tuple[CaseFigures, ...]
-    failed: tuple[Unusable, ...] = ()
+    failed: tuple[SkippedCase, ...] = ()
 
     def by_patient(self, label: str, measure: str) -> dict[str, float]:
         """Return a figure of each patient, the mean over the patient's cases."""
@@ -125,14 +125,14 @@ def evaluate(
     segmenter = Segmenter(bundle, device=device, precision=precision, catalogue=catalogue)
     measured = detected if bundle.specification.task == "detection" else segmented
     figures: list[CaseFigures] = []
-    failed: list[Unusable] = []
+    failed: list[SkippedCase] = []
     for case in cases:
         try:
             found = measured(segmenter, case, case.decode())
         except LabelError:
             raise
         except (InputError, RuntimeError, ValueError) as error:
-            failed.append(Unusable(case.name, " ".join(str(error).split())))
+            failed.append(SkippedCase(case.name, " ".join(str(error).split())))
             if report is not None:
                 report(f"left out: {case.name}: {failed[-1].reason}")
             continue
@@ -145,7 +145,7 @@ def evaluate(
     return Evaluation(bundle.id, bundle.specification, tuple(figures), tuple(failed))
 
 
-def segmented(segmenter: Segmenter, case: Case, content: Annotated) -> CaseFigures:
+def segmented(segmenter: Segmenter, case: Case, content: LabelledCase) -> CaseFigures:
     """Segment a case and compare it with its reference."""
     result = segmenter.segment(content.volumes)
     view = AxialView.of(result.volume.grid)
@@ -207,7 +207,7 @@ def compared(
     )
 
 
-def detected(segmenter: Segmenter, case: Case, content: Annotated) -> CaseFigures:
+def detected(segmenter: Segmenter, case: Case, content: LabelledCase) -> CaseFigures:
     """Ask a detector about a case's slices and compare the answers with the reference."""
     result = segmenter.detect(content.volumes)
     truth = _occupied(AxialView.of(result.volume.grid).apply(content.labelmap))

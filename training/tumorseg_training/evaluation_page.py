@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from tumorseg_training.evaluation import CaseFigures, Evaluation, mean_dice, worst_cases
 from tumorseg_training.metrics import DETECTED_SHARE, SURFACE_TOLERANCE_MM, roc_curve
 from tumorseg_training.summary import calibration, comparisons, summary
-from TumorSegLib.support.whole_file import write_whole
+from TumorSegLib.support.atomic_write import write_whole
 
 PAGE_ENDING = ".html"
 """Of the page beside results."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorseg_training.case import Reading
+from tumorseg_training.case import ReaderOptions
 from TumorSegLib.errors import InputError
 
 LARGEST_VALUE = 65535
@@ -30,7 +30,10 @@ def value_of(structure: str, labels: Mapping[str, int]) -> int | None:
 
 
 def model_values(
-    annotation: NDArray[Any], reading: Reading, case: str, names: Mapping[int, str] | None = None
+    annotation: NDArray[Any],
+    reading: ReaderOptions,
+    case: str,
+    names: Mapping[int, str] | None = None,
 ) -> NDArray[np.uint8]:
     """Return a data set's label map with the model's values.
 

@@ -18,7 +18,7 @@ from tumorseg_training.transfer import Transferred, encoder_of, start_from
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.networks import build_network
-from TumorSegLib.support.records import plain
+from TumorSegLib.support.schema import to_dict
 
 FREE_ON_RESUME = ("workers", "patience", "validate_every")
 
@@ -167,10 +167,10 @@ class SegmentationModule(lightning.LightningModule):
 
 def recipe(config: TrainingConfig) -> dict[str, Any]:
     """Return the keys that a resumed run must share with its beginning, as plain values."""
-    shared = {f"optimisation.{key}": value for key, value in plain(config.optimisation).items()}
+    shared = {f"optimisation.{key}": value for key, value in to_dict(config.optimisation).items()}
     for key in FREE_ON_RESUME:
         shared.pop(f"optimisation.{key}", None)
-    return shared | {"model.network": plain(config.model.network)}
+    return shared | {"model.network": to_dict(config.model.network)}
 
 
 def score_name(model: ModelSpecification) -> str:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from tumorseg_training.config import TrainingConfig
 from tumorseg_training.data_module import DataModule, Report
 from tumorseg_training.datasets import select_cases
-from TumorSegLib.support.whole_file import write_whole
+from TumorSegLib.support.atomic_write import write_whole
 
 COLUMNS = 6
 ROWS = 4

@@ -9,7 +9,7 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import Callback
 
-from tumorseg_training.history import History
+from tumorseg_training.epoch_log import History
 from TumorSegLib.errors import OutputError
 from TumorSegLib.worker.retrain_events import PROGRESS, STOP, Epoch, RetrainEvent, Step, to_line
 

@@ -13,7 +13,7 @@ from typing import Any
 from tumorseg_training.candidates import read_forest
 from tumorseg_training.case import Case
 from tumorseg_training.checkpoints import network_weights, read_checkpoint
-from tumorseg_training.config import Data, EnsembleConfig, TrainingConfig, reading_of
+from tumorseg_training.config import Data, EnsembleConfig, TrainingConfig, reader_options_of
 from tumorseg_training.datasets import cases_aside, select_cases
 from tumorseg_training.evaluation import Evaluation, Report, evaluate
 from tumorseg_training.evaluation_page import evaluation_page, write_with_page
@@ -28,7 +28,7 @@ from TumorSegLib.model.evaluation import Evaluation as ModelEvaluation
 from TumorSegLib.model.forest import Forest
 from TumorSegLib.model.provenance import DatasetRecord, MemberRecord, Provenance
 from TumorSegLib.networks import build_network
-from TumorSegLib.support.records import RecordError, parsed, plain
+from TumorSegLib.support.schema import SchemaError, parsed, to_dict
 from TumorSegLib.support.version import __version__
 
 RESULTS = "evaluation.json"
@@ -116,7 +116,7 @@ def publish_ensemble(
     if config.data.validate is None:
         forest = forest or read_forest(folder / CROSS_VALIDATION)
         return Published(written(figures_of_others(folder, measured), forest), None)
-    cases = cases_aside(config.data, reading_of(config.model, config.data))
+    cases = cases_aside(config.data, reader_options_of(config.model, config.data))
     evaluation, figures = measure(written(None), cases, config.data, folder, report)
     return Published(written(figures), evaluation)
 
@@ -174,7 +174,7 @@ def figures_of(
     try:
         (content,) = parsed(path.read_text(encoding="utf-8"))["models"]
         return evaluation_record(content["summary"], f"{measured_on}: {seen}")
-    except (OSError, ValueError, KeyError, TypeError, RecordError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SchemaError) as error:
         raise InputError(f"{path}: {error}; expected the {RESULTS} of one model") from None
 
 
@@ -213,7 +213,7 @@ def write_model(
 def provenance(config: TrainingConfig, trained: Trained) -> Provenance:
     """Return what went into the weights; of paths only the last part, they are private."""
     sections: dict[str, Any] = {
-        name: plain(getattr(config, name))
+        name: to_dict(getattr(config, name))
         for name in ("data", "optimisation", "augmentation", "synthesis")
         if getattr(config, name) is not None
     }
@@ -230,7 +230,7 @@ def provenance(config: TrainingConfig, trained: Trained) -> Provenance:
     sections["data"].pop("cache", None)
     if config.further:
         sections["further"] = [
-            {**plain(item), "folder": Path(item.folder).name} for item in config.further
+            {**to_dict(item), "folder": Path(item.folder).name} for item in config.further
         ]
     return Provenance(
         today(),
@@ -283,7 +283,7 @@ def write_results(evaluations: list[Evaluation], path: Path, title: str) -> tupl
             {
                 "summary": summary(item),
                 "cases": details(item),
-                "failed": [plain(failure) for failure in item.failed],
+                "failed": [to_dict(failure) for failure in item.failed],
             }
             for item in evaluations
         ],

@@ -17,9 +17,9 @@ from tumorseg_training.evaluation import Evaluation, evaluate
 from tumorseg_training.progress import ProgressLog, Watched
 from tumorseg_training.publishing import write_model
 from tumorseg_training.retraining_plan import (
-    Chosen,
-    Plan,
-    Wish,
+    CaseSplit,
+    RetrainPlan,
+    RetrainRequest,
     base_model,
     choose,
     planned,
@@ -31,14 +31,14 @@ from tumorseg_training.summary import evaluation_record, summary
 from tumorseg_training.train import LAST, Devices, train
 from tumorseg_training.versions import alone_in, next_version, reserved_version
 from TumorSegLib.errors import InputError
+from TumorSegLib.export.case_metadata import read_record
 from TumorSegLib.export.dataset import CASES
-from TumorSegLib.export.record import read_record
 from TumorSegLib.model.bundle import Bundle, load_forest
 from TumorSegLib.model.catalogue import default_catalogue, user_folder
 from TumorSegLib.model.default_models import make_default
 from TumorSegLib.support import leftovers
-from TumorSegLib.support.records import plain
-from TumorSegLib.support.whole_file import write_whole
+from TumorSegLib.support.atomic_write import write_whole
+from TumorSegLib.support.schema import to_dict
 from TumorSegLib.worker.retrain_events import (
     PLAN,
     Failed,
@@ -65,7 +65,7 @@ class Retrained:
 
 
 def retrain(
-    wish: Wish,
+    request: RetrainRequest,
     folder: Path | None = None,
     *,
     resume: bool = False,
@@ -76,7 +76,7 @@ def retrain(
     """Train the base further on corrected cases and compare the two.
 
     Args:
-        wish: what to do.
+        request: what to do.
         folder: of the run's files; runs/<id of the new model> if not given.
         resume: go on with the run in `folder`.
         devices: what to compute on.
@@ -90,8 +90,8 @@ def retrain(
         KeyboardInterrupt: the run was stopped and can be resumed.
     """
     devices = devices or Devices()
-    base = base_model(wish.base)
-    new, old = read_sets(wish, base.specification)
+    base = base_model(request.base)
+    new, old = read_sets(request, base.specification)
     begun = None
     if resume:
         folder = folder or Path("runs") / next_version(base.specification, _ids_in_use())[0]
@@ -105,19 +105,19 @@ def retrain(
                 " -o"
             )
         if begun is None:
-            plan = planned(wish, base, new, old, *version)
+            plan = planned(request, base, new, old, *version)
         else:
             plan = replace(begun, id=version[0], version=version[1])
-        chosen = choose(plan, new, old, wish)
+        chosen = choose(plan, new, old, request)
         with alone_in(folder):
-            return _logged(wish, plan, base, chosen, folder, resume, devices, report, progress)
+            return _logged(request, plan, base, chosen, folder, resume, devices, report, progress)
 
 
 def _logged(
-    wish: Wish,
-    plan: Plan,
+    request: RetrainRequest,
+    plan: RetrainPlan,
     base: Bundle,
-    chosen: Chosen,
+    chosen: CaseSplit,
     folder: Path,
     resume: bool,
     devices: Devices,
@@ -127,7 +127,7 @@ def _logged(
     """Run, and say in the progress file how it ends."""
     log = ProgressLog(folder)
     try:
-        return _run(wish, plan, base, chosen, folder, log, resume, devices, report, progress)
+        return _run(request, plan, base, chosen, folder, log, resume, devices, report, progress)
     except KeyboardInterrupt:
         log.stop.unlink(missing_ok=True)
         log.write(Stopped((folder / LAST).exists()))
@@ -138,10 +138,10 @@ def _logged(
 
 
 def _run(
-    wish: Wish,
-    plan: Plan,
+    request: RetrainRequest,
+    plan: RetrainPlan,
     base: Bundle,
-    chosen: Chosen,
+    chosen: CaseSplit,
     folder: Path,
     log: ProgressLog,
     resume: bool,
@@ -149,15 +149,15 @@ def _run(
     report: Report,
     progress: bool,
 ) -> Retrained:
-    write_whole(folder / PLAN, json.dumps(plain(plan), indent=2) + "\n")
+    write_whole(folder / PLAN, json.dumps(to_dict(plan), indent=2) + "\n")
     for item in chosen.unusable:
         report(left_out(item))
-    if names := unreviewed(wish.dataset, (*chosen.training, *chosen.held_out)):
+    if names := unreviewed(request.dataset, (*chosen.training, *chosen.held_out)):
         report(f"not marked as reviewed: {', '.join(names)}")
     counts = {name: len(patients) for name, patients in chosen.split.items()}
     log.write(Planned(plan.id, plan.version, plan.base[0], counts))
     report(_told(plan, counts))
-    config = config_for(plan, base, chosen, wish)
+    config = config_for(plan, base, chosen, request)
     callbacks = [Deadline(config.optimisation, plan.seconds)] if plan.seconds is not None else []
     trained = train(
         config,
@@ -177,7 +177,7 @@ def _run(
         left_out=(f"{len(trained.left_out)} cases or notes",) if trained.left_out else (),
         split=chosen.split | {"earlier": sorted(base.specification.provenance.trained_on)},
     )
-    origin = origin_of(plan, base, chosen, wish)
+    origin = origin_of(plan, base, chosen, request)
     forest = load_forest(base)
     for left in folder.glob(f"{DRAFT}*"):  # by a killed run; no other is at work in this folder
         leftovers.remove(left)
@@ -190,14 +190,14 @@ def _run(
     page = folder / "comparison.html"
     measured = evaluation_record(
         summary(pairs[0].retrained),
-        f"held-out patients of {wish.dataset.name}",
+        f"held-out patients of {request.dataset.name}",
         comparison={key: comparison[key] for key in ("base", "better", "reason", "rows")},
     )
     target = user_folder() / plan.id
     card = replace(config.card, data=f"{config.card.data} {in_words(pairs)}")
     config = replace(config, card=card)
     bundle = write_model(config, trained, target, measured=measured, forest=forest, origin=origin)
-    made_default = wish.as_default and comparison["better"]
+    made_default = request.as_default and comparison["better"]
     if made_default:
         make_default(bundle.specification, user_folder())
     log.write(
@@ -226,7 +226,7 @@ def unreviewed(dataset: Path, cases: Iterable[Case]) -> list[str]:
 def compared(
     base: Bundle,
     retrained: Bundle,
-    chosen: Chosen,
+    chosen: CaseSplit,
     device: str,
     log: ProgressLog,
     report: Report,
@@ -260,7 +260,7 @@ def compared(
     )
 
 
-def _told(plan: Plan, counts: Mapping[str, int]) -> str:
+def _told(plan: RetrainPlan, counts: Mapping[str, int]) -> str:
     old = ""
     if counts["old_training"] or counts["old_validation"]:
         old = (

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tumorseg_training.case import Case, CaseList, Unusable, reading_for
+from tumorseg_training.case import Case, CaseList, SkippedCase, reader_options_for
 from tumorseg_training.config import Data
 from tumorseg_training.datasets import Selection
-from tumorseg_training.holding_out import by_hash, held_out
+from tumorseg_training.heldout_split import by_hash, held_out
 from tumorseg_training.labelling import value_of
 from tumorseg_training.readers import read_cases
 from tumorseg_training.readers.nnunet import structures_of
@@ -19,7 +19,7 @@ from TumorSegLib.export.identity import export_key
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.model.specification import ModelSpecification
-from TumorSegLib.support.records import RecordError, build, parsed
+from TumorSegLib.support.schema import SchemaError, from_dict, parsed
 from TumorSegLib.worker.retrain_events import PLAN
 
 LAYOUT = "nnunet"
@@ -35,7 +35,7 @@ OLD_MEASURED = 8
 
 
 @dataclass(frozen=True)
-class Wish:
+class RetrainRequest:
     """What the user asks for.
 
     Attributes:
@@ -80,7 +80,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RetrainPlan:
     """What a run begins with and a resumed run goes on with; it is kept in the run's folder.
 
     Attributes:
@@ -111,14 +111,14 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class CaseSplit:
     """The cases of a plan."""
 
     training: tuple[Case, ...]
     held_out: tuple[Case, ...]
     old_training: tuple[Case, ...]
     old_held_out: tuple[Case, ...]
-    unusable: tuple[Unusable, ...]
+    unusable: tuple[SkippedCase, ...]
 
     @property
     def selection(self) -> Selection:
@@ -156,25 +156,29 @@ def base_model(name: str) -> Bundle:
     return base
 
 
-def read_sets(wish: Wish, model: ModelSpecification) -> tuple[CaseList, CaseList]:
+def read_sets(request: RetrainRequest, model: ModelSpecification) -> tuple[CaseList, CaseList]:
     """Return the cases of the data set and the old ones, none if there are no old ones.
 
     Raises:
         InputError: a folder cannot be used, or its structures are not the model's.
     """
-    new = _read(wish.dataset, LAYOUT, wish, model)
-    if wish.old_cases is None:
+    new = _read(request.dataset, LAYOUT, request, model)
+    if request.old_cases is None:
         return new, CaseList(())
-    if wish.old_cases.resolve() == wish.dataset.resolve():
-        raise InputError(f"--old-cases {wish.old_cases}: is the data set itself, expected another")
-    return new, _read(wish.old_cases, wish.old_layout, wish, model)
+    if request.old_cases.resolve() == request.dataset.resolve():
+        raise InputError(
+            f"--old-cases {request.old_cases}: is the data set itself, expected another"
+        )
+    return new, _read(request.old_cases, request.old_layout, request, model)
 
 
-def _read(folder: Path, layout: str, wish: Wish, model: ModelSpecification) -> CaseList:
-    labels = wish.labels
+def _read(
+    folder: Path, layout: str, request: RetrainRequest, model: ModelSpecification
+) -> CaseList:
+    labels = request.labels
     if layout == LAYOUT:
-        labels = labels_for(structures_of(folder), model, wish.labels, folder)
-    found = read_cases(folder, layout, reading_for(model, labels=labels))
+        labels = labels_for(structures_of(folder), model, request.labels, folder)
+    found = read_cases(folder, layout, reader_options_for(model, labels=labels))
     if layout != LAYOUT:
         return found
     return replace(found, cases=_without_names(found.cases, folder, model.provenance.trained_on))
@@ -231,8 +235,13 @@ def labels_for(
 
 
 def planned(
-    wish: Wish, base: Bundle, new: CaseList, old: CaseList, new_id: str, new_version: str
-) -> Plan:
+    request: RetrainRequest,
+    base: Bundle,
+    new: CaseList,
+    old: CaseList,
+    new_id: str,
+    new_version: str,
+) -> RetrainPlan:
     """Decide who is trained on and who is measured on.
 
     Raises:
@@ -242,12 +251,12 @@ def planned(
     assert weights is not None
     seen = base.specification.provenance.trained_on
     patients = patients_of(new.cases)
-    aside = held_out(patients, seen, str(wish.dataset))
+    aside = held_out(patients, seen, str(request.dataset))
     learners = [patient for patient in patients if patient not in aside]
     others = tuple(case for case in old.cases if case.patient not in set(patients))
-    if wish.old_cases is not None and not others:
-        raise InputError(f"--old-cases {wish.old_cases}: holds no case of a further patient")
-    count = wish.old_count or len(learners)
+    if request.old_cases is not None and not others:
+        raise InputError(f"--old-cases {request.old_cases}: holds no case of a further patient")
+    count = request.old_count or len(learners)
     ordered = by_hash(case.patient for case in others)
     unseen = [patient for patient in ordered if patient not in seen]
     if 0 < len(unseen) < len(ordered):
@@ -255,13 +264,13 @@ def planned(
     else:
         half = max(1, len(ordered) // 2)
         old_aside, rest = ordered[: min(half, OLD_MEASURED)], ordered[half:]
-    return Plan(
+    return RetrainPlan(
         new_id,
         new_version,
         (base.id, base.specification.version, weights.sha256),
-        MOST_EPOCHS if wish.hours is not None else wish.epochs or EPOCHS,
-        wish.learning_rate,
-        seconds=wish.hours * 3600 if wish.hours is not None else None,
+        MOST_EPOCHS if request.hours is not None else request.epochs or EPOCHS,
+        request.learning_rate,
+        seconds=request.hours * 3600 if request.hours is not None else None,
         training=_named(new.cases, learners),
         held_out=_named(new.cases, aside),
         old_training=_named(others, rest[:count]),
@@ -270,7 +279,7 @@ def planned(
     )
 
 
-def read_plan(folder: Path, base: Bundle) -> Plan:
+def read_plan(folder: Path, base: Bundle) -> RetrainPlan:
     """Return the plan of the run in `folder`.
 
     Raises:
@@ -278,10 +287,10 @@ def read_plan(folder: Path, base: Bundle) -> Plan:
     """
     path = folder / PLAN
     try:
-        plan = build(Plan, parsed(path.read_text(encoding="utf-8")))
+        plan = from_dict(RetrainPlan, parsed(path.read_text(encoding="utf-8")))
     except OSError:
         raise InputError(f"{folder}: holds no run to resume; start one without --resume") from None
-    except (ValueError, RecordError) as error:
+    except (ValueError, SchemaError) as error:
         raise InputError(f"{path}: not a plan of a run: {error}") from None
     weights = base.specification.weights
     if weights is None or plan.base[2] != weights.sha256:
@@ -292,7 +301,7 @@ def read_plan(folder: Path, base: Bundle) -> Plan:
     return plan
 
 
-def choose(plan: Plan, new: CaseList, old: CaseList, wish: Wish) -> Chosen:
+def choose(plan: RetrainPlan, new: CaseList, old: CaseList, request: RetrainRequest) -> CaseSplit:
     """Return the cases that a plan names.
 
     Raises:
@@ -307,11 +316,11 @@ def choose(plan: Plan, new: CaseList, old: CaseList, wish: Wish) -> Chosen:
             )
         return tuple(cases[name] for name in names)
 
-    return Chosen(
-        named(plan.training, new, wish.dataset),
-        named(plan.held_out, new, wish.dataset),
-        named(plan.old_training, old, wish.old_cases),
-        named(plan.old_held_out, old, wish.old_cases),
+    return CaseSplit(
+        named(plan.training, new, request.dataset),
+        named(plan.held_out, new, request.dataset),
+        named(plan.old_training, old, request.old_cases),
+        named(plan.old_held_out, old, request.old_cases),
         (*new.unusable, *old.unusable),
     )
 

@@ -26,12 +26,19 @@ from tumorseg_training.config import (
     losses_for,
 )
 from tumorseg_training.readers.nnunet import structures_of
-from tumorseg_training.retraining_plan import LAYOUT, Chosen, Plan, Wish, labels_for, patients_of
+from tumorseg_training.retraining_plan import (
+    LAYOUT,
+    CaseSplit,
+    RetrainPlan,
+    RetrainRequest,
+    labels_for,
+    patients_of,
+)
 from tumorseg_training.slice_cache import fill_cache, open_cache
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.provenance import BaseRecord, Provenance
 from TumorSegLib.model.specification import Input
-from TumorSegLib.support.records import RecordError, build
+from TumorSegLib.support.schema import SchemaError, from_dict
 
 SLICES_AN_EPOCH = (200, 1000)
 """Fewest and most: a minute or two on two cores, however many cases there are."""
@@ -39,7 +46,9 @@ SLICES_AN_EPOCH = (200, 1000)
 Record = TypeVar("Record")
 
 
-def config_for(plan: Plan, base: Bundle, chosen: Chosen, wish: Wish) -> TrainingConfig:
+def config_for(
+    plan: RetrainPlan, base: Bundle, chosen: CaseSplit, request: RetrainRequest
+) -> TrainingConfig:
     """Return the run's config, which follows from the base and its own training."""
     model = base.specification
     settings = model.provenance.config
@@ -48,7 +57,7 @@ def config_for(plan: Plan, base: Bundle, chosen: Chosen, wish: Wish) -> Training
     fitting = losses_for(model)
     loss = optimisation.get("loss")
     title = model.title.removesuffix(f", retrained {model.version}")
-    labels = labels_for(structures_of(wish.dataset), model, wish.labels, wish.dataset)
+    labels = labels_for(structures_of(request.dataset), model, request.labels, request.dataset)
     return TrainingConfig(
         model=replace(
             model,
@@ -61,17 +70,19 @@ def config_for(plan: Plan, base: Bundle, chosen: Chosen, wish: Wish) -> Training
             evaluation=None,
         ),
         data=Data(
-            str(wish.dataset),
+            str(request.dataset),
             LAYOUT,
             labels=labels,
             foreground_share=share if isinstance(share, float) else 0.5,
-            cache=wish.cache,
+            cache=request.cache,
         ),
         optimisation=Optimisation(
             epochs=plan.epochs,
             start_from=str(base.folder),
             batch_size=8,
-            slices_per_epoch=_slices_per_epoch(chosen, model.input, Path(wish.cache).expanduser()),
+            slices_per_epoch=_slices_per_epoch(
+                chosen, model.input, Path(request.cache).expanduser()
+            ),
             loss=loss if loss in fitting else next(name for name in fitting if "+" in name),
             tversky=_recorded(Tversky, optimisation.get("tversky")),
             optimiser="adamw",
@@ -83,7 +94,7 @@ def config_for(plan: Plan, base: Bundle, chosen: Chosen, wish: Wish) -> Training
             workers=1,
         ),
         augmentation=_recorded(Augmentation, settings.get("augmentation")),
-        card=_card(plan, base, chosen, wish),
+        card=_card(plan, base, chosen, request),
     )
 
 
@@ -91,7 +102,9 @@ EXPORTED = re.compile(r"case_[0-9a-f]{12}")
 """Names that exports give; others are a user's, and perhaps a person's."""
 
 
-def origin_of(plan: Plan, base: Bundle, chosen: Chosen, wish: Wish) -> dict[str, Any]:
+def origin_of(
+    plan: RetrainPlan, base: Bundle, chosen: CaseSplit, request: RetrainRequest
+) -> dict[str, Any]:
     """Return the fields of `Provenance` that say where the weights come from."""
     cases = {
         "training": _names(chosen.training),
@@ -104,7 +117,7 @@ def origin_of(plan: Plan, base: Bundle, chosen: Chosen, wish: Wish) -> dict[str,
         "base": BaseRecord(name, version_of_base, sha256, base.specification.provenance.base),
         "cases": cases,
         "label_maps_sha256": _digest((*chosen.training, *chosen.held_out)),
-        "old_cases": wish.old_cases.name if wish.old_cases is not None else None,
+        "old_cases": request.old_cases.name if request.old_cases is not None else None,
         "old_held_out_seen_by_base": plan.old_seen if chosen.old_held_out else None,
         "software": {
             "python": platform.python_version(),
@@ -113,23 +126,23 @@ def origin_of(plan: Plan, base: Bundle, chosen: Chosen, wish: Wish) -> dict[str,
     }
 
 
-def _card(plan: Plan, base: Bundle, chosen: Chosen, wish: Wish) -> Card:
+def _card(plan: RetrainPlan, base: Bundle, chosen: CaseSplit, request: RetrainRequest) -> Card:
     name, base_version, sha256 = plan.base
     lines = [
         f"Trained further from {name} {base_version} (SHA-256 of its weights {sha256[:12]}...) on"
         f" {len(chosen.training)} corrected cases of {len(patients_of(chosen.training))} patients."
     ]
-    if chosen.old_training and wish.old_cases is not None:
+    if chosen.old_training and request.old_cases is not None:
         lines.append(
-            f"{len(chosen.old_training)} old cases of {wish.old_cases.name} were mixed in against"
-            " forgetting."
+            f"{len(chosen.old_training)} old cases of {request.old_cases.name} were mixed in"
+            " against forgetting."
         )
     if chosen.old_held_out and plan.old_seen:
         lines.append("The base may have been trained on the old cases that were measured on.")
     return Card(data=" ".join(lines), known_failures=(f"Those of {name}; see its card.",))
 
 
-def _slices_per_epoch(chosen: Chosen, specification: Input, cache: Path) -> int:
+def _slices_per_epoch(chosen: CaseSplit, specification: Input, cache: Path) -> int:
     """Return how many slices to draw, once the cases are decoded."""
     fewest, most = SLICES_AN_EPOCH
     cases = (*chosen.training, *chosen.old_training)
@@ -141,8 +154,8 @@ def _slices_per_epoch(chosen: Chosen, specification: Input, cache: Path) -> int:
 def _recorded(kind: type[Record], values: object) -> Record:
     """Return settings as a model records them, defaults where it does not."""
     try:
-        return build(kind, values or {})
-    except RecordError:  # of another version
+        return from_dict(kind, values or {})
+    except SchemaError:  # of another version
         return kind()
 
 

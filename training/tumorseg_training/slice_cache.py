@@ -23,7 +23,7 @@ import torch
 from numpy.typing import NDArray
 from rich.progress import track
 
-from tumorseg_training.case import Case, CaseList, Unusable
+from tumorseg_training.case import Case, CaseList, SkippedCase
 from tumorseg_training.code_version import decoding_version
 from tumorseg_training.labelling import LabelError
 from TumorSegLib.errors import InputError, OutputError
@@ -33,8 +33,8 @@ from TumorSegLib.inference.preparation import PreparedVolume
 from TumorSegLib.model.specification import Input
 from TumorSegLib.support import leftovers
 from TumorSegLib.support.arrays import array_from_tensor, tensor_from_array
-from TumorSegLib.support.records import parsed, plain
-from TumorSegLib.support.whole_file import flush
+from TumorSegLib.support.atomic_write import flush
+from TumorSegLib.support.schema import parsed, to_dict
 
 IMAGES, MASKS, CASE = "images.npy", "masks.npy", "case.json"
 
@@ -94,7 +94,7 @@ def fill_cache(cases: Iterable[Case], specification: Input, folder: Path) -> Cas
     """
     cases = list(cases)
     missing = [case for case in cases if not _is_whole(_location(case, specification, folder))]
-    unusable: dict[str, Unusable] = {}
+    unusable: dict[str, SkippedCase] = {}
     if missing:
         _remove_abandoned(folder)
     for case in track(missing, description="Decoding cases", disable=not missing):
@@ -104,7 +104,7 @@ def fill_cache(cases: Iterable[Case], specification: Input, folder: Path) -> Cas
             raise
         except (InputError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())
-            unusable[case.name] = Unusable(case.name, reason.removeprefix(f"{case.name}: "))
+            unusable[case.name] = SkippedCase(case.name, reason.removeprefix(f"{case.name}: "))
     usable = tuple(case for case in cases if case.name not in unusable)
     return CaseList(usable, tuple(unusable.values()))
 
@@ -119,7 +119,7 @@ def _location(case: Case, specification: Input, folder: Path) -> Path:
     """Return a folder whose name changes with the files, the preparation and its code."""
     files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in case.files]
     content = json.dumps(
-        [plain(specification), files, case.recipe, decoding_version()], sort_keys=True
+        [to_dict(specification), files, case.recipe, decoding_version()], sort_keys=True
     )
     name = re.sub(r"[^\w-]+", "_", case.name)[:80]  # a data set's word, which may name any place
     return folder / f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:16]}"

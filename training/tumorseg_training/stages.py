@@ -21,8 +21,8 @@ from tumorseg_training.train import LAST
 from tumorseg_training.whole_run import Running, train_and_publish
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.bundle import check_place_of_bundle, read_bundle
-from TumorSegLib.support.records import parsed, plain
-from TumorSegLib.support.whole_file import whole_file
+from TumorSegLib.support.atomic_write import atomic_write
+from TumorSegLib.support.schema import parsed, to_dict
 
 DONE = "stage.json"
 
@@ -177,13 +177,13 @@ def _is_done(part: Part, folder: Path) -> bool:
 
 
 def _finish(part: Part, here: Path) -> None:
-    with whole_file(here / DONE) as path:
+    with atomic_write(here / DONE) as path:
         path.write_bytes(json.dumps(_settings(part), indent=1).encode())
 
 
 def _settings(part: Part) -> Any:
     """Return what a part's weights follow from, as JSON has it."""
-    settings = plain(part.config)
+    settings = to_dict(part.config)
     settings.pop("card")
     settings["data"].pop("cache")
     settings["optimisation"].pop("workers")

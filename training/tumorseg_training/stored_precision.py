@@ -23,7 +23,7 @@ import numpy as np
 from safetensors.torch import load
 from torch import nn
 
-from tumorseg_training.case import Annotated
+from tumorseg_training.case import LabelledCase
 from tumorseg_training.commands.evaluate import add_arguments, cases_for, say
 from tumorseg_training.evaluation import whole
 from TumorSegLib.inference.segmenter import Segmenter
@@ -67,7 +67,7 @@ def as_int8(bundle: Bundle, folder: Path, float16_below: int = 0) -> Bundle:
     )
 
 
-def agreement(one: Segmenter, other: Segmenter, content: Annotated) -> Mapping[str, float]:
+def agreement(one: Segmenter, other: Segmenter, content: LabelledCase) -> Mapping[str, float]:
     """Return how well two models agree on a case.
 
     Returns:

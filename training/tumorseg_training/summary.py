@@ -15,7 +15,7 @@ from tumorseg_training.evaluation import LEVELS, CaseFigures, Evaluation
 from tumorseg_training.metrics import roc_auc
 from tumorseg_training.statistics import compare, estimate, interval
 from TumorSegLib.model.evaluation import Evaluation as ModelEvaluation
-from TumorSegLib.support.records import build
+from TumorSegLib.support.schema import from_dict
 
 MEASURES = (
     "dice",
@@ -65,9 +65,9 @@ def evaluation_record(figures: Mapping[str, Any], measured_on: str, **more: Any)
         **more: further fields of the record.
 
     Raises:
-        RecordError: the figures are not those of `summary`.
+        SchemaError: the figures are not those of `summary`.
     """
-    return build(ModelEvaluation, {**figures, "measured_on": measured_on, **more})
+    return from_dict(ModelEvaluation, {**figures, "measured_on": measured_on, **more})
 
 
 def details(evaluation: Evaluation) -> list[dict[str, Any]]:

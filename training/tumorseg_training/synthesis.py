@@ -25,7 +25,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from tumorseg_training.case import Annotated, Case, Reading
+from tumorseg_training.case import Case, LabelledCase, ReaderOptions
 from tumorseg_training.code_version import version_of
 from tumorseg_training.config import Synthesis
 from tumorseg_training.labelling import LabelError, value_of
@@ -79,7 +79,7 @@ OTHER_TISSUE = Tissue("*", 20, 110, 12)
 LIVER_TISSUE = Tissue(LIVER, 35, 150, 10)
 
 
-def synthetic_cases(synthesis: Synthesis, reading: Reading, *, seed: int) -> tuple[Case, ...]:
+def synthetic_cases(synthesis: Synthesis, reading: ReaderOptions, *, seed: int) -> tuple[Case, ...]:
     """List the images to make of the label volumes in a folder.
 
     Raises:
@@ -110,7 +110,7 @@ def synthetic_cases(synthesis: Synthesis, reading: Reading, *, seed: int) -> tup
 
 def decode_label_volume(
     path: Path, labels: Mapping[str, int], channel: str, seed: tuple[int, ...]
-) -> Annotated:
+) -> LabelledCase:
     """Read a label volume and make one image of it.
 
     Raises:
@@ -133,7 +133,7 @@ def decode_label_volume(
     painted = [(name, value) for name, value in mapped if value is not None]
     for name, value in sorted(painted, key=lambda item: order.index(item[1])):
         labelmap[structures[name]] = value
-    return Annotated({channel: Volume(image, grid, "CT", path.stem)}, labelmap)
+    return LabelledCase({channel: Volume(image, grid, "CT", path.stem)}, labelmap)
 
 
 def read_label_volume(path: Path) -> tuple[dict[str, Mask], Vector]:

@@ -20,7 +20,7 @@ from tumorseg_training.checkpoints import WholeCheckpoints
 from tumorseg_training.config import TrainingConfig
 from tumorseg_training.data_module import DataModule, Report
 from tumorseg_training.datasets import Selection, select_cases
-from tumorseg_training.history import History
+from tumorseg_training.epoch_log import History
 from tumorseg_training.module import SegmentationModule
 from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.support.device import choose_device, has_native_bf16, is_out_of_memory

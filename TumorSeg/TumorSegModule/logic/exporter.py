@@ -176,7 +176,9 @@ class Exporter:
             volumes[name] = described(channel, blocks[channel.key])
         masks = yield from self._masks(segmentation)
         for name, channel in _channels(case).items():
-            if channel.key != channels[name].key or not channel.grid.same_as(channels[name].grid):
+            if channel.key != channels[name].key or not channel.grid.geometry_equal(
+                channels[name].grid
+            ):
                 raise InputError(
                     _("{name} was changed meanwhile; export it again").format(name=channel.name)
                 )

@@ -14,8 +14,8 @@ from slicer.i18n import tr as _
 from TumorSegLib.errors import InputError, TumorSegError
 from TumorSegModule.logic.ending import Ending, Reason
 from TumorSegModule.logic.listeners import FrameListener
+from TumorSegModule.logic.model_baseline import remove_orphans
 from TumorSegModule.logic.new_segmentation import prepare_segmentation
-from TumorSegModule.logic.reference import remove_orphans
 from TumorSegModule.logic.run_options import Options
 
 

@@ -13,7 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from TumorSegLib.support.places import data_folder
-from TumorSegLib.worker.process_group import end_group, end_group_and_wait, make_patient, own_group
+from TumorSegLib.worker.process_group import (
+    end_group,
+    end_group_and_wait,
+    lower_priority,
+    own_group,
+)
 from TumorSegLib.worker.retrain_events import (
     CHECKPOINT,
     PLAN,
@@ -39,7 +44,7 @@ STOP_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
-class Wish:
+class RetrainRequest:
     """What to retrain; see `tumorseg retrain`.
 
     Attributes:
@@ -126,7 +131,7 @@ class RetrainProcess:
         """Whether a run is under way."""
         return self._process is not None
 
-    def start(self, wish: Wish, *, resume: bool = False) -> None:
+    def start(self, request: RetrainRequest, *, resume: bool = False) -> None:
         """Start a run, or go on with the one that was stopped.
 
         Raises:
@@ -134,13 +139,13 @@ class RetrainProcess:
         """
         if self.busy:
             raise RuntimeError("one run at a time")
-        folder = self.resumable(wish) if resume else None
+        folder = self.resumable(request) if resume else None
         if folder is None:
-            folder, resume = self._new_folder(wish), False
+            folder, resume = self._new_folder(request), False
         folder.mkdir(parents=True, exist_ok=True)
         (folder / STOP).unlink(missing_ok=True)
-        (folder / DATASET).write_text(_dataset_of(wish), encoding="utf-8")
-        words = [*self._command, *wish.words, "-o", str(folder)]
+        (folder / DATASET).write_text(_dataset_of(request), encoding="utf-8")
+        words = [*self._command, *request.words, "-o", str(folder)]
         with (folder / OUTPUT).open("wb") as output:
             process = subprocess.Popen(
                 words + (["--resume"] if resume else []),
@@ -152,15 +157,15 @@ class RetrainProcess:
             )
         self._process, self.folder, self.state = process, folder, State("starting")
         self._read, self._stop_by = 0, None
-        make_patient(process)
+        lower_priority(process)
         if resume:
             self._replay()
 
-    def resumable(self, wish: Wish) -> Path | None:
-        """Return the folder of the last run of `wish` that was stopped, None if there is none."""
-        for folder in reversed(self._folders(wish)):
+    def resumable(self, request: RetrainRequest) -> Path | None:
+        """Return the folder of the last stopped run of `request`, None if there is none."""
+        for folder in reversed(self._folders(request)):
             kept = folder / DATASET
-            same = not kept.exists() or kept.read_text(encoding="utf-8") == _dataset_of(wish)
+            same = not kept.exists() or kept.read_text(encoding="utf-8") == _dataset_of(request)
             if same and _has_checkpoint(folder):
                 return folder
         return None
@@ -260,12 +265,12 @@ class RetrainProcess:
         last = printed[-1].removeprefix("tumorseg: ") if printed else f"status {status}"
         self.state.stage, self.state.line = "failed", last
 
-    def _name(self, wish: Wish) -> str:
-        return f"{Path(wish.dataset).name}-{wish.base}"
+    def _name(self, request: RetrainRequest) -> str:
+        return f"{Path(request.dataset).name}-{request.base}"
 
-    def _folders(self, wish: Wish) -> list[Path]:
+    def _folders(self, request: RetrainRequest) -> list[Path]:
         """Return the folders of the runs of a data set and base, in the order of their numbers."""
-        name = self._name(wish)
+        name = self._name(request)
         numbers = [
             int(path.name.removeprefix(f"{name}-"))
             for path in self._runs.glob(f"{name}-*")
@@ -273,14 +278,14 @@ class RetrainProcess:
         ]
         return [self._runs / f"{name}-{number}" for number in sorted(numbers)]
 
-    def _new_folder(self, wish: Wish) -> Path:
-        folders = self._folders(wish)
+    def _new_folder(self, request: RetrainRequest) -> Path:
+        folders = self._folders(request)
         number = int(folders[-1].name.rpartition("-")[2]) + 1 if folders else 1
-        return self._runs / f"{self._name(wish)}-{number}"
+        return self._runs / f"{self._name(request)}-{number}"
 
 
-def _dataset_of(wish: Wish) -> str:
-    return str(Path(wish.dataset).expanduser().resolve())
+def _dataset_of(request: RetrainRequest) -> str:
+    return str(Path(request.dataset).expanduser().resolve())
 
 
 def _has_checkpoint(folder: Path) -> bool:

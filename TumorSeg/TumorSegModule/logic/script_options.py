@@ -17,9 +17,9 @@ from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.licences import licences_of
 from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegLib.slicer_io.images import Box
-from TumorSegModule.logic.limits import box_of_region
 from TumorSegModule.logic.model_choice import detector_for
 from TumorSegModule.logic.requirements import missing_packages
+from TumorSegModule.logic.run_extent import box_of_region
 from TumorSegModule.logic.run_options import Options
 from TumorSegModule.logic.segments import ADD, NEW, REPLACE, edited_segments
 from TumorSegModule.logic.volumes import (

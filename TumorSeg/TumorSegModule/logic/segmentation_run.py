@@ -48,7 +48,7 @@ class SegmentationRun:
     def was_moved(self) -> bool:
         """Whether the volume lies elsewhere than when the run began."""
         first = next(iter(self.job.request.channels.values()))
-        return not placement_of(self.options.volume).grid.same_as(first.grid)
+        return not placement_of(self.options.volume).grid.geometry_equal(first.grid)
 
     def placement(self) -> Placement:
         """Return where the volume's voxels lie now; a volume may be moved during a run.

@@ -119,13 +119,13 @@ def write_segments(
             ).format(name=segmentation_node.GetName())
         )
     segmentation = segmentation_node.GetSegmentation()
-    put_labels(segmentation, specification, labels, box, ijk_to_ras, within=within, mode=mode)
+    write_labelmap(segmentation, specification, labels, box, ijk_to_ras, within=within, mode=mode)
     for label in specification.labels:
         segment = segmentation.GetSegment(segment_id(specification, label))
         segment.SetTag(VOXELS_TAG, fingerprint(segment))
 
 
-def put_labels(
+def write_labelmap(
     segmentation: slicer.vtkSegmentation,
     specification: ModelSpecification,
     labels: NDArray[np.uint8],

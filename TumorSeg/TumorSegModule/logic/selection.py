@@ -12,7 +12,6 @@ from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegLib.slicer_io.images import Box
 from TumorSegLib.slicer_io.nodes import volume_of
-from TumorSegModule.logic.limits import box_of_region, box_of_shown_slice
 from TumorSegModule.logic.model_choice import ModelChoice, effective, run_settings
 from TumorSegModule.logic.parameters import (
     REGION,
@@ -21,6 +20,7 @@ from TumorSegModule.logic.parameters import (
     channel_node,
     set_channel_node,
 )
+from TumorSegModule.logic.run_extent import box_of_region, box_of_shown_slice
 from TumorSegModule.logic.run_options import Options
 from TumorSegModule.logic.segments import REPLACE
 from TumorSegModule.logic.volumes import check_usable, further_channels, obvious_sequences

@@ -24,14 +24,14 @@ from TumorSegLib.worker.protocol import Done, Progress, Started, Thresholded
 from TumorSegModule.logic.ending import Ending, Reason
 from TumorSegModule.logic.install_advice import explain_import_failure
 from TumorSegModule.logic.job import Job
+from TumorSegModule.logic.model_baseline import keep_reference
 from TumorSegModule.logic.new_segmentation import new_segmentation
-from TumorSegModule.logic.reference import keep_reference
 from TumorSegModule.logic.run_options import Options
 from TumorSegModule.logic.run_status import Status
 from TumorSegModule.logic.runner import Runner
 from TumorSegModule.logic.segmentation_run import SegmentationRun
 from TumorSegModule.logic.segments import REPLACE, Stamps, voxels_stamps, write_segments
-from TumorSegModule.logic.slice_figures import take_over
+from TumorSegModule.logic.slice_figures import adopt_result
 from TumorSegModule.logic.view import Editor, View
 from TumorSegModule.logic.worker_client import WorkerClient
 
@@ -258,7 +258,7 @@ class Session:
             self._editor.edit(target, options.volume)
             self._editor.save_for_undo()
         self._write(run, target, placement, event.box)
-        take_over(target, placement, event.slices)
+        adopt_result(target, placement, event.slices)
         if volume_of(target) is not options.volume:  # exports pair them by it
             target.SetReferenceImageGeometryParameterFromVolumeNode(options.volume)
         if options.show:

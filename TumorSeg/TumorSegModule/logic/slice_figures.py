@@ -10,11 +10,11 @@ import numpy as np
 import slicer
 import vtk
 
-from TumorSegLib.inference.review import unsure_slices
+from TumorSegLib.inference.uncertainty_ranking import unsure_slices
 from TumorSegLib.slicer_io.geometry import Placement
 from TumorSegLib.slicer_io.images import Box
 from TumorSegLib.slicer_io.nodes import set_quietly, set_reviewed
-from TumorSegLib.support.records import RecordError, build, parsed
+from TumorSegLib.support.schema import SchemaError, from_dict, parsed
 
 SLICES_ATTRIBUTE = "TumorSeg.Slices"
 
@@ -32,7 +32,8 @@ class SliceFigures:
         axis: of (z, y, x) along which the axial slices follow each other.
         flipped: whether they run backwards along it.
         areas: mm2 that the model labelled on each axial slice, the most inferior first.
-        corrections: mm2 that are expected to need correction; see `TumorSegLib.inference.review`.
+        corrections: mm2 that are expected to need correction; see
+            `TumorSegLib.inference.uncertainty_ranking`.
         seen: indices of the slices that somebody has looked at.
     """
 
@@ -93,8 +94,8 @@ def figures_of(segmentation_node: slicer.vtkMRMLSegmentationNode) -> SliceFigure
     if not text:
         return None
     try:
-        stored = build(_Stored, parsed(text))
-    except (ValueError, RecordError):  # written by hand or by another version
+        stored = from_dict(_Stored, parsed(text))
+    except (ValueError, SchemaError):  # written by hand or by another version
         return None
     return SliceFigures(
         np.reshape(stored.ijk_to_ras, (4, 4)),
@@ -121,7 +122,7 @@ def write_figures(segmentation_node: slicer.vtkMRMLSegmentationNode, figures: Sl
     set_quietly(segmentation_node, SLICES_ATTRIBUTE, json.dumps(content, separators=(",", ":")))
 
 
-def take_over(
+def adopt_result(
     segmentation_node: slicer.vtkMRMLSegmentationNode,
     placement: Placement,
     slices: Sequence[tuple[int, float, float, float]],

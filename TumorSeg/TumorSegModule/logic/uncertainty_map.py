@@ -8,7 +8,7 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 
-from TumorSegLib.inference.review import doubt
+from TumorSegLib.inference.uncertainty_ranking import doubt
 from TumorSegLib.slicer_io.images import image_array
 
 UNCERTAINTY_OF = "TumorSeg.UncertaintyOf"

@@ -139,7 +139,7 @@ def on_another_grid(
     """Return the names of the volume nodes `others` that do not lie on `volume`'s grid."""
     grid = placement_of(volume).grid
     grids = [(node.GetName(), _grid_or_none(node)) for node in others]
-    return [name for name, own in grids if own is None or not own.same_as(grid)]
+    return [name for name, own in grids if own is None or not own.geometry_equal(grid)]
 
 
 def _grid_or_none(node: slicer.vtkMRMLScalarVolumeNode) -> Grid | None:

@@ -7,8 +7,8 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from TumorSegModule.logic.limits import fit_region
 from TumorSegModule.logic.parameters import REGION, THIS_SLICE, WHOLE_VOLUME
+from TumorSegModule.logic.run_extent import fit_region
 from TumorSegModule.logic.selection import Selection
 
 

@@ -16,7 +16,7 @@ from TumorSegLib.model.licences import licence_of
 from TumorSegModule.logic.listeners import ModelListener
 from TumorSegModule.logic.model_choice import called
 from TumorSegModule.logic.retrain_plot import RetrainPlot
-from TumorSegModule.logic.retrain_process import RetrainProcess, State, Wish
+from TumorSegModule.logic.retrain_process import RetrainProcess, RetrainRequest, State
 from TumorSegModule.logic.selection import Selection
 from TumorSegModule.widgets.installation import ensure_installed
 from TumorSegModule.widgets.model_picker import in_words
@@ -82,12 +82,12 @@ class RetrainSection:
         self.show()
 
     @property
-    def wish(self) -> Wish:
+    def request(self) -> RetrainRequest:
         """What the widgets ask for."""
         ui = self._ui
         unit = ui.retrainUnitSelector.itemData(ui.retrainUnitSelector.currentIndex)
         amount = ui.retrainAmountBox.value
-        return Wish(
+        return RetrainRequest(
             ui.retrainDatasetEdit.text.strip(),
             ui.retrainBaseSelector.itemData(ui.retrainBaseSelector.currentIndex) or "",
             epochs=round(amount) if unit == EPOCHS else None,
@@ -102,7 +102,7 @@ class RetrainSection:
         ):
             return
         try:
-            self.process.start(self.wish, resume=resume)
+            self.process.start(self.request, resume=resume)
         except OSError as error:
             line = f"{error.filename or ''}: {error.strerror or error}"
             self.process.state = State("failed", line=line)
@@ -119,12 +119,12 @@ class RetrainSection:
     def show(self) -> None:
         """Show how the run stands."""
         ui, state, busy = self._ui, self.process.state, self.process.busy
-        wish = self.wish
-        chosen = bool(wish.dataset and wish.base)
+        request = self.request
+        chosen = bool(request.dataset and request.base)
         stopping = state.stage == "stopping"
         ui.retrainStartButton.text = _("Stop") if busy else _("Start")
         ui.retrainStartButton.enabled = (busy or chosen) and not stopping
-        resumable = chosen and not busy and self.process.resumable(wish) is not None
+        resumable = chosen and not busy and self.process.resumable(request) is not None
         ui.retrainResumeButton.visible = resumable
         ui.retrainProgressBar.visible = busy
         done, total = _progress(state)
@@ -135,7 +135,7 @@ class RetrainSection:
         ui.retrainStatusLabel.text = line
         ui.retrainStatusLabel.visible = bool(line)
         ui.retrainStatusLabel.styleSheet = PROBLEM_STYLE if state.stage == "failed" else ""
-        base = next((b for b in self._selection.models.bundles if b.id == wish.base), None)
+        base = next((b for b in self._selection.models.bundles if b.id == request.base), None)
         ui.retrainLicenceNote.text = licence_note(base)
         ui.retrainLicenceNote.visible = bool(licence_note(base))
         ui.retrainPlotButton.visible = self.plot.chart is not None

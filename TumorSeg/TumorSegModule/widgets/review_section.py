@@ -13,7 +13,7 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.slicer_io.nodes import is_reviewed, set_correction, set_reviewed
-from TumorSegModule.logic import reference, uncertainty_map
+from TumorSegModule.logic import model_baseline, uncertainty_map
 from TumorSegModule.logic.correction import Comparison, compare
 from TumorSegModule.logic.listeners import SegmentationListener
 from TumorSegModule.logic.session import Session
@@ -26,7 +26,7 @@ from TumorSegModule.logic.slice_figures import (
 from TumorSegModule.widgets.editor import Editor
 from TumorSegModule.widgets.idle_work import IdleWork
 from TumorSegModule.widgets.review_texts import correction_text, review_text
-from TumorSegModule.widgets.slice_strip import SliceStrip, Strip
+from TumorSegModule.widgets.slice_overview import SliceStrip, Strip
 from TumorSegModule.widgets.slice_views import show_slice, shown_slice
 from TumorSegModule.widgets.uncertainty_layer import UncertaintyLayer
 
@@ -209,7 +209,7 @@ class ReviewSection:
 
     def _node_removed(self, scene: slicer.vtkMRMLScene, _event: Any) -> None:
         if not (scene.IsClosing() or scene.IsImporting()):
-            reference.remove_orphans()
+            model_baseline.remove_orphans()
             uncertainty_map.remove_orphans()
 
     def _look(self, *_event: Any) -> None:
@@ -242,7 +242,7 @@ class ReviewSection:
         self._show_note()
 
     def _start_comparison(self) -> None:
-        self._reference = reference.reference_of(self.target)
+        self._reference = model_baseline.reference_of(self.target)
         self._comparing.stop()
         if self._reference is not None and self._figures is not None:
             comparison = compare(self.target, self._reference, self._figures)
@@ -259,13 +259,13 @@ class ReviewSection:
     def _restore_slice(self, *_triggered: Any) -> None:
         if self._current is not None and self._figures is not None:
             self._editor.save_for_undo()
-            reference.restore_slice(self.target, self._reference, self._figures, self._current)
+            model_baseline.restore_slice(self.target, self._reference, self._figures, self._current)
 
     def _restore_segment(self, name: str, *_triggered: Any) -> None:
         if self._figures is None:
             return
         self._editor.save_for_undo()
-        reference.restore_segment(self.target, self._reference, self._figures, name)
+        model_baseline.restore_segment(self.target, self._reference, self._figures, name)
 
     def _show(self) -> None:
         """Show what is known of the segmentation."""

@@ -14,7 +14,7 @@ from tumorseg_training.commands.extra import require_train_extra
 from tumorseg_training.commands.options import add_label_option
 from TumorSegLib.commands.common import add_overwrite_option
 from TumorSegLib.errors import InputError
-from TumorSegLib.support.records import parsed
+from TumorSegLib.support.schema import parsed
 
 if TYPE_CHECKING:
     from tumorseg_training.case import Case
@@ -114,10 +114,10 @@ def cases_for(bundle: Bundle, arguments: Namespace) -> list[Case]:
     Raises:
         InputError: there are none, or the folder is not in that layout.
     """
-    from tumorseg_training.case import reading_for
+    from tumorseg_training.case import reader_options_for
     from tumorseg_training.readers import read_cases
 
-    reading = reading_for(
+    reading = reader_options_for(
         bundle.specification,
         labels=dict(arguments.labels),
         spacing=tuple(arguments.spacing) if arguments.spacing else None,

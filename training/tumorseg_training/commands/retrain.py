@@ -75,14 +75,14 @@ def run(arguments: Namespace) -> int:
     require_train_extra("retrain")
     from tumorseg_training.comparison import table
     from tumorseg_training.retraining import retrain
-    from tumorseg_training.retraining_plan import Wish
+    from tumorseg_training.retraining_plan import RetrainRequest
     from tumorseg_training.train import Devices
     from TumorSegLib.commands.terminal import terminal
     from TumorSegLib.support.allocator import keep_large_blocks
 
     signal.signal(signal.SIGTERM, _stop)
     keep_large_blocks()
-    wish = Wish(
+    request = RetrainRequest(
         arguments.dataset,
         arguments.base,
         epochs=arguments.epochs,
@@ -95,7 +95,7 @@ def run(arguments: Namespace) -> int:
         as_default=arguments.as_default,
     )
     found = retrain(
-        wish,
+        request,
         arguments.output,
         resume=arguments.resume,
         devices=Devices(accelerator=arguments.accelerator),

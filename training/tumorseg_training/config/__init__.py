@@ -1,7 +1,7 @@
 """What a TOML file says of a run, an ensemble, or a recipe of several stages."""
 
 from tumorseg_training.config.augmentation import Augmentation
-from tumorseg_training.config.data import Data, Further, Synthesis
+from tumorseg_training.config.data import Data, ExtraDataset, Synthesis
 from tumorseg_training.config.optimisation import Optimisation, Tversky
 from tumorseg_training.config.reading import read_config, read_ensemble, read_recipe
 from tumorseg_training.config.recipe import Part, Recipe, Stage
@@ -10,7 +10,7 @@ from tumorseg_training.config.training import (
     EnsembleConfig,
     TrainingConfig,
     losses_for,
-    reading_of,
+    reader_options_of,
 )
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     "Card",
     "Data",
     "EnsembleConfig",
-    "Further",
+    "ExtraDataset",
     "Optimisation",
     "Part",
     "Recipe",
@@ -30,5 +30,5 @@ __all__ = [
     "read_config",
     "read_ensemble",
     "read_recipe",
-    "reading_of",
+    "reader_options_of",
 ]

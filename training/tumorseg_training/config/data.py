@@ -57,7 +57,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Further:
+class ExtraDataset:
     """A further data set, trained on besides the main one and never validated on.
 
     Attributes:

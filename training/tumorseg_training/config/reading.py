@@ -18,7 +18,7 @@ from tumorseg_training.config.recipe import (
 )
 from tumorseg_training.config.training import EnsembleConfig, TrainingConfig
 from TumorSegLib.errors import InputError
-from TumorSegLib.support.records import RecordError, build
+from TumorSegLib.support.schema import SchemaError, from_dict
 
 Config = TypeVar("Config")
 OF_RECIPES = ("stages", "cross_validation")
@@ -107,6 +107,6 @@ def _settings(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _built(kind: type[Config], content: object, path: Path, where: str = "") -> Config:
     try:
-        return build(kind, content, where)
-    except RecordError as error:
+        return from_dict(kind, content, where)
+    except SchemaError as error:
         raise InputError(f"{path}: {error}") from None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tumorseg_training.case import Reading, reading_for
+from tumorseg_training.case import ReaderOptions, reader_options_for
 from tumorseg_training.config.augmentation import Augmentation
-from tumorseg_training.config.data import Data, Further, Synthesis
+from tumorseg_training.config.data import Data, ExtraDataset, Synthesis
 from tumorseg_training.config.optimisation import Loss, Optimisation
 from TumorSegLib.model.specification import ModelSpecification
 
@@ -35,7 +35,7 @@ class TrainingConfig:
     optimisation: Optimisation
     augmentation: Augmentation = field(default_factory=Augmentation)
     synthesis: Synthesis | None = None
-    further: tuple[Further, ...] = ()
+    further: tuple[ExtraDataset, ...] = ()
     card: Card = field(default_factory=Card)
 
     def __post_init__(self) -> None:
@@ -57,9 +57,9 @@ class TrainingConfig:
             )
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> ReaderOptions:
         """What the reader of the data set must know."""
-        return reading_of(self.model, self.data)
+        return reader_options_of(self.model, self.data)
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,11 @@ class EnsembleConfig:
             raise ValueError("model.members is missing")
 
 
-def reading_of(model: ModelSpecification, data: Data | Further) -> Reading:
+def reader_options_of(model: ModelSpecification, data: Data | ExtraDataset) -> ReaderOptions:
     """Return what the reader of a data set must know."""
-    if isinstance(data, Further):
-        return reading_for(model, labels=data.labels)
-    return reading_for(
+    if isinstance(data, ExtraDataset):
+        return reader_options_for(model, labels=data.labels)
+    return reader_options_for(
         model,
         labels=data.labels,
         spacing=data.spacing,

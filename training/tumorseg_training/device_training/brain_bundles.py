@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tumorseg_training.case import Annotated, reading_for
+from tumorseg_training.case import LabelledCase, reader_options_for
 from tumorseg_training.config import Card, read_config, read_ensemble
 from tumorseg_training.device_training.brain_plans import EVERYBODY
 from tumorseg_training.device_training.brain_selection import (
@@ -42,7 +42,7 @@ from tumorseg_training.stored_precision import small_weights
 from tumorseg_training.summary import evaluation_record, summary
 from TumorSegLib.image.grid import AxialView
 from TumorSegLib.image.in_plane import resize
-from TumorSegLib.inference.decision import decide
+from TumorSegLib.inference.labelmap import labelmap_from_probabilities
 from TumorSegLib.inference.postprocessing import postprocess
 from TumorSegLib.inference.segmenter import quantise
 from TumorSegLib.model.bundle import read_bundle, write_bundle
@@ -132,7 +132,7 @@ def with_setting(model: ModelSpecification, chosen: Mapping[str, Any]) -> ModelS
 
 
 def measure(
-    model: ModelSpecification, runs: Runs, contents: Mapping[str, tuple[Any, Annotated]]
+    model: ModelSpecification, runs: Runs, contents: Mapping[str, tuple[Any, LabelledCase]]
 ) -> ModelEvaluation:
     """Return a model's figures for `model.json`."""
     measured: list[CaseFigures] = []
@@ -149,7 +149,7 @@ def measure(
             parts = [
                 view.apply(runs.probabilities(predictor_of(chosen), fold, name, variant, shape))
             ]
-            found = decide(parts, used.labels, [used.labels[0].threshold])
+            found = labelmap_from_probabilities(parts, used.labels, [used.labels[0].threshold])
             postprocess(found, used.postprocessing, voxel_ml=grid.voxel_ml, labels=used.labels)
             areas = int((found > 0).sum() + (truth > 0).sum())
             both = int(((found > 0) & (truth > 0)).sum())
@@ -271,14 +271,14 @@ def main() -> None:
     rows = json.loads(arguments.selection.read_text("utf-8"))["rows"]
     by_fold = json.loads((arguments.packs / "folds.json").read_text("utf-8"))
     runs = Runs(arguments.out, by_fold, {row["name"]: row for row in rows})
-    contents: dict[str, tuple[Any, Annotated]] = {}
+    contents: dict[str, tuple[Any, LabelledCase]] = {}
     for name in arguments.only or (*MODELS, ENSEMBLE):
         path = CONFIGS / f"{name}.toml"
         config = read_ensemble(path) or read_config(path)
         figures: ModelEvaluation | None = None
         if arguments.fold == EVERYBODY:
             if not contents:
-                found = read_cases(arguments.dataset, "kaggle_3m", reading_for(config.model))
+                found = read_cases(arguments.dataset, "kaggle_3m", reader_options_for(config.model))
                 contents = {case.patient: (case, case.decode()) for case in found.cases}
             figures = measure(config.model, runs, contents)
         if name == ENSEMBLE:

@@ -1,4 +1,4 @@
-"""`TumorSegLib.image.normalisation.Equalised` for many 8-bit slices at once, from histograms.
+"""`TumorSegLib.image.normalisation.HistogramEqualisation` for many 8-bit slices at once.
 
 A slice's histogram is kept by regions from the scalp inwards, and the histograms of consecutive
 slices can be added. So a batch on the GPU gets the ranks that its heads would have without the

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tumorseg_training.device_training.brain_mask import DEPTH_STEPS, OUTLINE
 from tumorseg_training.device_training.brain_pack import Heads
 from TumorSegLib.image.in_plane import resize
-from TumorSegLib.image.normalisation import Equalised, IntensityMap
+from TumorSegLib.image.normalisation import HistogramEqualisation, IntensityTransform
 from TumorSegLib.inference.engine import Engine
 from TumorSegLib.inference.preparation import stack_context
 
@@ -77,13 +77,13 @@ class Examiner:
             resized = resized[:, :1].expand_as(resized).contiguous()
         return resized
 
-    def _fit(self, name: str) -> tuple[list[IntensityMap], list[IntensityMap]]:
+    def _fit(self, name: str) -> tuple[list[IntensityTransform], list[IntensityTransform]]:
         """Return the maps of a head's sequences, with the skull and without."""
         with_skull, without = (
             self._images(name, stripped=stripped).numpy() for stripped in (False, True)
         )
-        return [Equalised().fit(voxels) for voxels in with_skull.swapaxes(0, 1)], [
-            Equalised().fit(voxels) for voxels in without.swapaxes(0, 1)
+        return [HistogramEqualisation().fit(voxels) for voxels in with_skull.swapaxes(0, 1)], [
+            HistogramEqualisation().fit(voxels) for voxels in without.swapaxes(0, 1)
         ]
 
     def _images(self, name: str, *, stripped: bool) -> Tensor:

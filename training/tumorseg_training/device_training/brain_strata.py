@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from tumorseg_training.case import Annotated
+from tumorseg_training.case import LabelledCase
 from tumorseg_training.statistics import estimate
 
 RING = (3, 8)
 """Pixels around the tumour that are passed over, and within which its surroundings lie."""
 
 
-def strata(contents: Mapping[str, Annotated], dice: Mapping[str, float]) -> list[dict[str, Any]]:
+def strata(contents: Mapping[str, LabelledCase], dice: Mapping[str, float]) -> list[dict[str, Any]]:
     """Return the Dice of groups of patients.
 
     Args:
@@ -49,7 +49,7 @@ def strata(contents: Mapping[str, Annotated], dice: Mapping[str, float]) -> list
     return rows
 
 
-def contrast(content: Annotated) -> float:
+def contrast(content: LabelledCase) -> float:
     """Return the mean FLAIR of the tumour over that of a ring around it on the same slices."""
     within_slices = np.zeros((3, 3, 3), np.bool_)
     within_slices[1] = ndimage.generate_binary_structure(2, 1)

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorseg_training.candidates import RIGHT_FROM, Examples, grow
+from tumorseg_training.candidates import RIGHT_FROM, Examples, fit_forest
 from tumorseg_training.config import read_config
 from tumorseg_training.device_training.liver import CONFIGS
 from tumorseg_training.device_training.liver_pack import PackedVolume, read_packs
@@ -32,8 +32,8 @@ from tumorseg_training.device_training.liver_prediction import DETECTED_SHARE, d
 from tumorseg_training.device_training.liver_runs import mean
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.components import components_of
-from TumorSegLib.inference.candidates import Segmented, find_candidates
-from TumorSegLib.inference.decision import decide
+from TumorSegLib.inference.candidates import SegmentedVolume, find_candidates
+from TumorSegLib.inference.labelmap import labelmap_from_probabilities
 from TumorSegLib.inference.postprocessing import postprocess
 from TumorSegLib.model.candidate_features import FEATURES
 from TumorSegLib.model.specification import ModelSpecification, RemoveSmall
@@ -142,14 +142,14 @@ def marked_in(
         for label in model.labels
     )
     parts = [np.ascontiguousarray(probabilities[:, index]) for index in range(len(labels))]
-    labelmap = decide(parts, labels, [label.threshold for label in labels])
+    labelmap = labelmap_from_probabilities(parts, labels, [label.threshold for label in labels])
     voxel_ml = math.prod(volume.spacing_zyx) / 1000
     steps = [step for step in model.postprocessing if step.label != LESION]
     steps.append(RemoveSmall(LESION, min(SMALLEST_ML)))
     postprocess(labelmap, steps, voxel_ml=voxel_ml, labels=labels)
     image = volume.volume(model).voxels
     intensity = model.input.normalisation.fit(image)
-    segmented = Segmented(image, intensity, parts, labelmap, volume.spacing_zyx)
+    segmented = SegmentedVolume(image, intensity, parts, labelmap, volume.spacing_zyx)
     assert model.candidates is not None
     found = find_candidates(segmented, labels, model.candidates)
     true, lesions = components_of(volume.masks == LESION)
@@ -194,7 +194,7 @@ class Nested:
         if not learnt:
             return [np.ones(len(item.sizes)) for item in mine]
         try:
-            forest = grow(learnt)
+            forest = fit_forest(learnt)
         except InputError:  # nothing to tell apart
             return [np.ones(len(item.sizes)) for item in mine]
         return [

@@ -1,6 +1,6 @@
 """Random changes of cropped slices, a whole batch at once.
 
-`tumorseg_training.organ_changes` says why.
+`tumorseg_training.lesion_augmentation` says why.
 
 Images are (B, C, h, w) in [0, 1], channels being neighbouring slices; masks are bool (B, h, w).
 The organ's mask includes its lesions.

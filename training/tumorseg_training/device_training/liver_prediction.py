@@ -16,8 +16,8 @@ from torch import nn
 
 from tumorseg_training.device_training.liver_pack import PackedVolume
 from TumorSegLib.image.components import components_of
-from TumorSegLib.inference.decision import decide
 from TumorSegLib.inference.engine import Engine
+from TumorSegLib.inference.labelmap import labelmap_from_probabilities
 from TumorSegLib.inference.preparation import PreparedVolume, body_box, whole_slice
 from TumorSegLib.model.specification import ModelSpecification
 
@@ -81,7 +81,7 @@ def predict(
 def measure(found: NDArray[np.uint8], volume: PackedVolume, model: ModelSpecification) -> Figures:
     """Compare probabilities (n, 2, H, W) with the reference."""
     thresholds = [label.threshold for label in model.labels]
-    labelmap = decide([found[:, 0], found[:, 1]], model.labels, thresholds)
+    labelmap = labelmap_from_probabilities([found[:, 0], found[:, 1]], model.labels, thresholds)
     marked, reference = labelmap == 2, volume.masks == 2
     true, sizes = components_of(reference)
     hits = np.bincount(true[marked], minlength=len(sizes))

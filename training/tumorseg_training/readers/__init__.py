@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from tumorseg_training.case import CaseList, Reading
+from tumorseg_training.case import CaseList, ReaderOptions
 from tumorseg_training.readers.ircad import read_ircad
 from tumorseg_training.readers.kaggle_3m import read_kaggle_3m
 from tumorseg_training.readers.lits import read_lits
@@ -13,7 +13,7 @@ from tumorseg_training.readers.nnunet import read_nnunet
 from tumorseg_training.readers.png_pairs import read_png_pairs
 from TumorSegLib.errors import InputError
 
-READERS: dict[str, Callable[[Path, Reading], CaseList]] = {
+READERS: dict[str, Callable[[Path, ReaderOptions], CaseList]] = {
     "kaggle_3m": read_kaggle_3m,
     "3Dircadb1": read_ircad,
     "nnunet": read_nnunet,
@@ -22,7 +22,7 @@ READERS: dict[str, Callable[[Path, Reading], CaseList]] = {
 }
 
 
-def read_cases(folder: Path, layout: str, reading: Reading) -> CaseList:
+def read_cases(folder: Path, layout: str, reading: ReaderOptions) -> CaseList:
     """List the cases of a data set.
 
     Raises:

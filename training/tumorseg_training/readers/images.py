@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorseg_training.case import Annotated, Reading
+from tumorseg_training.case import LabelledCase, ReaderOptions
 from tumorseg_training.labelling import model_values
 from tumorseg_training.readers.pairing import difference, reordering, same_order
 from TumorSegLib.errors import InputError
@@ -64,11 +64,11 @@ def decode_files(
     name: str,
     volumes: Mapping[str, Path],
     annotation: Path,
-    reading: Reading,
+    reading: ReaderOptions,
     structures: Mapping[int, str] | None = None,
     *,
     by_place: bool = True,
-) -> Annotated:
+) -> LabelledCase:
     """Read a case that is one image file a sequence and one label map.
 
     All are brought onto the first image's grid where they are stored in another order.
@@ -96,7 +96,7 @@ def decode_files(
     grid = next(iter(decoded.values())).grid
     stored, where = read_labelmap(annotation)
     labels = _brought(stored, annotation, where, grid, volumes, by_place)
-    return Annotated(decoded, model_values(labels, reading, name, structures))
+    return LabelledCase(decoded, model_values(labels, reading, name, structures))
 
 
 def why_apart(

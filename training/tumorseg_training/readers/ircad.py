@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tumorseg_training.case import Annotated, Case, CaseList, Reading, Unusable
+from tumorseg_training.case import Case, CaseList, LabelledCase, ReaderOptions, SkippedCase
 from tumorseg_training.labelling import LabelError, value_of
 from tumorseg_training.readers.images import read_mask_series
 from TumorSegLib.errors import InputError
@@ -22,19 +22,19 @@ from TumorSegLib.reading import read_volume
 DEFAULT_LABELS = {"liver": 1, "livertumo*": 2}
 
 
-def read_ircad(folder: Path, reading: Reading) -> CaseList:
+def read_ircad(folder: Path, reading: ReaderOptions) -> CaseList:
     """List the patients below `folder`; without `data.labels`: liver 1, all liver tumours 2."""
     labels = dict(reading.labels or DEFAULT_LABELS)
     if surplus := sorted(set(labels.values()) - {0, *reading.values}):
         known = ", ".join(map(str, reading.values))
         raise LabelError(f"data.labels: value {surplus[0]} is not among the model's ({known})")
     cases: list[Case] = []
-    unusable: list[Unusable] = []
+    unusable: list[SkippedCase] = []
     for patient in sorted(path for path in folder.iterdir() if path.is_dir()):
         scan, masks = patient / "PATIENT_DICOM", patient / "MASKS_DICOM"
         if not scan.is_dir() or not masks.is_dir():
             reason = "expected PATIENT_DICOM and MASKS_DICOM in it"
-            unusable.append(Unusable(patient.name, reason))
+            unusable.append(SkippedCase(patient.name, reason))
             continue
         slices = _files(scan)
         structures = {
@@ -44,7 +44,7 @@ def read_ircad(folder: Path, reading: Reading) -> CaseList:
         }
         odd = [path for path in structures if len(_files(path)) != len(slices)]
         if not slices or not structures or odd:
-            unusable.append(Unusable(patient.name, _why_not(slices, odd, labels)))
+            unusable.append(SkippedCase(patient.name, _why_not(slices, odd, labels)))
             continue
         order = list(labels.values())
         painted = tuple(sorted(structures.items(), key=lambda item: (order.index(item[1]), item)))
@@ -70,12 +70,12 @@ def _files(folder: Path) -> tuple[Path, ...]:
 
 def _decode(
     name: str, scan: Path, structures: tuple[tuple[Path, int], ...], channel: str
-) -> Annotated:
+) -> LabelledCase:
     volume = replace(read_volume(scan), modality="CT", name=name)
     labelmap = np.zeros(volume.voxels.shape, np.uint8)
     for folder, value in structures:
         mask, mask_grid = read_mask_series(folder)
-        if not mask_grid.same_as(volume.grid, tolerance_mm=0.1):
+        if not mask_grid.geometry_equal(volume.grid, tolerance_mm=0.1):
             raise InputError(f"{name}: {folder.name} lies on another grid than the CT")
         labelmap[mask > 0] = value
-    return Annotated({channel: volume}, labelmap)
+    return LabelledCase({channel: volume}, labelmap)

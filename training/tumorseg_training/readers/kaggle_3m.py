@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tumorseg_training.case import Annotated, Case, CaseList, Reading, Unusable
+from tumorseg_training.case import Case, CaseList, LabelledCase, ReaderOptions, SkippedCase
 from tumorseg_training.labelling import model_values
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid, Vector
@@ -26,16 +26,16 @@ CHANNELS = ("t1", "flair", "t1c")
 ASSUMED_SPACING = (0.9, 0.9, 5.0)
 
 
-def read_kaggle_3m(folder: Path, reading: Reading) -> CaseList:
+def read_kaggle_3m(folder: Path, reading: ReaderOptions) -> CaseList:
     """List the patients below `folder`; the mask is label 1."""
     cases: list[Case] = []
-    unusable: list[Unusable] = []
+    unusable: list[SkippedCase] = []
     for patient in sorted(path for path in folder.iterdir() if path.is_dir()):
         images = _numbered(patient, r"_(\d+)\.tif")
         masks = _numbered(patient, r"_(\d+)_mask\.tif")
         reason = _why_not(images, masks)
         if reason is not None:
-            unusable.append(Unusable(patient.name, reason))
+            unusable.append(SkippedCase(patient.name, reason))
             continue
         pairs = tuple((images[number], masks[number]) for number in sorted(images))
         files = tuple(path for pair in pairs for path in pair)
@@ -67,8 +67,8 @@ def _decode(
     pairs: tuple[tuple[Path, Path], ...],
     spacing: Vector,
     channels: tuple[str, ...],
-    reading: Reading,
-) -> Annotated:
+    reading: ReaderOptions,
+) -> LabelledCase:
     shape = _pixels(pairs[0][1]).shape[:2]
     images = np.empty((len(pairs), *shape, 3), np.uint8)
     masks = np.empty((len(pairs), *shape), np.uint8)
@@ -87,7 +87,7 @@ def _decode(
         )
         for channel in channels
     }
-    return Annotated(volumes, model_values((masks > 127).astype(np.uint8), reading, name))
+    return LabelledCase(volumes, model_values((masks > 127).astype(np.uint8), reading, name))
 
 
 def _pixels(path: Path) -> NDArray[Any]:

@@ -10,13 +10,13 @@ import re
 from functools import partial
 from pathlib import Path
 
-from tumorseg_training.case import Case, CaseList, Reading, Unusable
+from tumorseg_training.case import Case, CaseList, ReaderOptions, SkippedCase
 from tumorseg_training.readers.images import decode_files, why_apart
 
 NAME = re.compile(r"(volume|segmentation)-(\d+)\.nii(\.gz)?")
 
 
-def read_lits(folder: Path, reading: Reading) -> CaseList:
+def read_lits(folder: Path, reading: ReaderOptions) -> CaseList:
     """List the volumes below `folder`."""
     found: dict[str, dict[int, Path]] = {"volume": {}, "segmentation": {}}
     for path in sorted(folder.rglob("*.nii*")):
@@ -25,12 +25,12 @@ def read_lits(folder: Path, reading: Reading) -> CaseList:
     volumes, segmentations = found["volume"], found["segmentation"]
     channel = reading.channels[0].name
     cases: list[Case] = []
-    unusable: list[Unusable] = []
+    unusable: list[SkippedCase] = []
     for number in sorted(volumes.keys() | segmentations.keys()):
         name = f"volume-{number}"
         reason, notes = _why_not(volumes.get(number), segmentations.get(number))
         if reason is not None:
-            unusable.append(Unusable(name, reason))
+            unusable.append(SkippedCase(name, reason))
             continue
         files = (volumes[number], segmentations[number])
         pair = {channel: files[0]}

@@ -14,15 +14,15 @@ from functools import partial
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from tumorseg_training.case import Case, CaseList, Reading, Unusable
+from tumorseg_training.case import Case, CaseList, ReaderOptions, SkippedCase
 from tumorseg_training.readers.images import decode_files, why_apart
 from TumorSegLib.errors import InputError
+from TumorSegLib.export.case_metadata import read_record
 from TumorSegLib.export.dataset import CASES, SEGMENTS
-from TumorSegLib.export.record import read_record
-from TumorSegLib.support.records import parsed
+from TumorSegLib.support.schema import parsed
 
 
-def read_nnunet(folder: Path, reading: Reading) -> CaseList:
+def read_nnunet(folder: Path, reading: ReaderOptions) -> CaseList:
     """List the cases of the data set in `folder`."""
     content = _dataset(folder / "dataset.json")
     ending = content["file_ending"]
@@ -42,13 +42,13 @@ def read_nnunet(folder: Path, reading: Reading) -> CaseList:
     for name, (numbered, label) in (listed or {}).items():
         images[name], labels[name] = numbered, label
     cases: list[Case] = []
-    unusable: list[Unusable] = []
+    unusable: list[SkippedCase] = []
     for name in sorted(images.keys() | labels.keys()):
         reason = _why_not(images.get(name, {}), labels.get(name), channels)
         if listed is not None and name not in listed:
             reason = "dataset.json does not list it"
         if reason is not None:
-            unusable.append(Unusable(name, reason))
+            unusable.append(SkippedCase(name, reason))
             continue
         volumes = {channel: images[name][number] for number, channel in channels.items()}
         files = (*volumes.values(), labels[name])
@@ -58,7 +58,7 @@ def read_nnunet(folder: Path, reading: Reading) -> CaseList:
         patient = name if record is None else record.patient
         cases.append(Case(name, patient, files, decode, recipe))
     unusable += [
-        Unusable(path.name, "its segments overlap, it has no label map")
+        SkippedCase(path.name, "its segments overlap, it has no label map")
         for path in sorted((folder / SEGMENTS).glob("*"))
     ]
     return CaseList(tuple(cases), tuple(unusable))
@@ -133,7 +133,7 @@ def _structures(labels: Mapping[str, Any], folder: Path) -> dict[int, str]:
         raise InputError(f"{folder / 'dataset.json'}: labels are not names with values") from None
 
 
-def _channels(names: Mapping[str, str], reading: Reading, folder: Path) -> dict[int, str]:
+def _channels(names: Mapping[str, str], reading: ReaderOptions, folder: Path) -> dict[int, str]:
     """Return the model's channel for each of the data set's that it takes."""
     try:
         numbers = [int(number) for number in names]

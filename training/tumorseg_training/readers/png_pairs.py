@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tumorseg_training.case import Annotated, Case, CaseList, Reading, Unusable
+from tumorseg_training.case import Case, CaseList, LabelledCase, ReaderOptions, SkippedCase
 from tumorseg_training.labelling import model_values
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid, Vector
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.support.records import parsed
+from TumorSegLib.support.schema import parsed
 
 
-def read_png_pairs(folder: Path, reading: Reading) -> CaseList:
+def read_png_pairs(folder: Path, reading: ReaderOptions) -> CaseList:
     """List the cases below `folder`.
 
     Raises:
@@ -34,12 +34,12 @@ def read_png_pairs(folder: Path, reading: Reading) -> CaseList:
     """
     known = _known(folder / "volumes.json")
     cases: list[Case] = []
-    unusable: list[Unusable] = []
+    unusable: list[SkippedCase] = []
     for case in sorted(path for path in folder.iterdir() if path.is_dir()):
         images, masks = _slices(case, reading.mask_suffix)
         reason = _why_not(images, masks)
         if reason is not None:
-            unusable.append(Unusable(case.name, reason))
+            unusable.append(SkippedCase(case.name, reason))
             continue
         pairs = tuple((images[number], masks[number]) for number in sorted(images))
         number = case.name.rsplit("-", 1)[-1]
@@ -104,7 +104,9 @@ def _why_not(images: dict[int, Path], masks: dict[int, Path]) -> str | None:
     return None
 
 
-def _decode(name: str, pairs: tuple[tuple[Path, Path], ...], reading: Reading) -> Annotated:
+def _decode(
+    name: str, pairs: tuple[tuple[Path, Path], ...], reading: ReaderOptions
+) -> LabelledCase:
     assert reading.spacing is not None
     images = _stack([image for image, _ in pairs])
     masks = _stack([mask for _, mask in pairs])
@@ -122,10 +124,10 @@ def _decode(name: str, pairs: tuple[tuple[Path, Path], ...], reading: Reading) -
         )
         for index, channel in enumerate(reading.channels)
     }
-    return Annotated(volumes, model_values(masks, reading, name))
+    return LabelledCase(volumes, model_values(masks, reading, name))
 
 
-def _intensities(pixels: NDArray[Any], reading: Reading) -> NDArray[Any]:
+def _intensities(pixels: NDArray[Any], reading: ReaderOptions) -> NDArray[Any]:
     if reading.window is None:
         return np.ascontiguousarray(pixels)
     low, high = reading.window

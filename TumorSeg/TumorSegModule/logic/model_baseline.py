@@ -13,7 +13,7 @@ from TumorSegLib.slicer_io.images import Box, Matrix4, image_array, new_image
 from TumorSegLib.slicer_io.masks import Mask, mask_reader
 from TumorSegLib.slicer_io.nodes import REFERENCE_FOR
 from TumorSegLib.slicer_io.segments import segment_id, tag_of
-from TumorSegModule.logic.segments import NOTHING, VOXELS_TAG, put_labels
+from TumorSegModule.logic.segments import NOTHING, VOXELS_TAG, write_labelmap
 from TumorSegModule.logic.slice_figures import SliceFigures
 
 # REFERENCE_FOR is an attribute (an id) and a node reference from the hidden segmentation to the one
@@ -41,7 +41,7 @@ def keep_reference(
     """
     node = _node_for(target) or _new_node(target)
     kept = node.GetSegmentation()
-    put_labels(kept, specification, labels, box, ijk_to_ras, within=within)
+    write_labelmap(kept, specification, labels, box, ijk_to_ras, within=within)
     for label in specification.labels:
         name = segment_id(specification, label)
         written = target.GetSegmentation().GetSegment(name)

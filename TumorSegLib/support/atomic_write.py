@@ -16,7 +16,7 @@ PREFIX = ".tumorseg-"
 
 
 @contextmanager
-def whole_file(path: Path, *, ending: str | None = None) -> Iterator[Path]:
+def atomic_write(path: Path, *, ending: str | None = None) -> Iterator[Path]:
     """Yield a path to write to; when the block ends well, that file replaces `path`.
 
     The file to write lies in a folder of its own beside `path`, which is removed with all that is
@@ -30,7 +30,7 @@ def whole_file(path: Path, *, ending: str | None = None) -> Iterator[Path]:
     Raises:
         OutputError: the folder is missing or cannot be written to, or the disk is full.
     """
-    check_place(path)
+    ensure_writable(path)
     leftovers.remove_left_over(path.parent, PREFIX)
     try:
         with tempfile.TemporaryDirectory(
@@ -45,7 +45,7 @@ def whole_file(path: Path, *, ending: str | None = None) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file as `whole_file` does, text as UTF-8; folders above it are made.
+    """Write a file as `atomic_write` does, text as UTF-8; folders above it are made.
 
     Raises:
         OutputError: it cannot be written.
@@ -54,7 +54,7 @@ def write_whole(path: Path, content: bytes | str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    with whole_file(path) as new:
+    with atomic_write(path) as new:
         new.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
@@ -64,7 +64,7 @@ def flush(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def check_place(path: Path) -> None:
+def ensure_writable(path: Path) -> None:
     """Refuse paths at which no file can be made, before any work is done.
 
     Raises:

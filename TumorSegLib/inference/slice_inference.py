@@ -13,8 +13,8 @@ from TumorSegLib.errors import Cancelled, InputError
 from TumorSegLib.image.alignment import aligned
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.engine import Engine
+from TumorSegLib.inference.input_checks import scope_warnings
 from TumorSegLib.inference.preparation import PreparedVolume, body_box, whole_slice
-from TumorSegLib.inference.scope import scope_warnings
 from TumorSegLib.model.specification import ModelSpecification
 
 ProgressCallback = Callable[[int, int], None]
@@ -24,7 +24,7 @@ CancelCallback = Callable[[], bool]
 """Asked between batches whether to stop."""
 
 
-class Run:
+class SliceInference:
     """A volume on its way through an engine.
 
     Attributes:
@@ -66,7 +66,7 @@ class Run:
         self.model = specification.id
         self.seconds: dict[str, float] = {}
         self._engine = engine
-        self.detector: Run | None = None
+        self.detector: SliceInference | None = None
         self.detector_threshold = 0.0
         self._skipped = 0
         self._outputs = len(specification.labels)

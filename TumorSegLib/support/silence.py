@@ -14,7 +14,7 @@ STDERR = 2
 
 
 @contextmanager
-def quiet_stderr() -> Iterator[None]:
+def silenced_stderr() -> Iterator[None]:
     """Discard the whole process's standard error within the block; exceptions still say why.
 
     Nothing happens to it in a process without one, as under `pythonw`.

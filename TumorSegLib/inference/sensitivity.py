@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TumorSegLib.image.grid import AxialView, Grid
-from TumorSegLib.inference.decision import decide
+from TumorSegLib.inference.labelmap import labelmap_from_probabilities
 from TumorSegLib.inference.postprocessing import postprocess
 from TumorSegLib.model.specification import ModelSpecification
 
@@ -26,7 +26,7 @@ def shifted_threshold(threshold: float, sensitivity: float) -> float:
     return 1 / (1 + math.exp(-odds))
 
 
-def relabel(
+def apply_sensitivity(
     probabilities: NDArray[np.uint8],
     labelmap: NDArray[np.uint8],
     specification: ModelSpecification,
@@ -46,7 +46,9 @@ def relabel(
     labels = specification.labels
     thresholds = [shifted_threshold(label.threshold, sensitivity) for label in labels]
     for index in axial_slices if axial_slices is not None else range(len(target)):
-        target[index] = decide([part[index] for part in parts], labels, thresholds)
+        target[index] = labelmap_from_probabilities(
+            [part[index] for part in parts], labels, thresholds
+        )
     if axial_slices is None:
         postprocess(
             target,

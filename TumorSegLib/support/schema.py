@@ -19,7 +19,7 @@ from TumorSegLib.errors import TumorSegError
 Record = TypeVar("Record")
 
 
-class RecordError(TumorSegError):
+class SchemaError(TumorSegError):
     """A key of a JSON or TOML file cannot be used."""
 
 
@@ -53,7 +53,7 @@ def parsed(text: str | bytes) -> Any:
     raise ValueError("nested too deeply")
 
 
-def build(cls: type[Record], data: object, where: str = "") -> Record:
+def from_dict(cls: type[Record], data: object, where: str = "") -> Record:
     """Build the dataclass `cls` from the mapping `data`.
 
     Args:
@@ -62,14 +62,14 @@ def build(cls: type[Record], data: object, where: str = "") -> Record:
         where: path of keys down to `data`, for messages.
 
     Raises:
-        RecordError: a key is unknown, missing, or holds an impossible value.
+        SchemaError: a key is unknown, missing, or holds an impossible value.
     """
     mapping = _mapping(data, where)
     hints, fields = _described(cast("Any", cls))
     kind = getattr(cls, "kind", None)
     known = {*fields, "kind"} if kind else set(fields)
     if unknown := sorted(set(mapping) - known):
-        raise RecordError(
+        raise SchemaError(
             f"{_join(where, unknown[0])}: unknown key; expected one of {', '.join(sorted(known))}"
         )
     values = {}
@@ -77,11 +77,11 @@ def build(cls: type[Record], data: object, where: str = "") -> Record:
         if name in mapping:
             values[name] = _value(hints[name], mapping[name], _join(where, name))
         elif field.default is field.default_factory is dataclasses.MISSING:
-            raise RecordError(f"{_join(where, name)}: missing")
+            raise SchemaError(f"{_join(where, name)}: missing")
     try:
         return cls(**values)
     except (ValueError, TypeError, ArithmeticError) as error:
-        raise RecordError(f"{where or cls.__name__}: {error}") from None
+        raise SchemaError(f"{where or cls.__name__}: {error}") from None
 
 
 @cache
@@ -91,18 +91,18 @@ def _described(cls: Any) -> tuple[dict[str, Any], dict[str, dataclasses.Field[An
     return get_type_hints(cls), fields
 
 
-def plain(value: object) -> Any:
+def to_dict(value: object) -> Any:
     """Return a dataclass as nested dicts, lists and scalars; `None` fields are left out."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         kind = getattr(value, "kind", None)
         named = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return ({"kind": kind} if kind else {}) | {
-            name: plain(item) for name, item in named.items() if item is not None
+            name: to_dict(item) for name, item in named.items() if item is not None
         }
     if isinstance(value, Mapping):
-        return {name: plain(item) for name, item in value.items()}
+        return {name: to_dict(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [to_dict(item) for item in value]
     return value
 
 
@@ -116,7 +116,7 @@ def _value(hint: Any, value: object, where: str) -> Any:
     if origin is Literal:
         if value not in get_args(hint):
             expected = ", ".join(str(choice) for choice in get_args(hint))
-            raise RecordError(f"{where}: found {_shown(value)}, expected one of {expected}")
+            raise SchemaError(f"{where}: found {_shown(value)}, expected one of {expected}")
         return value
     if origin is tuple:
         return _tuple(get_args(hint), value, where)
@@ -124,11 +124,11 @@ def _value(hint: Any, value: object, where: str) -> Any:
         inner = get_args(hint)[1]
         return {k: _value(inner, v, _join(where, k)) for k, v in _mapping(value, where).items()}
     if dataclasses.is_dataclass(hint):
-        return build(cast("type[Any]", hint), value, where)
+        return from_dict(cast("type[Any]", hint), value, where)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return _as_float(value, where)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise RecordError(f"{where}: found {_shown(value)}, expected {_called(hint)}")
+        raise SchemaError(f"{where}: found {_shown(value)}, expected {_called(hint)}")
     return value
 
 
@@ -136,7 +136,7 @@ def _as_float(value: int, where: str) -> float:
     try:
         return float(value)
     except OverflowError:
-        raise RecordError(f"{where}: found a number that is too large") from None
+        raise SchemaError(f"{where}: found a number that is too large") from None
 
 
 def _alternative(choices: tuple[Any, ...], value: object, where: str) -> Any:
@@ -148,14 +148,14 @@ def _alternative(choices: tuple[Any, ...], value: object, where: str) -> Any:
         kind = _mapping(value, where).get("kind")
         if not isinstance(kind, str) or kind not in records:
             expected = ", ".join(records)
-            raise RecordError(
+            raise SchemaError(
                 f"{_join(where, 'kind')}: found {_shown(kind)}, expected one of {expected}"
             )
-        return build(records[kind], value, where)
+        return from_dict(records[kind], value, where)
     for choice in choices:
         try:
             return _value(choice, value, where)
-        except RecordError:
+        except SchemaError:
             if choice is choices[-1]:
                 raise
     raise AssertionError(choices)
@@ -163,18 +163,18 @@ def _alternative(choices: tuple[Any, ...], value: object, where: str) -> Any:
 
 def _tuple(hints: tuple[Any, ...], value: object, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise RecordError(f"{where}: found {_shown(value)}, expected a list")
+        raise SchemaError(f"{where}: found {_shown(value)}, expected a list")
     if len(hints) == 2 and hints[1] is Ellipsis:
         hints = (hints[0],) * len(value)
     if len(hints) != len(value):
-        raise RecordError(f"{where}: found {len(value)} items, expected {len(hints)}")
+        raise SchemaError(f"{where}: found {len(value)} items, expected {len(hints)}")
     pairs = enumerate(zip(hints, value, strict=True))
     return tuple(_value(hint, item, f"{where}[{index}]") for index, (hint, item) in pairs)
 
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise RecordError(f"{where or 'file'}: found {_shown(value)}, expected keys and values")
+        raise SchemaError(f"{where or 'file'}: found {_shown(value)}, expected keys and values")
     return value
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.correction import Correction
-from TumorSegLib.support.records import RecordError, build, parsed, plain
+from TumorSegLib.support.schema import SchemaError, from_dict, parsed, to_dict
 
 FORMAT = 1
 
@@ -63,7 +63,7 @@ class CaseRecord:
 
 def record_text(record: CaseRecord) -> str:
     """Return a record as the text of its file."""
-    return json.dumps(plain(record), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(to_dict(record), indent=2, ensure_ascii=False) + "\n"
 
 
 def read_record(path: Path) -> CaseRecord | None:
@@ -73,8 +73,8 @@ def read_record(path: Path) -> CaseRecord | None:
         InputError: the file is no record of a case.
     """
     try:
-        return build(CaseRecord, parsed(path.read_text(encoding="utf-8")))
+        return from_dict(CaseRecord, parsed(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecordError) as error:
+    except (OSError, ValueError, SchemaError) as error:
         raise InputError(f"{path}: not the side file of a case: {error}") from None

@@ -16,7 +16,7 @@ def quantised_threshold(threshold: float) -> int:
     return max(1, math.ceil(threshold * 255))
 
 
-def decide(
+def labelmap_from_probabilities(
     probabilities: Sequence[NDArray[np.uint8]],
     labels: Sequence[Label],
     thresholds: Sequence[float],

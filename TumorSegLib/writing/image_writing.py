@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 
-def write_whole_image(image: sitk.Image, path: Path) -> bool:
+def write_image_atomically(image: sitk.Image, path: Path) -> bool:
     """Write an image, compressed; tell whether the file holds it.
 
     It is read back, because SimpleITK does not notice that a NIfTI file was cut short.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.support.records import parsed
+from TumorSegLib.support.schema import parsed
 
 Folds = dict[str, frozenset[str]]
 

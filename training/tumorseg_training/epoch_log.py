@@ -14,7 +14,7 @@ import lightning
 from lightning.pytorch.callbacks import Callback
 
 from TumorSegLib.errors import InputError, OutputError
-from TumorSegLib.support.whole_file import write_whole
+from TumorSegLib.support.atomic_write import write_whole
 
 Report = Callable[[str], None]
 
