@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from TumorSegLib.image.components import bounding_box
+from TumorSegLib.image.voxel_box import bounding_box
 from TumorSegLib.inference.postprocessing import postprocess
 from TumorSegLib.model.specification import CodedConcept, FillHoles, KeepLargest, Label, RemoveSmall
 

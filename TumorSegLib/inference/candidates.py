@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from TumorSegLib.image.components import bounding_box, components_of, widened
+from TumorSegLib.image.components import components_of
 from TumorSegLib.image.normalisation import IntensityTransform
+from TumorSegLib.image.voxel_box import bounding_box, widened
 from TumorSegLib.inference.labelmap import labelmap_from_probabilities
 from TumorSegLib.model.candidate_features import FEATURES
 from TumorSegLib.model.forest import Forest

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.image.components import bounding_box, components_of, widened
+from TumorSegLib.image.components import components_of
 from TumorSegLib.image.grid import AxialView
 from TumorSegLib.image.modality import modality_of
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.image.voxel_box import bounding_box, widened
 
 SUBCUTANEOUS, VISCERAL = 1, 2
 

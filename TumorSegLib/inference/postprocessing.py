@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from TumorSegLib.image.components import bounding_box, components_of
+from TumorSegLib.image.components import components_of
+from TumorSegLib.image.voxel_box import bounding_box
 from TumorSegLib.model.specification import FillHoles, KeepLargest, Label, RemoveSmall
 
 Step = KeepLargest | RemoveSmall | FillHoles

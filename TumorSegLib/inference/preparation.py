@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.image.components import bounding_box
 from TumorSegLib.image.grid import AxialView
 from TumorSegLib.image.in_plane import MAXIMUM_SIZE, resize
 from TumorSegLib.image.normalisation import IntensityTransform, Window, with_dark_air
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.image.voxel_box import bounding_box
 from TumorSegLib.model.specification import Input
 from TumorSegLib.support.arrays import tensor_from_array
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from TumorSegLib.image.components import bounding_box
 from TumorSegLib.image.grid import AxialView, Grid, Vector
+from TumorSegLib.image.voxel_box import bounding_box
 from TumorSegLib.measurement.diameter import Axis, Points, across, longest
 from TumorSegLib.measurement.outline import HullCorners, hull_corners
 from TumorSegLib.measurement.runs import ALL_ROUND, IN_PLANE, Integers, Runs, per_run

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.image.components import bounding_box
 from TumorSegLib.image.grid import AxialView, Grid, Vector
+from TumorSegLib.image.voxel_box import bounding_box
 from TumorSegLib.measurement.component import (
     Component,
     components_of_runs,

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from TumorSegLib.image.components import bounding_box
 from TumorSegLib.image.grid import LPS_FROM_RAS, Grid
+from TumorSegLib.image.voxel_box import bounding_box
 from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.model.specification import Label, ModelSpecification
 from TumorSegLib.slicer_io.terminology import (

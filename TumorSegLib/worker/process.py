@@ -342,7 +342,7 @@ def _garbled(line: bytes, error: Exception) -> Garbled:
 
 
 def _box(labelmap: NDArray[np.uint8]) -> tuple[int, ...]:
-    from TumorSegLib.image.components import bounding_box
+    from TumorSegLib.image.voxel_box import bounding_box
 
     box = bounding_box(labelmap)
     return () if box is None else tuple(edge for part in box for edge in (part.start, part.stop))

@@ -18,7 +18,7 @@ FOLDERS = {
 
 DECODING = (
     "TumorSegLib/support/arrays.py",
-    "TumorSegLib/image/components.py",
+    "TumorSegLib/image/voxel_box.py",
     "TumorSegLib/image/grid.py",
     "TumorSegLib/image/in_plane.py",
     "TumorSegLib/image/itk.py",

@@ -12,8 +12,9 @@ from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 from numpy.typing import NDArray
 from scipy import stats
 
-from TumorSegLib.image.components import bounding_box, components_of
+from TumorSegLib.image.components import components_of
 from TumorSegLib.image.grid import Vector
+from TumorSegLib.image.voxel_box import bounding_box
 
 Mask = NDArray[np.bool_]
 

@@ -27,8 +27,9 @@ from scipy.ndimage import gaussian_filter1d
 
 from tumorseg_training.readers.kaggle_3m import ASSUMED_SPACING
 from tumorseg_training.statistics import compare, estimate
-from TumorSegLib.image.components import bounding_box, components_of
+from TumorSegLib.image.components import components_of
 from TumorSegLib.image.in_plane import resize
+from TumorSegLib.image.voxel_box import bounding_box
 
 MODELS = ("brain-lgg-munet", "brain-lgg-unet", "brain-lgg-linknet")
 VARIANTS = ("all", "flair")
