@@ -13,6 +13,7 @@ import fcntl
 import os
 import signal
 import subprocess
+from pathlib import PureWindowsPath
 
 import pytest
 
@@ -75,7 +76,8 @@ class Windows:
         """Start a process as Windows does."""
         flags = options.pop("creationflags", 0)
         assert "start_new_session" not in options
-        if words[0] == "taskkill":
+        if PureWindowsPath(words[0]).stem == "taskkill":
+            assert PureWindowsPath(words[0]).is_absolute(), "one beside the images is started"
             assert flags & CREATE_NO_WINDOW, "a black window flashes up"
             return self._taskkill(words)
         process = self._popen(words, start_new_session=True, **options)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import highdicom
 import numpy as np
 import pydicom
 import pytest
+
+pytest.importorskip("highdicom", reason="it reads what is written")
+
+import highdicom
 from pydicom.uid import generate_uid
 from test_dicom_objects import OBLIQUE, ct, labelled, written
 

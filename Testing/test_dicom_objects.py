@@ -8,10 +8,13 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-import highdicom
 import numpy as np
 import pydicom
 import pytest
+
+pytest.importorskip("highdicom", reason="it reads what is written")
+
+import highdicom
 from dicom_writing import AXIAL, write_frames, write_slices
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
+from pathlib import PureWindowsPath
 from typing import Any
 
 from TumorSegLib.support import system
@@ -74,7 +75,7 @@ def _end_tree(process: subprocess.Popen[bytes]) -> None:
         return  # a launcher ends after what it has launched
     try:
         subprocess.Popen(
-            ["taskkill", "/F", "/T", "/PID", str(process.pid)],
+            [_taskkill(), "/F", "/T", "/PID", str(process.pid)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -82,3 +83,9 @@ def _end_tree(process: subprocess.Popen[bytes]) -> None:
         )
     except OSError:  # hospitals lock such tools
         process.kill()
+
+
+def _taskkill() -> str:
+    """Return Windows' own tool by its path: a name is looked for in the working folder first."""
+    root = os.environ.get("SYSTEMROOT", r"C:\Windows")
+    return str(PureWindowsPath(root, "System32", "taskkill.exe"))
