@@ -42,12 +42,10 @@ ON_WINDOWS = {
     "TumorSegLib/model/default_models.py": {LINES: JSON},
     "TumorSegLib/export/case.py": {LINES: JSON},
     "TumorSegLib/export/dataset.py": {
-        LINES: JSON,
         ".rename()": "of a folder whose files are closed, to a name in the locked staging folder",
         ".replace() of a path": "replaces on Windows, too; a viewer's open file is an OutputError",
         ".unlink()": "a viewer's open file is an OutputError, the staged case is finished later",
         ".rmtree()": "of the locked staging folder, or of an old case as above",
-        "os.fsync": "of a file opened for writing, as Windows wants it",
     },
     "TumorSegLib/export/identity.py": {
         "os.open": "the mode is ignored; the user's own folder is private there",
