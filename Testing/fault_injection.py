@@ -44,6 +44,7 @@ TEMPORARY = re.compile(rf"(^|/)(\.(?!{KNOWN})|[^/]*\.partial|tmp/.|.*\.old$)")
 OF_OTHERS = re.compile(
     r"tmp/(pymp-|torch)|home/(mpl|\.cache/(matplotlib|torch)|\.config/matplotlib)"
 )
+"""Libraries' own; of eight letters is the file by which Python tries a temporary folder."""
 REMOVALS = ("unlink", "remove", "rmdir")
 
 

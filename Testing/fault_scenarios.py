@@ -166,6 +166,11 @@ def removing(folder: Path) -> int:
     return library(remove)
 
 
+def renewing(folder: Path) -> int:
+    """Remove the model, if it is there, and import it."""
+    return removing(folder) or importing("tiny.zip")(folder)
+
+
 def an_own_default(folder: Path) -> None:
     a_model_elsewhere(folder)
     assert importing("tiny.zip")(folder) == 0
@@ -264,9 +269,19 @@ SCENARIOS: dict[str, Scenario] = {
     "export, a scene": Scenario(
         a_segmentation, exporting("drawn.mrb", "--replace"), finishes=STAGED
     ),
-    "import, archive": Scenario(a_model_elsewhere, importing("tiny.zip"), ("models/defaults",)),
-    "import, folder": Scenario(a_model_elsewhere, importing("tiny-ct"), ("models/defaults",)),
-    "remove a model": Scenario(an_own_default, removing, ("models/defaults",), ("models/tiny-ct",)),
+    "import, archive": Scenario(
+        a_model_elsewhere, importing("tiny.zip"), ("models/defaults",), again=renewing
+    ),
+    "import, folder": Scenario(
+        a_model_elsewhere, importing("tiny-ct"), ("models/defaults",), again=renewing
+    ),
+    "remove a model": Scenario(
+        an_own_default,
+        removing,
+        ("models/defaults",),
+        ("models/tiny-ct",),
+        again=lambda folder: renewing(folder) or removing(folder),
+    ),
     "evaluate": Scenario(evaluated, evaluating, ("results.",), heavy=True),
     "train": Scenario(a_config, training, heavy=True),
     "train, preview": Scenario(a_config, previewing, heavy=True),

@@ -22,6 +22,7 @@ ATTRIBUTES = {
     "OtherPatientIDs": "ALT5528171",
     "IssuerOfPatientID": "Ausgabestelle Fliederau",
     "PatientBirthDate": "19370211",
+    "PatientSex": "O",
     "PatientAddress": "Schneckengasse 14 in Obermurx",
     "PatientTelephoneNumbers": "0555/4417733",
     "PatientMotherBirthName": "Mirabellenkern",

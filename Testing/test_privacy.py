@@ -34,10 +34,12 @@ from TumorSegLib.worker.shared_memory import SharedBlock
 ENDINGS = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha", ".mrb")
 
 ASKED_FOR = (
-    *("PatientName", "PatientID", "PatientBirthDate", "AccessionNumber", "ReferringPhysicianName"),
-    *("StudyID", "StudyDate", "StudyTime"),
+    *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientComments"),
+    *("StudyInstanceUID", "StudyID", "StudyDate", "StudyTime", "StudyDescription"),
+    *("AccessionNumber", "ReferringPhysicianName", "AdditionalPatientHistory"),
+    "FrameOfReferenceUID",
 )
-"""Attributes of patient and study, without which a PACS would not know whose result it is."""
+"""Attributes of DICOM's modules on the patient and the study, which all images of a study share."""
 
 CONFIG = (
     BALLS.replace('"ball"', '"liver"')
