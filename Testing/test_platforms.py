@@ -39,7 +39,6 @@ ON_WINDOWS = {
         "os.dup2": "works on the C library's descriptors",
     },
     "TumorSegLib/commands/models.py": {"sys.stdin": "a command's, which has one"},
-    "TumorSegLib/model/default_models.py": {LINES: JSON},
     "TumorSegLib/export/case.py": {LINES: JSON},
     "TumorSegLib/export/dataset.py": {
         ".rename()": "of a folder whose files are closed, to a name in the locked staging folder",
@@ -151,10 +150,6 @@ ON_WINDOWS = {
         "os.pathsep": "is the system's own",
         "subprocess.Popen": "with the options of own_group, which has Windows' branch",
     },
-    "training/tumorseg_training/checkpoints.py": {
-        ".replace() of a path": "replaces on Windows, too; torch has closed the file",
-        ".unlink()": "errors are ignored",
-    },
     "training/tumorseg_training/commands/retrain.py": {
         "import signal": "SIGTERM can be handled there, though nobody sends it: the panel leaves a"
         " file that says stop",
@@ -174,10 +169,6 @@ ON_WINDOWS = {
         "subprocess.Popen": "of this Python; without a group, as their ends are waited for",
         "a separator of paths": "NumPy's own, within an archive",
     },
-    "training/tumorseg_training/epoch_log.py": {
-        ".replace() of a path": "replaces on Windows, too; an open table is an OutputError",
-        ".unlink()": "of what was not renamed",
-    },
     "training/tumorseg_training/progress.py": {
         "open() with the system's ends of lines": "read as bytes, line by line, as JSON",
     },
@@ -195,7 +186,6 @@ ON_WINDOWS = {
         LINES: JSON,
         ".rename()": "the target is free, or another run was quicker, which is noticed",
         ".rmtree()": "errors are ignored: another run may have them open",
-        "os.fsync": "exists there and flushes the file's buffers",
     },
     "training/tumorseg_training/versions.py": {
         ".unlink()": "refused while it is open, which is passed over",

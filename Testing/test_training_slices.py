@@ -284,7 +284,6 @@ def test_every_file_that_makes_slices_counts_in_their_version(tmp_path: Path) ->
         "TumorSegLib/support/atomic_write.py",  # how a file gets its name
         "TumorSegLib/support/__init__.py",
         "TumorSegLib/support/leftovers.py",  # what killed processes left
-        "TumorSegLib/support/system.py",
         "TumorSegLib/model/specification.py",  # its content counts
         "TumorSegLib/image/sequence_names.py",
         "TumorSegLib/export/dataset.py",  # where a data set's files lie

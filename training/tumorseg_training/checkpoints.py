@@ -12,6 +12,7 @@ from torch import Tensor
 
 from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.support.atomic_write import atomic_write
+from TumorSegLib.support.signals import signals_held
 
 PREFIX = "network."
 
@@ -36,7 +37,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         target = Path(path)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with atomic_write(target) as new:
+            with signals_held(), atomic_write(target) as new:
                 torch.save(checkpoint, new)
         except OutputError as error:
             raise OutputError(f"{error}; {KEPT}") from None
