@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import tomllib
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from tumorseg_training.evaluation_page import evaluation_page
 from tumorseg_training.metrics import Agreement
 
 HOSTILE = "<script>alert('1 & 2')</script>"
+ROOT = Path(__file__).resolve().parent.parent
 VOID = {"meta", "img"}
 
 
@@ -143,3 +146,11 @@ def test_a_retraining_begins_with_its_verdict(tmp_path):
         place = content.cells.index(row[0])
         assert content.cells[place : place + 4] == row
     assert not math.isnan(liver["base"])
+
+
+def test_templates_are_installed():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]["tumorseg_training"]
+    package = ROOT / "training" / "tumorseg_training"
+    installed = {path for pattern in patterns for path in package.glob(pattern)}
+    assert installed >= set((package / "templates").iterdir())
