@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
@@ -44,7 +44,7 @@ def write_slices(
             else:
                 setattr(header, keyword, value)
         path = folder / (names[index] if names else f"{index:03}.dcm")
-        header.save_as(path, enforce_file_format=True)
+        save(header, path)
         paths.append(path)
     return paths
 
@@ -71,7 +71,19 @@ def write_frames(
         frame.PlanePositionSequence = [Dataset()]
         frame.PlanePositionSequence[0].ImagePositionPatient = list(position)
         header.PerFrameFunctionalGroupsSequence.append(frame)
-    header.save_as(path, enforce_file_format=True)
+    save(header, path)
+
+
+def save(
+    header: pydicom.Dataset, path: Path | BinaryIO, *, implicit: bool = False, little: bool = True
+) -> None:
+    """Write a whole DICOM file, with the words of pydicom 2 or of later ones."""
+    if pydicom.__version__.startswith("2."):
+        header.is_implicit_VR, header.is_little_endian = implicit, little
+        header.save_as(path, write_like_original=False)
+    else:
+        encoding = {"implicit_vr": implicit, "little_endian": little}
+        header.save_as(path, enforce_file_format=True, **encoding)
 
 
 def header_of(pixels: NDArray[Any], sop_class: str, series: str) -> pydicom.Dataset:

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("pydicom", reason="the tests write their DICOM files with pydicom")
 
 import pydicom
-from dicom_writing import write_frames, write_slices
+from dicom_writing import save, write_frames, write_slices
 from pydicom.encaps import encapsulate
 from pydicom.uid import RLELossless
 from test_dicom_series import even, refusal
@@ -338,7 +338,7 @@ def test_other_encodings_are_read(paths, syntax, implicit, little):
         header.file_meta.TransferSyntaxUID = syntax
         if not little:
             header.PixelData = np.frombuffer(header.PixelData, "<i2").astype(">i2").tobytes()
-        header.save_as(path, implicit_vr=implicit, little_endian=little, enforce_file_format=True)
+        save(header, path, implicit=implicit, little=little)
     np.testing.assert_array_equal(read_volume(paths[0].parent).voxels, SLICES)
 
 

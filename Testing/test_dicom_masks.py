@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("highdicom", reason="it reads what is written")
 
 import highdicom
+from dicom_writing import save
 from pydicom.uid import generate_uid
 from test_dicom_objects import OBLIQUE, ct, labelled, written
 
@@ -121,7 +122,7 @@ def structure_set(path: Path, volume, contours, *, name="Liver tumour", frame=No
         referred.FrameOfReferenceUID = frame
         dataset.ReferencedFrameOfReferenceSequence = [referred]
     dataset.StructureSetROISequence, dataset.ROIContourSequence = [roi], [drawn]
-    dataset.save_as(path, enforce_file_format=True)
+    save(dataset, path)
     return path
 
 

@@ -15,7 +15,7 @@ from TumorSegLib.reading import read_volume
 pytest.importorskip("pydicom", reason="the tests write their DICOM files with pydicom")
 
 import pydicom
-from dicom_writing import header_of, write_frames, write_slices
+from dicom_writing import header_of, save, write_frames, write_slices
 from pydicom.uid import RLELossless
 
 ROWS, COLUMNS = 24, 20
@@ -308,7 +308,7 @@ def test_colour_is_refused(tmp_path):
         header.SamplesPerPixel, header.PhotometricInterpretation = 3, "RGB"
         header.PlanarConfiguration = 0
         header.PixelData = bytes(8 * 8 * 3)
-        header.save_as(tmp_path / f"{index}.dcm", enforce_file_format=True)
+        save(header, tmp_path / f"{index}.dcm")
     assert "found RGB pixels" in refusal(tmp_path)
 
 
@@ -465,7 +465,7 @@ def test_pixels_of_ge_begin_with_the_largest_byte(tmp_path, slices):
         header.file_meta.TransferSyntaxUID = "1.2.840.113619.5.2"
         implicit = pydicom.Dataset(header)
         implicit.file_meta = header.file_meta
-        implicit.save_as(path, implicit_vr=True, little_endian=True)
+        save(implicit, path, implicit=True)
     np.testing.assert_array_equal(read_volume(tmp_path).voxels, slices)
 
 

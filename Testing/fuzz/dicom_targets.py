@@ -69,12 +69,14 @@ def frames() -> Files:
 
 
 def _written(header, number: int, syntax: str | None) -> bytes:
+    from dicom_writing import save
+
+    if syntax is not None:
+        header.compress(syntax)
     uid = f"1.2.826.0.1.{number + 1}"
     header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = uid
-    if syntax is not None:
-        header.compress(syntax, generate_instance_uid=False)
     file = io.BytesIO()
-    header.save_as(file, enforce_file_format=True)
+    save(header, file)
     return file.getvalue()
 
 

@@ -82,7 +82,7 @@ class Runs:
     def connected(self, steps: Sequence[tuple[int, int]]) -> Integers:
         """Return for each run the number, from 0, of the connected part that it belongs to."""
         pairs = [np.stack(pair) for pair in self.neighbours(steps)]
-        one, other = np.concatenate([np.zeros((2, 0), np.int64), *pairs], axis=1)
+        one, other = np.concatenate([np.zeros((2, 0), np.int32), *pairs], axis=1, dtype=np.int32)
         graph = coo_array((np.ones(len(one), np.bool_), (one, other)), shape=(len(self), len(self)))
         _, parts = connected_components(graph, directed=False)
         return np.asarray(parts, np.int64)
