@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations, product
 
 import numpy as np
 import pytest
 
-from TumorSegLib.image.grid import AxialView, Grid
+from TumorSegLib.errors import InputError
+from TumorSegLib.image.grid import AxialView, Grid, grid_from_affine
 
 ORIENTATIONS = [
     (axes, signs) for axes in permutations(range(3)) for signs in product((1, -1), repeat=3)
@@ -53,6 +55,16 @@ def test_view_does_not_copy():
     assert np.shares_memory(view.apply(array), array)
 
 
+def test_voxels_of_the_view_are_found_in_the_array_in_all_48_orientations():
+    array = np.random.default_rng(0).random((4, 5, 6))
+    indices = np.argwhere(array > 0.5)
+    for axes, signs in ORIENTATIONS:
+        stored, direction = stored_as(array, axes, signs)
+        view = AxialView.of(Grid(stored.shape, (1, 1, 1), direction=direction))
+        found = view.array_indices(indices, stored.shape)
+        np.testing.assert_array_equal(stored[tuple(found.T)], array[tuple(indices.T)])
+
+
 def test_tilt():
     rotation = tuple(tuple(row) for row in rotation_about(0, 20).tolist())
     assert AxialView.of(
@@ -60,10 +72,74 @@ def test_tilt():
     ).tilt_degrees == pytest.approx(20)
 
 
-def test_affine_and_sameness():
-    grid = Grid((2, 3, 4), (1, 2, 3), (10, 20, 30), ((0, -1, 0), (1, 0, 0), (0, 0, 1)))
-    np.testing.assert_allclose(grid.affine @ [1, 0, 0, 1], [10, 21, 30, 1])
-    assert grid.voxel_ml == pytest.approx(0.006)
-    assert grid.geometry_equal(Grid(grid.shape, grid.spacing, (10.001, 20, 30), grid.direction))
-    assert not grid.geometry_equal(Grid(grid.shape, grid.spacing, (10.1, 20, 30), grid.direction))
-    assert not grid.geometry_equal(Grid((2, 3, 5), grid.spacing, grid.origin, grid.direction))
+def test_a_cosine_rounded_to_more_than_one_is_no_tilt():
+    upright = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, np.nextafter(1.0, 2.0)))
+    assert AxialView.of(Grid((2, 2, 2), (1, 1, 1), direction=upright)).tilt_degrees == 0
+
+
+TURNED = Grid((2, 3, 4), (1, 2, 3), (10, 20, 30), ((0, -1, 0), (1, 0, 0), (0, 0, 1)))
+"""Its x runs to posterior, its y to the patient's right."""
+
+
+def test_affine_and_positions():
+    np.testing.assert_allclose(TURNED.affine @ [1, 0, 0, 1], [10, 21, 30, 1])
+    np.testing.assert_allclose(TURNED.affine @ [1, 1, 1, 1], [8, 21, 33, 1])
+    found = TURNED.positions(np.array([[0, 0, 0], [1, 2, 3]]))  # along (z, y, x)
+    np.testing.assert_allclose(found, [[10, 20, 30], [6, 23, 33]])
+    assert TURNED.voxel_ml == pytest.approx(0.006)
+
+
+def test_grids_are_the_same_if_no_voxel_lies_elsewhere():
+    def moved(by):
+        return replace(TURNED, origin=tuple(np.add(TURNED.origin, by).tolist()))
+
+    assert TURNED.geometry_equal(moved((0.008, 0, 0)))
+    assert TURNED.geometry_equal(moved((0.006, 0.006, 0.006)))
+    assert not TURNED.geometry_equal(moved((0, 0.1, 0)))
+    assert TURNED.geometry_equal(moved((0, 0, 0.5)), tolerance_mm=0.5)
+    assert not TURNED.geometry_equal(replace(TURNED, shape=(2, 3, 5)))
+
+
+def test_a_spacing_that_differs_a_little_adds_up_over_a_row():
+    long = replace(TURNED, shape=(2, 3, 400))
+    stretched = (long.spacing[0] + 1e-4, *long.spacing[1:])
+    assert TURNED.geometry_equal(replace(TURNED, spacing=stretched))
+    assert not long.geometry_equal(replace(long, spacing=stretched))
+
+
+def oblique(spacing=(0.5, 0.7, 3.0)):
+    affine = np.eye(4)
+    affine[:3, :3] = (rotation_about(0, 25) @ rotation_about(2, 10)) * spacing
+    affine[:3, 3] = (-20.0, 30.0, 40.0)
+    return affine
+
+
+def test_the_grid_of_an_affine_has_that_affine():
+    grid = grid_from_affine(oblique(), (4, 5, 6), "Head")
+    assert grid.shape == (4, 5, 6)
+    np.testing.assert_allclose(grid.spacing, (0.5, 0.7, 3.0))
+    np.testing.assert_allclose(grid.affine, oblique(), atol=1e-12)
+
+
+def test_shear_within_round_off_is_put_right():
+    affine = oblique((1.0, 1.0, 1.0))
+    affine[:3, 1] += 5e-4 * affine[:3, 0]
+    grid = grid_from_affine(affine, (4, 5, 6), "Head")
+    direction = np.array(grid.direction)
+    np.testing.assert_allclose(direction.T @ direction, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(grid.affine, affine, atol=1e-3)
+
+
+@pytest.mark.parametrize("shear", [0.002, -0.002])
+def test_a_sheared_volume_is_refused(shear):
+    affine = oblique((1.0, 1.0, 1.0))
+    affine[:3, 1] += shear * affine[:3, 0]
+    with pytest.raises(InputError, match="Head: its axes are not at right angles"):
+        grid_from_affine(affine, (4, 5, 6), "Head")
+
+
+@pytest.mark.parametrize("spacing", [(0.5, 0.0, 3.0), (0.5, np.nan, 3.0), (0.5, np.inf, 3.0)])
+def test_a_spacing_that_is_none_is_refused(spacing):
+    affine = np.diag([*spacing, 1.0])
+    with pytest.raises(InputError, match="Head: found spacing"):
+        grid_from_affine(affine, (4, 5, 6), "Head")
