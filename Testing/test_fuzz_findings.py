@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import sys
+import tracemalloc
 import zipfile
 
+import numpy as np
+import pydicom
 import pytest
+from fuzz.contour_targets import contour_seeds
 from fuzz.image_seeds import nifti
+from PIL import Image
 from test_training_readers import CT
 from tiny_models import ct_specification, write_tiny_bundle
 
 from tumorseg_training.config import read_config
 from tumorseg_training.publishing import figures_of
 from tumorseg_training.readers import read_cases
+from tumorseg_training.readers.pictures import read_picture
 from TumorSegLib.errors import InputError, ModelError
+from TumorSegLib.export.dicom_masks import read_dicom_segments
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.volume import Volume
 from TumorSegLib.model.bundle import load_network
 from TumorSegLib.model.stored_weights import from_bytes
 from TumorSegLib.reading.image_file import read_array
 from TumorSegLib.support.archive import ArchiveError, opened_archive
 
+VOLUME = Volume(np.arange(120, dtype=np.int16).reshape(4, 6, 5), Grid((4, 6, 5), (0.7, 0.8, 2.5)))
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits are set on a forked child")
 
 
@@ -145,3 +156,65 @@ def test_configs_with_values_without_end_are_refused(tmp_path, value):
     path.write_text("[optimisation]\nepochs = 1\n")
     with pytest.raises(InputError):
         read_config(path, [f"optimisation.epochs={value}"])
+
+
+def damaged_pictures():
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((12, 12), np.uint8)).save(file, "PNG")
+    whole = file.getvalue()
+    sized = bytearray(whole)
+    sized[16:24] = struct.pack(">2I", 2**20, 2**20)
+    return {
+        "nothing": b"",
+        "chunk": whole[:37] + b"\0\0\0\0" + whole[41:],
+        "short head": whole[:11] + b"\1" + whole[12:],
+        "bomb": bytes(sized),
+        "cut": whole[:45],
+    }
+
+
+@pytest.mark.parametrize("kind", damaged_pictures())
+def test_damaged_pictures_are_refused(tmp_path, kind):
+    path = tmp_path / "1.png"
+    path.write_bytes(damaged_pictures()[kind])
+    with pytest.raises(InputError, match="1.png: cannot be read as a picture"):
+        read_picture(path)
+
+
+SEGMENTS = [files["segments.dcm"] for files in contour_seeds()]
+
+
+@pytest.mark.parametrize("content", SEGMENTS, ids=["BINARY", "FRACTIONAL", "LABELMAP", "RTSTRUCT"])
+def test_segments_of_dicom_that_are_cut_anywhere_are_refused(tmp_path, content):
+    """pydicom takes a file's end for that of its sequences, contours would be gone."""
+    path = tmp_path / "segments.dcm"
+    path.write_bytes(content)
+    whole = read_dicom_segments(path, VOLUME)
+    assert len(whole) == 2
+    for kept in range(0, len(content), 7):
+        path.write_bytes(content[:kept])
+        with pytest.raises(InputError):
+            read_dicom_segments(path, VOLUME)
+
+
+@pytest.mark.parametrize("length", [5000, 2**31 - 2, 2**32 - 2])
+@pytest.mark.parametrize("content", SEGMENTS[::3], ids=["BINARY", "RTSTRUCT"])
+def test_lengths_beyond_the_file_take_no_memory(tmp_path, content, length):
+    path = tmp_path / "segments.dcm"
+    at = content.index(b"\x08\0\x60\0CS")
+    element = struct.pack("<HH2sHI", 0x0008, 0x0050, b"OB", 0, length)
+    path.write_bytes(content[:at] + element + content[at:])
+    tracemalloc.start()
+    with pytest.raises(InputError, match="cannot be read as DICOM"):
+        read_dicom_segments(path, VOLUME)
+    assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("frames", [1, 7, 9, 2**31 - 1])
+def test_another_number_of_frames_is_refused(tmp_path, frames):
+    header = pydicom.dcmread(io.BytesIO(SEGMENTS[0]))
+    header.NumberOfFrames = frames
+    header.save_as(tmp_path / "segments.dcm")
+    with pytest.raises(InputError, match="positions of 8 frames"):
+        read_dicom_segments(tmp_path / "segments.dcm", VOLUME)

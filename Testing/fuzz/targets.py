@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fuzz import (
+    contour_targets,
     data_set_targets,
     dicom_targets,
     image_targets,
@@ -15,6 +16,7 @@ from fuzz.target import Target
 TARGETS: tuple[Target, ...] = (
     *image_targets.TARGETS,
     *dicom_targets.TARGETS,
+    *contour_targets.TARGETS,
     *data_set_targets.TARGETS,
     *scene_targets.TARGETS,
     *model_targets.TARGETS,

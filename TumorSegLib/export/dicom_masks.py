@@ -17,7 +17,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.export.contours import filled
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.reading.dicom_header import quiet_pydicom
+from TumorSegLib.reading.dicom_header import quiet_pydicom, read_whole
 from TumorSegLib.slicer_io.named_mask import NamedMask
 
 OFF_PLANE = 0.1
@@ -49,7 +49,7 @@ def read_dicom_segments(path: Path, volume: Volume) -> tuple[NamedMask, ...]:
     """
     try:
         with quiet_pydicom():
-            dataset = pydicom.dcmread(path)
+            dataset = read_whole(path)
             modality = dataset.get("Modality")
             _check_frame_of_reference(path, dataset, volume)
             if modality == "SEG":
@@ -112,6 +112,11 @@ def _segments(path: Path, dataset: pydicom.Dataset, grid: Grid) -> Iterator[Name
             f"{path}: found {len(frames)} frames of {shape[0]} x {shape[1]} pixels, expected those"
             f" of a volume of {' x '.join(map(str, grid.shape))}; choose the series that it was"
             " drawn on"
+        )
+    if int(dataset.get("NumberOfFrames", 1)) != len(frames):
+        raise InputError(
+            f"{path}: found NumberOfFrames {dataset.get('NumberOfFrames', 1)}, but positions of"
+            f" {len(frames)} frames; export it again"
         )
     pixels = dataset.pixel_array.reshape(-1, *shape)
     least = 1

@@ -168,6 +168,17 @@ def read_header(path: Path) -> DicomHeader | None:
             raise DamagedError from None
 
 
+def read_whole(path: Path) -> pydicom.Dataset:
+    """Return all that is in a DICOM file, its pixels, too.
+
+    Raises:
+        Exception: of any kind where it is damaged.
+    """
+    with path.open("rb") as file:
+        within: Any = _Within(file)
+        return pydicom.dcmread(within)
+
+
 def data_set(file: BinaryIO, syntax: str) -> BinaryIO:
     """Return the file that offsets of pixels count in: `file`, or what it holds if deflated.
 
@@ -195,11 +206,11 @@ class _Within:
         self.size = file.seek(0, os.SEEK_END)
         file.seek(here)
 
-    def read(self, size: int) -> bytes:
-        content = self._file.read(size)
-        if 0 < len(content) < size:
+    def read(self, size: int = -1) -> bytes:
+        left = self.size - self.tell()
+        if 0 < left < size:  # Python would take memory for all of `size` first
             raise DamagedError
-        return content
+        return self._file.read(min(size, left))
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         place = offset + (self.tell() if whence == os.SEEK_CUR else 0)

@@ -10,14 +10,12 @@ from __future__ import annotations
 import re
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from tumorseg_training.case import Case, CaseList, LabelledCase, ReaderOptions, SkippedCase
 from tumorseg_training.labelling import model_values
+from tumorseg_training.readers.pictures import read_picture
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid, Vector
 from TumorSegLib.image.volume import Volume
@@ -69,12 +67,12 @@ def _decode(
     channels: tuple[str, ...],
     reading: ReaderOptions,
 ) -> LabelledCase:
-    shape = _pixels(pairs[0][1]).shape[:2]
+    shape = read_picture(pairs[0][1]).shape[:2]
     images = np.empty((len(pairs), *shape, 3), np.uint8)
     masks = np.empty((len(pairs), *shape), np.uint8)
     for index, (image, mask) in enumerate(pairs):
         for path, target in ((image, images[index]), (mask, masks[index])):
-            pixels = _pixels(path)
+            pixels = read_picture(path)
             if pixels.shape != target.shape:
                 raise InputError(
                     f"{path.name}: found shape {pixels.shape}, expected {target.shape}"
@@ -88,11 +86,3 @@ def _decode(
         for channel in channels
     }
     return LabelledCase(volumes, model_values((masks > 127).astype(np.uint8), reading, name))
-
-
-def _pixels(path: Path) -> NDArray[Any]:
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image)
-    except OSError:
-        raise InputError(f"{path.name}: cannot be read as a picture; it may be cut off") from None

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from tumorseg_training.case import Case, CaseList, LabelledCase, ReaderOptions, SkippedCase
 from tumorseg_training.labelling import model_values
+from tumorseg_training.readers.pictures import read_picture
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid, Vector
 from TumorSegLib.image.volume import Volume
@@ -136,15 +136,7 @@ def _intensities(pixels: NDArray[Any], reading: ReaderOptions) -> NDArray[Any]:
 
 
 def _stack(paths: list[Path]) -> NDArray[Any]:
-    pictures = []
-    for path in paths:
-        try:
-            with Image.open(path) as image:
-                pictures.append(np.asarray(image))
-        except OSError:
-            raise InputError(
-                f"{path.name}: cannot be read as a picture; it may be cut off"
-            ) from None
+    pictures = [read_picture(path) for path in paths]
     if len({picture.shape for picture in pictures}) != 1:
         shapes = sorted({str(picture.shape) for picture in pictures})
         raise InputError(f"{paths[0].parent.name}: slices of different shapes: {', '.join(shapes)}")
