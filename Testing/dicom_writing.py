@@ -40,7 +40,8 @@ def write_slices(
         header.RescaleSlope, header.RescaleIntercept = 1, 0
         for keyword, value in attributes.items():
             if value is None:
-                delattr(header, keyword)
+                if keyword in header:
+                    delattr(header, keyword)
             else:
                 setattr(header, keyword, value)
         path = folder / (names[index] if names else f"{index:03}.dcm")

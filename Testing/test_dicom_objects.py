@@ -28,7 +28,7 @@ from TumorSegLib.reading import read_volume
 from TumorSegLib.writing import write_segmentation
 from TumorSegLib.writing.dicom_report import write_dicom_report
 from TumorSegLib.writing.dicom_segmentation import write_dicom_segmentation
-from TumorSegLib.writing.dicom_source import find_source
+from TumorSegLib.writing.dicom_source import MAY_BE_EMPTY, find_source
 
 PATIENT = {
     "PatientName": "Müller^Jo",
@@ -271,6 +271,13 @@ def test_no_dicom_is_told(tmp_path):
     (tmp_path / "other" / "notes.txt").write_text("none")
     with pytest.raises(OutputError, match="found no DICOM images"):
         find_source(tmp_path / "other", case.volume.grid)
+
+
+def test_images_may_lack_who_the_patient_is(tmp_path):
+    case = labelled(ct(tmp_path / "ct", **dict.fromkeys(MAY_BE_EMPTY)))
+    out, report = written(tmp_path / "ct", case)
+    np.testing.assert_array_equal(voxels_of(out, case), case.labelmap)
+    assert checked("dciodvfy", out) == checked("dciodvfy", report) == []
 
 
 def test_images_that_lack_what_must_be_repeated_are_told(tmp_path):

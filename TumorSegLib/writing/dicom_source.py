@@ -18,6 +18,11 @@ ALONG_SHARE = 0.02
 """How far, in mm or as a share of the distance between planes, an image may lie from its plane."""
 IN_PLANE_PIXELS = 0.25
 """How far, in pixels, an image may be shifted within its plane."""
+MAY_BE_EMPTY = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    *("StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName"),
+)
+"""Of patient and study (type 2 in DICOM): what an image lacks is empty in what refers to it."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,9 @@ def _headers(place: Path, series: str | None) -> Iterator[pydicom.Dataset]:
         except (InvalidDicomError, OSError, EOFError):
             continue
         if "Rows" in dataset and series in (None, dataset.get("SeriesInstanceUID")):
+            for keyword in MAY_BE_EMPTY:
+                if keyword not in dataset:
+                    setattr(dataset, keyword, "")
             yield dataset
 
 
