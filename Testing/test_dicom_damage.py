@@ -259,9 +259,7 @@ def nested(depth):
 @pytest.mark.parametrize(("depth", "right"), [(3, True), (33, False), (60000, False)])
 def test_deep_sequences_do_not_reach_the_decoder(paths, depth, right):
     """GDCM, which decodes compressed pixels, ends the process by its stack's overflow."""
-    header = pydicom.dcmread(paths[3])
-    header.compress(RLELossless, encoding_plugin="pydicom")
-    header.save_as(paths[3])
+    compress(paths[3])
     content = paths[3].read_bytes()
     place = content.index(struct.pack("<HH", 0x0028, 0x0010))
     paths[3].write_bytes(content[:place] + nested(depth) + content[place:])
@@ -269,6 +267,58 @@ def test_deep_sequences_do_not_reach_the_decoder(paths, depth, right):
         np.testing.assert_array_equal(read_volume(paths[0].parent).voxels, SLICES)
     else:
         assert f"{paths[3].name}: a DICOM slice that cannot be read" in refusal(paths[0].parent)
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        struct.pack("<HH2sH", 0x0028, 0x1052, b"DS", 6) + b"-1024 ",
+        struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OW", 0, 960) + bytes(960),
+        struct.pack("<HH2sHI", 0x7FE1, 0x1001, b"OB", 0, 0x7FFFFFFE),
+        struct.pack("<HH2sH", 0xFFFC, 0xFFFC, b"XX", 0),
+        b"\1\2\3",
+    ],
+)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_what_belongs_before_the_pixels_is_not_passed_over_behind_them(paths, compressed, behind):
+    if compressed:
+        compress(paths[3])
+    paths[3].write_bytes(paths[3].read_bytes() + behind)
+    assert f"{paths[3].name}: a DICOM slice that cannot be read" in refusal(paths[0].parent)
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        struct.pack("<HH2sHI", 0xFFFC, 0xFFFC, b"OB", 0, 4) + b"abcd",
+        struct.pack("<HH2sH", 0x7FE1, 0x0010, b"LO", 4) + b"ours",
+        bytes(3),
+        bytes(8),
+    ],
+)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_what_belongs_behind_the_pixels_is_passed_over(paths, compressed, behind):
+    if compressed:
+        compress(paths[3])
+    paths[3].write_bytes(paths[3].read_bytes() + behind)
+    np.testing.assert_array_equal(read_volume(paths[0].parent).voxels, SLICES)
+
+
+def compress(path):
+    header = pydicom.dcmread(path)
+    header.compress(RLELossless, encoding_plugin="pydicom")
+    header.save_as(path)
+
+
+@pytest.mark.parametrize("segments", [0, 1, 3, 16, 2**32 - 1])
+def test_run_lengths_in_another_number_of_segments_are_refused(paths, segments):
+    """GDCM divides by it, and so ends the process at 0."""
+    compress(paths[3])
+    content = paths[3].read_bytes()
+    head = struct.pack("<II", 2, 64)
+    assert content.count(head) == 1
+    paths[3].write_bytes(content.replace(head, struct.pack("<II", segments, 64)))
+    assert "segments of run lengths, expected 2" in refusal(paths[0].parent)
 
 
 @pytest.mark.parametrize("keyword", ["Rows", "Columns"])

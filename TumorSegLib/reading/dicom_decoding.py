@@ -16,10 +16,10 @@ from TumorSegLib.reading.dicom_files import DicomFile
 from TumorSegLib.reading.dicom_header import (
     BIG_ENDIAN,
     GE_SYNTAX,
-    PIXEL_DATA,
     UNCOMPRESSED,
     data_set,
 )
+from TumorSegLib.reading.dicom_structure import PIXEL_DATA
 from TumorSegLib.reading.slice_stack import SliceGeometry
 
 WHOLE_BITS = (8, 16, 32)

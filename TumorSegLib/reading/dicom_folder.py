@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.reading.dicom_header import DamagedError, DicomHeader, read_header
+from TumorSegLib.reading.dicom_header import DicomHeader, read_header
 from TumorSegLib.reading.dicom_pixels import check_pixels
+from TumorSegLib.reading.dicom_structure import DamagedError
 from TumorSegLib.reading.file_path import readable
 
 SLICE_CLASSES = frozenset(

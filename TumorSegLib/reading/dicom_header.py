@@ -1,15 +1,9 @@
-"""What the header of a DICOM file says, by pydicom, and where its pixels are.
-
-pydicom takes what is missing at a file's end for its end, and GDCM, which decodes compressed pixels
-from the same file, takes lengths at their word and ends the process where sequences lie too deep in
-each other. Every length and depth is therefore compared with the file and a limit on the way.
-"""
+"""What the header of a DICOM file says, by pydicom, and where its pixels are."""
 
 from __future__ import annotations
 
 import io
 import logging
-import os
 import warnings
 import zlib
 from collections.abc import Iterator, Sequence
@@ -20,20 +14,22 @@ from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.datadict import tag_for_keyword
-from pydicom.dataelem import RawDataElement
-from pydicom.filereader import read_dataset, read_sequence
-from pydicom.valuerep import VR
+from pydicom.filereader import read_dataset
+
+from TumorSegLib.reading.dicom_structure import (
+    DOUBLE_PIXELS,
+    FLOAT_PIXELS,
+    META,
+    UNDEFINED,
+    DamagedError,
+    Watch,
+    Within,
+    check_depth,
+    fragments_in,
+)
 
 MAGIC = b"DICM"
 PREAMBLE = 128
-UNDEFINED = 0xFFFFFFFF
-ITEM, SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
-PIXEL_DATA, FLOAT_PIXELS, DOUBLE_PIXELS = 0x7FE00010, 0x7FE00008, 0x7FE00009
-TAGS_OF_PIXELS = frozenset((PIXEL_DATA, FLOAT_PIXELS, DOUBLE_PIXELS))
-REPRESENTATIONS = frozenset(vr.value for vr in VR if len(vr.value) == 2)
-
-META = 2
-"""Group of the elements that come before the data set."""
 STANDARD_SYNTAX = "1.2.840.10008.1.2"
 GE_SYNTAX = "1.2.840.113619.5.2"
 """Implicit as the standard's first, its pixels beginning with their largest byte."""
@@ -41,7 +37,6 @@ BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 IMPLICIT = frozenset((STANDARD_SYNTAX, GE_SYNTAX))
 UNCOMPRESSED = IMPLICIT | {"", f"{STANDARD_SYNTAX}.1", BIG_ENDIAN, DEFLATED}
 MAXIMUM_INFLATED = 1 << 31
-MAXIMUM_DEPTH = 32
 MAXIMUM_TEXT = 256
 
 READ: list[Any] = [
@@ -56,10 +51,6 @@ READ: list[Any] = [
     )
 ]
 """Tags of what is kept of a header."""
-
-
-class DamagedError(Exception):
-    """The elements do not fit into the file."""
 
 
 @dataclass
@@ -175,7 +166,7 @@ def read_whole(path: Path) -> pydicom.Dataset:
         Exception: of any kind where it is damaged.
     """
     with path.open("rb") as file:
-        within: Any = _Within(file)
+        within: Any = Within(file)
         return pydicom.dcmread(within)
 
 
@@ -196,135 +187,40 @@ def _may_begin(start: bytes) -> bool:
     return len(start) >= 12 and start[:2] in (b"\x02\0", b"\x08\0") and start[3] == 0
 
 
-class _Within:
-    """A file as pydicom reads it; what lies beyond its end is an error, not the end."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.tell = file.tell
-        here = file.tell()
-        self.size = file.seek(0, os.SEEK_END)
-        file.seek(here)
-
-    def read(self, size: int = -1) -> bytes:
-        left = self.size - self.tell()
-        if 0 < left < size:  # Python would take memory for all of `size` first
-            raise DamagedError
-        return self._file.read(min(size, left))
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        place = offset + (self.tell() if whence == os.SEEK_CUR else 0)
-        if place > self.size:
-            raise DamagedError
-        return self._file.seek(place)
-
-
-class _Watch:
-    """Looks at every element that is in no sequence before pydicom does, and stops at the pixels.
-
-    Of an element that is there twice, which the standard forbids, GDCM takes the other one.
-
-    Attributes:
-        pixels: tag, offset and length of the pixels.
-        seen: tags of elements.
-    """
-
-    def __init__(self, file: _Within, *, only_group: int | None = None) -> None:
-        self._file, self._only_group = file, only_group
-        self._implicit: bool | None = None
-        self.pixels: tuple[int, int, int] | None = None
-        self.seen: set[int] = set()
-
-    def __call__(self, tag: int, vr: str | None, length: int) -> bool:
-        tag = int(tag)
-        if self._only_group not in (None, tag >> 16) or tag == 0:  # zeros fill a file up
-            return True
-        if self._implicit is None:
-            self._implicit = vr is None
-        beyond = length != UNDEFINED and self._file.tell() + length > self._file.size
-        if beyond or self._implicit != (vr is None) or (vr and vr not in REPRESENTATIONS):
-            raise DamagedError
-        if self.seen == {tag} - TAGS_OF_PIXELS:  # pydicom looks at the first one twice
-            return False
-        if tag in self.seen or (tag >> 16 == META and self._only_group != META):
-            raise DamagedError
-        self.seen.add(tag)
-        if tag not in TAGS_OF_PIXELS:
-            return False
-        self.pixels = (tag, self._file.tell(), length)
-        return True
-
-
 def _read(file: BinaryIO) -> DicomHeader:
     """Read a file's meta information, then its data set up to the pixels.
 
     Raises:
         Exception: of any kind where it is damaged.
     """
-    within: Any = _Within(file)
-    meta = read_dataset(within, False, True, stop_when=_Watch(within, only_group=META))
+    within: Any = Within(file)
+    meta = read_dataset(within, False, True, stop_when=Watch(within, only_group=META))
     syntax = str(meta.get("TransferSyntaxUID", ""))
     if meta and not (syntax in IMPLICIT or f"{syntax}.".startswith(f"{STANDARD_SYNTAX}.")):
         raise DamagedError
     start = file.tell()
-    within = _Within(data_set(file, syntax))
-    watch = _Watch(within)
-    values = read_dataset(
-        within,
-        syntax in IMPLICIT or not syntax,
-        syntax != BIG_ENDIAN,
-        stop_when=watch,
-        specific_tags=READ if syntax in UNCOMPRESSED else None,
+    within = Within(data_set(file, syntax))
+    watch = Watch(within)
+    compressed = syntax not in UNCOMPRESSED
+
+    def next_elements() -> pydicom.Dataset:
+        implicit, little = syntax in IMPLICIT or not syntax, syntax != BIG_ENDIAN
+        wanted = None if compressed else READ
+        values = read_dataset(within, implicit, little, stop_when=watch, specific_tags=wanted)
+        if compressed:
+            check_depth(values)
+        return values
+
+    header = DicomHeader(
+        syntax, str(meta.get("MediaStorageSOPClassUID", "")), next_elements(), start, watch.pixels
     )
     if not watch.seen:
         raise DamagedError
-    if syntax not in UNCOMPRESSED:
-        _check_depth(values)
-    header = DicomHeader(
-        syntax,
-        str(meta.get("MediaStorageSOPClassUID", "")),
-        values,
-        start,
-        watch.pixels,
-    )
-    if watch.pixels and watch.pixels[2] == UNDEFINED:
-        within.seek(watch.pixels[1])
-        header.fragments = _fragments(within)[1:]
+    if watch.pixels:
+        _, offset, length = watch.pixels
+        within.seek(offset if length == UNDEFINED else offset + length)
+        if length == UNDEFINED:
+            header.fragments = fragments_in(within)[1:]
+        if within.holds_more():
+            next_elements()
     return header
-
-
-def _check_depth(values: pydicom.Dataset, depth: int = 0) -> None:
-    """Refuse sequences that lie too deep in each other.
-
-    Raises:
-        DamagedError: they do, or do not end where they say.
-    """
-    if depth > MAXIMUM_DEPTH:
-        raise DamagedError
-    for element in values.elements():
-        if element.VR != VR.SQ:
-            continue
-        items: Any = element.value
-        if isinstance(element, RawDataElement):
-            within: Any = _Within(io.BytesIO(items or b""))
-            items = read_sequence(within, element.is_implicit_VR, True, element.length, "latin-1")
-        for item in items:
-            _check_depth(item, depth + 1)
-
-
-def _fragments(file: _Within) -> list[tuple[int, int]]:
-    """Return where compressed pixels are; the end of their sequence may be missing at the file's.
-
-    Raises:
-        DamagedError: they are not in items.
-    """
-    found = []
-    while head := file.read(8):
-        tag, length = head[:4], int.from_bytes(head[4:], "little")
-        if tag == SEQUENCE_END:
-            break
-        if tag != ITEM or length == UNDEFINED:
-            raise DamagedError
-        found.append((file.tell(), length))
-        file.seek(length, os.SEEK_CUR)
-    return found

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.volume import MAXIMUM_VOXELS
-from TumorSegLib.reading.dicom_header import UNCOMPRESSED, UNDEFINED, DicomHeader
+from TumorSegLib.reading.dicom_header import UNCOMPRESSED, DicomHeader
 from TumorSegLib.reading.dicom_pictures import PictureSize, picture_fault
+from TumorSegLib.reading.dicom_structure import UNDEFINED
 
 RESCALING = ("RescaleIntercept", "RescaleSlope")
 MAXIMUM_FRAMES = 1 << 20
@@ -64,11 +65,29 @@ def _check_fragments(
         raise _cut(path, "compressed pictures, its header says uncompressed pixels")
     if len(fragments) < shape[2]:
         raise _cut(path, f"{len(fragments)} compressed pictures, its header says {shape[2]}")
-    if header.syntax == RLE and sum(size for _, size in fragments) * RLE_RATIO < needed:
-        raise _cut(path, f"its header says {needed} bytes of pixels")
+    if header.syntax == RLE:
+        if sum(size for _, size in fragments) * RLE_RATIO < needed:
+            raise _cut(path, f"its header says {needed} bytes of pixels")
+        _check_segments(path, fragments, header.whole("SamplesPerPixel", 1) * header.bits // 8)
     size = PictureSize(*shape[:2], header.whole("SamplesPerPixel", 1))
     if (fault := picture_fault(path, fragments, size, shape[2], needed)) is not None:
         raise _cut(path, fault)
+
+
+def _check_segments(path: Path, fragments: list[tuple[int, int]], segments: int) -> None:
+    """Refuse run lengths in another number of segments than a pixel has bytes (PS3.5 annex G.5).
+
+    GDCM divides by the number that they say.
+
+    Raises:
+        InputError: they are.
+    """
+    with path.open("rb") as file:
+        for offset, _ in fragments:
+            file.seek(offset)
+            found = int.from_bytes(file.read(4), "little")
+            if found != segments:
+                raise _cut(path, f"{found} segments of run lengths, expected {segments}")
 
 
 def is_rescaling(name: str, text: str) -> bool:
