@@ -27,10 +27,10 @@ from tumorseg_training.train import Devices, quiet_log_thread, train
 from tumorseg_training.versions import reserved_version
 from TumorSegLib.commands import demo
 from TumorSegLib.errors import OutputError
-from TumorSegLib.export import dataset
 from TumorSegLib.model import model_import
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.phantom import brain_phantom
+from TumorSegLib.support import atomic_write
 from TumorSegLib.support.leftovers import owner
 
 GONE = ("-c", "from TumorSegLib.support.leftovers import owner; print(owner(), end='')")
@@ -109,7 +109,7 @@ def test_a_model_that_is_removed_is_no_default_even_if_that_is_cut_short(tmp_pat
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(model_import, "_folder_aside", killed)
+    monkeypatch.setattr(model_import, "temporary_folder", killed)
     with pytest.raises(KeyboardInterrupt):
         model_import.remove_model(catalogue.find("tiny"), catalogue, tmp_path)
     assert read_defaults(tmp_path) == {}
@@ -134,20 +134,17 @@ def test_a_list_of_cases_that_cannot_be_written_leaves_the_old_one_alone(
     desk = Desk(tmp_path, capfd)
     options = ("--channel", desk.image, "--quiet", "--replace")
     assert desk.export(desk.segmentation, *options)[0] == 0
-    before = (desk.dataset / "dataset.json").read_bytes()
-    flush = dataset._flush
+    before, names = (desk.dataset / "dataset.json").read_bytes(), names_in(desk.dataset)
 
-    def full(path):
-        if path.name == ".dataset.json":
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        flush(path)
+    def full(_path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(dataset, "_flush", full)
+    monkeypatch.setattr(atomic_write, "flush", full)
     status, _, err = desk.export(desk.segmentation, *options)
     assert status == 2
     assert "No space left on device" in err
     assert (desk.dataset / "dataset.json").read_bytes() == before
-    assert ".dataset.json" not in names_in(desk.dataset)
+    assert names_in(desk.dataset) == names
 
 
 def test_what_a_log_cannot_write_is_no_traceback_of_its_thread(monkeypatch):
