@@ -89,7 +89,9 @@ def labelled(volume, **names) -> LabelledVolume:
     labels = [
         replace(label, name=names.get(label.name, label.name)) for label in specification.labels
     ]
-    return LabelledVolume(volume, replace(specification, labels=tuple(labels)), labelmap)
+    return LabelledVolume(
+        volume, replace(specification, labels=tuple(labels), derived=()), labelmap
+    )
 
 
 def written(folder: Path, case: LabelledVolume):

@@ -76,11 +76,11 @@ TERMINATED = """
 import os, signal, sys
 import TumorSegLib.commands.models as models
 from TumorSegLib.cli import main
-from TumorSegLib.support.atomic_write import whole_file
+from TumorSegLib.support.atomic_write import atomic_write
 from pathlib import Path
 
 def run(arguments):
-    with whole_file(Path(sys.argv[1])) as new:
+    with atomic_write(Path(sys.argv[1])) as new:
         new.write_bytes(b"a patient's")
         os.kill(os.getpid(), signal.SIGTERM)
         signal.pause()

@@ -62,6 +62,7 @@ ON_WINDOWS = {
         "os.setpriority": "a priority class is given at the start",
         "creationflags=": "Windows' own branch",
         "subprocess.Popen": "of taskkill, in Windows' own branch",
+        "the path C:\\Windows": "where SYSTEMROOT does not say, in Windows' own branch",
     },
     "TumorSegLib/support/silence.py": {
         "os.dup": "works on the C library's descriptors; absent under pythonw, which is handled",

@@ -26,6 +26,7 @@ from TumorSegLib.image.correction import Correction
 from TumorSegLib.image.grid import AxialView, Grid, grid_from_affine
 from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.reading.image_file import read_array
 from TumorSegLib.slicer_io.segmentation_file import read_segments
@@ -216,7 +217,9 @@ def test_a_model_with_any_value_for_a_key_is_one_or_one_line(key, value):
 def test_messages_to_the_worker_arrive_as_they_were_sent(job, text, shape, number, keep):
     volume = SharedVolume(text, "int16", shape, (number,) * 3, (number,) * 3, (number,) * 9, text)
     for message in (
-        Segment(job, text, {text: volume}, text, text, slices=(0, job), keep_model=keep),
+        Segment(
+            job, text, {text: volume}, text, text, RunOptions(slices=(0, job), keep_model=keep)
+        ),
         Threshold(job, number),
     ):
         line = to_line(message)

@@ -151,7 +151,7 @@ def test_nothing_is_left_elsewhere(tmp_path):
 
 def test_says_what_to_install_without_slicer_core(tmp_path, monkeypatch):
     monkeypatch.setattr(writing, "find_spec", lambda name: None)
-    with pytest.raises(OutputError, match=r'pip install "tumorseg\[slicer\]"'):
+    with pytest.raises(OutputError, match=r'pip install "slicer-core=='):
         write_segmentation(
             result_of(two_structures() % 2, brain_specification()), tmp_path / "out.mrb"
         )

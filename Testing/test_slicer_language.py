@@ -47,6 +47,7 @@ NOT_FOR_USERS = {
     "runner.py": {"one job at a time"},
     "segments.py": {"new segmentation"},
     "self_test.py": "for developers",
+    "slice_figures.py": "why a stored value is not believed, which nobody is told",
     "status_section.py": "style sheets; its messages are looked through by eye",
 }
 """Texts that are no messages: names, keys, what is kept in a scene, errors of ours."""

@@ -16,6 +16,7 @@ from fuzz.tree_changes import tree_changed
 
 def message_seeds() -> list[Files]:
     """Return lines of all kinds that the panel sends."""
+    from TumorSegLib.inference.run_options import RunOptions
     from TumorSegLib.worker import protocol
 
     volume = protocol.SharedVolume(
@@ -28,7 +29,9 @@ def message_seeds() -> list[Files]:
     messages = (
         protocol.Share("fuzz-1", 48),
         protocol.Forget("fuzz-1"),
-        protocol.Segment(1, "no/model", {"ct": volume}, "fuzz-2", "fuzz-3", slices=(0, 2)),
+        protocol.Segment(
+            1, "no/model", {"ct": volume}, "fuzz-2", "fuzz-3", RunOptions(slices=(0, 2))
+        ),
         protocol.Export(
             2, "no/Dataset501_x", "no/model", {"ct": volume}, (mask,), {"Liver": "Liver"}
         ),

@@ -12,13 +12,13 @@ from typing import Literal
 Extra = Literal["slicer", "train", "dicom"]
 
 EXTRAS: dict[Extra, tuple[str, ...]] = {
-    "slicer": ("slicer-core==5.12.4.0", "vtk>=9.4"),
+    "slicer": ("slicer-core==5.12.4.0",),
     "train": (
         "lightning>=2.6",
         "monai>=1.5",
         "scikit-learn>=1.4",
         "matplotlib>=3.8",
-        "tensorboard>=2.16",
+        "tensorboard>=2.16.2",
         "jinja2>=3.1",
     ),
     "dicom": ("highdicom>=0.24",),
