@@ -12,6 +12,13 @@
 #                  reads damaged inputs for so long, and prints what became of them
 # make soak        500 mixed jobs through one worker, and what it holds meanwhile
 #
+# make coverage    all tests again, counting lines and branches that they reach; fails under 90 %
+# make mutation MODULE=grid
+#                  changes a module in every small way; fails where no test notices
+# make audit       bandit over our code, pip-audit over what is installed (asks a service)
+# make test-lowest test-newest
+#                  the quick tests with the lowest and the newest versions that pyproject.toml allows
+#
 # All make their own virtual environment in .venv first. PYTHON names another interpreter (3.11 or
 # newer), TORCH another build of PyTorch; the test suite needs no GPU.
 
@@ -23,7 +30,8 @@ BIN := $(VENV)/bin
 
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: demo test test-fast test-slicer test-wheel fault-injection fuzz soak lint publish-tree clean
+.PHONY: demo test test-fast test-slicer test-wheel fault-injection fuzz soak coverage mutation audit \
+	test-lowest test-newest lint publish-tree clean
 
 demo: $(VENV)/installed
 	$(BIN)/tumorseg demo --overwrite
@@ -49,6 +57,24 @@ fuzz: $(VENV)/installed-for-tests
 soak: $(VENV)/installed-for-tests
 	$(BIN)/python benchmarks/soak.py
 
+coverage: export COVERAGE_FILE := $(CURDIR)/$(VENV)/coverage/data
+coverage: $(VENV)/installed-for-quality
+	rm -rf $(VENV)/coverage && mkdir $(VENV)/coverage
+	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage json --quiet -o $(VENV)/coverage/all.json
+	$(BIN)/python tools/coverage_by_package.py $(VENV)/coverage/all.json
+
+mutation: $(VENV)/installed-for-quality
+	$(BIN)/python tools/mutation.py "$(MODULE)"
+
+audit: $(VENV)/installed-for-quality
+	$(BIN)/bandit --quiet -c pyproject.toml -r TumorSegLib training/tumorseg_training TumorSeg tools
+	$(BIN)/pip-audit --local --skip-editable --strict
+
+test-lowest test-newest:
+	PYTHON="$(PYTHON)" TORCH="$(TORCH)" .ci/versions $(@:test-%=%)
+
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -68,6 +94,10 @@ $(VENV)/installed: pyproject.toml setup.py | $(VENV)/bin/python
 
 $(VENV)/installed-for-tests: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[slicer,train,dicom,dev]"
+	@touch $@
+
+$(VENV)/installed-for-quality: $(VENV)/installed-for-tests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[quality]"
 	@touch $@
 
 publish-tree:

@@ -16,11 +16,13 @@ import SimpleITK as sitk
 import torch
 from synthetic_data import SHAPE, ball_case, write_config, write_ircad, write_nnunet
 
+from tumorseg_training import publishing
 from tumorseg_training.config import read_config
 from tumorseg_training.cross_validation import cross_validate
 from tumorseg_training.publishing import write_model
 from tumorseg_training.train import Devices, Trained, train
 from tumorseg_training.whole_run import Running
+from TumorSegLib import __version__
 from TumorSegLib.cli import main
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid
@@ -222,6 +224,7 @@ DROPOUT = (
 KILLED = """
 import os, signal, sys
 from pathlib import Path
+from tumorseg_training import publishing
 from tumorseg_training.config import read_config
 from tumorseg_training.module import SegmentationModule
 from tumorseg_training.train import Devices, train
@@ -528,3 +531,19 @@ def test_missing_packages_are_named_with_the_command_that_installs_them(
     error = capsys.readouterr().err
     assert "no_such_package" in error
     assert f'{sys.executable} -m pip install "lightning>=' in error
+
+
+def test_an_installed_library_does_not_name_the_commit_of_the_repository_around_it(
+    tmp_path, monkeypatch
+):
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(tmp_path)]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--allow-empty", "-m", "somebody's"], check=True)
+    installed = tmp_path / ".venv/lib/python3/site-packages/tumorseg_training/publishing.py"
+    installed.parent.mkdir(parents=True)
+    monkeypatch.setattr(publishing, "__file__", str(installed))
+    assert publishing.code_version() == __version__
+    checkout = tmp_path / "training" / "tumorseg_training" / "publishing.py"
+    checkout.parent.mkdir(parents=True)
+    monkeypatch.setattr(publishing, "__file__", str(checkout))
+    assert re.fullmatch(re.escape(__version__) + r" \([0-9a-f]{12}\)", publishing.code_version())

@@ -20,7 +20,7 @@ def is_cut_short(path: Path) -> bool:
     if not content.startswith(MAGIC_NUMBER):
         return False  # of another version, which compiles anew
     try:
-        marshal.loads(content[HEADER_BYTES:])  # noqa: S302 # nosec B302 - an import would
+        marshal.loads(content[HEADER_BYTES:])  # noqa: S302 # nosec B302
     except (EOFError, ValueError, TypeError):
         return True
     return False

@@ -105,7 +105,7 @@ def remove_orphans() -> None:
 
     That takes a kill within a fraction of a millisecond, and Linux, where names can be listed.
     """
-    for path in Path("/dev/shm").glob(f"{PREFIX}*-*"):  # noqa: S108 # nosec B108 - is read
+    for path in Path("/dev/shm").glob(f"{PREFIX}*-*"):  # noqa: S108 # nosec B108
         owner = path.name.removeprefix(PREFIX).partition("-")[0]
         if not Path("/proc", owner).exists():
             unlink(path.name)

@@ -255,10 +255,13 @@ def today() -> str:
 
 def code_version() -> str:
     """Return the library's version, and the commit where it runs from a checkout."""
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".git").exists():  # installed, perhaps within somebody else's repository
+        return __version__
     try:
         commit = subprocess.run(
             ["git", "rev-parse", "--short=12", "HEAD"],
-            cwd=Path(__file__).parent,
+            cwd=checkout,
             capture_output=True,
             text=True,
             check=True,
