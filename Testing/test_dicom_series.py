@@ -16,7 +16,7 @@ pytest.importorskip("pydicom", reason="the tests write their DICOM files with py
 
 import pydicom
 from dicom_writing import header_of, save, write_frames, write_slices
-from pydicom.uid import RLELossless
+from pydicom.uid import ImplicitVRLittleEndian, RLELossless
 
 ROWS, COLUMNS = 24, 20
 
@@ -462,10 +462,12 @@ def test_pixels_of_ge_begin_with_the_largest_byte(tmp_path, slices):
     for path in write_slices(tmp_path, slices, even(9)):
         header = pydicom.dcmread(path)
         header.PixelData = np.frombuffer(header.PixelData, "<i2").astype(">i2").tobytes()
-        header.file_meta.TransferSyntaxUID = "1.2.840.113619.5.2"
+        header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
         implicit = pydicom.Dataset(header)
         implicit.file_meta = header.file_meta
         save(implicit, path, implicit=True)
+        content = path.read_bytes()
+        path.write_bytes(content.replace(b"1.2.840.10008.1.2\0", b"1.2.840.113619.5.2", 1))
     np.testing.assert_array_equal(read_volume(tmp_path).voxels, slices)
 
 
