@@ -39,7 +39,7 @@ def add_volume_arguments(parser: ArgumentParser) -> None:
         "volume",
         metavar="VOLUME",
         type=Path,
-        help=".nii, .nii.gz, .nrrd, .mha, .mhd, or a folder of DICOM files (one series, or"
+        help=".nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd, or a folder of DICOM files (one series, or"
         " FOLDER#UID)",
     )
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""An image as the header of an NRRD or MetaImage file describes it."""
+"""An image as the header of its file describes it."""
 
 from __future__ import annotations
 
