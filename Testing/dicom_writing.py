@@ -81,7 +81,7 @@ def save(
     """Write a whole DICOM file, with the words of pydicom 2 or of later ones."""
     if pydicom.__version__.startswith("2."):
         header.is_implicit_VR, header.is_little_endian = implicit, little
-        header.save_as(path, write_like_original=False)
+        pydicom.dcmwrite(path, header, write_like_original=False)
     else:
         encoding = {"implicit_vr": implicit, "little_endian": little}
         header.save_as(path, enforce_file_format=True, **encoding)

@@ -459,6 +459,7 @@ def test_one_bit_a_pixel_is_refused(tmp_path, slices):
 
 
 def test_pixels_of_ge_begin_with_the_largest_byte(tmp_path, slices):
+    pytest.importorskip("pydicom", "3", reason="pydicom 2 writes no private encoding")
     for path in write_slices(tmp_path, slices, even(9)):
         header = pydicom.dcmread(path)
         header.PixelData = np.frombuffer(header.PixelData, "<i2").astype(">i2").tobytes()

@@ -126,7 +126,7 @@ def test_scaled_nifti_is_as_itk_scales_it(tmp_path, dtype):
     path.write_bytes(data)
     expected = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
     found, _ = read_array(path)
-    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)  # ITK 5.3 rounds otherwise than 5.4
     assert found.dtype == expected.dtype
 
 

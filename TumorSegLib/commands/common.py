@@ -175,6 +175,9 @@ def progress_bar(
     description: str, *, shown: bool, counted: str = "slice"
 ) -> Iterator[ProgressCallback]:
     """Show a bar with slices and the time left on the terminal; yield what moves it."""
+    if not shown:  # Rich before 15 ends a bar that it does not show with an empty line
+        yield lambda done, total: None
+        return
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -182,7 +185,7 @@ def progress_bar(
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=terminal(stderr=True), disable=not shown) as bar:
+    with Progress(*columns, console=terminal(stderr=True)) as bar:
         task = bar.add_task(description, total=None)
 
         def update(done: int, total: int) -> None:

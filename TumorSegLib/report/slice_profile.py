@@ -72,7 +72,8 @@ def slice_profile(
     if len(points) > 1:
         draw.line(points, fill=UNCERTAINTY, width=2 * SMOOTHING, joint="curve")
     for x, y in points if len(points) <= 40 else []:
-        draw.circle((x, y), 3 * SMOOTHING, fill=UNCERTAINTY)
+        radius = 3 * SMOOTHING
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=UNCERTAINTY)
     plot = plot.resize(size, Image.Resampling.BOX)
 
     draw = ImageDraw.Draw(plot)

@@ -68,7 +68,7 @@ def write_pack(path: Path, heads: Mapping[str, Head]) -> None:
         content[f"{name}/shape"] = np.array(masks.shape)
         content[f"{name}/mask"] = np.packbits(masks)
         content[f"{name}/depth"] = depth
-    np.savez_compressed(path, allow_pickle=False, **content)
+    np.savez_compressed(path, **content)
 
 
 def read_packs(folder: Path, pattern: str = "*.npz", threads: int = 16) -> Heads:

@@ -186,4 +186,4 @@ def examples(draws: Draws, augmenter: Augmenter, stage: Stage) -> Iterator[Examp
 
 
 def _save(path: Path, arrays: dict[str, NDArray[np.uint8]]) -> None:
-    np.savez_compressed(path, allow_pickle=False, **arrays)
+    np.savez_compressed(path, **arrays)
