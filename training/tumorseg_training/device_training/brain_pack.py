@@ -60,7 +60,7 @@ class Heads:
 
 def write_pack(path: Path, heads: Mapping[str, Head]) -> None:
     """Write heads to `path` (.npz): name to images, masks and depths as in `Heads`."""
-    content: dict[str, NDArray[Any]] = {}
+    content: dict[str, Any] = {}
     for name, (images, masks, depth) in heads.items():
         for index, sequence in enumerate(SEQUENCES):
             if index == 0 or not np.array_equal(images[:, index], images[:, 0]):

@@ -185,5 +185,5 @@ def examples(draws: Draws, augmenter: Augmenter, stage: Stage) -> Iterator[Examp
         yield Example(inputs, partial(overlap_loss, targets=targets))
 
 
-def _save(path: Path, arrays: dict[str, NDArray[np.uint8]]) -> None:
+def _save(path: Path, arrays: dict[str, Any]) -> None:
     np.savez_compressed(path, **arrays)
