@@ -181,7 +181,6 @@ def test_segmenting_and_exporting_open_no_socket(desk: Desk) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_no_evaluation_training_or_retraining_tells_of_the_patient(
     desk: Desk, tmp_path: Path
 ) -> None:
@@ -200,7 +199,6 @@ def test_no_evaluation_training_or_retraining_tells_of_the_patient(
     assert [line for line in sockets(desk.watch) if not _is_local(line)] == []
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_a_model_does_not_record_names_that_users_gave_their_files(
     desk: Desk, tmp_path: Path
