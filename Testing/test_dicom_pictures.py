@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import resource
+import signal
 import struct
 
 import numpy as np
@@ -17,7 +19,9 @@ from fuzz.dicom_targets import GRADIENT, JPEG, JPEG_2000, JPEG_LOSSLESS, LOSSLES
 from pydicom.encaps import encapsulate
 from test_dicom_series import refusal
 
-from TumorSegLib.reading import read_volume
+from TumorSegLib.errors import InputError
+from TumorSegLib.reading import gdcm, read_volume
+from TumorSegLib.reading.dicom_files import list_dicom
 
 SMALL = GRADIENT.astype(np.uint8)
 PICTURES = {
@@ -115,7 +119,7 @@ def test_pictures_in_colour_are_no_grey_slices(tmp_path):
         ("tiles", picture(colours, "JPEG2000", no_jp2=True)),
     ):
         message = refusal(written(tmp_path, kind, content))
-        assert "3 values a pixel, its header says 24 rows, 20 columns and 1 values" in message
+        assert "3 values of 8 bits a pixel, its header says 24 rows, 20 columns and 1" in message
 
 
 @pytest.mark.parametrize("kind", ["lossless JPEG", "JPEG 2000", "tiles"])
@@ -141,3 +145,52 @@ def test_frames_are_looked_at_one_by_one(tmp_path):
             assert read_volume(tmp_path).voxels.shape == (3, *GRADIENT.shape)
         else:
             assert "a compressed picture ends too early" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+@pytest.mark.parametrize("bits", [0, 1, 17, 33, 48, 80, 127])
+def test_pictures_of_bits_that_there_are_not_are_refused(tmp_path, kind, bits):
+    """GDCM ended the process on them."""
+    content = bytearray(PICTURES[kind][2])
+    if kind in ("JPEG", "lossless JPEG"):
+        frame = content.index(b"\xff\xc0" if kind == "JPEG" else b"\xff\xc3")
+        content[frame + 4] = bits
+    else:
+        content[42] = (bits - 1) % 128
+    refusal(written(tmp_path, kind, bytes(content)))
+
+
+def test_a_picture_that_ends_its_decoder_is_told_and_the_next_is_read(tmp_path, monkeypatch):
+    (tmp_path / "series").mkdir()
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    written(tmp_path / "series", "JPEG 2000")
+    files, _ = list_dicom(tmp_path / "series")
+    decoder = gdcm.Gdcm()
+    decoded = decoder.decode(files[0])
+    os.kill(decoder._process.pid, signal.SIGSEGV)
+    with pytest.raises(InputError, match="001.dcm: its pixels cannot be decoded"):
+        decoder.decode(files[1])
+    np.testing.assert_array_equal(decoder.decode(files[2]), decoded)
+    assert len(list((tmp_path / "temporary").iterdir())) == 1
+    decoder.close()
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_a_decoder_that_takes_too_long_is_ended(tmp_path, monkeypatch):
+    written(tmp_path, "JPEG 2000")
+    monkeypatch.setattr(gdcm, "SECONDS", 0.001)
+    assert "000.dcm: its pixels cannot be decoded" in refusal(tmp_path)
+
+
+def test_gdcm_gets_nothing_of_the_patient(tmp_path):
+    def change(header):
+        header.PatientName, header.PatientID = "Doe^Jane", "4711"
+
+    written(tmp_path, "JPEG 2000", change=change)
+    files, _ = list_dicom(tmp_path)
+    given = pydicom.dcmread(io.BytesIO(gdcm.picture_file(files[0])))
+    assert b"Doe" not in gdcm.picture_file(files[0])
+    assert "PatientID" not in given
+    assert (given.Rows, given.Columns) == GRADIENT.shape
+    assert given.PixelData == pydicom.dcmread(files[0].path).PixelData

@@ -81,6 +81,18 @@ ON_WINDOWS = {
         "the path /proc": "as /proc/self",
         ".rmtree()": "on Linux only",
     },
+    "TumorSegLib/reading/gdcm.py": {
+        "os.pathsep": "is the system's",
+        "subprocess.Popen": "of this Python; its console is the command's own",
+    },
+    "TumorSegLib/reading/gdcm_process.py": {
+        "import signal": "SIGINT is known everywhere",
+        "os.dup": "works on the C library's descriptors",
+        "os.dup2": "as os.dup",
+        "import resource": "is not there: nothing is limited",
+        "sys.stdin": "a pipe",
+        ".unlink()": "GDCM has closed the file",
+    },
     "TumorSegLib/slicer_io/scene_case.py": {
         ".replace() of a path": "replaces on Windows, too; nobody else has it open",
     },

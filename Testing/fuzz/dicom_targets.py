@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+import os
+import signal
+import sys
 from contextlib import suppress
 from pathlib import Path
 from random import Random
+from typing import BinaryIO
 
 import numpy as np
 
@@ -23,14 +27,52 @@ POSITIONS = [(np.array((-10.0, -20.0, 30.0)) + 2.5 * n * NORMAL).tolist() for n 
 
 def read_folder(folder: Path) -> Arrays:
     """Read the series in `folder` and compare it with what pydicom reads."""
-    from TumorSegLib.reading import read_volume
+    from TumorSegLib.reading import gdcm, read_volume
 
+    gdcm.subprocess.Popen = ForkedDecoder
     volume = read_volume(folder)
     assert volume.voxels.shape == volume.grid.shape
     resampled = ("moved onto", "interpolated")
     if not any(word in warning for warning in volume.warnings for word in resampled):
         check_in_series(folder, volume.voxels)
     return volume.voxels, volume.grid, volume.warnings, volume.modality, volume.sequence
+
+
+def pipe() -> tuple[BinaryIO, BinaryIO]:
+    """Return the reading and the writing end of a new pipe."""
+    reading, writing = os.pipe()
+    return os.fdopen(reading, "rb"), os.fdopen(writing, "wb")
+
+
+class ForkedDecoder:
+    """What `Gdcm` takes for its process: the same in a fork, a hundred times as fast."""
+
+    def __init__(self, command: list[str], **_: object) -> None:
+        from TumorSegLib.reading import gdcm_process
+
+        (asked, self.stdin), (self.stdout, answers) = pipe(), pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self.stdin.close()
+            self.stdout.close()
+            os.dup2(asked.fileno(), 0)
+            os.dup2(answers.fileno(), 1)
+            sys.stdin = os.fdopen(0)
+            with suppress(BaseException):
+                gdcm_process.main(command[-1])
+            os._exit(0)
+        asked.close()
+        answers.close()
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+    def communicate(self) -> None:
+        with suppress(OSError):
+            self.stdin.close()
+        self.stdout.close()
+        os.waitpid(self.pid, 0)
 
 
 def slices(
@@ -181,6 +223,7 @@ def import_dicom() -> None:
     import pydicom
 
     import TumorSegLib.reading
+    import TumorSegLib.reading.gdcm_process
     import TumorSegLib.reading.multi_frame  # noqa: F401
 
     del pydicom

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fuzz.outcome import OthersVoxels
+from TumorSegLib.reading.dicom_header import read_whole
 from TumorSegLib.reading.image_file import FORMATS
 from TumorSegLib.reading.voxel_data import BZIP2, DEFLATE, RAW, DataPart
 
@@ -67,12 +68,10 @@ def check_in_series(folder: Path, voxels: NDArray[Any]) -> None:
     Raises:
         OthersVoxels: one is not.
     """
-    import pydicom
-
     planes = []
     for path in folder.iterdir():
         try:
-            header = pydicom.dcmread(path)
+            header = read_whole(path)
             if header.file_meta.TransferSyntaxUID not in DECODED_BY_PYDICOM:
                 return
             pixels = header.pixel_array.astype(np.float64)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
@@ -20,9 +19,8 @@ from TumorSegLib.reading.dicom_header import (
     data_set,
 )
 from TumorSegLib.reading.dicom_structure import PIXEL_DATA
+from TumorSegLib.reading.gdcm import WHOLE_BITS, Gdcm, undecodable
 from TumorSegLib.reading.slice_stack import SliceGeometry
-
-WHOLE_BITS = (8, 16, 32)
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,13 @@ class PixelReader:
     def __init__(self) -> None:
         self._path: Path | None = None
         self._frames: NDArray[Any] = np.empty((0, 0, 0))
+        self._gdcm = Gdcm()
+
+    def __enter__(self) -> PixelReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._gdcm.close()
 
     def __call__(self, part: DicomSlice) -> NDArray[Any]:
         """Return the rescaled pixels (rows, columns) of a slice in the smallest type that fits.
@@ -58,12 +63,11 @@ class PixelReader:
             InputError: the pixels cannot be decoded.
         """
         file = part.file
-        compressed = file.header.syntax not in UNCOMPRESSED
         if file.path != self._path:
-            self._frames = _by_gdcm(file.path) if compressed else _stored(file)
+            compressed = file.header.syntax not in UNCOMPRESSED
+            self._frames = self._gdcm.decode(file) if compressed else _stored(file)
             self._path = file.path
-        pixels: NDArray[Any] = self._frames[part.frame]
-        return _smallest(pixels if compressed else _rescaled(pixels, part.slope, part.intercept))
+        return _smallest(_rescaled(self._frames[part.frame], part.slope, part.intercept))
 
 
 def _stored(file: DicomFile) -> NDArray[Any]:
@@ -92,26 +96,12 @@ def _stored(file: DicomFile) -> NDArray[Any]:
         data.seek(offset)
         content = data.read(math.prod(shape) * dtype.itemsize)
     if len(content) < math.prod(shape) * dtype.itemsize:
-        raise _undecodable(file.path)
+        raise undecodable(file.path)
     stored = np.frombuffer(content, dtype).astype(dtype.newbyteorder("="), copy=False)
     unused = bits - header.whole("BitsStored", bits)
     if tag == PIXEL_DATA and unused > 0:
         stored = stored << unused >> unused
     return stored.reshape(shape)
-
-
-def _by_gdcm(path: Path) -> NDArray[Any]:
-    """Return all frames (frame, rows, columns) of a file, rescaled.
-
-    Raises:
-        InputError: the pixels cannot be decoded.
-    """
-    try:
-        image = sitk.ReadImage(str(path), imageIO="GDCMImageIO")
-    except RuntimeError:
-        raise _undecodable(path) from None
-    array: NDArray[Any] = sitk.GetArrayFromImage(image)
-    return array.reshape(-1, *array.shape[-2:])
 
 
 def _rescaled(stored: NDArray[Any], slope: float, intercept: float) -> NDArray[Any]:
@@ -126,21 +116,10 @@ def _rescaled(stored: NDArray[Any], slope: float, intercept: float) -> NDArray[A
 
 
 def _smallest(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Return pixels in the smallest type that fits.
-
-    GDCM gives 32 bits for Hounsfield units that were stored unsigned, and 64 for rescaling by a
-    fraction.
-    """
+    """Return pixels in the smallest type that fits."""
     if pixels.dtype.kind == "f":
         with np.errstate(over="ignore"):
             return pixels.astype(np.float32, copy=False)
     limits = np.iinfo(np.int16)
     fits = limits.min <= pixels.min() and pixels.max() <= limits.max
     return pixels.astype(np.int16) if pixels.dtype.itemsize > 2 and fits else pixels
-
-
-def _undecodable(path: Path) -> InputError:
-    return InputError(
-        f"{path}: its pixels cannot be decoded, damaged or truncated; copy or export the series"
-        " again"
-    )

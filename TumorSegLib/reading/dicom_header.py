@@ -24,7 +24,6 @@ from TumorSegLib.reading.dicom_structure import (
     DamagedError,
     Watch,
     Within,
-    check_depth,
     fragments_in,
 )
 
@@ -201,15 +200,10 @@ def _read(file: BinaryIO) -> DicomHeader:
     start = file.tell()
     within = Within(data_set(file, syntax))
     watch = Watch(within)
-    compressed = syntax not in UNCOMPRESSED
 
     def next_elements() -> pydicom.Dataset:
         implicit, little = syntax in IMPLICIT or not syntax, syntax != BIG_ENDIAN
-        wanted = None if compressed else READ
-        values = read_dataset(within, implicit, little, stop_when=watch, specific_tags=wanted)
-        if compressed:
-            check_depth(values)
-        return values
+        return read_dataset(within, implicit, little, stop_when=watch, specific_tags=READ)
 
     header = DicomHeader(
         syntax, str(meta.get("MediaStorageSOPClassUID", "")), next_elements(), start, watch.pixels

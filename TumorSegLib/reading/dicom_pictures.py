@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 
@@ -35,9 +35,20 @@ class PictureSize:
     rows: int
     columns: int
     components: int
+    bits: int
 
     def __str__(self) -> str:
-        return f"{self.rows} rows, {self.columns} columns and {self.components} values a pixel"
+        return (
+            f"{self.rows} rows, {self.columns} columns and {self.components} values of"
+            f" {self.bits} bits a pixel"
+        )
+
+    def fits(self, said: PictureSize) -> bool:
+        """Tell whether it may be what a header said; a picture may use fewer bits than there are.
+
+        GDCM chooses a decoder by the bits, without a look at whether there is one.
+        """
+        return 2 <= self.bits <= said.bits and replace(self, bits=said.bits) == said
 
 
 def picture_fault(
@@ -48,7 +59,7 @@ def picture_fault(
     Args:
         path: of the file.
         fragments: offsets and lengths of its compressed pixels.
-        size: that the header says.
+        size: that the header says, with all bits that it allows a pixel.
         frames: that it says.
         unpacked: bytes of all pixels.
     """
@@ -88,7 +99,7 @@ def _fault(picture: bytes, size: PictureSize) -> str | None:
             return None
     except (struct.error, ValueError, IndexError):
         return "the head of a compressed picture is garbled"
-    if found != size:
+    if not found.fits(size):
         return f"its picture has {found}, its header says {size}"
     return None if whole else "a compressed picture ends too early"
 
@@ -108,8 +119,9 @@ def _jpeg(picture: bytes) -> tuple[PictureSize, bool]:
             at += 1
             continue
         if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in NOT_SIZES):
-            rows, columns, components = struct.unpack_from(">HHB", picture, at + 5)
-            return PictureSize(rows, columns, components), picture.rstrip(FILLING).endswith(END)
+            bits, rows, columns, components = struct.unpack_from(">BHHB", picture, at + 4)
+            size = PictureSize(rows, columns, components, bits)
+            return size, picture.rstrip(FILLING).endswith(END)
         at += 2 + length
 
 
@@ -122,7 +134,8 @@ def _jpeg_2000(picture: bytes) -> tuple[PictureSize, bool]:
     right, bottom, left, top, width, height, x, y, components = struct.unpack_from(
         ">8IH", picture, 8
     )
-    size = PictureSize(bottom - top, right - left, components)
+    bits = (picture[42] & 0x7F) + 1  # of the first component; the highest bit says signed
+    size = PictureSize(bottom - top, right - left, components, bits)
     if not width or not height or x > left or y > top or size.rows < 1 or size.columns < 1:
         raise ValueError
     missing = ceil((right - x) / width) * ceil((bottom - y) / height)

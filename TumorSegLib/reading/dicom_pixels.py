@@ -42,6 +42,8 @@ def check_pixels(path: Path, header: DicomHeader) -> None:
     _, _, length = header.pixels
     if length == UNDEFINED:
         _check_fragments(path, header, shape, needed)
+    elif header.syntax not in UNCOMPRESSED:
+        raise _cut(path, "uncompressed pixels, its header says compressed pictures")
     elif length < needed:
         raise _cut(path, f"PixelData has {length} bytes, its header says {needed}")
 
@@ -69,7 +71,7 @@ def _check_fragments(
         if sum(size for _, size in fragments) * RLE_RATIO < needed:
             raise _cut(path, f"its header says {needed} bytes of pixels")
         _check_segments(path, fragments, header.whole("SamplesPerPixel", 1) * header.bits // 8)
-    size = PictureSize(*shape[:2], header.whole("SamplesPerPixel", 1))
+    size = PictureSize(*shape[:2], header.whole("SamplesPerPixel", 1), header.bits)
     if (fault := picture_fault(path, fragments, size, shape[2], needed)) is not None:
         raise _cut(path, fault)
 

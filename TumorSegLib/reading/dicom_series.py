@@ -71,12 +71,12 @@ def read_stack(
     files, left_out = _images(choose_series(listed, folder, series), name)
     warnings += left_out
     slices = [part for file in files for part in _slices(file)]
-    read = PixelReader()
-    slices, copies = _sorted(slices, read, name)
-    if copies:
-        warnings.append(f"{name}: {copies} slices are there twice; the copies were left out")
-    stack = stack_slices([part.geometry for part in slices], name)
-    voxels = stack.assemble(lambda index: read(slices[index]))
+    with PixelReader() as read:
+        slices, copies = _sorted(slices, read, name)
+        if copies:
+            warnings.append(f"{name}: {copies} slices are there twice; the copies were left out")
+        stack = stack_slices([part.geometry for part in slices], name)
+        voxels = stack.assemble(lambda index: read(slices[index]))
     return voxels, stack.grid, files[0], (*warnings, *stack.warnings)
 
 

@@ -1,19 +1,14 @@
 """Do the elements of a DICOM file fit into it, and lie where every reader looks for them?
 
-pydicom takes what is missing at a file's end for its end, and GDCM, which decodes compressed pixels
-from the same file, takes lengths at their word and ends the process where sequences lie too deep in
-each other. Every length and depth is therefore compared with the file and a limit on the way.
+pydicom takes what is missing at a file's end for its end, and Python takes memory for what it is
+asked for before it looks whether that is there: every length is compared with the file on the way.
 """
 
 from __future__ import annotations
 
-import io
 import os
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import pydicom
-from pydicom.dataelem import RawDataElement
-from pydicom.filereader import read_sequence
 from pydicom.valuerep import VR
 
 UNDEFINED = 0xFFFFFFFF
@@ -25,7 +20,6 @@ TAGS_OF_PIXELS = frozenset((PIXEL_DATA, FLOAT_PIXELS, DOUBLE_PIXELS))
 REPRESENTATIONS = frozenset(vr.value for vr in VR if len(vr.value) == 2)
 META = 2
 """Group of the elements that come before the data set."""
-MAXIMUM_DEPTH = 32
 
 
 class DamagedError(Exception):
@@ -79,7 +73,7 @@ class Within:
 class Watch:
     """Looks at every element that is in no sequence before pydicom does, and stops at the pixels.
 
-    Of an element that is there twice, which the standard forbids, GDCM takes the other one. Behind
+    Of an element that is there twice, which the standard forbids, readers take either. Behind
     the pixels there may be what comes after them in the standard's order, as a signature, but
     nothing of what is read here.
 
@@ -108,8 +102,8 @@ class Watch:
         beyond = length != UNDEFINED and self._file.tell() + length > self._file.size
         if beyond or self._implicit != (vr is None) or (vr and vr not in REPRESENTATIONS):
             raise DamagedError
-        if self.seen == {tag} - TAGS_OF_PIXELS:  # pydicom looks at the first one twice
-            return False
+        if self.seen and self.seen == {tag} - TAGS_OF_PIXELS:
+            return False  # pydicom looks at the first one twice
         if tag in self.seen or (tag >> 16 == META and self._only_group != META):
             raise DamagedError
         self.seen.add(tag)
@@ -121,25 +115,6 @@ class Watch:
             return False
         self.pixels = (tag, self._file.tell(), length)
         return True
-
-
-def check_depth(values: pydicom.Dataset, depth: int = 0) -> None:
-    """Refuse sequences that lie too deep in each other.
-
-    Raises:
-        DamagedError: they do, or do not end where they say.
-    """
-    if depth > MAXIMUM_DEPTH:
-        raise DamagedError
-    for element in values.elements():
-        if element.VR != VR.SQ:
-            continue
-        items: Any = element.value
-        if isinstance(element, RawDataElement):
-            within: Any = Within(io.BytesIO(items or b""))
-            items = read_sequence(within, element.is_implicit_VR, True, element.length, "latin-1")
-        for item in items:
-            check_depth(item, depth + 1)
 
 
 def fragments_in(file: Within) -> list[tuple[int, int]]:

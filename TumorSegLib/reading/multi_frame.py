@@ -8,19 +8,9 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.reading.dicom_decoding import DicomSlice
 from TumorSegLib.reading.dicom_files import DicomFile
 from TumorSegLib.reading.dicom_geometry import slice_geometry
-from TumorSegLib.reading.dicom_header import UNCOMPRESSED
 from TumorSegLib.reading.dicom_pixels import is_rescaling, rescaling_error
 
-RESCALING = ("RescaleSlope", "RescaleIntercept")
 TRANSFORMATION = "PixelValueTransformationSequence"
-RESCALED = frozenset(
-    f"1.2.840.10008.5.1.4.1.1.{end}"
-    for end in ("2.1", "2.2", "4.1", "4.4", "128.1", "130", "13.1.1", "13.1.2", "13.1.3")
-)
-"""SOP classes whose functional groups GDCM rescales by: enhanced CT, MR, PET and 3-D X-ray.
-
-Of another class, or with one of the two numbers, it returns the stored values as they are.
-"""
 
 
 def frame_slices(file: DicomFile) -> list[DicomSlice]:
@@ -56,13 +46,6 @@ def _slices(file: DicomFile) -> list[DicomSlice]:
         )
         for groups in frames
     ]
-    if file.header.syntax not in UNCOMPRESSED:
-        if len(set(rescalings)) > 1:
-            raise InputError(
-                f"{file.path}: found compressed frames with different rescaling, expected one for"
-                " all; convert it to NRRD first"
-            )
-        _check_rescaling_by_gdcm(file, frames[0], shared)
     return [
         DicomSlice(
             file,
@@ -99,28 +82,6 @@ def _rescaling(file: DicomFile, frame: Any, shared: Any, name: str, otherwise: f
     if not is_rescaling(name, str(value)):
         raise rescaling_error(file.path, name, str(value))
     return float(value)
-
-
-def _check_rescaling_by_gdcm(file: DicomFile, frame: Any, shared: Any) -> None:
-    """Refuse compressed frames that GDCM would not rescale as their functional groups say.
-
-    Raises:
-        InputError: they are of a class that it does not know, or have half a rescaling.
-    """
-    numbers = [_attribute(frame, shared, TRANSFORMATION, name) for name in RESCALING]
-    if numbers == [None, None]:
-        return
-    kind = file.header.text("SOPClassUID")
-    if kind not in RESCALED:
-        raise InputError(
-            f"{file.path}: found SOPClassUID {kind!r}, expected an enhanced CT, MR or PET, whose"
-            " compressed frames are rescaled by its functional groups; convert it to NRRD first"
-        )
-    if None in numbers:
-        raise InputError(
-            f"{file.path}: found a rescaling without {RESCALING[numbers.index(None)]}, expected"
-            " slope and intercept; export the series again"
-        )
 
 
 def _attribute(frame: Any, shared: Any, group: str, keyword: str) -> Any:
