@@ -219,3 +219,11 @@ def test_descriptions_that_are_no_xml_are_refused(scene, tmp_path, temporary, de
 
     damaged = altered(scene, tmp_path / "damaged.mrb", change=change)
     refused(damaged, temporary, "cannot be read as a scene of 3D Slicer, no XML")
+
+
+def test_a_segmentation_whose_volume_is_gone_is_told(scene, tmp_path, temporary):
+    def change(name, content):
+        return content.replace(b"referenceImageGeometryRef:", b"another:")
+
+    damaged = altered(scene, tmp_path / "damaged.mrb", change=change)
+    refused(damaged, temporary, "the volume of the segmentation .* is not in the scene; choose it")

@@ -177,8 +177,19 @@ def damaged_pictures():
 def test_damaged_pictures_are_refused(tmp_path, kind):
     path = tmp_path / "1.png"
     path.write_bytes(damaged_pictures()[kind])
+    tracemalloc.start()
     with pytest.raises(InputError, match="1.png: cannot be read as a picture"):
         read_picture(path)
+    assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    tracemalloc.stop()
+
+
+def test_pictures_larger_than_slices_are_refused_before_memory_is_taken(tmp_path):
+    file = io.BytesIO()
+    Image.new("L", (6000, 6000)).save(file, "PNG")
+    (tmp_path / "1.png").write_bytes(file.getvalue())
+    with pytest.raises(InputError, match="found 6000x6000 pixels"):
+        read_picture(tmp_path / "1.png")
 
 
 SEGMENTS = [files["segments.dcm"] for files in contour_seeds()]

@@ -57,6 +57,12 @@ def _cases(scene: Any) -> list[SceneCase]:
     segmentations = [node for node in _nodes(scene, "vtkMRMLSegmentationNode") if is_case(node)]
     if not segmentations:
         raise InputError("holds no segmentation together with its volume")
+    for node in segmentations:
+        if volume_of(node) is None:
+            raise InputError(
+                f"the volume of the segmentation {node.GetName()} is not in the scene; choose it"
+                " as its source geometry, or remove the segmentation, and save the scene again"
+            )
     hierarchy = scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
     drawn_on = {volume_of(node).GetID() for node in segmentations}
     volumes = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from PIL import Image
 
 from TumorSegLib.errors import InputError
 
+MOST_PIXELS = 1 << 25
+
 
 def read_picture(path: Path) -> NDArray[Any]:
     """Return a picture's pixels (rows, columns), or (rows, columns, channels).
@@ -19,7 +22,12 @@ def read_picture(path: Path) -> NDArray[Any]:
         InputError: it cannot be read; Pillow has several words for that.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(path.read_bytes())) as image:  # a file is read beyond its end
+            if image.width * image.height > MOST_PIXELS:
+                raise InputError(
+                    f"{path.name}: found {image.width}x{image.height} pixels, expected at most"
+                    f" {MOST_PIXELS}"
+                )
             return np.asarray(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise InputError(
