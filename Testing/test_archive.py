@@ -227,3 +227,14 @@ def test_a_segmentation_whose_volume_is_gone_is_told(scene, tmp_path, temporary)
 
     damaged = altered(scene, tmp_path / "damaged.mrb", change=change)
     refused(damaged, temporary, "the volume of the segmentation .* is not in the scene; choose it")
+
+
+def test_names_that_are_no_utf8_are_read(scene, tmp_path):
+    """As programs with another code page wrote them."""
+
+    def change(name, content):
+        return content.replace(b"Name:=Liver\n", b"Name:=Leb\xe9r\n")
+
+    damaged = altered(scene, tmp_path / "latin.mrb", change=change)
+    (case,) = read_scene(damaged)
+    assert [mask.name for mask in case.masks] == ["Leb\xe9r", "Liver tumour"]

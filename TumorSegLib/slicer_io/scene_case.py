@@ -86,8 +86,15 @@ def write_cases(cases: Sequence[SceneCase], folder: Path) -> None:
 def write_answer(answer: dict[str, Any], folder: Path) -> None:
     """Write what there is to say to `folder`, whole or not at all."""
     new = folder / f"{ANSWER}.new"
-    new.write_bytes(json.dumps(answer).encode())
+    new.write_bytes(json.dumps(answer, default=_text).encode())
     new.replace(folder / ANSWER)
+
+
+def _text(value: object) -> str:
+    """Return a text that is no UTF-8, which VTK gives as bytes."""
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    raise TypeError(type(value).__name__)
 
 
 def read_answer(folder: Path) -> dict[str, Any]:
