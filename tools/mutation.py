@@ -20,16 +20,13 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LOGIC = "TumorSeg/TumorSegModule/logic"
+MEASURED = ("test_measurement", "test_measurement_shapes")
 TARGETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "grid": ("TumorSegLib/image/grid.py", ("test_grid",)),
-    "in_plane": ("TumorSegLib/image/in_plane.py", ("test_preparation", "test_in_plane")),
-    "geometry": ("TumorSegLib/slicer_io/geometry.py", ("test_slicer_geometry",)),
     "labelling": ("TumorSegLib/export/labelling.py", ("test_labelling",)),
-    "diameter": ("TumorSegLib/measurement/diameter.py", ("test_measurement",)),
-    "component": ("TumorSegLib/measurement/component.py", ("test_measurement",)),
-    "segment": ("TumorSegLib/measurement/segment.py", ("test_measurement",)),
-    "session": (f"{LOGIC}/session.py", ("test_slicer_session",)),
+    "diameter": ("TumorSegLib/measurement/diameter.py", MEASURED),
+    "component": ("TumorSegLib/measurement/component.py", MEASURED),
+    "segment": ("TumorSegLib/measurement/segment.py", MEASURED),
 }
 """By name: the file that is changed and the files of tests that must notice."""
 
