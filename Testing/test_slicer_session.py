@@ -232,7 +232,7 @@ def test_a_failed_move_of_the_slider_ends_no_run(ready, monkeypatch):
     def broken(*_arguments, **_options):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(TumorSegLib.inference.sensitivity, "relabel", broken)
+    monkeypatch.setattr(TumorSegLib.inference.sensitivity, "apply_sensitivity", broken)
     ending = ready.run()
     ready.panel.ui.sensitivitySlider.value = 50
     ready.until_idle()
