@@ -177,7 +177,8 @@ def test_no_segmentation_and_damaged_ones_are_told(tmp_path):
             read_dicom_segments(cut, volume)
 
 
-def test_the_command_exports_both(tmp_path, capsys):
+def test_the_command_exports_both(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))  # where the key of hashes is kept
     case = labelled(ct(tmp_path / "ct"))
     out, _ = written(tmp_path / "ct", case)
     dataset = tmp_path / "Dataset001_Corrected"

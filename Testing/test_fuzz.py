@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import re
 import signal
@@ -94,6 +95,13 @@ def refuse(message):
     return read
 
 
+def fresh_pages(_folder):
+    """Take memory that the process did not have, not what an earlier test gave back to it."""
+    pages = np.frombuffer(mmap.mmap(-1, 60 << 20), np.uint8)
+    pages[:] = 1
+    return [pages]
+
+
 KINDS = {
     "whole": (lambda folder: [(folder / "a").read_bytes()], READ),
     "refused": (refuse("a: damaged"), REFUSED),
@@ -104,7 +112,7 @@ KINDS = {
     "system exit": (lambda _: sys.exit(0), TRACEBACK),
     "no message": (refuse(""), UNCLEAR),
     "too long": (refuse("a " * 5000), UNCLEAR),
-    "memory": (lambda _: [np.ones(60 << 20, np.uint8)], MEMORY),
+    "memory": (fresh_pages, MEMORY),
     "memory that is refused": (lambda _: [np.ones(1 << 40, np.uint8)], MEMORY),
     "memory that a reader owns up to": (refuse("a: needs more memory than is free"), MEMORY),
     "memory that was not written": (lambda _: [np.empty(1 << 16, np.uint8)], OTHERS),
