@@ -29,11 +29,11 @@ class Turns:
 
     def __init__(self, qt, monkeypatch):
         from TumorSegModule.logic import exporter, runner
-        from TumorSegModule.widgets import review_section
+        from TumorSegModule.widgets import idle_work
 
         self.made, self.steps, self.sizes = [], [0], []
         self._now, self._least = 0.0, runner.COPY_BYTES
-        for module in (exporter, review_section, runner):
+        for module in (exporter, idle_work, runner):
             monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=self._look))
         for module in (exporter, runner):
             monkeypatch.setattr(module, "copy_voxels", self._counting(module.copy_voxels))
