@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from TumorSegLib.image.volume import Volume
     from TumorSegLib.inference.segmenter import Segmenter
     from TumorSegLib.inference.slice_inference import ProgressCallback
+    from TumorSegLib.writing.dicom_source import SourceImages
 
 MOST_LESIONS = 20
 """Lines of lesions in the terminal; `--json` has them all."""
@@ -84,8 +85,9 @@ def run(arguments: Namespace) -> int:
     volume = with_guess(read_named(str(arguments.volume), arguments.series), arguments.model)
     output = arguments.output or Path(f"{file_name_of(volume.name)}.seg.nrrd")
     as_dicom = check_output(output) == DICOM_ENDING
+    source = None
     if as_dicom or arguments.sr is not None:
-        _check_dicom(volume, output, arguments.sr)
+        source = _source_images(volume, output, arguments.sr)
     report = [] if arguments.report is None else [arguments.report / REPORT_FILE]
     structured = [] if arguments.sr is None else [arguments.sr]
     check_written(arguments, [output, *structured, *report])
@@ -99,10 +101,10 @@ def run(arguments: Namespace) -> int:
         return segmenter.segment(volumes, progress=progress)
 
     result = with_model(arguments, bundle, catalogue, action)
-    if as_dicom:
+    if source is not None:
         from TumorSegLib.writing.dicom_output import write_dicom
 
-        write_dicom(result, output, arguments.sr)
+        write_dicom(result, source, output, arguments.sr)
     else:
         write_segmentation(result, output, overwrite=True)
     pictures = write_report(result, arguments.report) if arguments.report else []
@@ -114,8 +116,8 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _check_dicom(volume: Volume, output: Path, report: Path | None) -> None:
-    """Refuse, before the run, what cannot become DICOM.
+def _source_images(volume: Volume, output: Path, report: Path | None) -> SourceImages:
+    """Return the images that DICOM results refer to, before the run, which is in vain without them.
 
     Raises:
         OutputError: see `source_images`; the report's name is another kind of file's, or that of
@@ -134,7 +136,7 @@ def _check_dicom(volume: Volume, output: Path, report: Path | None) -> None:
             raise OutputError(f"--sr {report}: expected a name that ends in {DICOM_ENDING}")
         if report.resolve() == output.resolve():
             raise OutputError(f"--sr {report}: is the segmentation's place, too; name another")
-    source_images(volume)
+    return source_images(volume)
 
 
 def summary(

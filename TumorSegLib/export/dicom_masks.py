@@ -17,21 +17,21 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.export.contours import filled
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.reading.dicom_header import quiet_pydicom, read_whole
+from TumorSegLib.reading.dicom_header import MAGIC, PREAMBLE, quiet_pydicom, read_whole
 from TumorSegLib.slicer_io.named_mask import NamedMask
 
 OFF_PLANE = 0.1
 """How far, in slices, frames and contours may lie from the volume's slices."""
 OFF_PIXEL = 0.05
 """How far, in pixels, a frame's pixels may lie from the volume's."""
-MARK = b"DICM"
+TAGS = ("SeriesInstanceUID", "FrameOfReferenceUID")
 
 
 def is_dicom(path: Path) -> bool:
     """Tell whether a file is one of DICOM."""
     try:
         with path.open("rb") as file:
-            return file.read(132)[128:] == MARK
+            return file.read(PREAMBLE + len(MAGIC))[PREAMBLE:] == MAGIC
     except OSError:
         return False
 
@@ -76,7 +76,7 @@ def _check_frame_of_reference(path: Path, dataset: pydicom.Dataset, volume: Volu
     place = volume.origin.place
     files = sorted(place.iterdir()) if place.is_dir() else [place]
     headers = (
-        pydicom.dcmread(file, stop_before_pixels=True, specific_tags=TAGS)
+        pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(TAGS))
         for file in files
         if is_dicom(file)
     )
@@ -89,9 +89,6 @@ def _check_frame_of_reference(path: Path, dataset: pydicom.Dataset, volume: Volu
             f"{path}: lies in another frame of reference than {volume.name}; choose the series that"
             " it was drawn on"
         )
-
-
-TAGS = ["SeriesInstanceUID", "FrameOfReferenceUID"]
 
 
 def _frames_of_reference(dataset: pydicom.Dataset) -> Iterator[str]:

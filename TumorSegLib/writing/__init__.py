@@ -65,9 +65,9 @@ def write_segmentation(
     advice = "name another file, or pass overwrite=True"
     check_replacing([path], overwrite=overwrite, advice=advice)
     if ending == DICOM_ENDING:
-        from TumorSegLib.writing.dicom_output import write_dicom
+        from TumorSegLib.writing.dicom_output import source_images, write_dicom
 
-        write_dicom(labelled, path)
+        write_dicom(labelled, source_images(labelled.volume), path)
         return
     with atomic_write(path, ending=ending) as new:
         with silenced_stderr():

@@ -37,19 +37,20 @@ def source_images(volume: Volume) -> SourceImages:
     return find_source(volume.origin.place, volume.grid, series=volume.origin.series)
 
 
-def write_dicom(labelled: LabelledVolume, path: Path, report: Path | None = None) -> None:
+def write_dicom(
+    labelled: LabelledVolume, source: SourceImages, path: Path, report: Path | None = None
+) -> None:
     """Write a DICOM Segmentation and, if asked for, a structured report; each whole or absent.
 
     Args:
         labelled: volume, label map and the model's labels.
+        source: what `source_images` found for the volume.
         path: of the segmentation.
         report: of the structured report that refers to it.
 
     Raises:
-        OutputError: see `source_images`; the images lack what a segmentation must repeat; a file
-            cannot be written.
+        OutputError: the images lack what a segmentation must repeat, or a file cannot be written.
     """
-    source = source_images(labelled.volume)
     from TumorSegLib.writing.dicom_report import write_dicom_report
     from TumorSegLib.writing.dicom_segmentation import write_dicom_segmentation
 

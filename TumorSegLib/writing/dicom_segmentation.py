@@ -33,14 +33,13 @@ LONGEST_NAME = 64
 
 
 def segmentation_dataset(
-    labelled: LabelledVolume, source: SourceImages, *, reviewed: bool = False
+    labelled: LabelledVolume, source: SourceImages
 ) -> highdicom.seg.Segmentation:
     """Return a label map as a DICOM Segmentation.
 
     Args:
         labelled: volume, label map and the model's labels.
         source: the images on whose pixels the label map lies.
-        reviewed: whether a person has looked through it.
 
     Raises:
         OutputError: the images lack what a segmentation must repeat.
@@ -80,20 +79,19 @@ def segmentation_dataset(
         ) from error
     set_character_set(dataset, (label.name for label in specification.labels))
     dataset.SeriesDescription = f"TumorSeg {specification.title}"[:LONGEST_NAME]
-    if not reviewed:
-        dataset.ContentQualification = "RESEARCH"
+    dataset.ContentQualification = "RESEARCH"
     return dataset
 
 
 def write_dicom_segmentation(
-    labelled: LabelledVolume, source: SourceImages, path: Path, *, reviewed: bool = False
+    labelled: LabelledVolume, source: SourceImages, path: Path
 ) -> highdicom.seg.Segmentation:
     """Write a label map as a DICOM Segmentation and return it; `path` is whole or absent.
 
     Raises:
         OutputError: see `segmentation_dataset`; the file cannot be written.
     """
-    dataset = segmentation_dataset(labelled, source, reviewed=reviewed)
+    dataset = segmentation_dataset(labelled, source)
     with atomic_write(path) as new:
         dataset.save_as(new)
     return dataset
