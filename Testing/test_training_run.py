@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import signal
 import subprocess
@@ -261,6 +262,32 @@ def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
     for state in ("state_dict", "current_model_state"):
         for name, tensor in whole[state].items():
             torch.testing.assert_close(part[state][name], tensor, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_long_path_of_the_temporary_folder_does_not_hang_the_loader(
+    balls: Path, tmp_path: Path
+) -> None:
+    temporary = tmp_path / ("a-job-s-own-temporary-folder-" * 5)
+    temporary.mkdir()
+    words = ["train", str(balls), "-o", str(tmp_path / "run"), "--accelerator", "cpu"]
+    changes = ["optimisation.epochs=1", "optimisation.workers=1"]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "TumorSegLib.cli",
+            *words,
+            *(w for c in changes for w in ("--set", c)),
+        ],
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow

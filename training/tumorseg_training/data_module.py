@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from multiprocessing.util import get_temp_dir
+from multiprocessing import parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import lightning
 import numpy as np
+import torch
 from lightning.fabric.utilities.seed import pl_worker_init_function
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from tumorseg_training.augmentation import augmentation
@@ -140,8 +144,6 @@ class DataModule(lightning.LightningDataModule):
                 f"optimisation.batch_size: {settings.batch_size} is more than the {len(sampler)}"
                 " slices an epoch of each process"
             )
-        if settings.workers > 0:  # else the loader's process fails to make it, and we wait for ever
-            get_temp_dir()
         return DataLoader(
             slices,
             settings.batch_size,
@@ -150,8 +152,12 @@ class DataModule(lightning.LightningDataModule):
             num_workers=settings.workers,
             persistent_workers=settings.workers > 0,
             worker_init_fn=partial(begin_worker, rank=self.trainer.global_rank),
-            pin_memory=self.trainer.strategy.root_device.type == "cuda",
+            collate_fn=as_arrays,
         )
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Return a batch of the loader's processes as tensors, in whose memory it lies."""
+        return [torch.from_numpy(part) if isinstance(part, np.ndarray) else part for part in batch]
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return the loader of this process's share of the patients, as many in each process."""
@@ -163,9 +169,20 @@ class DataModule(lightning.LightningDataModule):
         return DataLoader(patients, batch_size=None, sampler=order)
 
 
+def as_arrays(samples: list[tuple[torch.Tensor, ...]]) -> list[NDArray[Any]]:
+    """Return a batch as arrays, which go through the pipe between two processes.
+
+    Tensors would go through shared memory, which a container may have 64 MB of, and a socket, whose
+    path in a long temporary folder is longer than the 107 bytes that it may have: the loader's
+    process then fails and the run waits for ever.
+    """
+    return [torch.stack(parts).numpy() for parts in zip(*samples, strict=True)]
+
+
 def begin_worker(worker: int, *, rank: int) -> None:
     """Seed a loader's process as Lightning does, and let it leave an interrupted run in silence."""
     pl_worker_init_function(worker, rank)
+    Thread(target=_end_with_parent, daemon=True).start()
     shown = sys.excepthook
 
     def hook(kind: Any, error: Any, trace: Any) -> None:
@@ -173,6 +190,14 @@ def begin_worker(worker: int, *, rank: int) -> None:
             shown(kind, error, trace)
 
     sys.excepthook = hook
+
+
+def _end_with_parent() -> None:
+    """End this process when the run is killed: nobody takes its batches from the pipe any more."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def left_out(item: SkippedCase) -> str:
