@@ -176,6 +176,7 @@ ON_WINDOWS = {
     "training/tumorseg_training/data_module.py": {
         ".chmod()": "changes nothing there: the user's folder is private already",
         "num_workers=": "processes are spawned; cases travel as the names of their files",
+        "import multiprocessing": "parent_process knows the parent of a spawned process, too",
     },
     "training/tumorseg_training/device_training": {
         LINES: JSON,
