@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import multiprocessing.util
 import os
 import signal
 import subprocess
@@ -163,24 +164,20 @@ def test_what_a_log_cannot_write_is_no_traceback_of_its_thread(monkeypatch):
 
 
 @pytest.mark.slow
-def test_no_room_for_the_loaders_own_files_is_an_error_and_no_endless_wait(
-    tmp_path, data, monkeypatch
-):
-    from tumorseg_training import data_module
-
+def test_the_loader_needs_no_files_of_its_own(tmp_path, data, monkeypatch):
     def full():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(data_module, "get_temp_dir", full)
+    monkeypatch.setattr(multiprocessing.util, "get_temp_dir", full)
     config = read_config(data, ["optimisation.workers=1"])
-    with pytest.raises(OutputError, match="No space left on device"):
-        train(
-            config,
-            tmp_path / "run",
-            devices=Devices(accelerator="cpu"),
-            report=lambda _: None,
-            progress=False,
-        )
+    train(
+        config,
+        tmp_path / "run",
+        devices=Devices(accelerator="cpu"),
+        report=lambda _: None,
+        progress=False,
+    )
+    assert (tmp_path / "run" / "last.ckpt").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on a file's size")
