@@ -81,6 +81,23 @@ def test_detect_and_models(place, capsys):
     assert "tiny-brain" in capsys.readouterr().out
 
 
+def test_ids_of_models_are_whole_however_narrow_the_terminal(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    assert cli.main(["models"]) == 0
+    said = capsys.readouterr().out
+    assert {"brain-lgg-detector", "brain-lgg-ensemble", "liver-ct-munet"} <= set(said.split())
+    (row,) = [line for line in said.splitlines() if "liver-ct-unet" in line]
+    assert "CT segmentation" in row
+    assert re.search(r"Liver Dice 0\.\d\d, Liver tumour Dice 0\.\d\d \(\d+ patients", row)
+
+
+def test_no_model_at_all_is_an_error(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "own"))
+    monkeypatch.setattr("TumorSegLib.model.catalogue.SHIPPED", tmp_path / "shipped")
+    assert cli.main(["models"]) == 2
+    assert "no models in" in capsys.readouterr().err
+
+
 def test_unicode_and_spaces(place):
     folder = Path("Ärzte und Kranke — 脳")
     folder.mkdir()

@@ -14,7 +14,7 @@ from rich.table import Table
 from TumorSegLib.commands.common import progress_bar
 from TumorSegLib.commands.terminal import terminal, warn
 from TumorSegLib.errors import ModelError
-from TumorSegLib.model.catalogue import Catalogue, default_catalogue, user_folder
+from TumorSegLib.model.catalogue import SHIPPED, Catalogue, default_catalogue, user_folder
 from TumorSegLib.model.default_models import make_default
 from TumorSegLib.model.licences import licences_of
 from TumorSegLib.model.model_import import add_models, remove_model, unpacked_models
@@ -23,6 +23,11 @@ from TumorSegLib.support.schema import to_dict
 
 if TYPE_CHECKING:
     from TumorSegLib.inference.slice_inference import ProgressCallback
+    from TumorSegLib.model.specification import ModelSpecification
+
+
+WIDTH_OF_FILES = 200
+"""Characters of a line where the table goes into a file or another program."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -72,6 +77,10 @@ def run(arguments: Namespace) -> int:
         print(json.dumps({"models": models, "broken": list(catalogue.broken)}, indent=2))  # noqa: T201
     else:
         _show(catalogue)
+    if not catalogue.bundles:
+        raise ModelError(
+            f"no models in {user_folder()} and {SHIPPED}; tumorseg models --install adds some"
+        )
     return 0
 
 
@@ -103,12 +112,39 @@ def _agreed() -> bool:
 
 
 def _show(catalogue: Catalogue) -> None:
-    table = Table("Id", "Title", "Modality", "Labels", "Version", box=None)
+    table = Table(box=None)
+    table.add_column("Id", no_wrap=True, overflow="ignore")  # to be copied
+    for heading in ("Version", "Default", "Image", "Finds (measured on patients aside)"):
+        table.add_column(heading)
     for bundle in catalogue.bundles:
         model = bundle.specification
-        labels = ", ".join(label.name for label in model.labels)
-        default = " (default)" if catalogue.is_default(bundle) else ""
-        table.add_row(model.id, model.title, model.modality + default, labels, model.version)
-    terminal().print(table)
+        channels = ", ".join(channel.name for channel in model.input.channels)
+        default = f"{model.modality} {model.task}" if catalogue.is_default(bundle) else ""
+        image = channels if model.modality.lower() == channels else f"{model.modality}: {channels}"
+        table.add_row(model.id, model.version, default, image, _accuracy(model))
+    output = terminal()
+    if not output.is_terminal:
+        output.width = WIDTH_OF_FILES
+    output.print(table)
     for line in catalogue.broken:
         warn(line, kind="unusable")
+
+
+def _accuracy(model: ModelSpecification) -> str:
+    """Return what a model finds, and how well on patients that it never saw."""
+    names = ", ".join(label.name for label in model.labels)
+    done = model.evaluation
+    if done is None:
+        return f"{names} (not measured)"
+    figures = [
+        f"{name} Dice {structure.dice.mean:.2f}"
+        for name, structure in done.structures.items()
+        if structure.dice.mean is not None
+    ]
+    if model.task == "detection" and done.slices is not None and done.slices.roc_auc.value:
+        figures = [f"slices with {names} AUC {done.slices.roc_auc.value:.2f}"]
+    if not figures:
+        return f"{names} (not measured)"
+    patients = "1 patient" if done.patients == 1 else f"{done.patients} patients"
+    version = "" if done.version in ("", model.version) else f", version {done.version}"
+    return f"{', '.join(figures)} ({patients}{version})"
