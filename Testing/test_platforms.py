@@ -85,6 +85,9 @@ ON_WINDOWS = {
         "os.pathsep": "is the system's",
         "subprocess.Popen": "of this Python; its console is the command's own",
     },
+    "TumorSegLib/commands/doctor.py": {
+        "import platform": "names every system",
+    },
     "TumorSegLib/reading/gdcm_process.py": {
         "import signal": "SIGINT is known everywhere",
         "os.dup": "works on the C library's descriptors",

@@ -27,6 +27,7 @@ COMMANDS = {
     "models": ("TumorSegLib.commands.models", "list the models, install and remove others"),
     "export": ("TumorSegLib.commands.export", "add corrected cases to a data set to train on"),
     "demo": ("TumorSegLib.commands.demo", "segment a sample volume"),
+    "doctor": ("TumorSegLib.commands.doctor", "say what is installed and what is missing"),
 }
 """Module and summary of each command of this package."""
 
