@@ -11,7 +11,8 @@ import threading
 from collections import deque
 from typing import Any
 
-from TumorSegLib.worker.process import Blocks, Worker
+from TumorSegLib.worker.inbox import Blocks
+from TumorSegLib.worker.process import Worker
 from TumorSegLib.worker.protocol import Cancel, Forget, Share, from_line
 from TumorSegLib.worker.shared_memory import SharedBlock
 
@@ -45,7 +46,7 @@ class SteppedWorker:
         self._thread.join()
 
     def take(self, command: Any) -> None:
-        """Do what `TumorSegLib.worker.process.Inbox` does with a command."""
+        """Do what `TumorSegLib.worker.inbox.Inbox` does with a command."""
         match command:
             case Share():
                 self.blocks.attach(command)

@@ -368,7 +368,7 @@ def test_descendants_end_with_it(tmp_path):
     program = (
         "import subprocess, sys, TumorSegLib.worker.process as w;"
         "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']).pid,"
-        " file=sys.stderr, flush=True); sys.argv.append(w.OWN_GROUP); w.main()"
+        " file=sys.stderr, flush=True); sys.argv.append('--own-group'); w.main()"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", program],

@@ -43,11 +43,11 @@ def message_seeds() -> list[Files]:
 
 def read_message(folder: Path) -> Arrays:
     """Hand a line to the worker as its inbox would get it, and answer what is a command."""
-    from TumorSegLib.worker import process as worker
+    from TumorSegLib.worker.process import Worker
 
     line = b"".join(path.read_bytes() for path in folder.iterdir()).partition(b"\n")[0]
     sent: list[bytes] = []
-    bench = worker.Worker(_Inbox(worker, line), _Outbox(sent))
+    bench = Worker(_Inbox(line), _Outbox(sent))
     with suppress(_End):
         bench.serve()
     for event in sent:
@@ -67,15 +67,20 @@ class _End(BaseException):
 class _Inbox:
     """Gives the worker what one line asks for, and no block of shared memory."""
 
-    def __init__(self, worker, line: bytes) -> None:
-        self.blocks = worker.Blocks()
-        self._next = [self._parsed(worker, line)]
+    def __init__(self, line: bytes) -> None:
+        from TumorSegLib.worker.inbox import Blocks
 
-    def _parsed(self, worker, line: bytes):
+        self.blocks = Blocks()
+        self._next = [self._parsed(line)]
+
+    def _parsed(self, line: bytes):
+        from TumorSegLib.worker.inbox import garbled
+        from TumorSegLib.worker.protocol import from_line
+
         try:
-            return worker.from_line(line)
+            return from_line(line)
         except Exception as error:
-            return worker._garbled(line, error)
+            return garbled(line, error)
 
     def next(self):
         while self._next:

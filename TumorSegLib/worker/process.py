@@ -7,23 +7,16 @@ goes to the standard error, so that standard output carries events only.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import queue
 import sys
-import threading
 import time
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from TumorSegLib.errors import Cancelled, TumorSegError
-from TumorSegLib.support.schema import parsed
-from TumorSegLib.worker.process_group import end_own_group
+from TumorSegLib.worker.inbox import Blocks, Garbled, Inbox, Waiting
 from TumorSegLib.worker.protocol import (
-    Cancel,
-    Command,
     Done,
     Event,
     Export,
@@ -31,16 +24,13 @@ from TumorSegLib.worker.protocol import (
     Forget,
     Progress,
     Segment,
-    Share,
     SharedVolume,
     Started,
     Stopped,
     Threshold,
     Thresholded,
-    from_line,
     to_line,
 )
-from TumorSegLib.worker.shared_memory import SharedBlock
 from TumorSegLib.worker.standard_input import take_standard_input
 
 if TYPE_CHECKING:
@@ -51,89 +41,6 @@ if TYPE_CHECKING:
     from TumorSegLib.image.volume import Volume
     from TumorSegLib.inference.segmenter import Segmenter
     from TumorSegLib.model.specification import ModelSpecification
-
-
-OWN_GROUP = "--own-group"
-"""Argument that says that the process group was made for the worker, which may thus end it."""
-
-
-SHOWN_BYTES = 80
-"""Of a line that is no command."""
-
-
-class Blocks:
-    """The shared blocks that the worker has attached to, by name."""
-
-    def __init__(self) -> None:
-        self._blocks: dict[str, SharedBlock] = {}
-
-    def attach(self, share: Share) -> None:
-        """Attach to a block and remove its name, so that no kill can leave it behind."""
-        block = SharedBlock.attach(share.block, share.size)
-        block.unlink()
-        self._blocks[share.block] = block
-
-    def forget(self, name: str) -> None:
-        """Let go of a block."""
-        self._blocks.pop(name, None)
-
-    def array(self, name: str, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
-        """Return an array on a block."""
-        return self._blocks[name].array(shape, dtype)
-
-
-@dataclass(frozen=True)
-class Garbled:
-    """A line that is no command; `job` is that it names, if it names one."""
-
-    job: int | None
-    message: str
-
-
-Waiting = Segment | Threshold | Export | Forget | Garbled
-
-
-class Inbox:
-    """Reads commands on a thread of its own.
-
-    Blocks are attached to and jobs are cancelled at once, also while PyTorch is being imported or
-    a volume is being segmented; the other commands wait in a queue.
-    """
-
-    def __init__(self, stream: BinaryIO, blocks: Blocks) -> None:
-        self.blocks = blocks
-        self._stream = stream
-        self._waiting: queue.Queue[Waiting] = queue.Queue()
-        self._cancelled: set[int] = set()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def next(self) -> Waiting:
-        """Wait for a command."""
-        return self._waiting.get()
-
-    def is_cancelled(self, job: int) -> bool:
-        """Tell whether the panel no longer wants this job."""
-        return job in self._cancelled
-
-    def _read(self) -> None:
-        try:
-            for line in self._stream:
-                try:
-                    self._take(from_line(line))
-                except Exception as error:
-                    self._waiting.put(_garbled(line, error))
-        finally:
-            end_process_tree()
-
-    def _take(self, command: Command) -> None:
-        match command:
-            case Share():
-                with contextlib.suppress(FileNotFoundError):  # the panel has given up on it
-                    self.blocks.attach(command)
-            case Cancel():
-                self._cancelled.add(command.job)
-            case _:
-                self._waiting.put(command)
 
 
 class Worker:
@@ -330,29 +237,11 @@ class Worker:
         self._outbox.flush()
 
 
-def _garbled(line: bytes, error: Exception) -> Garbled:
-    """Return what to answer to a line that cannot be followed."""
-    said = line[:SHOWN_BYTES].decode(errors="backslashreplace").strip()
-    message = f"not a command of this version: {said!r} ({error}); start the worker anew"
-    try:
-        job = parsed(line).get("job")
-    except (ValueError, AttributeError):
-        job = None
-    return Garbled(job if type(job) is int else None, " ".join(message.split()))
-
-
 def _box(labelmap: NDArray[np.uint8]) -> tuple[int, ...]:
     from TumorSegLib.image.voxel_box import bounding_box
 
     box = bounding_box(labelmap)
     return () if box is None else tuple(edge for part in box for edge in (part.start, part.stop))
-
-
-def end_process_tree() -> None:
-    """End this process and those it started, at once and whatever they are doing."""
-    if OWN_GROUP in sys.argv:
-        end_own_group()
-    os._exit(0)
 
 
 def main() -> None:
