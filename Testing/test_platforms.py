@@ -28,9 +28,9 @@ ON_WINDOWS = {
         "import ctypes": "exists everywhere; the library is loaded on Linux only",
         "sys.platform": "elsewhere than on Linux nothing is done",
     },
-    "TumorSegLib/model/bundle.py": {
+    "TumorSegLib/model/bundle.py": {LINES: JSON},
+    "TumorSegLib/model/bundle_folder.py": {
         ".suffix as it is written": "that of names that we give",
-        LINES: JSON,
         ".rename()": "targets are free; a refused one leaves or brings back the old model",
     },
     "TumorSegLib/support/byte_code.py": {".unlink()": "read as a whole and closed before"},

@@ -10,13 +10,19 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from TumorSegLib.errors import ModelError, OutputError
+from TumorSegLib.errors import ModelError
+from TumorSegLib.model.bundle_folder import (
+    CARD_FILE,
+    FOREST_FILE,
+    SPECIFICATION_FILE,
+    WEIGHTS_FILE,
+    replacing_bundle,
+)
 from TumorSegLib.model.schema_1 import upgraded
 from TumorSegLib.model.specification import (
     FalsePositiveFilter,
@@ -24,31 +30,12 @@ from TumorSegLib.model.specification import (
     StoredType,
     Weights,
 )
-from TumorSegLib.support import leftovers
 from TumorSegLib.support.schema import SchemaError, from_dict, parsed, to_dict
 
 if TYPE_CHECKING:
     from torch import nn
 
     from TumorSegLib.model.forest import Forest
-
-SPECIFICATION_FILE = "model.json"
-WEIGHTS_FILE = "weights.safetensors"
-CARD_FILE = "README.md"
-FOREST_FILE = "candidates.safetensors"
-FILES = {
-    SPECIFICATION_FILE,
-    WEIGHTS_FILE,
-    CARD_FILE,
-    FOREST_FILE,
-    "thumbnail.png",
-    "LICENSE",
-    "LICENSE.txt",
-}
-"""All that belongs to a model."""
-
-PARTIAL, OLD = ".partial", ".old"
-"""End the names of a model that is being written, and of the one whose place it takes."""
 
 MAXIMUM_SPECIFICATION_BYTES = 1 << 20
 MAXIMUM_WEIGHTS_BYTES = 2 << 30
@@ -234,85 +221,6 @@ def add_forest(bundle: Bundle, forest: Forest, wanted: FalsePositiveFilter) -> B
         (new / FOREST_FILE).write_bytes(content)
         (new / SPECIFICATION_FILE).write_text(_as_json(specification), encoding="utf-8")
     return Bundle(bundle.folder, specification)
-
-
-def check_place_of_bundle(folder: Path) -> None:
-    """Refuse a place for a bundle at which something else would be lost, before any work is done.
-
-    Raises:
-        OutputError: there is a file, or a folder with more in it than a model.
-    """
-    if folder.is_symlink():
-        return  # the link alone is replaced
-    try:
-        present = {path.name for path in folder.iterdir()}
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: {error.strerror or error}; expected a model's place"
-        ) from None
-    if foreign := sorted(present - FILES):
-        raise OutputError(
-            f"{folder}: holds {foreign[0]}, which is no part of a model and would be lost; move it"
-            " away or choose another folder"
-        )
-    if present and SPECIFICATION_FILE not in present:
-        raise OutputError(
-            f"{folder}: holds files but no model ({SPECIFICATION_FILE}), and they would be lost;"
-            " choose another folder"
-        )
-
-
-def finish_replacing(folder: Path) -> None:
-    """Clear up after processes that were killed while they replaced models in `folder`.
-
-    A model that was out of the way at that moment comes back; what was half written goes.
-    """
-    with suppress(OSError):
-        for path in folder.glob(".*.*"):
-            place, _, name = path.stem.removeprefix(".").rpartition(".")
-            if path.suffix not in (PARTIAL, OLD) or not leftovers.is_left_over(path, name):
-                continue
-            if path.suffix == OLD and not (folder / place).exists():
-                path.rename(folder / place)
-            else:
-                leftovers.remove(path)
-
-
-@contextmanager
-def replacing_bundle(folder: Path) -> Iterator[Path]:
-    """Yield the path of a folder to make; when the block ends well, it takes `folder`'s place.
-
-    Both lie beside `folder`, with names that a catalogue passes over. The old folder is out of the
-    way for no longer than a rename takes, and comes back where the new one cannot take its place.
-
-    Raises:
-        OutputError: the new folder cannot be written, or cannot take the place, or something else
-            than a model is there.
-    """
-    check_place_of_bundle(folder)
-    finish_replacing(folder.parent)
-    name = leftovers.owned_name()
-    new = folder.with_name(f".{folder.name}.{name}{PARTIAL}")
-    old = folder.with_name(f".{folder.name}.{name}{OLD}")
-    try:
-        yield new
-        if os.path.lexists(folder):
-            folder.rename(old)
-        try:
-            new.rename(folder)
-        except BaseException:
-            if os.path.lexists(old):
-                old.rename(folder)
-            raise
-    except (OSError, shutil.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise OutputError(f"{folder}: {reason}; the model was not written") from None
-    finally:
-        leftovers.remove(new)
-        if os.path.lexists(folder):
-            leftovers.remove(old)
 
 
 def _as_json(specification: ModelSpecification) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from TumorSegLib.errors import ModelError
 from TumorSegLib.image.in_plane import downsampling_factor
-from TumorSegLib.model.bundle import SPECIFICATION_FILE, Bundle, finish_replacing, read_bundle
+from TumorSegLib.model.bundle import Bundle, read_bundle
+from TumorSegLib.model.bundle_folder import SPECIFICATION_FILE, finish_replacing
 from TumorSegLib.model.default_models import key_of, read_defaults
 from TumorSegLib.support.places import data_folder, resources
 

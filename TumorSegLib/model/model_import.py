@@ -12,15 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from TumorSegLib.errors import ModelError, OutputError
-from TumorSegLib.model.bundle import (
+from TumorSegLib.model.bundle import MAXIMUM_WEIGHTS_BYTES, Bundle, check_files, read_bundle
+from TumorSegLib.model.bundle_folder import (
     CARD_FILE,
     FOREST_FILE,
-    MAXIMUM_WEIGHTS_BYTES,
     SPECIFICATION_FILE,
     WEIGHTS_FILE,
-    Bundle,
-    check_files,
-    read_bundle,
     replacing_bundle,
 )
 from TumorSegLib.model.catalogue import Catalogue

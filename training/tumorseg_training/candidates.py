@@ -20,7 +20,8 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import AxialView
 from TumorSegLib.inference.candidates import SegmentedVolume, find_candidates
 from TumorSegLib.inference.segmenter import Segmenter
-from TumorSegLib.model.bundle import FOREST_FILE, Bundle, add_forest
+from TumorSegLib.model.bundle import Bundle, add_forest
+from TumorSegLib.model.bundle_folder import FOREST_FILE
 from TumorSegLib.model.candidate_features import FEATURES
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.forest import Forest

@@ -15,7 +15,8 @@ from tumorseg_training.patient_folds import named_folds
 from tumorseg_training.publishing import CROSS_VALIDATION, RESULTS, write_results
 from tumorseg_training.whole_run import Running, train_and_publish
 from TumorSegLib.errors import InputError
-from TumorSegLib.model.bundle import FOREST_FILE, read_bundle, write_bundle
+from TumorSegLib.model.bundle import read_bundle, write_bundle
+from TumorSegLib.model.bundle_folder import FOREST_FILE
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.specification import FalsePositiveFilter
 

@@ -20,7 +20,8 @@ from tumorseg_training.publishing import CROSS_VALIDATION, RESULTS, figures_of
 from tumorseg_training.train import LAST
 from tumorseg_training.whole_run import Running, train_and_publish
 from TumorSegLib.errors import InputError
-from TumorSegLib.model.bundle import check_place_of_bundle, read_bundle
+from TumorSegLib.model.bundle import read_bundle
+from TumorSegLib.model.bundle_folder import check_place_of_bundle
 from TumorSegLib.support.atomic_write import atomic_write
 from TumorSegLib.support.schema import parsed, to_dict
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tumorseg_training.config import TrainingConfig
 from tumorseg_training.publishing import Published, publish
 from tumorseg_training.train import Devices, train
-from TumorSegLib.model.bundle import check_place_of_bundle
+from TumorSegLib.model.bundle_folder import check_place_of_bundle
 from TumorSegLib.model.evaluation import Evaluation
 from TumorSegLib.model.forest import Forest
 

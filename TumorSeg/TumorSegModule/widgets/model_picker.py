@@ -10,7 +10,8 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from TumorSegLib.model.bundle import CARD_FILE, Bundle
+from TumorSegLib.model.bundle import Bundle
+from TumorSegLib.model.bundle_folder import CARD_FILE
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegModule.logic.listeners import ModelListener
 from TumorSegModule.logic.pace import seconds_per_slice

@@ -169,7 +169,7 @@ def averaged(config: EnsembleConfig, folder: Path, arguments: Namespace) -> None
             say(f"wrote {path}")
         return
     from tumorseg_training.publishing import publish_ensemble
-    from TumorSegLib.model.bundle import check_place_of_bundle
+    from TumorSegLib.model.bundle_folder import check_place_of_bundle
 
     check_place_of_bundle(folder / config.model.id)
     figures, forest = measured(arguments)

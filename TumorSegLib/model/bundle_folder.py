@@ -1,0 +1,109 @@
+"""The folder of a model: its files, and that it is replaced as a whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from TumorSegLib.errors import OutputError
+from TumorSegLib.support import leftovers
+
+SPECIFICATION_FILE = "model.json"
+WEIGHTS_FILE = "weights.safetensors"
+CARD_FILE = "README.md"
+FOREST_FILE = "candidates.safetensors"
+FILES = {
+    SPECIFICATION_FILE,
+    WEIGHTS_FILE,
+    CARD_FILE,
+    FOREST_FILE,
+    "thumbnail.png",
+    "LICENSE",
+    "LICENSE.txt",
+}
+"""All that belongs to a model."""
+
+PARTIAL, OLD = ".partial", ".old"
+"""End the names of a model that is being written, and of the one whose place it takes."""
+
+
+def check_place_of_bundle(folder: Path) -> None:
+    """Refuse a place for a bundle at which something else would be lost, before any work is done.
+
+    Raises:
+        OutputError: there is a file, or a folder with more in it than a model.
+    """
+    if folder.is_symlink():
+        return  # the link alone is replaced
+    try:
+        present = {path.name for path in folder.iterdir()}
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: {error.strerror or error}; expected a model's place"
+        ) from None
+    if foreign := sorted(present - FILES):
+        raise OutputError(
+            f"{folder}: holds {foreign[0]}, which is no part of a model and would be lost; move it"
+            " away or choose another folder"
+        )
+    if present and SPECIFICATION_FILE not in present:
+        raise OutputError(
+            f"{folder}: holds files but no model ({SPECIFICATION_FILE}), and they would be lost;"
+            " choose another folder"
+        )
+
+
+def finish_replacing(folder: Path) -> None:
+    """Clear up after processes that were killed while they replaced models in `folder`.
+
+    A model that was out of the way at that moment comes back; what was half written goes.
+    """
+    with suppress(OSError):
+        for path in folder.glob(".*.*"):
+            place, _, name = path.stem.removeprefix(".").rpartition(".")
+            if path.suffix not in (PARTIAL, OLD) or not leftovers.is_left_over(path, name):
+                continue
+            if path.suffix == OLD and not (folder / place).exists():
+                path.rename(folder / place)
+            else:
+                leftovers.remove(path)
+
+
+@contextmanager
+def replacing_bundle(folder: Path) -> Iterator[Path]:
+    """Yield the path of a folder to make; when the block ends well, it takes `folder`'s place.
+
+    Both lie beside `folder`, with names that a catalogue passes over. The old folder is out of the
+    way for no longer than a rename takes, and comes back where the new one cannot take its place.
+
+    Raises:
+        OutputError: the new folder cannot be written, or cannot take the place, or something else
+            than a model is there.
+    """
+    check_place_of_bundle(folder)
+    finish_replacing(folder.parent)
+    name = leftovers.owned_name()
+    new = folder.with_name(f".{folder.name}.{name}{PARTIAL}")
+    old = folder.with_name(f".{folder.name}.{name}{OLD}")
+    try:
+        yield new
+        if os.path.lexists(folder):
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except BaseException:
+            if os.path.lexists(old):
+                old.rename(folder)
+            raise
+    except (OSError, shutil.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"{folder}: {reason}; the model was not written") from None
+    finally:
+        leftovers.remove(new)
+        if os.path.lexists(folder):
+            leftovers.remove(old)
