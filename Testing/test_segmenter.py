@@ -19,8 +19,9 @@ from TumorSegLib.errors import Cancelled, InputError, ModelError
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.in_plane import FieldOfView, PixelSpacing
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.probabilities import activation_of, smoothed
 from TumorSegLib.inference.run_options import RunOptions
-from TumorSegLib.inference.segmenter import Segmenter, activation_of, smoothed
+from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.inference.uncertainty import expected_wrong, slice_uncertainty
 from TumorSegLib.model.bundle import load_network, read_bundle
 from TumorSegLib.model.catalogue import Catalogue

@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from math import prod
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
-from torch import Tensor
 
 from TumorSegLib.errors import ModelError
-from TumorSegLib.image.in_plane import downsampling_factor, resize
+from TumorSegLib.image.in_plane import downsampling_factor
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.candidates import SegmentedVolume, remove_false_positives
 from TumorSegLib.inference.engine import Engine
 from TumorSegLib.inference.labelmap import labelmap_from_probabilities
 from TumorSegLib.inference.postprocessing import postprocess
-from TumorSegLib.inference.result import DetectionResult, SegmentationResult, SliceMetrics
+from TumorSegLib.inference.probabilities import activation_of, smoothed
+from TumorSegLib.inference.result import DetectionResult, SegmentationResult
 from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.inference.slice_inference import CancelCallback, ProgressCallback, SliceInference
-from TumorSegLib.inference.uncertainty import expected_wrong, slice_uncertainty
-from TumorSegLib.inference.uncertainty_ranking import expected_correction
+from TumorSegLib.inference.slice_metrics import SliceMetricsAccumulator
 from TumorSegLib.model.bundle import Bundle, load_forest, load_network
 from TumorSegLib.model.catalogue import Catalogue, catalogue_around, default_catalogue
 from TumorSegLib.model.specification import ModelSpecification
-from TumorSegLib.support.arrays import array_from_tensor
 from TumorSegLib.support.device import choose_device, choose_precision
 
 SlicesCallback = Callable[[int, int], None]
@@ -164,15 +160,11 @@ class Segmenter:
         label_view = view.apply(labelmap)
         probability_views = [view.apply(part) for part in probabilities]
         thresholds = [label.threshold for label in labels]
-        wrong: list[Tensor] = []
-        uncertainties: list[Tensor] = []
+        accumulator = SliceMetricsAccumulator(run.prepared, thresholds)
 
-        for start, stop, found in run.batches(progress, cancelled):
+        for start, stop, batch in run.batches(progress, cancelled):
             with run.timed("labels"):
-                counted, quantised = _evaluated(found, thresholds, run.prepared.shape)
-                wrong.append(counted[0])
-                uncertainties.append(counted[1])
-                parts = [quantised[:, index] for index in range(len(labels))]
+                parts = list(accumulator.quantised(batch).swapaxes(0, 1))
                 for target, part, label in zip(probability_views, parts, labels, strict=True):
                     if label.intensities is not None:
                         part[run.prepared.beyond(start, stop, label.intensities)] = 0
@@ -193,13 +185,13 @@ class Segmenter:
                 seen = SegmentedVolume(image, intensity, probability_views, label_view, spacing)
                 remove_false_positives(seen, labels, judged, self._forest)
         with run.timed("labels"):
-            figures = _figures(run, label_view, torch.cat(wrong), torch.cat(uncertainties))
+            metrics = accumulator.metrics(run.slices, label_view)
         return SegmentationResult(
             volume=volume,
             specification=self.specification,
             labelmap=labelmap,
             probabilities=probabilities,
-            slices=figures,
+            slices=metrics,
             device=str(self._engine.device),
             precision=self.precision,
             seconds={"loading": self.loading_seconds} | run.seconds,
@@ -295,82 +287,6 @@ def check_slice_detector(detector: ModelSpecification, model: ModelSpecification
             f"detector {detector.id}: looks at {detector.modality} ({first}), {model.id} at"
             f" {model.modality} ({wanted})"
         )
-
-
-def activation_of(specification: ModelSpecification) -> Callable[[Tensor], Tensor]:
-    """Return what turns logits (B, channels, ...) into the labels' probabilities (B, K, ...)."""
-    if specification.activation == "sigmoid":
-        return torch.sigmoid
-    values = [label.value for label in specification.labels]
-    parts = [[values.index(value) for value in label.whole] for label in specification.labels]
-
-    def softmax(logits: Tensor) -> Tensor:
-        foreground = logits.softmax(dim=1)[:, 1:]
-        return torch.stack([foreground[:, part].sum(dim=1) for part in parts], dim=1)
-
-    return softmax
-
-
-def smoothed(probabilities: Sequence[float], deviation: float) -> list[float]:
-    """Return the slices' probabilities, their log-odds smoothed by a Gaussian along the slices."""
-    if deviation == 0:
-        return list(probabilities)
-    certain = np.clip(probabilities, 1e-4, 1 - 1e-4)
-    log_odds = np.log(certain / (1 - certain))
-    found = gaussian_filter1d(log_odds, deviation, mode="nearest")
-    return [float(value) for value in 1 / (1 + np.exp(-found))]
-
-
-def quantise(probabilities: Tensor) -> NDArray[np.uint8]:
-    """Return probabilities as uint8, 0 to 255 for 0 to 1."""
-    return array_from_tensor(probabilities.mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8))
-
-
-def _evaluated(
-    found: Tensor, thresholds: Sequence[float], shape: tuple[int, int]
-) -> tuple[Tensor, NDArray[np.uint8]]:
-    """Return what a batch's probabilities (n, K, H, W) say, computed where they lie if possible.
-
-    Returns:
-        Expected wrong pixels and uncertainties, (2, n) on the CPU; probabilities on the volume's
-        own grid, uint8 (n, K, *shape).
-    """
-    try:
-        wrong = expected_wrong(found)
-        limits = torch.tensor(thresholds, device=found.device)
-        counted = torch.stack([wrong, slice_uncertainty(wrong, found, limits)])
-        return counted.cpu(), quantise(resize(found, shape))
-    except RuntimeError:
-        if found.device.type == "cpu":
-            raise
-    return _evaluated(found.cpu(), thresholds, shape)  # the GPU has no room for it
-
-
-def _figures(
-    run: SliceInference, labels: NDArray[np.uint8], wrong: Tensor, uncertainties: Tensor
-) -> tuple[SliceMetrics, ...]:
-    """Return the figures of a run's slices.
-
-    Args:
-        run: that is over.
-        labels: label values of the whole axial view.
-        wrong: of each slice, expected number of wrong pixels on the network's grid.
-        uncertainties: of each slice.
-    """
-    labels = labels[run.slices.start : run.slices.stop]
-    spacing = run.prepared.view.spacing_zyx
-    pixel_mm2 = spacing[1] * spacing[2]
-    coarseness = prod(run.prepared.shape) / prod(run.prepared.network_shape)
-    corrections = expected_correction(
-        array_from_tensor(wrong) * pixel_mm2 * coarseness, labels, pixel_mm2
-    )
-    areas = np.count_nonzero(labels, axis=(1, 2)) * pixel_mm2
-    return tuple(
-        SliceMetrics(index, float(area), float(uncertainty), float(correction))
-        for index, area, uncertainty, correction in zip(
-            run.slices, areas, uncertainties, corrections, strict=True
-        )
-    )
 
 
 def _output(

@@ -44,7 +44,7 @@ from TumorSegLib.image.grid import AxialView
 from TumorSegLib.image.in_plane import resize
 from TumorSegLib.inference.labelmap import labelmap_from_probabilities
 from TumorSegLib.inference.postprocessing import postprocess
-from TumorSegLib.inference.segmenter import quantise
+from TumorSegLib.inference.probabilities import quantise
 from TumorSegLib.model.bundle import read_bundle, write_bundle
 from TumorSegLib.model.evaluation import Evaluation as ModelEvaluation
 from TumorSegLib.model.provenance import DatasetRecord, MemberRecord, Provenance
