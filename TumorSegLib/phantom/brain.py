@@ -20,7 +20,17 @@ from TumorSegLib.phantom.head import (
     cavity_distance,
     paint_head,
 )
-from TumorSegLib.phantom.shapes import Field, Noise, Plane, Texture, coverage, ellipsoid
+from TumorSegLib.phantom.shapes import (
+    Field,
+    Noise,
+    Plane,
+    Texture,
+    Textures,
+    centred_grid,
+    coverage,
+    ellipsoid,
+    in_plane_positions,
+)
 
 SUBSLICES = 3
 """Planes averaged into one slice, as a thick slice averages what lies in it."""
@@ -37,9 +47,7 @@ class _Patient:
         radii: of the tumour, mm.
         cystic: how much of the tumour's middle is fluid.
         gyri: random field whose zero crossings are the folds of the cortex.
-        slow: random field that bends what would be straight, crests 45 mm apart.
-        medium: the same, 14 mm.
-        fine: the same, 8 mm.
+        textures: random fields that bend what would be straight.
     """
 
     scale: float
@@ -48,9 +56,7 @@ class _Patient:
     radii: tuple[float, float, float]
     cystic: float
     gyri: Noise
-    slow: Noise
-    medium: Noise
-    fine: Noise
+    textures: Textures
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> _Patient:
@@ -64,13 +70,8 @@ class _Patient:
             radii=(float(radii[0]), float(radii[1] * 1.15), float(radii[2])),
             cystic=max(0.0, rng.uniform(-0.5, 0.5)),
             gyri=Noise(rng, 21, band=True),
-            slow=Noise(rng, 45),
-            medium=Noise(rng, 14),
-            fine=Noise(rng, 8),
+            textures=Textures.draw(rng, 45, 14, 8),
         )
-
-    def texture(self, plane: Plane) -> Texture:
-        return Texture(self.slow.on(plane), self.medium.on(plane), self.fine.on(plane))
 
 
 def brain_phantom(
@@ -91,22 +92,14 @@ def brain_phantom(
     """
     rng = np.random.default_rng(seed)
     patient = _Patient.draw(rng)
-    extent = [n * mm for n, mm in zip(shape[::-1], spacing, strict=True)]
-    origin = (
-        -(extent[0] - spacing[0]) / 2,
-        -(extent[1] - spacing[1]) / 2 - 3,
-        -(extent[2] - spacing[2]) / 2 + 5,
-    )
-    grid = Grid(shape, spacing, origin)
-    columns = (origin[0] + spacing[0] * np.arange(shape[2])).astype(np.float32) / patient.scale
-    rows = (origin[1] + spacing[1] * np.arange(shape[1])).astype(np.float32) / patient.scale
-    y, x = np.meshgrid(rows, columns, indexing="ij")
+    grid = centred_grid(shape, spacing, (0, -3, 5))
+    x, y = (positions / patient.scale for positions in in_plane_positions(grid))
     signal = np.zeros((len(SEQUENCES), *shape), np.float32)
     lesion = np.zeros(shape, np.float32)
     offsets = (np.arange(SUBSLICES) + 0.5) / SUBSLICES - 0.5
     for index in range(shape[0]):
         for offset in offsets:
-            z = (origin[2] + spacing[2] * (index + offset)) / patient.scale
+            z = (grid.origin[2] + spacing[2] * (index + offset)) / patient.scale
             painted, abnormal = _paint(Plane(x, y, float(z)), patient)
             signal[:, index] += painted / SUBSLICES
             lesion[index] += abnormal / SUBSLICES
@@ -138,7 +131,7 @@ def _scan(signal: Field, grid: Grid, rng: np.random.Generator) -> NDArray[np.int
 def _paint(plane: Plane, patient: _Patient) -> tuple[Field, Field]:
     """Return the three signals (3, rows, columns) of a plane, and its share of lesion."""
     canvas = Canvas(plane.x.shape)
-    texture = patient.texture(plane)
+    texture = patient.textures.on(plane)
     skull = cavity_distance(plane, texture)
     paint_head(canvas, plane, skull, texture)
     tumour = ellipsoid(plane, patient.tumour, patient.radii)

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from TumorSegLib.image.grid import Grid
+
 Field = NDArray[np.floating[Any]]
 
 FAR = 30.0
@@ -139,3 +141,52 @@ class Texture:
     slow: Field
     medium: Field
     fine: Field
+
+
+@dataclass(frozen=True)
+class Textures:
+    """Random fields in space, from coarse to fine; on a plane they are a `Texture`."""
+
+    slow: Noise
+    medium: Noise
+    fine: Noise
+
+    @classmethod
+    def draw(
+        cls, rng: np.random.Generator, slow_mm: float, medium_mm: float, fine_mm: float
+    ) -> Textures:
+        """Return fields whose crests are as many mm apart."""
+        return cls(Noise(rng, slow_mm), Noise(rng, medium_mm), Noise(rng, fine_mm))
+
+    def on(self, plane: Plane) -> Texture:
+        """Return the fields on a plane."""
+        return Texture(self.slow.on(plane), self.medium.on(plane), self.fine.on(plane))
+
+
+def centred_grid(
+    shape: tuple[int, int, int],
+    spacing: tuple[float, float, float],
+    centre: tuple[float, float, float],
+) -> Grid:
+    """Return an axial grid.
+
+    Args:
+        shape: voxels along (z, y, x).
+        spacing: mm along (x, y, z).
+        centre: LPS mm.
+    """
+    x, y, z = (
+        -(count * mm - mm) / 2 + middle
+        for count, mm, middle in zip(shape[::-1], spacing, centre, strict=True)
+    )
+    return Grid(shape, spacing, (x, y, z))
+
+
+def in_plane_positions(grid: Grid) -> tuple[Field, Field]:
+    """Return x and y (rows, columns), LPS mm, of the pixels of an axial grid's planes."""
+    rows, columns = (
+        (grid.origin[axis] + grid.spacing[axis] * np.arange(count)).astype(np.float32)
+        for axis, count in ((1, grid.shape[1]), (0, grid.shape[2]))
+    )
+    y, x = np.meshgrid(rows, columns, indexing="ij")
+    return x, y
