@@ -143,6 +143,32 @@ def test_structures_are_read(tmp_path, orientation):
     np.testing.assert_array_equal(mask.labelmap == 1, expected)
 
 
+def test_a_segmentation_of_slices_that_drift_a_little_is_read_back(tmp_path):
+    """The reader takes them for straight, so what refers to them lies on the volume, too."""
+    positions = [(10.0 + 0.015 * k, -20.0, 3.0 * k) for k in range(9)]
+    case = labelled(ct(tmp_path / "ct", positions=positions))
+    assert not case.volume.warnings
+    out, _ = written(tmp_path / "ct", case)
+    masks = read_dicom_segments(out, case.volume)
+    np.testing.assert_array_equal(masks[0].labelmap == 1, case.labelmap == 1)
+
+
+def test_thin_slices_at_rounded_positions_are_met(tmp_path):
+    """To a tenth of a millimetre: up to 0.05 mm off, which is more than a tenth of a slice."""
+    positions = [(10.0, -20.0, round(0.45 * k, 1)) for k in range(9)]
+    case = labelled(ct(tmp_path / "ct", positions=positions, SliceThickness="0.45"))
+    assert not case.volume.warnings
+    out, _ = written(tmp_path / "ct", case)
+    masks = read_dicom_segments(out, case.volume)
+    np.testing.assert_array_equal(masks[0].labelmap == 1, case.labelmap == 1)
+    drawn = in_patient(case.volume, 3, SQUARE)
+    drawn[:, 2] = positions[3][2]
+    (mask,) = read_dicom_segments(
+        structure_set(tmp_path / "s.dcm", case.volume, [drawn]), case.volume
+    )
+    assert np.flatnonzero(mask.labelmap.any(axis=(1, 2))).tolist() == [3]
+
+
 def test_what_lies_elsewhere_is_refused(tmp_path):
     volume = ct(tmp_path / "ct")
     between = structure_set(tmp_path / "between.dcm", volume, [in_patient(volume, 2.5, SQUARE)])

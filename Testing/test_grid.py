@@ -89,6 +89,11 @@ def test_affine_and_positions():
     assert TURNED.voxel_ml == pytest.approx(0.006)
 
 
+def test_indices_are_those_of_the_positions():
+    indices = np.array([(0, 0, 0), (3, 4, 5), (1.5, 2.25, -0.75)])
+    np.testing.assert_allclose(TURNED.indices(TURNED.positions(indices)), indices, atol=1e-9)
+
+
 def test_grids_are_the_same_if_no_voxel_lies_elsewhere():
     def moved(by):
         return replace(TURNED, origin=tuple(np.add(TURNED.origin, by).tolist()))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pydicom
@@ -17,13 +16,13 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.export.contours import filled
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.reading.dicom_geometry import plane_of, plane_tolerance
 from TumorSegLib.reading.dicom_header import MAGIC, PREAMBLE, quiet_pydicom, read_whole
+from TumorSegLib.reading.functional_groups import functional_groups
 from TumorSegLib.slicer_io.named_mask import NamedMask
 
 OFF_PLANE = 0.1
-"""How far, in slices, frames and contours may lie from the volume's slices."""
-OFF_PIXEL = 0.05
-"""How far, in pixels, a frame's pixels may lie from the volume's."""
+"""How far, as a part of their distance, frames and contours may lie from the volume's slices."""
 TAGS = ("SeriesInstanceUID", "FrameOfReferenceUID")
 
 
@@ -103,7 +102,7 @@ def _segments(path: Path, dataset: pydicom.Dataset, grid: Grid) -> Iterator[Name
     shape = (int(dataset.Rows), int(dataset.Columns))
     described = {int(item.SegmentNumber): item for item in dataset.SegmentSequence}
     described.pop(0, None)  # a label map's background
-    frames = dataset.PerFrameFunctionalGroupsSequence
+    frames = functional_groups(dataset)
     if shape != grid.shape[1:] or len(frames) > grid.shape[0] * len(described):
         raise InputError(
             f"{path}: found {len(frames)} frames of {shape[0]} x {shape[1]} pixels, expected those"
@@ -119,16 +118,20 @@ def _segments(path: Path, dataset: pydicom.Dataset, grid: Grid) -> Iterator[Name
     least = 1
     if dataset.SegmentationType == "FRACTIONAL":
         least = (int(dataset.MaximumFractionalValue) + 1) // 2
-    shared = (dataset.get("SharedFunctionalGroupsSequence") or [pydicom.Dataset()])[0]
     labelmaps = {number: np.zeros(grid.shape, np.uint8) for number in described}
     for frame, values in zip(frames, pixels, strict=True):
-        plane = _plane(path, grid, frame, shared)
+        plane = plane_of(frame.geometry(path, shape), grid, tolerance=OFF_PLANE)
+        if plane is None:
+            raise InputError(
+                f"{path}: its frames lie on other pixels than the volume's; choose the series that"
+                " it was drawn on"
+            )
         if dataset.SegmentationType == "LABELMAP":
             for number, labelmap in labelmaps.items():
                 labelmap[plane] |= values == number
         else:
             number = int(
-                _group(frame, shared, "SegmentIdentificationSequence").ReferencedSegmentNumber
+                frame.attribute("SegmentIdentificationSequence", "ReferencedSegmentNumber")
             )
             labelmaps[number][plane] |= values >= least
     for number, item in described.items():
@@ -142,33 +145,6 @@ def _segments(path: Path, dataset: pydicom.Dataset, grid: Grid) -> Iterator[Name
         )
 
 
-def _plane(path: Path, grid: Grid, frame: pydicom.Dataset, shared: pydicom.Dataset) -> int:
-    """Return the index of the grid's plane on whose pixels a frame lies.
-
-    Raises:
-        InputError: on none.
-    """
-    position = _group(frame, shared, "PlanePositionSequence").ImagePositionPatient
-    orientation = _group(frame, shared, "PlaneOrientationSequence").ImageOrientationPatient
-    between = _group(frame, shared, "PixelMeasuresSequence").PixelSpacing
-    axes = np.array(orientation, np.float64).reshape(2, 3).T * np.array(between, np.float64)[::-1]
-    first = np.array(position, np.float64)
-    corners = np.array([[0, 0], [grid.shape[2] - 1, 0], [0, grid.shape[1] - 1]])
-    here = _indices(grid, first + corners @ axes.T)
-    plane = round(float(here[0, 2]))
-    apart = np.abs(here - np.column_stack([corners, np.full(3, plane)]))
-    if (
-        apart[:, 2].max() > OFF_PLANE
-        or apart[:, :2].max() > OFF_PIXEL
-        or not (0 <= plane < grid.shape[0])
-    ):
-        raise InputError(
-            f"{path}: its frames lie on other pixels than the volume's; choose the series that it"
-            " was drawn on"
-        )
-    return plane
-
-
 def _structures(path: Path, dataset: pydicom.Dataset, grid: Grid) -> Iterator[NamedMask]:
     """Yield the structures of an RT Structure Set that are closed contours."""
     names = {int(item.ROINumber): str(item.ROIName) for item in dataset.StructureSetROISequence}
@@ -179,14 +155,15 @@ def _structures(path: Path, dataset: pydicom.Dataset, grid: Grid) -> Iterator[Na
             if contour.ContourGeometricType != "CLOSED_PLANAR":
                 continue  # points and lines hold no volume
             points = np.array(contour.ContourData, np.float64).reshape(-1, 3)
-            here = _indices(grid, points)
-            plane = round(float(here[:, 2].mean()))
-            if np.abs(here[:, 2] - plane).max() > OFF_PLANE or not 0 <= plane < grid.shape[0]:
+            indices = grid.indices(points)
+            plane = round(float(indices[:, 0].mean()))
+            apart = np.abs(indices[:, 0] - plane).max()
+            if apart > plane_tolerance(grid, OFF_PLANE) or not 0 <= plane < grid.shape[0]:
                 raise InputError(
                     f"{path}: contours of {names.get(number, number)} lie between or beyond the"
                     " volume's slices; choose the series that they were drawn on"
                 )
-            contours.setdefault(plane, []).append(here[:, :2])
+            contours.setdefault(plane, []).append(indices[:, :0:-1])
         if not contours:
             continue
         mask = np.zeros(grid.shape, np.uint8)
@@ -194,18 +171,6 @@ def _structures(path: Path, dataset: pydicom.Dataset, grid: Grid) -> Iterator[Na
             mask[plane] = filled(polygons, grid.shape[1:])
         name = names.get(number, f"ROI {number}")
         yield NamedMask(f"DICOM_{number}", name, mask, 1, grid.affine)
-
-
-def _indices(grid: Grid, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return voxel indices (n, 3) as (x, y, z) of LPS positions (n, 3) in mm."""
-    inverse = np.linalg.inv(grid.affine)
-    indices: NDArray[np.float64] = points @ inverse[:3, :3].T + inverse[:3, 3]
-    return indices
-
-
-def _group(frame: pydicom.Dataset, shared: pydicom.Dataset, name: str) -> Any:
-    """Return a functional group's item: the frame's own, else that of all frames."""
-    return (frame.get(name) or shared[name].value)[0]
 
 
 def _model(segment: pydicom.Dataset) -> str:

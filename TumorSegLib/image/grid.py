@@ -63,6 +63,11 @@ class Grid:
         affine = self.affine
         return np.asarray(indices[:, ::-1] @ affine[:3, :3].T + affine[:3, 3])
 
+    def indices(self, positions: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the voxel indices (n, 3) along (z, y, x), not rounded, of LPS positions in mm."""
+        inverse = np.linalg.inv(self.affine)
+        return np.asarray((positions @ inverse[:3, :3].T + inverse[:3, 3])[:, ::-1])
+
     def geometry_equal(self, other: Grid, tolerance_mm: float = 0.01) -> bool:
         """Tell whether both grids place every voxel at the same position."""
         if self.shape != other.shape:

@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.reading.slice_stack import SliceGeometry
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.reading.slice_stack import (
+    POSITION_TOLERANCE,
+    POSITION_TOLERANCE_MM,
+    SHIFT_TOLERANCE,
+    SliceGeometry,
+)
 
 SAME_DIRECTION = 1e-3
 """Direction cosines that differ by less than this are the same."""
@@ -60,3 +66,35 @@ def slice_geometry(
         shape=shape,
         thickness=thickness,
     )
+
+
+def plane_of(
+    geometry: SliceGeometry, grid: Grid, *, tolerance: float = POSITION_TOLERANCE
+) -> int | None:
+    """Return the index of the grid's plane whose pixels are a slice's; `None` if there is none.
+
+    Args:
+        geometry: of the slice.
+        grid: whose planes are meant.
+        tolerance: for `plane_tolerance`.
+    """
+    if geometry.shape != grid.shape[1:]:
+        return None
+    rows, columns = geometry.shape
+    corners = np.array([(0, 0), (0, columns - 1), (rows - 1, 0)])
+    along_column = np.multiply(geometry.column, geometry.spacing[1])
+    along_row = np.multiply(geometry.row, geometry.spacing[0])
+    indices = grid.indices(geometry.position + corners @ [along_column, along_row])
+    plane = round(float(indices[0, 0]))
+    apart = np.abs(indices - np.column_stack([np.full(len(corners), plane), corners])).max(axis=0)
+    near = apart[0] <= plane_tolerance(grid, tolerance) and apart[1:].max() <= SHIFT_TOLERANCE
+    return plane if near and 0 <= plane < grid.shape[0] else None
+
+
+def plane_tolerance(grid: Grid, share: float = POSITION_TOLERANCE) -> float:
+    """Return how far from a plane of the grid what belongs to it may lie, in planes.
+
+    That is `share`, or more where planes lie so close together that rounded positions are further
+    off.
+    """
+    return max(share, POSITION_TOLERANCE_MM / grid.spacing[2])

@@ -6,18 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
 
-from TumorSegLib.errors import OutputError
+from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.image.grid import Grid
+from TumorSegLib.reading.dicom_geometry import plane_of, slice_geometry
+from TumorSegLib.reading.functional_groups import FunctionalGroups, functional_groups
 
-ALONG_MM = 0.06
-ALONG_SHARE = 0.02
-"""How far, in mm or as a share of the distance between planes, an image may lie from its plane."""
-IN_PLANE_PIXELS = 0.25
-"""How far, in pixels, an image may be shifted within its plane."""
 MAY_BE_EMPTY = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
     *("StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName"),
@@ -60,7 +56,7 @@ def find_source(place: Path, grid: Grid, *, series: str | None = None) -> Source
     any_dicom = False
     for dataset in _headers(place, series):
         any_dicom = True
-        planes = [_plane(grid, dataset, *where) for where in _positions(dataset)]
+        planes = _planes(dataset, grid)
         if len(planes) > 1:
             missing = set(range(grid.shape[0])) - set(planes)
             if not missing:
@@ -101,45 +97,30 @@ def _headers(place: Path, series: str | None) -> Iterator[pydicom.Dataset]:
             yield dataset
 
 
-Where = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Position, orientation (2, 3) and distance between rows, columns, of an image."""
-
-
-def _positions(dataset: pydicom.Dataset) -> Iterator[Where]:
-    """Yield where an image, or each frame of a multi-frame one, lies."""
-    if "PerFrameFunctionalGroupsSequence" not in dataset:
-        groups = [(dataset, dataset, dataset)]
-    else:
-        shared = dataset.get("SharedFunctionalGroupsSequence", [pydicom.Dataset()])[0]
-        names = ("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence")
-        groups = [
-            tuple((frame.get(name) or shared.get(name) or [pydicom.Dataset()])[0] for name in names)
-            for frame in dataset.PerFrameFunctionalGroupsSequence
-        ]
-    for position, orientation, measures in groups:
-        yield (
-            np.array(position.get("ImagePositionPatient", [np.nan] * 3), np.float64),
-            np.array(orientation.get("ImageOrientationPatient", [np.nan] * 6)).reshape(2, 3),
-            np.array(measures.get("PixelSpacing", [np.nan] * 2), np.float64),
-        )
+def _planes(dataset: pydicom.Dataset, grid: Grid) -> list[int]:
+    """Return the planes of `grid` on which an image, or each frame of one, lies; -1: on none."""
+    shape = (int(dataset.Rows), int(dataset.Columns))
+    groups: list[FunctionalGroups | None] = [*functional_groups(dataset)] or [None]
+    return [_plane(dataset, shape, of_frame, grid) for of_frame in groups]
 
 
 def _plane(
-    grid: Grid, dataset: pydicom.Dataset, position: np.ndarray, axes: np.ndarray, pixel: np.ndarray
+    dataset: pydicom.Dataset, shape: tuple[int, int], groups: FunctionalGroups | None, grid: Grid
 ) -> int:
-    """Return the index of the grid's plane whose pixels an image's are; -1: there is none."""
-    if (dataset.Rows, dataset.Columns) != grid.shape[1:]:
+    nowhere = Path()  # what is told of images that say no place is not passed on
+    try:
+        if groups is not None:
+            geometry = groups.geometry(nowhere, shape)
+        else:
+            geometry = slice_geometry(
+                nowhere,
+                shape,
+                dataset.get("ImagePositionPatient"),
+                dataset.get("ImageOrientationPatient"),
+                dataset.get("PixelSpacing"),
+                None,
+            )
+    except InputError:
         return -1
-    direction = np.array(grid.direction)
-    offset = direction.T @ (position - grid.origin) / grid.spacing
-    same = (
-        np.allclose(direction[:, :2].T, axes, atol=1e-3)
-        and np.allclose(pixel[::-1], grid.spacing[:2], rtol=1e-3)
-        and np.abs(offset[:2]).max() <= IN_PLANE_PIXELS
-    )
-    if not same:
-        return -1
-    plane = round(float(offset[2]))
-    apart = abs(offset[2] - plane) * grid.spacing[2]
-    near = apart <= max(ALONG_MM, ALONG_SHARE * grid.spacing[2])
-    return plane if near and 0 <= plane < grid.shape[0] else -1
+    plane = plane_of(geometry, grid)
+    return -1 if plane is None else plane
