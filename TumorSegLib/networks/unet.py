@@ -27,6 +27,7 @@ class UNet(SliceNetwork):
             double_convolution(inputs, outputs)
             for inputs, outputs in zip([in_channels, *widths[:-2]], widths[:-1], strict=True)
         )
+        self.skips = nn.ModuleList(self._skip(channels) for channels in widths[:-1])
         self.bottom = double_convolution(widths[-2], widths[-1])
         self.up = nn.ModuleList(
             nn.ConvTranspose2d(2 * outputs, outputs, 2, stride=2) for outputs in widths[-2::-1]
@@ -42,14 +43,26 @@ class UNet(SliceNetwork):
         """Contract, expand with the skips concatenated, and score each pixel."""
         skips = []
         features = slices
-        for block in self.contracting:
-            features = block(features)
-            skips.append(features)
-            features = self.pool(features)
+        for block, skip in zip(self.contracting, self.skips, strict=True):
+            encoded = block(features)
+            features = self.pool(encoded)
+            skips.append(skip(encoded, features))
         features = self.bottom(features)
         for up, block in zip(self.up, self.expanding, strict=True):
             features = block(torch.cat([up(features), skips.pop()], dim=1))
         return self.head(features)  # type: ignore[no-any-return]
+
+    def _skip(self, _channels: int) -> nn.Module:
+        """Return a module from an encoder's features and the same pooled to what is skipped."""
+        return PlainSkip()
+
+
+class PlainSkip(nn.Module):
+    """The skip of U-Net: the encoder's features as they are."""
+
+    def forward(self, encoded: Tensor, _pooled: Tensor) -> Tensor:
+        """Return `encoded`."""
+        return encoded
 
 
 def double_convolution(inputs: int, outputs: int) -> nn.Sequential:
