@@ -168,7 +168,7 @@ ON_WINDOWS = {
         "os.pathsep": "is the system's own",
         "subprocess.Popen": "with the options of own_group, which has Windows' branch",
     },
-    "training/tumorseg_training/commands/retrain.py": {
+    "training/tumorseg_training/interruption.py": {
         "import signal": "SIGTERM can be handled there, though nobody sends it: the panel leaves a"
         " file that says stop",
     },

@@ -21,6 +21,7 @@ from tumorseg_training.config import TrainingConfig
 from tumorseg_training.data_module import DataModule, Report
 from tumorseg_training.datasets import Selection, select_cases
 from tumorseg_training.epoch_log import History
+from tumorseg_training.interruption import Interruption
 from tumorseg_training.module import SegmentationModule
 from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.support.device import choose_device, has_native_bf16, is_out_of_memory
@@ -86,6 +87,7 @@ def train(
     Raises:
         InputError: data, starting weights or checkpoints do not fit the config.
         OutputError: the disk is full or not writable; the last checkpoint is kept.
+        KeyboardInterrupt: Ctrl-C or SIGTERM came; the last checkpoint is kept.
     """
     devices = devices or Devices()
     settings = config.optimisation
@@ -107,6 +109,7 @@ def train(
     if module.transferred is not None:
         report(f"started from {settings.start_from}: {module.transferred}")
     history = History(folder, report)
+    interruption = Interruption()
     validated = bool(data.selection.validation)
     trainer = lightning.Trainer(
         accelerator=devices.accelerator,
@@ -118,6 +121,7 @@ def train(
         precision=precision(settings.precision, devices.accelerator),
         gradient_clip_val=settings.gradient_clip or None,
         callbacks=[
+            interruption,
             history,
             *more_callbacks,
             *callbacks(config, folder, module.score, validated=validated),
@@ -133,7 +137,7 @@ def train(
     )
     interrupted = last if resume and last.exists() else None
     try:
-        with quiet_log_thread():
+        with interruption.watching(), quiet_log_thread():
             trainer.fit(module, datamodule=data, ckpt_path=interrupted)
     except SystemExit:  # how Lightning ends after Ctrl-C
         raise KeyboardInterrupt from None

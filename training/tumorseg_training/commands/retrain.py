@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from types import FrameType
 
 from tumorseg_training.commands.evaluate import say
 from tumorseg_training.commands.extra import require_train_extra
@@ -80,7 +78,6 @@ def run(arguments: Namespace) -> int:
     from TumorSegLib.commands.terminal import terminal
     from TumorSegLib.support.allocator import keep_large_blocks
 
-    signal.signal(signal.SIGTERM, _stop)
     keep_large_blocks()
     request = RetrainRequest(
         arguments.dataset,
@@ -107,8 +104,3 @@ def run(arguments: Namespace) -> int:
     say(f"wrote {found.bundle.folder}")
     say(f"wrote {found.page}")
     return 0
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    """Stop as Ctrl-C does; the last whole epoch's checkpoint is kept."""
-    raise KeyboardInterrupt
