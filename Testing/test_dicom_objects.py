@@ -26,6 +26,7 @@ from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.reading import read_volume
 from TumorSegLib.writing import write_segmentation
+from TumorSegLib.writing.dicom_file import write_dicom_file
 from TumorSegLib.writing.dicom_report import write_dicom_report
 from TumorSegLib.writing.dicom_segmentation import write_dicom_segmentation
 from TumorSegLib.writing.dicom_source import MAY_BE_EMPTY, find_source
@@ -287,6 +288,22 @@ def test_images_that_lack_what_must_be_repeated_are_told(tmp_path):
     case = labelled(volume)
     with pytest.raises(OutputError, match="lack what a segmentation must repeat"):
         written(tmp_path / "ct", case)
+
+
+def test_a_full_disk_is_told_in_a_line(tmp_path):
+    """Of a file's size there is a limit, as a full disk has."""
+    resource = pytest.importorskip("resource")
+    write_slices(tmp_path, np.ones((1, 128, 128), np.int16), [(0, 0, 0)])
+    dataset = pydicom.dcmread(next(tmp_path.iterdir()))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(OutputError) as refused:
+            write_dicom_file(dataset, tmp_path / "out.dcm")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert str(refused.value) == f"{tmp_path / 'out.dcm'}: cannot be written: File too large"
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_result_is_written_by_its_ending(tmp_path):

@@ -18,7 +18,7 @@ from TumorSegLib.measurement.component import Component
 from TumorSegLib.measurement.segment import Measurement, measure_segment
 from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.model.specification import Label
-from TumorSegLib.support.atomic_write import atomic_write
+from TumorSegLib.writing.dicom_file import write_dicom_file
 from TumorSegLib.writing.dicom_segmentation import (
     LONGEST_NAME,
     MANUFACTURER,
@@ -104,8 +104,7 @@ def write_dicom_report(
         OutputError: the file cannot be written.
     """
     dataset = report_dataset(labelled, segmentation, source)
-    with atomic_write(path) as new:
-        dataset.save_as(new)
+    write_dicom_file(dataset, path)
 
 
 def _groups(

@@ -16,8 +16,8 @@ from TumorSegLib.errors import OutputError
 from TumorSegLib.model.code import CodedConcept
 from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.model.specification import Label, ModelSpecification
-from TumorSegLib.support.atomic_write import atomic_write
 from TumorSegLib.support.version import __version__
+from TumorSegLib.writing.dicom_file import write_dicom_file
 from TumorSegLib.writing.dicom_source import SourceImages
 
 if TYPE_CHECKING:
@@ -92,8 +92,7 @@ def write_dicom_segmentation(
         OutputError: see `segmentation_dataset`; the file cannot be written.
     """
     dataset = segmentation_dataset(labelled, source)
-    with atomic_write(path) as new:
-        dataset.save_as(new)
+    write_dicom_file(dataset, path)
     return dataset
 
 
