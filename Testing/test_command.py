@@ -145,7 +145,7 @@ def command(*words, **variables):
         [sys.executable, "-m", "TumorSegLib.cli", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        bufsize=0,  # what was read ahead would be missing in `communicate`
         env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
     )
 
@@ -153,7 +153,7 @@ def command(*words, **variables):
 def test_status_in_a_process_of_its_own(place):
     process = command("segment", "absent.nii.gz")
     out, err = process.communicate(timeout=HANG_SECONDS)
-    assert (process.returncode, out, len(err.strip().splitlines())) == (2, "", 1)
+    assert (process.returncode, out, len(err.strip().splitlines())) == (2, b"", 1)
 
 
 @pytest.mark.slow
@@ -169,14 +169,14 @@ def test_interruption_leaves_nothing(place):
     words = ("segment", "large.nrrd", "-o", "out.nrrd", "--model", "slow")
     process = command(*words, FORCE_COLOR="1")  # the bar is shown as on a terminal
     signal.signal(signal.SIGINT, ours)
-    shown = ""
-    while not re.search(r"[1-9]\d*/600", shown):  # minutes of work lie ahead
-        shown += (read := process.stderr.read(1))
+    shown = b""
+    while not re.search(rb"[1-9]\d*/600", shown):  # minutes of work lie ahead
+        shown += (read := process.stderr.read(4096))
         assert read, shown
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 130
-    assert err.strip().endswith("tumorseg: interrupted")
+    assert err.strip().endswith(b"tumorseg: interrupted")
     assert sorted(path.name for path in Path.cwd().iterdir()) == [
         "flair.nii.gz",
         "large.nrrd",
