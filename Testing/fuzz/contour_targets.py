@@ -121,8 +121,10 @@ def _header(sop_class: str, modality: str):
 
 
 def _written(header) -> bytes:
+    from dicom_writing import save
+
     file = io.BytesIO()
-    header.save_as(file, enforce_file_format=True)
+    save(header, file)
     return file.getvalue()
 
 
