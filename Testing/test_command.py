@@ -114,6 +114,7 @@ def test_unicode_and_spaces(place):
     ("words", "message"),
     [
         (["absent.nii.gz"], "absent.nii.gz"),
+        ([""], "an argument is empty"),
         (["flair.nii.gz", "--model", "nothing"], "model nothing: not found; models here are: tiny"),
         (["flair.nii.gz", "--device", "cuda:7"], "device cuda:7: not available"),
         (["flair.nii.gz", "--device", "toaster"], "device: found 'toaster'"),

@@ -16,7 +16,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from TumorSegLib.errors import TumorSegError
+from TumorSegLib.errors import InputError, TumorSegError
 from TumorSegLib.support.signals import ended_as_by_ctrl_c
 from TumorSegLib.support.version import __version__
 
@@ -137,6 +137,8 @@ def _further_commands(given: Mapping[str, tuple[str, str]] | None) -> dict[str, 
 
 
 def _run(argv: list[str], further: Mapping[str, tuple[str, str]] | None) -> int:
+    if "" in argv:  # a path would be the working folder
+        raise InputError("an argument is empty, perhaps a variable that is not set; name a file")
     parser = argparse.ArgumentParser(
         prog="tumorseg", description="Tumours and organs in CT and MRI as editable segments."
     )
