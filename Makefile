@@ -88,6 +88,7 @@ $(VENV)/bin/python:
 		|| { echo "Python's venv is missing; on Debian: apt-get install python3-venv"; exit 1; }
 
 $(VENV)/installed: pyproject.toml setup.py | $(VENV)/bin/python
+	@echo "installing PyTorch and what TumorSeg needs into $(VENV), about a minute and 1 GB"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
