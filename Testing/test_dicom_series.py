@@ -231,7 +231,7 @@ def test_copies_are_left_out(tmp_path, slices):
     write_slices(tmp_path, slices[3:5], even(9)[3:5], names=["copy1", "copy2"])
     volume = read_volume(tmp_path)
     np.testing.assert_array_equal(volume.voxels, slices)
-    assert "2 slices are there twice" in volume.warnings[0]
+    assert "left out a second copy of 2 slices" in volume.warnings[0]
 
 
 def test_several_images_at_one_position_are_refused(tmp_path, slices):

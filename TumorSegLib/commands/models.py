@@ -20,6 +20,7 @@ from TumorSegLib.model.licences import licences_of
 from TumorSegLib.model.model_import import add_models, remove_model, unpacked_models
 from TumorSegLib.model.model_source import model_source
 from TumorSegLib.support.schema import to_dict
+from TumorSegLib.support.words import counted
 
 if TYPE_CHECKING:
     from TumorSegLib.inference.slice_inference import ProgressCallback
@@ -145,6 +146,6 @@ def _accuracy(model: ModelSpecification) -> str:
         figures = [f"slices with {names} AUC {done.slices.roc_auc.value:.2f}"]
     if not figures:
         return f"{names} (not measured)"
-    patients = "1 patient" if done.patients == 1 else f"{done.patients} patients"
+    patients = counted(done.patients, "patient")
     version = "" if done.version in ("", model.version) else f", version {done.version}"
     return f"{', '.join(figures)} ({patients}{version})"

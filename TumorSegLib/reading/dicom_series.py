@@ -25,6 +25,7 @@ from TumorSegLib.reading.dicom_header import quiet_pydicom
 from TumorSegLib.reading.multi_frame import frame_slices
 from TumorSegLib.reading.slice_stack import slice_axes, stack_slices
 from TumorSegLib.reading.source_files import SERIES_SIGN
+from TumorSegLib.support.words import counted
 
 LONGEST_TEXT = 64
 """Characters of an identifier or a text of one line in DICOM (PS3.5 section 6.2)."""
@@ -74,7 +75,7 @@ def read_stack(
     with PixelReader() as read:
         slices, copies = _sorted(slices, read, name)
         if copies:
-            warnings.append(f"{name}: {copies} slices are there twice; the copies were left out")
+            warnings.append(f"{name}: left out a second copy of {counted(copies, 'slice')}")
         stack = stack_slices([part.geometry for part in slices], name)
         voxels = stack.assemble(lambda index: read(slices[index]))
     return voxels, stack.grid, files[0], (*warnings, *stack.warnings)

@@ -27,6 +27,7 @@ from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.forest import Forest
 from TumorSegLib.model.specification import FalsePositiveFilter, Label
 from TumorSegLib.support.atomic_write import write_whole
+from TumorSegLib.support.words import counted
 
 RIGHT_FROM = 0.3
 """Part of a candidate that must lie in the reference for it to be right."""
@@ -80,7 +81,8 @@ def judged(
     if len(folds) < 2:
         report("candidates: not judged, as that takes two folds or more measured together")
         return list(folds)
-    report(f"candidates: collecting them in {sum(len(fold.cases) for fold in folds)} cases")
+    cases = sum(len(fold.cases) for fold in folds)
+    report(f"candidates: collecting them in {counted(cases, 'case')}")
     found = [collect(fold, wanted) for fold in folds]
     report(
         f"candidates: {sum(len(item.right) for item in found)}, of which"

@@ -13,6 +13,7 @@ from rich.table import Table
 from tumorseg_training.evaluation import Evaluation
 from tumorseg_training.evaluation_page import evaluation_page, write_with_page
 from tumorseg_training.statistics import compare, estimate
+from TumorSegLib.support.words import counted
 
 RESULTS = "comparison.json"
 
@@ -102,7 +103,7 @@ def in_words(pairs: Sequence[Pair]) -> str:
     """Return the comparison as a sentence for the model card."""
     shown = [
         f"{row['structure']} {row['retrained']:.3f}, the base {row['base']:.3f}"
-        f" ({row['patients']} held-out patients, {row['cases']} cases)"
+        f" ({counted(row['patients'], 'held-out patient')}, {counted(row['cases'], 'case')})"
         for row in rows(pairs)
     ]
     return f"Mean Dice beside the base: {'; '.join(shown)}."

@@ -14,6 +14,7 @@ from TumorSegLib.model.evaluation import (
     StructureEvaluation,
 )
 from TumorSegLib.model.specification import ModelSpecification
+from TumorSegLib.support.words import counted
 
 NOT_A_DEVICE = (
     "This model is for research and teaching. It is not a medical device, it has not been approved"
@@ -106,7 +107,7 @@ def _performance(model: ModelSpecification) -> str:
     measured = model.evaluation
     if measured is None:
         return "Not measured: every patient was trained on."
-    patients = f"{measured.patients} patients" if measured.patients != 1 else "1 patient"
+    patients = counted(measured.patients, "patient")
     lines = [
         f"Measured on: {measured.measured_on}. {patients}, on the original voxel grid. Means over"
         " patients with 95 % intervals."

@@ -30,6 +30,7 @@ from TumorSegLib.model.provenance import DatasetRecord, MemberRecord, Provenance
 from TumorSegLib.networks import build_network
 from TumorSegLib.support.schema import SchemaError, parsed, to_dict
 from TumorSegLib.support.version import __version__
+from TumorSegLib.support.words import counted
 
 RESULTS = "evaluation.json"
 CROSS_VALIDATION = "cross-validation"
@@ -129,7 +130,7 @@ def measure(
     Raises:
         OutputError: the results cannot be written.
     """
-    report(f"measuring on {len(cases)} cases that were kept aside")
+    report(f"measuring on {counted(len(cases), 'case')} kept aside")
     evaluation = evaluate(bundle, cases, report=report)
     write_results([evaluation], folder / RESULTS, f"{bundle.specification.title}: validation")
     measured_on = f"patients kept for validation ({data.validate})"

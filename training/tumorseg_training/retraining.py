@@ -39,6 +39,7 @@ from TumorSegLib.model.default_models import make_default
 from TumorSegLib.support import leftovers
 from TumorSegLib.support.atomic_write import write_whole
 from TumorSegLib.support.schema import to_dict
+from TumorSegLib.support.words import counted
 from TumorSegLib.worker.retrain_events import (
     PLAN,
     Failed,
@@ -250,7 +251,7 @@ def compared(
             log.check_stop()
             report(line)
 
-        report(f"measuring {bundle.id} on {len(cases)} held-out {name} cases")
+        report(f"measuring {bundle.id} on {counted(len(cases), f'held-out {name} case')}")
         found = evaluate(bundle, cases, device=device, report=told)
         return replace(found, name=f"{bundle.id}, {name} cases")
 

@@ -39,6 +39,7 @@ from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.provenance import BaseRecord, Provenance
 from TumorSegLib.model.specification import Input
 from TumorSegLib.support.schema import SchemaError, from_dict
+from TumorSegLib.support.words import counted
 
 SLICES_AN_EPOCH = (200, 1000)
 """Fewest and most: a minute or two on two cores, however many cases there are."""
@@ -130,7 +131,8 @@ def _card(plan: RetrainPlan, base: Bundle, chosen: CaseSplit, request: RetrainRe
     name, base_version, sha256 = plan.base
     lines = [
         f"Trained further from {name} {base_version} (SHA-256 of its weights {sha256[:12]}...) on"
-        f" {len(chosen.training)} corrected cases of {len(patients_of(chosen.training))} patients."
+        f" {counted(len(chosen.training), 'corrected case')} of"
+        f" {counted(len(patients_of(chosen.training)), 'patient')}."
     ]
     if chosen.old_training and request.old_cases is not None:
         lines.append(

@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from tumorseg_training.commands.extra import require_train_extra
+from TumorSegLib.support.words import counted
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -28,7 +29,7 @@ def run(arguments: Namespace) -> int:
     folder = arguments.folder or Path(Data.cache).expanduser()
     if arguments.clear:
         count, size = clear_cache(folder)
-        line = f"removed {count} cases, {size / 1e6:.1f} MB, from {folder}"
+        line = f"removed {counted(count, 'case')}, {size / 1e6:.1f} MB, from {folder}"
     else:
         line = f"decoded slices are kept in {folder}; --clear removes them"
     print(line, file=sys.stderr)  # noqa: T201

@@ -15,6 +15,7 @@ from tumorseg_training.commands.options import add_label_option
 from TumorSegLib.commands.common import add_overwrite_option
 from TumorSegLib.errors import InputError
 from TumorSegLib.support.schema import parsed
+from TumorSegLib.support.words import counted
 
 if TYPE_CHECKING:
     from tumorseg_training.case import Case
@@ -91,7 +92,7 @@ def run(arguments: Namespace) -> int:
     names = arguments.models if alike else [bundle.id for bundle in bundles]
     evaluations = []
     for name, bundle, cases in zip(names, bundles, chosen, strict=True):
-        say(f"{name}: {len(cases)} cases")
+        say(f"{name}: {counted(len(cases), 'case')}")
         if seen := patients_seen(bundle, cases, catalogue):
             say(
                 f"warning: {name} was trained on {len(seen)} of these"

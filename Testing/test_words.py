@@ -1,0 +1,14 @@
+"""Numbers in sentences."""
+
+from __future__ import annotations
+
+import pytest
+
+from TumorSegLib.support.words import counted
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(0, "0 cases"), (1, "1 case"), (2, "2 cases"), (1000, "1000 cases")]
+)
+def test_one_is_not_said_as_many(number: int, words: str) -> None:
+    assert counted(number, "case") == words
