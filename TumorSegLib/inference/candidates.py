@@ -76,21 +76,47 @@ class Candidates:
     features: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Unlikely:
+    """A candidate that was given up.
+
+    Attributes:
+        label: value of its label.
+        likelihood: that it is one, 0 to 1.
+        indices: (n, 3) along (z, y, x) of its voxels, in axial order.
+    """
+
+    label: int
+    likelihood: float
+    indices: NDArray[np.int64]
+
+
 def remove_false_positives(
     segmented: SegmentedVolume, labels: Sequence[Label], wanted: FalsePositiveFilter, forest: Forest
-) -> None:
+) -> list[Unlikely]:
     """Take candidates that the forest holds for something else out of a segmentation, in place.
 
     Their probabilities fall below the label's threshold, the further the less likely they are:
     what is given up comes back, the likeliest first, where a user asks for more sensitivity.
+
+    Returns:
+        What was given up, the likeliest first.
     """
     found = find_candidates(segmented, labels, wanted)
     if found is None:
-        return
+        return []
     likelihoods = forest.probabilities(found.features)
     unlikely = (likelihoods < wanted.threshold) & (found.millilitres <= wanted.up_to_ml)
     for number in np.flatnonzero(unlikely) + 1:
         _give_up(segmented, labels, wanted, found, int(number), float(likelihoods[number - 1]))
+    places = ndimage.find_objects(found.components)
+    given_up = []
+    for number in np.flatnonzero(unlikely) + 1:
+        place = places[number - 1]
+        corner = [own.start + part.start for own, part in zip(place, found.box, strict=True)]
+        indices = np.argwhere(found.components[place] == number) + corner
+        given_up.append(Unlikely(wanted.label, float(likelihoods[number - 1]), indices))
+    return sorted(given_up, key=lambda item: -item.likelihood)
 
 
 def _give_up(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.given_up import GivenUp
 from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.model.specification import ModelSpecification
 
@@ -55,6 +56,7 @@ class SegmentationResult(LabelledVolume):
         precision: of the network's arithmetic ("fp32", "bf16").
         seconds: by stage of the run.
         warnings: lines for the user.
+        given_up: what the filter of false positives took out, the likeliest first.
     """
 
     probabilities: NDArray[np.uint8]
@@ -63,6 +65,7 @@ class SegmentationResult(LabelledVolume):
     precision: str
     seconds: Mapping[str, float]
     warnings: tuple[str, ...] = ()
+    given_up: tuple[GivenUp, ...] = ()
 
     def probability_maps(self) -> Sequence[NDArray[np.uint8]]:
         """Return for every label its probabilities, uint8 (z, y, x)."""

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from TumorSegLib.errors import ModelError
 from TumorSegLib.image.in_plane import downsampling_factor
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.inference.candidates import SegmentedVolume, remove_false_positives
+from TumorSegLib.inference.candidates import SegmentedVolume, Unlikely, remove_false_positives
 from TumorSegLib.inference.engine import Engine
+from TumorSegLib.inference.given_up import GivenUp, runs_of
 from TumorSegLib.inference.labelmap import labelmap_from_probabilities
 from TumorSegLib.inference.postprocessing import postprocess
 from TumorSegLib.inference.probabilities import activation_of, smoothed
@@ -178,12 +179,13 @@ class Segmenter:
                 steps = self.specification.postprocessing
                 postprocess(label_view, steps, voxel_ml=volume.grid.voxel_ml, labels=labels)
         judged = self.specification.candidates
+        unlikely: list[Unlikely] = []
         if slices is None and judged is not None and self._forest is not None:
             with run.timed("candidates"):
                 image, intensity = run.prepared.first_channel
                 spacing = run.prepared.view.spacing_zyx
                 seen = SegmentedVolume(image, intensity, probability_views, label_view, spacing)
-                remove_false_positives(seen, labels, judged, self._forest)
+                unlikely = remove_false_positives(seen, labels, judged, self._forest)
         with run.timed("labels"):
             metrics = accumulator.metrics(run.slices, label_view)
         return SegmentationResult(
@@ -196,6 +198,14 @@ class Segmenter:
             precision=self.precision,
             seconds={"loading": self.loading_seconds} | run.seconds,
             warnings=(*run.warnings, *self._retreats(), *run.left_out()),
+            given_up=tuple(
+                GivenUp(
+                    item.label,
+                    item.likelihood,
+                    runs_of(view.array_indices(item.indices, volume.grid.shape)),
+                )
+                for item in unlikely
+            ),
         )
 
     def detect(

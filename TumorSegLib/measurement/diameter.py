@@ -15,8 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull, QhullError
-from scipy.spatial.distance import cdist
 
 Points = NDArray[np.float64]
 Ends = tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -41,6 +39,8 @@ def longest(points: Points, spacing: Points) -> Axis:
         spacing: mm along these axes; 0 for an axis along which the points do not differ and
             outlines do not extend.
     """
+    from scipy.spatial.distance import cdist
+
     points = _far_out(points, spacing)
     if len(points) > FEW and spacing.all():
         points = _on_hull(points)
@@ -73,6 +73,8 @@ def across(points: Points, spacing: Points, long: Axis) -> Axis:
         spacing: mm along these axes.
         long: of the same slice.
     """
+    from scipy.spatial import ConvexHull
+
     half = np.array([[0.5, 0], [-0.5, 0], [0, 0.5], [0, -0.5]])
     outline = (points[:, None, 1:] + half).reshape(-1, 2)
     outline = outline[ConvexHull(outline).vertices] * spacing[1:]
@@ -120,6 +122,8 @@ def _far_out(points: Points, spacing: Points) -> Points:
 
 def _on_hull(points: Points) -> Points:
     """Return the corners of the convex hull of points in space; all of them where it is flat."""
+    from scipy.spatial import ConvexHull, QhullError
+
     try:
         return np.asarray(points[ConvexHull(points).vertices])
     except QhullError:  # in one oblique plane

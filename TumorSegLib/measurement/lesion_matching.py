@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid
@@ -137,6 +136,8 @@ def matched(
 
 def _assigned(weights: Figures) -> dict[int, int]:
     """Return the pairs of row and column, each at most once, whose weights sum to most."""
+    from scipy.optimize import linear_sum_assignment
+
     rows, columns = linear_sum_assignment(weights, maximize=True)
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)
     return {row: column for row, column in pairs if weights[row, column] > 0}

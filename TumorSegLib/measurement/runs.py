@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 Integers = NDArray[np.int64]
 
@@ -81,6 +79,9 @@ class Runs:
 
     def connected(self, steps: Sequence[tuple[int, int]]) -> Integers:
         """Return for each run the number, from 0, of the connected part that it belongs to."""
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
         pairs = [np.stack(pair) for pair in self.neighbours(steps)]
         one, other = np.concatenate([np.zeros((2, 0), np.int32), *pairs], axis=1, dtype=np.int32)
         graph = coo_array((np.ones(len(one), np.bool_), (one, other)), shape=(len(self), len(self)))

@@ -6,7 +6,6 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import SphericalVoronoi
 
 from TumorSegLib.measurement.runs import ALL_ROUND, Integers, Runs
 
@@ -52,6 +51,8 @@ def surfaces(runs: Runs, parts: Integers, spacing_zyx: tuple[float, float, float
 
 def _weights(spacing_zyx: tuple[float, float, float]) -> dict[tuple[int, ...], float]:
     """Return the share of the sphere that is closest to each direction or its opposite."""
+    from scipy.spatial import SphericalVoronoi
+
     directions = [step for step in product((-1, 0, 1), repeat=3) if any(step)]
     vectors = np.array(directions) * spacing_zyx
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

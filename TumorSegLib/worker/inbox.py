@@ -17,6 +17,7 @@ from TumorSegLib.worker.protocol import (
     Command,
     Export,
     Forget,
+    Measure,
     Segment,
     Share,
     Threshold,
@@ -63,7 +64,7 @@ class Garbled:
     message: str
 
 
-Waiting = Segment | Threshold | Export | Forget | Garbled
+Waiting = Segment | Threshold | Export | Measure | Forget | Garbled
 """What the worker answers in its turn."""
 
 

@@ -22,6 +22,7 @@ from TumorSegLib.worker.protocol import (
     Export,
     Failed,
     Forget,
+    Measure,
     Progress,
     Segment,
     SharedVolume,
@@ -41,6 +42,10 @@ if TYPE_CHECKING:
     from TumorSegLib.image.volume import Volume
     from TumorSegLib.inference.segmenter import Segmenter
     from TumorSegLib.model.specification import ModelSpecification
+
+
+_WHAT: dict[type, str] = {Export: "export", Measure: "measurement"}
+"""What a command does, for the line that says that it failed."""
 
 
 class Worker:
@@ -66,7 +71,7 @@ class Worker:
             except MemoryError:
                 self._fail(command, "not enough memory for this volume and model; close other data")
             except Exception as error:
-                what = "export" if isinstance(command, Export) else "segmentation"
+                what = _WHAT.get(type(command), "segmentation")
                 line = f"the {what} failed: {type(error).__name__}: {error}".splitlines()[0]
                 self._fail(command, line, traceback.format_exc())
 
@@ -78,6 +83,8 @@ class Worker:
                 self._threshold(command)
             case Export():
                 self._export(command)
+            case Measure():
+                self._measure(command)
             case Forget():
                 self._forget(command.block)
             case Garbled():
@@ -140,6 +147,7 @@ class Worker:
                     )
                     for figure in result.slices
                 ),
+                given_up=result.given_up,
             )
         )
         from TumorSegLib.support.allocator import release_memory
@@ -168,6 +176,13 @@ class Worker:
 
         volumes = {name: self._volume(shared) for name, shared in command.volumes.items()}
         self._send(answer(command, volumes, self._inbox.blocks.array))
+
+    def _measure(self, command: Measure) -> None:
+        from TumorSegLib.worker.measure_command import answer
+
+        if self._inbox.is_cancelled(command.job):
+            raise Cancelled
+        self._send(answer(command, self._inbox.blocks.array))
 
     def _segmenter(self, command: Segment) -> Segmenter:
         """Return the model, loaded anew only if it is not the one in memory."""

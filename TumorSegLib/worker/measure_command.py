@@ -1,0 +1,120 @@
+"""What the worker process does with a panel's command to measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.inference.given_up import GivenUp
+from TumorSegLib.measurement.component import numbered_components
+from TumorSegLib.measurement.follow_up import follow_up
+from TumorSegLib.measurement.lesion_matching import Lesions
+from TumorSegLib.measurement.records import plain
+from TumorSegLib.measurement.segment import measure_segment
+from TumorSegLib.worker.protocol import Measure, Measured, SharedGrid, SharedSegments
+
+Blocks = Callable[[str, tuple[int, ...], str], NDArray[Any]]
+
+PRESENT = 0.5
+"""What a filter gave up is back if the segment holds more than this part of it."""
+
+
+def answer(command: Measure, blocks: Blocks) -> Measured:
+    """Measure and return what to tell the panel.
+
+    Args:
+        command: of the panel.
+        blocks: gives the array on a shared block, by the block's name, shape and type.
+
+    Raises:
+        InputError: the transform between the images is none.
+    """
+    now = _Segments(command.now, blocks)
+    voxels = now.whole(command.voxels, command.dtype) if command.voxels else None
+    measured, given_up = [], {}
+    for segment in command.now.segments:
+        mask = now.mask(segment.id)
+        probabilities = now.whole(segment.probabilities, "uint8") if segment.probabilities else None
+        figures = measure_segment(
+            mask, now.grid, name=segment.name, voxels=voxels, probabilities=probabilities
+        )
+        measured.append(plain(figures))
+        if segment.numbers and now.box:
+            numbers = numbered_components(mask, now.grid)[now.place]
+            target = blocks(segment.numbers, numbers.shape, "uint16")
+            np.copyto(target, np.where(numbers > np.iinfo("uint16").max, 0, numbers), "unsafe")
+        absent = _absent(command.given_up.get(segment.id, ()), now.own(segment.id), voxels, now)
+        given_up[segment.id] = tuple(absent)
+    return Measured(command.job, tuple(measured), given_up, _changes(command, now, blocks))
+
+
+class _Segments:
+    """Segments on the whole grid of a volume, of which shared blocks hold a box."""
+
+    def __init__(self, shared: SharedSegments, blocks: Blocks) -> None:
+        self.grid = _grid(shared.grid)
+        self.box = shared.box
+        self._blocks = blocks
+        self._segments = {segment.id: segment for segment in shared.segments}
+
+    @property
+    def place(self) -> tuple[slice, ...]:
+        return tuple(slice(*self.box[axis : axis + 2]) for axis in (0, 2, 4))
+
+    def whole(self, block: str, dtype: str) -> NDArray[Any]:
+        """Return the array of the whole volume; beyond the box, of which nothing is read, 0."""
+        array = np.zeros(self.grid.shape, dtype)
+        if self.box:
+            shape = tuple(part.stop - part.start for part in self.place)
+            array[self.place] = self._blocks(block, shape, dtype)
+        return array
+
+    def own(self, name: str) -> NDArray[np.bool_]:
+        return self.whole(self._segments[name].mask, "bool")
+
+    def mask(self, name: str) -> NDArray[np.bool_]:
+        """Return a segment's mask with those of its parts."""
+        mask = self.own(name)
+        for part in self._segments[name].includes:
+            mask |= self.own(part)
+        return mask
+
+
+def _absent(
+    given_up: tuple[GivenUp, ...],
+    mask: NDArray[np.bool_],
+    voxels: NDArray[Any] | None,
+    now: _Segments,
+) -> list[tuple[int, dict[str, Any]]]:
+    """Return place and figures of what was given up and is not back."""
+    found = []
+    for place, item in enumerate(given_up):
+        own = np.zeros_like(mask)
+        item.draw(own)
+        if item.runs and mask[own].mean() <= PRESENT:
+            parts = measure_segment(own, now.grid, voxels=voxels).parts
+            found.append((place, plain(parts[0])))
+    return found
+
+
+def _changes(command: Measure, now: _Segments, blocks: Blocks) -> dict[str, dict[str, Any]]:
+    if command.earlier is None:
+        return {}
+    before = _Segments(command.earlier, blocks)
+    transform = np.reshape(command.transform, (4, 4)) if command.transform else None
+    changes = {}
+    for segment in command.earlier.segments:
+        earlier = Lesions.of(before.mask(segment.id), before.grid)
+        later = Lesions.of(now.mask(segment.id), now.grid)
+        changes[segment.id] = plain(follow_up(earlier, later, transform))
+    return changes
+
+
+def _grid(shared: SharedGrid) -> Grid:
+    a, b, c, d, e, f, g, h, i = shared.direction
+    (sx, sy, sz), (x, y, z) = shared.spacing, shared.origin
+    return Grid(shared.shape, (sx, sy, sz), (x, y, z), ((a, b, c), (d, e, f), (g, h, i)))
