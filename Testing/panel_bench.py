@@ -98,8 +98,13 @@ class Bench:
         nodes = self.slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
         return [node for node in nodes if not node.GetAttribute("TumorSeg.ReferenceFor")]
 
-    def open(self):
-        """Make the panel with the models that are in `models` now, and return it."""
+    def open(self, *, lesions=False):
+        """Make the panel with the models that are in `models` now, and return it.
+
+        Args:
+            lesions: whether the section Lesions is open, which starts a process of its own after
+                every run; most tests do without.
+        """
         import TumorSeg
         from TumorSegLib.model.catalogue import Catalogue
 
@@ -116,6 +121,7 @@ class Bench:
         self.widget = self.root.self()
         self.widget.enter()
         self.panel = self.widget.panel
+        self.panel.ui.lesionsSection.collapsed = not lesions
         return self.panel
 
     def _ask(self, names):

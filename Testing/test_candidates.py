@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from bright_models import write_ct_model
+from scenes import dice
 from scipy import ndimage
 from tiny_models import ct_specification, stump, write_tiny_bundle
 
@@ -284,7 +285,14 @@ def test_segmenting_gives_up_unlikely_candidates_of_whole_volumes(bundle):
     assert (result.labelmap[lesion] == 2).mean() > 0.8
     assert not (result.labelmap[fluid] == 2).any()
     assert result.seconds["candidates"] > 0
+    (given_up,) = result.given_up
+    assert (given_up.label, given_up.likelihood) == (2, pytest.approx(0.1))
+    kept = np.zeros_like(fluid)
+    given_up.draw(kept)
+    assert dice(kept, fluid) > 0.8
+    assert not (kept & (result.labelmap == 2)).any()
     part = segmenter.segment(content.volumes, slices=range(middle, middle + 1))
+    assert not part.given_up
     assert (part.labelmap[middle][fluid[middle]] == 2).any()  # one slice shows no component
 
 

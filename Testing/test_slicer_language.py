@@ -34,6 +34,7 @@ NOT_FOR_USERS = {
     "TumorSeg.py": {"TumorSeg", "The TumorSeg authors"},
     "dialogs.py": {"TumorSeg"},
     "ending.py": {"volume removed", "scene closed", "worker ended"},
+    "given_up_lesions.py": "why a stored value is not believed, which nobody is told",
     "install_advice.py": "words that pip prints, in English in every language",
     "install_process.py": {"Installing collected packages"},
     "installation.py": {"TumorSeg"},

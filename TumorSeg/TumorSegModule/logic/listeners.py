@@ -11,6 +11,7 @@ from typing import Protocol
 import slicer
 
 from TumorSegLib.model.bundle import Bundle
+from TumorSegModule.logic.findings import Findings
 from TumorSegModule.logic.run_options import Options
 
 
@@ -51,6 +52,20 @@ class SegmentationListener(Protocol):
 
     def segmentation_edited(self) -> None:
         """The segmentation under review was written to, by whomever; told soon after."""
+
+
+class FindingsListener(Protocol):
+    """Hears of the figures of the segmentation that the panel shows."""
+
+    def findings_changed(self, found: Findings | None) -> None:
+        """There are new figures, or none any more."""
+
+
+class EarlierListener(Protocol):
+    """Hears that another earlier segmentation is to be compared with."""
+
+    def earlier_changed(self) -> None:
+        """It is another, or none, or wanted to be seen only now."""
 
 
 class SliceListener(Protocol):

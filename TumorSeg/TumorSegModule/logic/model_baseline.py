@@ -85,7 +85,7 @@ def restore_segment(
         target.GetSegmentation().CopySegmentFromSegmentation(kept, name)
         return
     box, read = mask_reader(kept.GetSegment(name), figures.ijk_to_ras)
-    image = _image(box or NOTHING, figures.ijk_to_ras, read)
+    image = _image(box or NOTHING, figures.ijk_to_ras, read, 1)
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     logic.SetBinaryLabelmapToSegment(image, target, name, logic.MODE_REPLACE)
 
@@ -101,16 +101,18 @@ def restore_slice(
     for name in reference.GetSegmentation().GetSegmentIDs():
         if target.GetSegmentation().GetSegment(name) is not None:
             _, read = mask_reader(reference.GetSegmentation().GetSegment(name), figures.ijk_to_ras)
-            image = _image(figures.box_of_slice(index), figures.ijk_to_ras, read)
+            value = target.GetSegmentation().GetSegment(name).GetLabelValue()
+            image = _image(figures.box_of_slice(index), figures.ijk_to_ras, read, value)
             for mode in (logic.MODE_MERGE_MIN, logic.MODE_MERGE_MAX):  # REPLACE clears the others
                 logic.SetBinaryLabelmapToSegment(image, target, name, mode, image.GetExtent())
 
 
 def _image(
-    box: Box, ijk_to_ras: Matrix4, read: Callable[[Box], Mask]
+    box: Box, ijk_to_ras: Matrix4, read: Callable[[Box], Mask], value: int
 ) -> slicer.vtkOrientedImageData:
+    """Return a mask in the segment's value: Slicer takes the larger of two in one label map."""
     image = new_image(box, ijk_to_ras)
-    image_array(image)[0][:] = read(box)
+    image_array(image)[0][:] = read(box) * np.uint8(value)
     return image
 
 

@@ -22,6 +22,7 @@ from TumorSegLib.slicer_io.nodes import volume_of
 from TumorSegLib.slicer_io.segments import segment_id
 from TumorSegLib.worker.protocol import Done, Progress, Started, Thresholded
 from TumorSegModule.logic.ending import Ending, Reason
+from TumorSegModule.logic.given_up_lesions import keep_given_up
 from TumorSegModule.logic.install_advice import explain_import_failure
 from TumorSegModule.logic.job import Job
 from TumorSegModule.logic.model_baseline import keep_reference
@@ -259,6 +260,8 @@ class Session:
             self._editor.save_for_undo()
         self._write(run, target, placement, event.box)
         adopt_result(target, placement, event.slices)
+        if options.within is None:
+            keep_given_up(target, placement, options.bundle.specification, event.given_up)
         if volume_of(target) is not options.volume:  # exports pair them by it
             target.SetReferenceImageGeometryParameterFromVolumeNode(options.volume)
         if options.show:

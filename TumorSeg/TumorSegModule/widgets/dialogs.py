@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import qt
@@ -78,3 +79,26 @@ def confirm(text: str, explanation: str, yes: str) -> bool:
     box.setDefaultButton(box.addButton(qt.QMessageBox.Cancel))
     box.exec_()
     return bool(box.clickedButton() == button)
+
+
+def choose_new_file(title: str, kind: str, suffix: str, name: str) -> str:
+    """Ask where to save a file; return its path, "" for nowhere.
+
+    Args:
+        title: of the dialog.
+        kind: of the file, for people.
+        suffix: of its name, without a dot.
+        name: to begin with; a name of a node may hold what no file's name can.
+    """
+    dialog = qt.QFileDialog(slicer.util.mainWindow(), title)
+    dialog.setAcceptMode(qt.QFileDialog.AcceptSave)
+    dialog.setNameFilter(f"{kind} (*.{suffix})")
+    dialog.setDefaultSuffix(suffix)
+    dialog.selectFile(f"{file_name(name)}.{suffix}")
+    chosen = dialog.selectedFiles() if dialog.exec_() else []
+    return chosen[0] if chosen else ""
+
+
+def file_name(name: str) -> str:
+    """Return a name as every system takes it for a file: letters, digits, spaces, - and _."""
+    return " ".join(re.sub(r"[^\w\- ]", " ", name).split())[:80] or "lesions"

@@ -32,6 +32,7 @@ from TumorSegModule.widgets.export_section import ExportSection
 from TumorSegModule.widgets.extent_section import ExtentSection
 from TumorSegModule.widgets.installation import ensure_installed
 from TumorSegModule.widgets.licence_question import agreed_to
+from TumorSegModule.widgets.measured_sections import MeasuredSections
 from TumorSegModule.widgets.model_picker import ModelPicker
 from TumorSegModule.widgets.node_choice import NodeChoices
 from TumorSegModule.widgets.own_models import OwnModels
@@ -59,6 +60,7 @@ class Panel:
         export: takes corrected cases into a data set.
         review: which slices to look at and what was corrected.
         compare: two models side by side.
+        measured: figures of the segments: lesions, and how they have changed.
         retrain: corrected cases into a new version of a model.
     """
 
@@ -94,6 +96,7 @@ class Panel:
         self._advanced = AdvancedSection(ui, self.session.runner.client)
         self._result = ResultSection(ui, selection, self.session, self)
         self.review = ReviewSection(ui, self.session, self.editor, self)
+        self.measured = MeasuredSections(ui, selection, self.session, self.editor, self._choices)
         self.export = ExportSection(ui, selection, WorkerClient(python_command()))
         self._queue = QueueSection(ui, selection, self.session, self)
         self._frames = FrameRun(self)
@@ -150,6 +153,7 @@ class Panel:
         self._timer.stop()
         self._result.close()
         self.review.close()
+        self.measured.close()
         self.editor.close()
 
     def selection_changed(self) -> None:
@@ -183,6 +187,7 @@ class Panel:
         if not self.session.busy:
             self.editor.edit(selection.target, volume if bundle else None)
             self.review.edit(selection.target)
+            self.measured.edit(selection.target)
         self.status_changed()
 
     def segment(self) -> None:

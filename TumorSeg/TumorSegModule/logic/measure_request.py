@@ -1,0 +1,251 @@
+"""What is handed to whoever measures segments: their masks, cut out of the scene bit by bit. MRML.
+
+No Qt. Masks, voxels and probabilities are copied for the box that holds something, a few rows at a
+time, so that Slicer's views move in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import slicer
+from numpy.typing import NDArray
+from slicer.i18n import tr as _
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.image.grid import LPS_FROM_RAS, Grid, grid_from_affine
+from TumorSegLib.inference.given_up import GivenUp
+from TumorSegLib.slicer_io.geometry import parent_matrix, placement_of
+from TumorSegLib.slicer_io.images import (
+    Box,
+    Matrix4,
+    image_array,
+    inside,
+    intersection,
+    matrix_of,
+    shape_of,
+    union,
+)
+from TumorSegLib.slicer_io.masks import mask_reader
+from TumorSegLib.slicer_io.nodes import volume_of, voxels_of
+from TumorSegLib.slicer_io.segments import SOURCE
+from TumorSegLib.worker.protocol import Measure, SharedGrid, SharedSegment, SharedSegments
+from TumorSegModule.logic.segment_roles import Role
+
+SLAB_VOXELS = 1 << 19
+"""Voxels copied between two looks at the clock; a few milliseconds."""
+
+Allocate = Callable[[int], tuple[str, Callable[[tuple[int, ...], str], NDArray[Any]]]]
+"""From a number of bytes to a block's name, and how to get an array on it by shape and type."""
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """Voxels on which segments are read.
+
+    Attributes:
+        ijk_to_node: 4x4 from their indices (x, y, z) to the coordinates that the segmentation
+            stores.
+        grid: where they lie in the world, in LPS mm.
+        volume: node whose voxels they are, None if they are the label map's own.
+    """
+
+    ijk_to_node: Matrix4
+    grid: Grid
+    volume: slicer.vtkMRMLScalarVolumeNode | None
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """An earlier segmentation, to be compared.
+
+    Attributes:
+        segmentation: node.
+        roles: of its segments.
+        pairs: id of the present segment, by that of the earlier one.
+    """
+
+    segmentation: slicer.vtkMRMLSegmentationNode
+    roles: tuple[Role, ...]
+    pairs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to measure.
+
+    Attributes:
+        segmentation: node.
+        roles: of its segments.
+        probabilities: uint8 (labels, z, y, x) on its volume, where they are at hand.
+        given_up: what a filter took out, by segment id.
+        earlier: what to compare with.
+    """
+
+    segmentation: slicer.vtkMRMLSegmentationNode
+    roles: tuple[Role, ...]
+    probabilities: NDArray[np.uint8] | None = None
+    given_up: Mapping[str, tuple[GivenUp, ...]] = field(default_factory=dict)
+    earlier: Earlier | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A command, and what stays in hand.
+
+    Attributes:
+        command: for whoever measures.
+        lattice: of the segments.
+        box: that the blocks hold.
+        numbers: arrays (z, y, x) of the box to which the components' numbers are written, by
+            segment id.
+        earlier_grid: of the earlier segmentation, without what lies above it.
+    """
+
+    command: Measure
+    lattice: Lattice
+    box: Box
+    numbers: Mapping[str, NDArray[np.uint16]]
+    earlier_grid: Grid | None
+
+
+def lattice_of(segmentation: slicer.vtkMRMLSegmentationNode) -> Lattice:
+    """Return the voxels of the volume that a segmentation was drawn on, else its label map's own.
+
+    Raises:
+        InputError: a transform warps or shears it, or it is made of surfaces.
+    """
+    content, volume = segmentation.GetSegmentation(), volume_of(segmentation)
+    if content.GetNumberOfSegments() and content.GetSourceRepresentationName() != SOURCE:
+        raise InputError(
+            _("{name}: its segments are surfaces, not label maps, and cannot be measured").format(
+                name=segmentation.GetName()
+            )
+        )
+    if volume is not None and volume.GetImageData() is not None:
+        placement = placement_of(volume)
+        return Lattice(placement.ijk_to(segmentation), placement.grid, volume)
+    matrix, shape = own_lattice(segmentation)
+    affine = LPS_FROM_RAS @ parent_matrix(segmentation) @ matrix
+    return Lattice(matrix, grid_from_affine(affine, shape, segmentation.GetName()), None)
+
+
+def own_lattice(segmentation: slicer.vtkMRMLSegmentationNode) -> tuple[Matrix4, tuple[int, ...]]:
+    """Return the matrix to a segmentation's coordinates, and the shape, of its own label maps."""
+    content = segmentation.GetSegmentation()
+    segments = [content.GetNthSegment(n) for n in range(content.GetNumberOfSegments())]
+    images = [segment.GetRepresentation(SOURCE) for segment in segments]
+    filled = [image for image in images if 0 not in image_array(image)[0].shape]
+    if not filled:
+        return np.eye(4), (1, 1, 1)
+    matrix = matrix_of(filled[0].GetImageToWorldMatrix)
+    box = union([mask_reader(segment, matrix)[0] for segment in segments])
+    corner = np.eye(4)
+    corner[:3, 3] = box[4], box[2], box[0]
+    return matrix @ corner, shape_of(box)
+
+
+def prepare(request: Request, job: int, allocate: Allocate) -> Generator[None, None, Prepared]:
+    """Copy what is to be measured, as a generator that can be left between two steps.
+
+    Returns:
+        What was `Prepared`, as the value of StopIteration.
+
+    Raises:
+        InputError: see `lattice_of`.
+        MemoryError: there is no memory for it.
+    """
+    lattice = lattice_of(request.segmentation)
+    marks = [item.box for found in request.given_up.values() for item in found]
+    now = yield from _shared(
+        request.segmentation, request.roles, lattice, allocate, marks, request.probabilities
+    )
+    segments, box, numbers = now
+    voxels, dtype = "", ""
+    if lattice.volume is not None and box:
+        array = voxels_of(lattice.volume)
+        dtype = array.dtype.name
+        voxels = yield from _copied(box, dtype, allocate, _parts_of(array))
+    earlier, earlier_grid = None, None
+    transform: tuple[float, ...] = ()
+    if request.earlier is not None:
+        node = request.earlier.segmentation
+        matrix, shape = own_lattice(node)
+        earlier_grid = grid_from_affine(LPS_FROM_RAS @ matrix, shape, node.GetName())
+        own = Lattice(matrix, earlier_grid, None)
+        roles = request.earlier.roles
+        before, _box, _numbers = yield from _shared(node, roles, own, allocate, [], None)
+        paired = [
+            SharedSegment(request.earlier.pairs[one.id], one.name, one.mask, one.includes)
+            for one in before.segments
+            if one.id in request.earlier.pairs
+        ]
+        parts = [one for one in before.segments if one.id not in {part.id for part in paired}]
+        earlier = SharedSegments(before.grid, before.box, (*paired, *parts))
+        transform = tuple((LPS_FROM_RAS @ parent_matrix(node) @ LPS_FROM_RAS).ravel().tolist())
+    command = Measure(job, segments, voxels, dtype, request.given_up, earlier, transform)
+    return Prepared(command, lattice, box, numbers, earlier_grid)
+
+
+def _shared(
+    segmentation: slicer.vtkMRMLSegmentationNode,
+    roles: tuple[Role, ...],
+    lattice: Lattice,
+    allocate: Allocate,
+    marks: list[Box],
+    probabilities: NDArray[np.uint8] | None,
+) -> Generator[None, None, tuple[SharedSegments, Box, dict[str, NDArray[np.uint16]]]]:
+    """Copy segments; return what the other side is told, the box, and arrays for numbers."""
+    content = segmentation.GetSegmentation()
+    readers = {
+        role.id: mask_reader(content.GetSegment(role.id), lattice.ijk_to_node) for role in roles
+    }
+    whole = tuple(edge for count in lattice.grid.shape for edge in (0, count))
+    box = intersection(union([*(place for place, _ in readers.values()), *marks]), whole)
+    shared, numbers = [], {}
+    for role in roles:
+        _place, read = readers[role.id]
+        mask = yield from _copied(box, "bool", allocate, read)
+        certain, numbered = "", ""
+        if role.lesions and box:
+            numbered, on = allocate(2 * int(np.prod(shape_of(box))))
+            numbers[role.id] = on(shape_of(box), "uint16")
+            if probabilities is not None and role.channel is not None:
+                read_part = _parts_of(probabilities[role.channel])
+                certain = yield from _copied(box, "uint8", allocate, read_part)
+        shared.append(SharedSegment(role.id, role.name, mask, role.includes, certain, numbered))
+    return SharedSegments(_described(lattice.grid), box, tuple(shared)), box, numbers
+
+
+def _copied(
+    box: Box, dtype: str, allocate: Allocate, read: Callable[[Box], NDArray[Any]]
+) -> Generator[None, None, str]:
+    """Copy what `read` returns for parts of a box to a block; return the block's name."""
+    if not box:
+        return ""
+    shape = shape_of(box)
+    name, on = allocate(int(np.prod(shape)) * np.dtype(dtype).itemsize)
+    target = on(shape, dtype)
+    rows = max(1, SLAB_VOXELS // (shape[1] * shape[2]))
+    for start in range(box[0], box[1], rows):
+        part = (start, min(start + rows, box[1]), *box[2:])
+        target[part[0] - box[0] : part[1] - box[0]] = read(part)
+        yield
+    return name
+
+
+def _parts_of(array: NDArray[Any]) -> Callable[[Box], NDArray[Any]]:
+    """Return what reads a box of a whole volume's array."""
+
+    def read(part: Box) -> NDArray[Any]:
+        return array[inside(part, (0,) * 6)]
+
+    return read
+
+
+def _described(grid: Grid) -> SharedGrid:
+    cosines = tuple(cosine for row in grid.direction for cosine in row)
+    return SharedGrid(grid.shape, grid.spacing, grid.origin, cosines)

@@ -1,0 +1,151 @@
+"""Has segments measured by a worker process of its own: nothing waits for it. MRML, no Qt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+from slicer.i18n import tr as _
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.model.specification import ModelSpecification
+from TumorSegLib.worker.protocol import Cancel, Failed, Measured
+from TumorSegLib.worker.shared_memory import SharedBlock
+from TumorSegModule.logic.findings import Findings, Stamps, findings_of, stamps_of
+from TumorSegModule.logic.measure_request import Prepared, Request, prepare
+from TumorSegModule.logic.worker_client import WorkerClient, WorkerEnded
+
+WORK_SECONDS = 0.01
+"""Longest time that one `poll` spends; Slicer's views move in between."""
+
+
+class Listener(Protocol):
+    """What is told, always from within `poll`."""
+
+    def measured(self, found: Findings) -> None:
+        """The segments are measured; they may have been edited meanwhile."""
+
+    def measuring_failed(self, line: str) -> None:
+        """They cannot be measured, and why."""
+
+
+class Measuring:
+    """Measures one segmentation at a time, as it is when that begins.
+
+    Attributes:
+        client: of the worker.
+    """
+
+    def __init__(self, client: WorkerClient, listener: Listener) -> None:
+        """Measure in `client`'s worker and tell `listener`."""
+        self.client = client
+        self._listener = listener
+        self._job = 0
+        self._work: Iterator[Any] | None = None
+        self._waiting = False
+        self._order: tuple[Request, ModelSpecification | None, Stamps] | None = None
+        self._prepared: Prepared | None = None
+        self._blocks: list[SharedBlock] = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being measured; `poll` must be called meanwhile."""
+        return self._order is not None
+
+    @property
+    def working(self) -> bool:
+        """Whether `poll` should be called again at once."""
+        return self._work is not None
+
+    def start(self, request: Request, specification: ModelSpecification | None) -> None:
+        """Begin, in place of what was under way.
+
+        Args:
+            request: what to measure.
+            specification: of the model that drew it, None if none did.
+        """
+        self._drop()
+        self._job += 1
+        self._order = request, specification, stamps_of(request.segmentation)
+        self._work = self._send(request)
+
+    def poll(self) -> None:
+        """Go on; call this every few milliseconds while busy."""
+        for event in self.client.poll():
+            self._take(event)
+        until = time.perf_counter() + WORK_SECONDS
+        work = self._work
+        try:
+            while work is not None and work is self._work and time.perf_counter() < until:
+                next(work)
+        except StopIteration:
+            if self._work is work:  # whoever was told may have begun anew
+                self._work = None
+        except (InputError, MemoryError, OSError) as error:
+            self._fail(str(error))
+
+    def leave(self) -> None:
+        """Leave what is under way."""
+        self._drop()
+
+    def stop(self) -> None:
+        """Leave off, and end the worker."""
+        self._drop()
+        self.client.stop()
+
+    def _send(self, request: Request) -> Iterator[None]:
+        """Copy what is to be measured to shared memory bit by bit, then send it."""
+        self.client.start()
+        self._prepared = yield from prepare(request, self._job, self._allocate)
+        self.client.send(self._prepared.command)
+        self._waiting = True
+
+    def _allocate(self, size: int) -> tuple[str, Callable[[tuple[int, ...], str], NDArray[Any]]]:
+        block = self.client.new_block(size)
+        self._blocks.append(block)
+        return block.name, block.array
+
+    def _take(self, event: Any) -> None:
+        if isinstance(event, WorkerEnded):
+            if self._blocks:  # else the next worker has all of it
+                self._fail(
+                    _("the measuring process ended unexpectedly; edit a segment to try again")
+                )
+            return
+        if not self._waiting or event.job != self._job:
+            return
+        match event:
+            case Measured():
+                self._waiting = False
+                self._work = self._read(event)
+            case Failed():
+                self.client.log.extend(event.details.splitlines())
+                self._fail(event.message)
+
+    def _read(self, event: Measured) -> Iterator[None]:
+        """Make findings of an answer bit by bit, then tell."""
+        assert self._order is not None
+        assert self._prepared is not None
+        request, specification, stamps = self._order
+        found = None
+        for step in findings_of(request, self._prepared, event, specification, stamps):
+            found = step
+            yield
+        self._drop()
+        assert found is not None
+        self._listener.measured(found)
+
+    def _fail(self, line: str) -> None:
+        self._drop()
+        self._listener.measuring_failed(line)
+
+    def _drop(self) -> None:
+        """Let go of what is under way; what is kept in memory lives as long as somebody looks."""
+        if self._waiting:
+            self.client.send(Cancel(self._job))
+        self._waiting, self._work, self._order, self._prepared = False, None, None, None
+        for block in self._blocks:
+            self.client.forget(block)
+        self._blocks = []
