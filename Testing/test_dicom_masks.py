@@ -21,6 +21,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.export.contours import filled
 from TumorSegLib.export.dicom_masks import read_dicom_segments
 from TumorSegLib.reading import read_volume
+from TumorSegLib.writing.dicom_content import content_of
 from TumorSegLib.writing.dicom_segmentation import segmentation_dataset
 from TumorSegLib.writing.dicom_source import find_source
 
@@ -73,7 +74,7 @@ def test_a_segmentation_is_read_back(tmp_path, orientation):
 def test_other_kinds_of_segmentation_are_read(tmp_path, kind):
     case = labelled(ct(tmp_path / "ct"))
     source = find_source(tmp_path / "ct", case.volume.grid)
-    ours = segmentation_dataset(case, source)
+    ours = segmentation_dataset(content_of(case), source)
     if kind == "LABELMAP":
         pixels = case.labelmap
     else:

@@ -26,6 +26,7 @@ from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.reading import read_volume
 from TumorSegLib.writing import write_segmentation
+from TumorSegLib.writing.dicom_content import content_of
 from TumorSegLib.writing.dicom_file import write_dicom_file
 from TumorSegLib.writing.dicom_report import write_dicom_report
 from TumorSegLib.writing.dicom_segmentation import write_dicom_segmentation
@@ -98,9 +99,10 @@ def labelled(volume, **names) -> LabelledVolume:
 def written(folder: Path, case: LabelledVolume):
     source = find_source(folder, case.volume.grid)
     out = folder.parent / "seg.dcm"
-    segmentation = write_dicom_segmentation(case, source, out)
+    content = content_of(case)
+    segmentation = write_dicom_segmentation(content, source, out)
     report = folder.parent / "sr.dcm"
-    write_dicom_report(case, segmentation, source, report)
+    write_dicom_report(content, segmentation, source, report)
     return out, report
 
 
@@ -233,16 +235,28 @@ def test_many_specks(tmp_path):
     assert len(groups) == 2 + 5 * 10 * 10
 
 
-@pytest.mark.parametrize("name", ["肝肿瘤", "<script>alert(1)</script>", "a \"b\" 'c'", "x" * 80])
-def test_any_name(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "written_as"),
+    [
+        ("肝肿瘤", "肝肿瘤"),
+        ("<script>alert(1)</script>", "<script>alert(1)</script>"),
+        ("a \"b\" 'c'", "a \"b\" 'c'"),
+        ("x" * 80, "x" * 64),
+        ("left\\right\tlobe\n", "left right lobe"),
+        ("\\", "Segment 2"),
+    ],
+)
+def test_any_name(tmp_path, name, written_as):
+    """A backslash would make two values of a name, which a label cannot be."""
     case = labelled(ct(tmp_path / "ct"), **{"Liver tumour": name})
     out, report = written(tmp_path / "ct", case)
     dataset = pydicom.dcmread(out)
-    assert dataset.SegmentSequence[1].SegmentLabel == name[:64]
+    assert dataset.SegmentSequence[1].SegmentLabel == written_as
     assert dataset.PatientName == "Müller^Jo"
     groups = highdicom.sr.srread(report).content.get_volumetric_roi_measurement_groups()
-    assert groups[2].tracking_identifier == f"{name} 1"[:64]
-    assert checked("dciodvfy", out) == []
+    identifiers = [group.tracking_identifier for group in groups[2:4]]
+    assert identifiers == [f"{written_as[:62]} {number}" for number in (1, 2)]
+    assert checked("dciodvfy", out) == checked("dciodvfy", report) == []
 
 
 def test_validators_find_nothing(tmp_path):

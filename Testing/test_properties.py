@@ -31,7 +31,8 @@ from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.reading.image_file import read_array
 from TumorSegLib.slicer_io.segmentation_file import read_segments
 from TumorSegLib.support.schema import from_dict, parsed, to_dict
-from TumorSegLib.worker.protocol import Segment, SharedVolume, Threshold, from_line, to_line
+from TumorSegLib.worker.protocol import Segment, Threshold, from_line, to_line
+from TumorSegLib.worker.shared_voxels import SharedVolume
 from TumorSegLib.writing import write_segmentation
 from TumorSegLib.writing.image_writing import write_image_atomically
 

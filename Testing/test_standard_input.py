@@ -17,11 +17,11 @@ from TumorSegLib.worker.protocol import (
     Failed,
     Segment,
     Share,
-    SharedVolume,
     from_line,
     to_line,
 )
 from TumorSegLib.worker.shared_memory import SharedBlock
+from TumorSegLib.worker.shared_voxels import SharedVolume
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -25,7 +25,6 @@ from TumorSegLib.worker.protocol import (
     Progress,
     Segment,
     Share,
-    SharedVolume,
     Started,
     Stopped,
     Threshold,
@@ -34,6 +33,7 @@ from TumorSegLib.worker.protocol import (
     to_line,
 )
 from TumorSegLib.worker.shared_memory import PREFIX, SharedBlock
+from TumorSegLib.worker.shared_voxels import SharedVolume
 
 SHAPE = (12, 64, 64)
 MANY = 100

@@ -12,8 +12,9 @@ from bright_models import write_model
 from pretended_windows import PIPE_BYTES, Windows, end
 from waiting import HANG_SECONDS, wait_until
 
-from TumorSegLib.worker.protocol import Done, Failed, Segment, SharedVolume, Threshold, Thresholded
+from TumorSegLib.worker.protocol import Done, Failed, Segment, Threshold, Thresholded
 from TumorSegLib.worker.shared_memory import PREFIX
+from TumorSegLib.worker.shared_voxels import SharedVolume
 
 MODULE = Path(__file__).resolve().parent.parent / "TumorSeg"
 

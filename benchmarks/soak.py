@@ -40,13 +40,13 @@ from TumorSegLib.worker.protocol import (  # noqa: E402
     Progress,
     Segment,
     Share,
-    SharedVolume,
     Started,
     Stopped,
     Threshold,
     Thresholded,
 )
 from TumorSegLib.worker.shared_memory import SharedBlock  # noqa: E402
+from TumorSegLib.worker.shared_voxels import SharedVolume  # noqa: E402
 
 EVERY = 50
 SHIPPED_MODEL = "brain-lgg-linknet"

@@ -17,13 +17,13 @@ from fuzz.tree_changes import tree_changed
 def message_seeds() -> list[Files]:
     """Return lines of all kinds that the panel sends."""
     from TumorSegLib.inference.run_options import RunOptions
-    from TumorSegLib.worker import protocol
+    from TumorSegLib.worker import dicom_protocol, protocol, shared_voxels
 
-    volume = protocol.SharedVolume(
+    volume = shared_voxels.SharedVolume(
         "fuzz-1", "int16", (2, 3, 4), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0),
         (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), "CT",
     )  # fmt: skip
-    mask = protocol.SharedMask(
+    mask = shared_voxels.SharedMask(
         "fuzz-2", "uint8", (2, 3, 4), "S1", "Liver", 1, tuple(float(n) for n in range(16)), "m 1"
     )
     messages = (
@@ -34,6 +34,15 @@ def message_seeds() -> list[Files]:
         ),
         protocol.Export(
             2, "no/Dataset501_x", "no/model", {"ct": volume}, (mask,), {"Liver": "Liver"}
+        ),
+        dicom_protocol.SaveDicom(
+            3,
+            volume,
+            tuple(float(n) for n in range(16)),
+            (dicom_protocol.DicomMask(mask, "~a^b^c~d^e^f~^^~~^^~^^", (1, 2, 3), "0-0"),),
+            ("no/1.dcm",),
+            ("no/seg.dcm", "no/sr.dcm"),
+            "Liver",
         ),
         protocol.Threshold(1, 0.5),
         protocol.Cancel(1),

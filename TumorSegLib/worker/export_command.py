@@ -2,48 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from TumorSegLib.export.case import ExportCase, append_case
 from TumorSegLib.export.errors import CaseExistsError, OverlapError
 from TumorSegLib.export.identity import export_key
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.model.bundle import read_bundle
-from TumorSegLib.slicer_io.named_mask import NamedMask
 from TumorSegLib.worker.protocol import Export, Exported, Refused
+from TumorSegLib.worker.shared_mask import ArrayOf, named_mask
 
 
 def answer(
     command: Export,
     volumes: Mapping[str, Volume],
-    array: Callable[[str, tuple[int, ...], str], NDArray[Any]],
+    array: ArrayOf,
 ) -> Exported | Refused:
     """Append the case and return what to tell the panel.
 
     Args:
         command: of the panel.
         volumes: by channel name, the volume itself first.
-        array: gives the array on a shared block, by the block's name, shape and type.
+        array: see `ArrayOf`.
 
     Raises:
         TumorSegError: see `append_case`.
     """
-    masks = tuple(
-        NamedMask(
-            mask.id,
-            mask.name,
-            array(mask.block, mask.shape, mask.dtype),
-            mask.value,
-            np.reshape(mask.affine, (4, 4)),
-            mask.model,
-        )
-        for mask in command.masks
-    )
+    masks = tuple(named_mask(mask, array) for mask in command.masks)
     case = ExportCase(
         volumes, masks, command.mapping, command.patient, command.reviewed, command.correction
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from TumorSegLib.support.schema import parsed
+from TumorSegLib.worker.dicom_protocol import SaveDicom
 from TumorSegLib.worker.process_group import end_own_group
 from TumorSegLib.worker.protocol import (
     Cancel,
@@ -64,7 +65,7 @@ class Garbled:
     message: str
 
 
-Waiting = Segment | Threshold | Export | Measure | Forget | Garbled
+Waiting = Segment | Threshold | Export | Measure | SaveDicom | Forget | Garbled
 """What the worker answers in its turn."""
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from TumorSegLib.errors import Cancelled, TumorSegError
+from TumorSegLib.worker.dicom_protocol import SaveDicom, SavingDicom
 from TumorSegLib.worker.inbox import Blocks, Garbled, Inbox, Waiting
 from TumorSegLib.worker.protocol import (
     Done,
@@ -25,13 +26,13 @@ from TumorSegLib.worker.protocol import (
     Measure,
     Progress,
     Segment,
-    SharedVolume,
     Started,
     Stopped,
     Threshold,
     Thresholded,
     to_line,
 )
+from TumorSegLib.worker.shared_voxels import SharedVolume
 from TumorSegLib.worker.standard_input import take_standard_input
 
 if TYPE_CHECKING:
@@ -44,8 +45,12 @@ if TYPE_CHECKING:
     from TumorSegLib.model.specification import ModelSpecification
 
 
-_WHAT: dict[type, str] = {Export: "export", Measure: "measurement"}
-"""What a command does, for the line that says that it failed."""
+WORDS: dict[type, str] = {
+    Export: "export",
+    Measure: "measurement",
+    SaveDicom: "saving of DICOM objects",
+}
+"""What failed, by command; a segmentation otherwise."""
 
 
 class Worker:
@@ -71,7 +76,7 @@ class Worker:
             except MemoryError:
                 self._fail(command, "not enough memory for this volume and model; close other data")
             except Exception as error:
-                what = _WHAT.get(type(command), "segmentation")
+                what = WORDS.get(type(command), "segmentation")
                 line = f"the {what} failed: {type(error).__name__}: {error}".splitlines()[0]
                 self._fail(command, line, traceback.format_exc())
 
@@ -85,6 +90,8 @@ class Worker:
                 self._export(command)
             case Measure():
                 self._measure(command)
+            case SaveDicom():
+                self._save_dicom(command)
             case Forget():
                 self._forget(command.block)
             case Garbled():
@@ -183,6 +190,17 @@ class Worker:
         if self._inbox.is_cancelled(command.job):
             raise Cancelled
         self._send(answer(command, self._inbox.blocks.array))
+
+    def _save_dicom(self, command: SaveDicom) -> None:
+        from TumorSegLib.worker.dicom_command import answer
+
+        def tell(event: SavingDicom) -> None:
+            if self._inbox.is_cancelled(command.job):
+                raise Cancelled
+            self._send(event)
+
+        volume = self._volume(command.volume)
+        self._send(answer(command, volume, self._inbox.blocks.array, tell))
 
     def _segmenter(self, command: Segment) -> Segmenter:
         """Return the model, loaded anew only if it is not the one in memory."""

@@ -16,8 +16,8 @@ from TumorSegLib.image.correction import Correction
 from TumorSegLib.inference.given_up import GivenUp
 from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.support.schema import from_dict, parsed, to_dict
-
-Numbers = tuple[float, ...]
+from TumorSegLib.worker.dicom_protocol import DicomSaved, SaveDicom, SavingDicom
+from TumorSegLib.worker.shared_voxels import Numbers, SharedMask, SharedVolume
 
 
 @dataclass(frozen=True)
@@ -35,29 +35,6 @@ class Forget:
 
     kind: ClassVar[str] = "forget"
     block: str
-
-
-@dataclass(frozen=True)
-class SharedVolume:
-    """A volume whose voxels lie in a shared block; see `TumorSegLib.image.grid.Grid`.
-
-    Attributes:
-        block: that holds the voxels.
-        dtype: NumPy's name of their type.
-        shape: voxels along (z, y, x).
-        spacing: mm along (x, y, z).
-        origin: LPS mm.
-        direction: row by row.
-        name: for messages.
-    """
-
-    block: str
-    dtype: str
-    shape: tuple[int, int, int]
-    spacing: Numbers
-    origin: Numbers
-    direction: Numbers
-    name: str
 
 
 @dataclass(frozen=True)
@@ -80,31 +57,6 @@ class Segment:
     labelmap: str
     probabilities: str
     options: RunOptions = field(default_factory=RunOptions)
-
-
-@dataclass(frozen=True)
-class SharedMask:
-    """A segment whose label map lies in a shared block; see `NamedMask`.
-
-    Attributes:
-        block: that holds the label map; segments may share it.
-        dtype: NumPy's name of its type.
-        shape: voxels along (z, y, x).
-        id: of the segment.
-        name: of the segment.
-        value: of the segment's voxels.
-        affine: 4x4 from voxel indices (x, y, z) to LPS mm, row by row.
-        model: that drew it first.
-    """
-
-    block: str
-    dtype: str
-    shape: tuple[int, int, int]
-    id: str
-    name: str
-    value: int
-    affine: Numbers
-    model: str
 
 
 @dataclass(frozen=True)
@@ -233,7 +185,7 @@ class Cancel:
     job: int
 
 
-Command = Share | Forget | Segment | Export | Measure | Threshold | Cancel
+Command = Share | Forget | Segment | Export | Measure | SaveDicom | Threshold | Cancel
 
 
 @dataclass(frozen=True)
@@ -363,7 +315,19 @@ class Failed:
     details: str = ""
 
 
-Event = Started | Progress | Done | Thresholded | Exported | Refused | Measured | Stopped | Failed
+Event = (
+    Started
+    | Progress
+    | Done
+    | Thresholded
+    | Exported
+    | Refused
+    | Measured
+    | SavingDicom
+    | DicomSaved
+    | Stopped
+    | Failed
+)
 
 
 @dataclass(frozen=True)

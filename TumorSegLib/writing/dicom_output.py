@@ -51,9 +51,11 @@ def write_dicom(
     Raises:
         OutputError: the images lack what a segmentation must repeat, or a file cannot be written.
     """
+    from TumorSegLib.writing.dicom_content import content_of
     from TumorSegLib.writing.dicom_report import write_dicom_report
     from TumorSegLib.writing.dicom_segmentation import write_dicom_segmentation
 
-    segmentation = write_dicom_segmentation(labelled, source, path)
+    content = content_of(labelled)
+    segmentation = write_dicom_segmentation(content, source, path)
     if report is not None:
-        write_dicom_report(labelled, segmentation, source, report)
+        write_dicom_report(content, segmentation, source, report)

@@ -7,7 +7,7 @@ its segment: its group refers to the segment, and to those source images alone t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +16,9 @@ import numpy as np
 from TumorSegLib.image.modality import modality_of
 from TumorSegLib.measurement.component import Component
 from TumorSegLib.measurement.segment import Measurement, measure_segment
-from TumorSegLib.model.labelled_volume import LabelledVolume
-from TumorSegLib.model.specification import Label
+from TumorSegLib.writing.dicom_content import LONGEST_NAME, DicomContent, DicomSegment, lo_text
 from TumorSegLib.writing.dicom_file import write_dicom_file
-from TumorSegLib.writing.dicom_segmentation import (
-    LONGEST_NAME,
-    MANUFACTURER,
-    dicom_code,
-    set_character_set,
-)
+from TumorSegLib.writing.dicom_segmentation import MANUFACTURER, dicom_code, set_character_set
 from TumorSegLib.writing.dicom_source import SourceImages
 
 if TYPE_CHECKING:
@@ -35,43 +29,52 @@ ABNORMAL = "49755003"
 """SNOMED CT: morphologically abnormal structure, the category of tumours and other lesions."""
 SERIES_NUMBER = 9002
 
+Progress = Callable[[int, int], None]
+
+
+def no_progress(_done: int, _total: int) -> None:
+    """Tell nobody."""
+
 
 def report_dataset(
-    labelled: LabelledVolume, segmentation: highdicom.seg.Segmentation, source: SourceImages
+    content: DicomContent,
+    segmentation: highdicom.seg.Segmentation,
+    source: SourceImages,
+    *,
+    progress: Progress = no_progress,
 ) -> sr.Comprehensive3DSR:
     """Return the measurements of a DICOM Segmentation's segments as a DICOM structured report.
 
     Args:
-        labelled: what is measured; a segment is what bears its label, without parts that bear
-            another one.
-        segmentation: the DICOM Segmentation of `labelled`.
+        content: what is measured.
+        segmentation: the DICOM Segmentation of `content`.
         source: the images that it refers to.
+        progress: told how many of how many segments are measured.
     """
     import highdicom
     from highdicom import sr
     from pydicom.sr.codedict import codes
 
-    specification = labelled.specification
+    algorithm = content.algorithm
     device = sr.DeviceObserverIdentifyingAttributes(
         uid=highdicom.UID(),
         name=MANUFACTURER,
         manufacturer_name=MANUFACTURER,
-        model_name=specification.id,
-        serial_number=specification.version,
+        model_name=lo_text(algorithm.id, empty=MANUFACTURER),
+        serial_number=lo_text(algorithm.version, empty="none"),
     )
     context = sr.ObservationContext(
         observer_device_context=sr.ObserverContext(
             observer_type=codes.DCM.Device, observer_identifying_attributes=device
         )
     )
-    is_ct = modality_of(labelled.volume) == "CT"
+    is_ct = modality_of(content.volume) == "CT"
     procedure = codes.LN.CTUnspecifiedBodyRegion if is_ct else codes.LN.MRIUnspecifiedBodyRegion
-    groups = [
-        group
-        for number, label in enumerate(specification.labels, start=1)
-        for group in _groups(number, label, labelled, segmentation, source)
-    ]
-    content = sr.MeasurementReport(
+    groups: list[Any] = []
+    for number, segment in enumerate(content.segments, start=1):
+        progress(number - 1, len(content.segments))
+        groups += _groups(number, segment, content, segmentation, source)
+    tree = sr.MeasurementReport(
         observation_context=context,
         procedure_reported=procedure,
         imaging_measurements=groups,
@@ -79,7 +82,7 @@ def report_dataset(
     )
     dataset = sr.Comprehensive3DSR(
         evidence=[segmentation, *source.datasets],
-        content=content,
+        content=tree,
         series_instance_uid=highdicom.UID(),
         series_number=SERIES_NUMBER,
         sop_instance_uid=highdicom.UID(),
@@ -87,52 +90,56 @@ def report_dataset(
         manufacturer=MANUFACTURER,
         is_complete=True,
     )
-    set_character_set(dataset, (label.name for label in specification.labels))
-    dataset.SeriesDescription = f"TumorSeg {specification.title}, measurements"[:LONGEST_NAME]
+    set_character_set(dataset, content.texts())
+    dataset.SeriesDescription = content.series_description(", measurements")
     return dataset
 
 
 def write_dicom_report(
-    labelled: LabelledVolume,
+    content: DicomContent,
     segmentation: highdicom.seg.Segmentation,
     source: SourceImages,
     path: Path,
-) -> None:
-    """Write what `report_dataset` returns; `path` is whole or absent.
+    *,
+    progress: Progress = no_progress,
+) -> sr.Comprehensive3DSR:
+    """Write what `report_dataset` returns, and return it; `path` is whole or absent.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    dataset = report_dataset(labelled, segmentation, source)
+    dataset = report_dataset(content, segmentation, source, progress=progress)
     write_dicom_file(dataset, path)
+    return dataset
 
 
 def _groups(
     number: int,
-    label: Label,
-    labelled: LabelledVolume,
+    segment: DicomSegment,
+    content: DicomContent,
     segmentation: highdicom.seg.Segmentation,
     source: SourceImages,
 ) -> Iterator[sr.VolumetricROIMeasurementsAndQualitativeEvaluations]:
     """Yield the group of a segment, with its volume of 0 if nothing was found, and its lesions'."""
     from highdicom import sr
 
-    mask = labelled.labelmap == label.value
-    volume = labelled.volume
-    measured = measure_segment(mask, volume.grid, name=label.name, voxels=volume.voxels)
+    volume = content.volume
+    mask = segment.whole(volume.grid.shape)
+    measured = measure_segment(mask, volume.grid, name=segment.name, voxels=volume.voxels)
     described = segmentation.SegmentSequence[number - 1]
     whole = sr.TrackingIdentifier(described.TrackingUID, described.TrackingID)
-    values = _of_segment(measured, labelled) if measured.voxels else [_volume(0)]
+    values = _of_segment(measured, content) if measured.voxels else [_volume(0)]
     planes = np.flatnonzero(mask.any(axis=(1, 2))) if measured.voxels else range(len(mask))
     on = [_source_image(source, int(plane)) for plane in planes]
-    yield _group(whole, label, _segment(segmentation, number, on), values)
-    if label.category.value != ABNORMAL:
+    yield _group(whole, segment, _segment(segmentation, number, on), values)
+    if segment.codes.category.value != ABNORMAL:
         return
     for part in measured.parts:
-        identifier = f"{label.name} {part.number}"[:LONGEST_NAME]
+        suffix = f" {part.number}"
+        identifier = lo_text(described.SegmentLabel, LONGEST_NAME - len(suffix)) + suffix
         on = [_source_image(source, plane) for plane in range(*part.box[0])]
         place = _segment(segmentation, number, on)
-        yield _group(_tracked(identifier), label, place, _of_component(part, labelled))
+        yield _group(_tracked(identifier), segment, place, _of_component(part, content))
 
 
 def _tracked(identifier: str) -> sr.TrackingIdentifier:
@@ -166,34 +173,35 @@ def _segment(
 
 def _group(
     tracked: sr.TrackingIdentifier,
-    label: Label,
+    segment: DicomSegment,
     place: sr.ReferencedSegment,
     values: Sequence[sr.Measurement],
 ) -> sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
     from highdicom import sr
 
+    region = segment.codes.region
     return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=tracked,
         referenced_segment=place,
-        finding_category=dicom_code(label.category),
-        finding_type=dicom_code(label.type),
-        finding_sites=[sr.FindingSite(dicom_code(label.region))] if label.region else None,
+        finding_category=dicom_code(segment.codes.category),
+        finding_type=dicom_code(segment.codes.type),
+        finding_sites=[sr.FindingSite(dicom_code(region))] if region else None,
         measurements=values,
     )
 
 
-def _of_segment(measured: Measurement, labelled: LabelledVolume) -> list[sr.Measurement]:
+def _of_segment(measured: Measurement, content: DicomContent) -> list[sr.Measurement]:
     from pydicom.sr.codedict import codes
 
     return [
         _volume(measured.volume_ml),
         _surface(measured.surface_mm2),
-        *_intensities(measured.mean, measured.standard_deviation, labelled),
+        *_intensities(measured.mean, measured.standard_deviation, content),
         _measured(codes.SCT.LongAxis, measured.longest_axial_diameter_mm, codes.UCUM.Millimeter),
     ]
 
 
-def _of_component(part: Component, labelled: LabelledVolume) -> list[sr.Measurement]:
+def _of_component(part: Component, content: DicomContent) -> list[sr.Measurement]:
     from pydicom.sr.codedict import codes
     from pydicom.sr.coding import Code
 
@@ -205,7 +213,7 @@ def _of_component(part: Component, labelled: LabelledVolume) -> list[sr.Measurem
         _measured(codes.SCT.LongAxis, part.longest_axial_diameter_mm, mm),
         _measured(codes.SCT.ShortAxis, part.perpendicular_diameter_mm, mm),
         _measured(in_space, part.longest_diameter_mm, mm),
-        *_intensities(part.mean, part.standard_deviation, labelled),
+        *_intensities(part.mean, part.standard_deviation, content),
     ]
 
 
@@ -226,12 +234,12 @@ def _surface(mm2: float) -> sr.Measurement:
 
 
 def _intensities(
-    mean: float | None, deviation: float | None, labelled: LabelledVolume
+    mean: float | None, deviation: float | None, content: DicomContent
 ) -> Iterator[sr.Measurement]:
     """Yield mean and standard deviation of CT numbers, or of the signal of MRI."""
     from pydicom.sr.codedict import codes
 
-    if modality_of(labelled.volume) == "CT":
+    if modality_of(content.volume) == "CT":
         quantity, unit = codes.DCM.AttenuationCoefficient, codes.UCUM.HounsfieldUnit
     else:
         quantity = codes.DCM.MRSignalIntensity

@@ -1,22 +1,22 @@
 """Segmentations as DICOM objects that refer to the images they were made from.
 
-DICOM PS3.3 A.51 (Segmentation IOD), written by highdicom: a binary segment a label, with the
-model's SNOMED CT codes, the algorithm's name and version, and a reference to every source image.
+DICOM PS3.3 A.51 (Segmentation IOD), written by highdicom: binary segments with their SNOMED CT
+codes, the algorithm's name and version, and a reference to every source image.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from TumorSegLib.errors import OutputError
 from TumorSegLib.model.code import CodedConcept
-from TumorSegLib.model.labelled_volume import LabelledVolume
-from TumorSegLib.model.specification import Label, ModelSpecification
 from TumorSegLib.support.version import __version__
+from TumorSegLib.writing.dicom_content import DicomContent, DicomSegment, label_map_of, lo_text
 from TumorSegLib.writing.dicom_file import write_dicom_file
 from TumorSegLib.writing.dicom_source import SourceImages
 
@@ -28,70 +28,63 @@ if TYPE_CHECKING:
 MANUFACTURER = "TumorSeg"
 SERIES_NUMBER = 9001
 """Behind what scanners give; viewers sort series by it."""
-LONGEST_NAME = 64
-"""Characters of a segment's label and of a series' description (value representation LO)."""
 
 
-def segmentation_dataset(
-    labelled: LabelledVolume, source: SourceImages
-) -> highdicom.seg.Segmentation:
-    """Return a label map as a DICOM Segmentation.
+def segmentation_dataset(content: DicomContent, source: SourceImages) -> highdicom.seg.Segmentation:
+    """Return segments as a DICOM Segmentation.
 
     Args:
-        labelled: volume, label map and the model's labels.
-        source: the images on whose pixels the label map lies.
+        content: volume and segments.
+        source: the images on whose pixels the segments lie.
 
     Raises:
         OutputError: the images lack what a segmentation must repeat.
     """
     import highdicom
 
-    specification = labelled.specification
-    planes = np.array(source.planes)
-    frames = labelled.labelmap[np.maximum(planes, 0)]
-    frames[planes < 0] = 0
-    masks = np.stack([frames == label.value for label in specification.labels], axis=-1)
+    algorithm = content.algorithm
+    pixels = _pixels(content, source)
     try:
         dataset = highdicom.seg.Segmentation(
             source_images=list(source.datasets),
-            pixel_array=masks.astype(np.uint8),
+            pixel_array=pixels,
             segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
             segment_descriptions=[
-                _description(number, label, specification)
-                for number, label in enumerate(specification.labels, start=1)
+                _description(number, segment)
+                for number, segment in enumerate(content.segments, start=1)
             ],
             series_instance_uid=highdicom.UID(),
             series_number=SERIES_NUMBER,
             sop_instance_uid=highdicom.UID(),
             instance_number=1,
             manufacturer=MANUFACTURER,
-            manufacturer_model_name=specification.id,
-            software_versions=f"TumorSeg {__version__}, model {specification.version}",
-            device_serial_number=specification.version,
-            content_description=f"{specification.title}, {specification.version}"[:LONGEST_NAME],
+            manufacturer_model_name=lo_text(algorithm.id, empty=MANUFACTURER),
+            software_versions=lo_text(f"TumorSeg {__version__}, model {algorithm.version}"),
+            device_serial_number=lo_text(algorithm.version, empty="none"),
+            content_description=content.series_description(),
             content_label="SEGMENTATION",
-            omit_empty_frames=bool(masks.any()),
+            omit_empty_frames=bool(pixels.any()),
         )
     except (AttributeError, TypeError, ValueError) as error:
         raise OutputError(
             f"the DICOM images lack what a segmentation must repeat ({error}); write another"
             " format, such as .seg.nrrd"
         ) from error
-    set_character_set(dataset, (label.name for label in specification.labels))
-    dataset.SeriesDescription = f"TumorSeg {specification.title}"[:LONGEST_NAME]
+    set_character_set(dataset, content.texts())
+    dataset.SeriesDescription = content.series_description()
     dataset.ContentQualification = "RESEARCH"
     return dataset
 
 
 def write_dicom_segmentation(
-    labelled: LabelledVolume, source: SourceImages, path: Path
+    content: DicomContent, source: SourceImages, path: Path
 ) -> highdicom.seg.Segmentation:
-    """Write a label map as a DICOM Segmentation and return it; `path` is whole or absent.
+    """Write segments as a DICOM Segmentation and return it; `path` is whole or absent.
 
     Raises:
         OutputError: see `segmentation_dataset`; the file cannot be written.
     """
-    dataset = segmentation_dataset(labelled, source)
+    dataset = segmentation_dataset(content, source)
     write_dicom_file(dataset, path)
     return dataset
 
@@ -106,33 +99,70 @@ def set_character_set(dataset: pydicom.Dataset, names: Iterable[str]) -> None:
 
 
 def dicom_code(code: CodedConcept) -> DicomCode:
-    """Return a code of a model's labels as pydicom's."""
+    """Return a code as pydicom's."""
     from pydicom.sr.coding import Code as DicomCode
 
-    return DicomCode(code.value, code.scheme, code.meaning)
+    return DicomCode(code.value, code.scheme, lo_text(code.meaning))
 
 
-def _description(
-    number: int, label: Label, specification: ModelSpecification
-) -> highdicom.seg.SegmentDescription:
+def _pixels(content: DicomContent, source: SourceImages) -> NDArray[Any]:
+    """Return the segments plane by plane as the images lie, 4-dimensional where they overlap."""
+    planes = np.array(source.planes)
+    numbers = label_map_of(content)
+    if numbers is not None:
+        frames: NDArray[Any] = numbers[np.maximum(planes, 0)]
+    else:
+        shape = content.volume.grid.shape
+        frames = np.zeros((len(planes), *shape[1:], len(content.segments)), np.uint8)
+        for number, segment in enumerate(content.segments):
+            frames[..., number] = segment.whole(shape)[np.maximum(planes, 0)]
+    frames[planes < 0] = 0
+    return frames
+
+
+def _description(number: int, segment: DicomSegment) -> highdicom.seg.SegmentDescription:
     import highdicom
     from highdicom.color import CIELabColor
     from pydicom.sr.codedict import codes
 
-    return highdicom.seg.SegmentDescription(
-        segment_number=number,
-        segment_label=label.name[:LONGEST_NAME],
-        segmented_property_category=dicom_code(label.category),
-        segmented_property_type=dicom_code(label.type),
-        algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
-        algorithm_identification=highdicom.AlgorithmIdentificationSequence(
-            name=specification.id,
+    algorithm, means = segment.algorithm, segment.codes
+    name = lo_text(segment.name, empty=f"Segment {number}")
+    identification = None
+    if algorithm is not None:
+        identification = highdicom.AlgorithmIdentificationSequence(
+            name=lo_text(algorithm.id),
             family=codes.cid7162.ArtificialIntelligence,
-            version=specification.version,
+            version=lo_text(algorithm.version),
             source=MANUFACTURER,
-        ),
+        )
+    description = highdicom.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=name,
+        segmented_property_category=dicom_code(means.category),
+        segmented_property_type=dicom_code(means.type),
+        algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues(_algorithm_type(segment)),
+        algorithm_identification=identification,
         tracking_uid=highdicom.UID(),
-        tracking_id=f"{specification.id} {label.name}"[:LONGEST_NAME],
-        anatomic_regions=[dicom_code(label.region)] if label.region else None,
-        display_color=CIELabColor.from_rgb(*label.colour),
+        tracking_id=lo_text(f"{algorithm.id} {name}" if algorithm else name),
+        anatomic_regions=[dicom_code(means.region)] if means.region else None,
+        display_color=CIELabColor.from_rgb(*segment.colour),
     )
+    if means.type_modifier is not None:
+        item = description.SegmentedPropertyTypeCodeSequence[0]
+        item.SegmentedPropertyTypeModifierCodeSequence = [_concept(means.type_modifier)]
+    if means.region_modifier is not None:
+        item = description.AnatomicRegionSequence[0]
+        item.AnatomicRegionModifierSequence = [_concept(means.region_modifier)]
+    return description
+
+
+def _algorithm_type(segment: DicomSegment) -> str:
+    if segment.algorithm is None:
+        return "MANUAL"
+    return "SEMIAUTOMATIC" if segment.corrected else "AUTOMATIC"
+
+
+def _concept(code: CodedConcept) -> highdicom.sr.CodedConcept:
+    import highdicom
+
+    return highdicom.sr.CodedConcept.from_code(dicom_code(code))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,13 +49,48 @@ def find_source(place: Path, grid: Grid, *, series: str | None = None) -> Source
         series: SeriesInstanceUID, where the folder has several.
 
     Raises:
-        OutputError: a plane of the grid has no image: the volume was resampled while it was read
-            (gantry tilt, uneven spacing, a missing slice), or `place` holds no DICOM.
+        OutputError: see `source_among`.
+    """
+    files = sorted(place.iterdir()) if place.is_dir() else [place]
+    datasets = (dataset for file in files if (dataset := _header(file)) is not None)
+    wanted = (dataset for dataset in datasets if series in (None, dataset.get("SeriesInstanceUID")))
+    return source_among(wanted, grid, str(place))
+
+
+def read_images(files: Iterable[Path]) -> Iterator[pydicom.Dataset]:
+    """Yield what each of these DICOM images says beside its pixels.
+
+    Raises:
+        OutputError: one is not there any more or is no DICOM image.
+    """
+    for file in files:
+        dataset = _header(file)
+        if dataset is None:
+            what = "is no DICOM image" if file.exists() else "is not there any more"
+            raise OutputError(
+                f"{file}: {what}, expected an image of the volume; put it back or import the"
+                " series again"
+            )
+        yield dataset
+
+
+def source_among(datasets: Iterable[pydicom.Dataset], grid: Grid, name: str) -> SourceImages:
+    """Return those of some images on whose pixels the voxels of `grid` lie.
+
+    Args:
+        datasets: DICOM images, without their pixels.
+        grid: of the volume.
+        name: of the volume or its folder, for errors.
+
+    Raises:
+        OutputError: there is no image, or a plane of the grid has none: the volume was cropped,
+            moved or resampled, perhaps while it was read (gantry tilt, uneven spacing, a missing
+            slice).
     """
     found: dict[int, pydicom.Dataset] = {}
-    any_dicom = False
-    for dataset in _headers(place, series):
-        any_dicom = True
+    first = None
+    for dataset in datasets:
+        first = dataset if first is None else first
         planes = _planes(dataset, grid)
         if len(planes) > 1:
             missing = set(range(grid.shape[0])) - set(planes)
@@ -65,36 +100,46 @@ def find_source(place: Path, grid: Grid, *, series: str | None = None) -> Source
         for plane in planes:
             if plane >= 0:
                 found.setdefault(plane, dataset)
-    if not any_dicom:
+    if first is None:
         raise OutputError(
-            f"{place}: found no DICOM images, which a DICOM segmentation refers to; write another"
+            f"{name}: found no DICOM images, which a DICOM segmentation refers to; write another"
             " format, such as .seg.nrrd"
         )
-    absent = sorted(set(range(grid.shape[0])) - set(found))
-    if absent:
-        raise OutputError(
-            f"{place}: {len(absent)} of {grid.shape[0]} planes were resampled while the series was"
-            " read (gantry tilt, uneven spacing or missing slices), so that no DICOM segmentation"
-            " can refer to their images; write another format, such as .seg.nrrd"
-        )
     order = range(grid.shape[0])
+    absent = len(set(order) - set(found))
+    if absent:
+        size, images = grid.shape[1:], (first.Rows, first.Columns)
+        if images == size:
+            reason = (
+                f"{absent} of {grid.shape[0]} planes were resampled while the series was read"
+                " (gantry tilt, uneven spacing or missing slices) or moved afterwards"
+            )
+        else:
+            reason = (
+                f"has planes of {size[1]} x {size[0]} pixels, its images {images[1]} x {images[0]}:"
+                " it was cropped, or resampled while the series was read (gantry tilt)"
+            )
+        raise OutputError(
+            f"{name}: {reason}, so that no DICOM segmentation can refer to their images; write"
+            " another format, such as .seg.nrrd"
+        )
     return SourceImages(tuple(found[plane] for plane in order), tuple(order))
 
 
-def _headers(place: Path, series: str | None) -> Iterator[pydicom.Dataset]:
-    """Yield what the DICOM images in a folder or file say beside their pixels."""
-    for path in sorted(place.iterdir()) if place.is_dir() else [place]:
-        if not path.is_file():
-            continue
-        try:
-            dataset = pydicom.dcmread(path, stop_before_pixels=True)
-        except (InvalidDicomError, OSError, EOFError):
-            continue
-        if "Rows" in dataset and series in (None, dataset.get("SeriesInstanceUID")):
-            for keyword in MAY_BE_EMPTY:
-                if keyword not in dataset:
-                    setattr(dataset, keyword, "")
-            yield dataset
+def _header(path: Path) -> pydicom.Dataset | None:
+    """Return what a DICOM image says beside its pixels; None: the file is none."""
+    if not path.is_file():
+        return None
+    try:
+        dataset = pydicom.dcmread(path, stop_before_pixels=True)
+    except (InvalidDicomError, OSError, EOFError):
+        return None
+    if "Rows" not in dataset:
+        return None
+    for keyword in MAY_BE_EMPTY:
+        if keyword not in dataset:
+            setattr(dataset, keyword, "")
+    return dataset
 
 
 def _planes(dataset: pydicom.Dataset, grid: Grid) -> list[int]:

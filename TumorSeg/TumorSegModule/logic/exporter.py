@@ -6,7 +6,7 @@ MRML, no Qt. The worker is one of its own, so that exports and runs do not wait 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,18 +14,14 @@ import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.slicer_io.named_mask import NamedMask
-from TumorSegLib.slicer_io.nodes import correction_of, is_reviewed, masks_of, patient_of
-from TumorSegLib.worker.protocol import Export, Exported, Failed, Refused, SharedMask
+from TumorSegLib.slicer_io.nodes import correction_of, is_reviewed, patient_of
+from TumorSegLib.worker.protocol import Export, Exported, Failed, Refused
 from TumorSegLib.worker.shared_memory import SharedBlock
 from TumorSegModule.logic.job import Channel
 from TumorSegModule.logic.runner import COPY_SECONDS, copy_voxels, described
-from TumorSegModule.logic.segments import voxels_stamp
+from TumorSegModule.logic.segment_copies import copied_masks
 from TumorSegModule.logic.volumes import channel_of
 from TumorSegModule.logic.worker_client import WorkerClient, WorkerEnded
-
-COPIES = 5
-"""How often segments are copied anew that are edited meanwhile, before that is left to the user."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +170,7 @@ class Exporter:
                 blocks[channel.key] = self._new_block(channel.voxels.nbytes)
                 yield from copy_voxels(channel.voxels, blocks[channel.key])
             volumes[name] = described(channel, blocks[channel.key])
-        masks = yield from self._masks(segmentation)
+        masks = yield from copied_masks(segmentation, self._new_block)
         for name, channel in _channels(case).items():
             if channel.key != channels[name].key or not channel.grid.geometry_equal(
                 channels[name].grid
@@ -200,21 +196,6 @@ class Exporter:
                 one_file_a_segment=order.one_file_a_segment,
             )
         )
-
-    def _masks(
-        self, segmentation: slicer.vtkMRMLSegmentationNode
-    ) -> Generator[None, None, tuple[SharedMask, ...]]:
-        """Return the segments in shared memory, all as they were at one moment."""
-        for _copy in range(COPIES):
-            stamps = _stamps(segmentation)
-            found, blocks = masks_of(segmentation), {}
-            for mask in found:
-                if id(mask.labelmap) not in blocks:
-                    blocks[id(mask.labelmap)] = self._new_block(mask.labelmap.nbytes)
-                    yield from copy_voxels(mask.labelmap, blocks[id(mask.labelmap)])
-            if _stamps(segmentation) == stamps:
-                return tuple(_shared(mask, blocks[id(mask.labelmap)]) for mask in found)
-        raise InputError(_("is being edited; export it when you have done"))
 
     def _new_block(self, size: int) -> SharedBlock:
         """Return a block that is let go of when the case is over."""
@@ -270,23 +251,3 @@ def _channels(case: Case) -> dict[str, Channel]:
     if not all(slicer.mrmlScene.IsNodePresent(node) for node in nodes):
         raise InputError(_("was removed from the scene"))
     return {name: channel_of(node) for name, node in case.volumes.items()}
-
-
-def _stamps(segmentation: slicer.vtkMRMLSegmentationNode) -> list[tuple[int, int] | None]:
-    """Return what differs as soon as a segment is drawn on, added or removed."""
-    content = segmentation.GetSegmentation()
-    count = content.GetNumberOfSegments()
-    return [voxels_stamp(content.GetNthSegment(number)) for number in range(count)]
-
-
-def _shared(mask: NamedMask, block: SharedBlock) -> SharedMask:
-    return SharedMask(
-        block.name,
-        mask.labelmap.dtype.name,
-        mask.labelmap.shape,
-        mask.id,
-        mask.name,
-        mask.value,
-        tuple(float(number) for number in mask.affine.ravel()),
-        mask.model,
-    )

@@ -9,11 +9,12 @@ import slicer
 from numpy.typing import NDArray
 
 from TumorSegLib.model.specification import ModelSpecification
+from TumorSegLib.slicer_io.fingerprint import VOXELS_TAG
 from TumorSegLib.slicer_io.images import Box, Matrix4, image_array, new_image
 from TumorSegLib.slicer_io.masks import Mask, mask_reader
 from TumorSegLib.slicer_io.nodes import REFERENCE_FOR
 from TumorSegLib.slicer_io.segments import segment_id, tag_of
-from TumorSegModule.logic.segments import NOTHING, VOXELS_TAG, write_labelmap
+from TumorSegModule.logic.segments import NOTHING, write_labelmap
 from TumorSegModule.logic.slice_figures import SliceFigures
 
 # REFERENCE_FOR is an attribute (an id) and a node reference from the hidden segmentation to the one

@@ -16,13 +16,13 @@ from TumorSegLib.worker.protocol import (
     Failed,
     Progress,
     Segment,
-    SharedVolume,
     Started,
     Stopped,
     Threshold,
     Thresholded,
 )
 from TumorSegLib.worker.shared_memory import SharedBlock
+from TumorSegLib.worker.shared_voxels import SharedVolume
 from TumorSegModule.logic.ending import Reason
 from TumorSegModule.logic.job import Channel, Job, Listener, Request
 from TumorSegModule.logic.translation import tr as _

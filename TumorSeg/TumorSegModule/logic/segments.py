@@ -6,7 +6,6 @@ MRML as it is: no import filter runs, so a result enters the scene in millisecon
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -16,6 +15,7 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.specification import ModelSpecification
+from TumorSegLib.slicer_io.fingerprint import VOXELS_TAG, voxels_fingerprint
 from TumorSegLib.slicer_io.images import (
     Box,
     Matrix4,
@@ -27,9 +27,6 @@ from TumorSegLib.slicer_io.images import (
 )
 from TumorSegLib.slicer_io.masks import Mask, mask_of
 from TumorSegLib.slicer_io.segments import MODEL_TAG, SOURCE, new_segment, segment_id, tag_of
-
-VOXELS_TAG = "TumorSeg.Voxels"
-"""Fingerprint of a segment's voxels as the model left them; it is saved with the segmentation."""
 
 REPLACE, ADD, NEW = "replace", "add", "new segmentation"
 """What to do with segments that have been edited by hand when the model runs again."""
@@ -193,18 +190,7 @@ def fingerprint(segment: slicer.vtkSegment) -> str:
     if image is None:
         return "none"
     array, box = image_array(image)
-    checksum, count = 0, 0
-    for z, plane in enumerate(array == segment.GetLabelValue()):
-        rows = np.flatnonzero(plane.any(axis=1))
-        if rows.size:
-            occupied = plane[rows[0] : rows[-1] + 1]
-            columns = np.flatnonzero(occupied.any(axis=0))
-            occupied = occupied[:, columns[0] : columns[-1] + 1]
-            corner = (z + box[0], rows[0] + box[2], columns[0] + box[4], *occupied.shape)
-            checksum = zlib.crc32(np.array(corner, np.int32).tobytes(), checksum)
-            checksum = zlib.crc32(np.packbits(occupied).tobytes(), checksum)
-            count += int(np.count_nonzero(occupied))
-    return f"{count}-{checksum:08x}"
+    return voxels_fingerprint(array == segment.GetLabelValue(), (box[0], box[2], box[4]))
 
 
 def voxels_stamp(segment: slicer.vtkSegment) -> Stamp | None:

@@ -1,0 +1,63 @@
+"""Segments copied to shared memory, all as they were at one moment. MRML, no Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+
+import slicer
+from slicer.i18n import tr as _
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.slicer_io.named_mask import NamedMask
+from TumorSegLib.slicer_io.nodes import masks_of
+from TumorSegLib.worker.shared_memory import SharedBlock
+from TumorSegLib.worker.shared_voxels import SharedMask
+from TumorSegModule.logic.runner import copy_voxels
+from TumorSegModule.logic.segments import voxels_stamp
+
+COPIES = 5
+"""How often segments are copied anew that are edited meanwhile, before that is left to the user."""
+
+
+def copied_masks(
+    segmentation: slicer.vtkMRMLSegmentationNode, new_block: Callable[[int], SharedBlock]
+) -> Generator[None, None, tuple[SharedMask, ...]]:
+    """Return a node's segments in shared memory, as a generator that copies bit by bit.
+
+    Args:
+        segmentation: node.
+        new_block: makes a shared block of so many bytes.
+
+    Raises:
+        InputError: they are surfaces, a transform warps them, or somebody goes on editing them.
+    """
+    for _copy in range(COPIES):
+        stamps = _stamps(segmentation)
+        found, blocks = masks_of(segmentation), {}
+        for mask in found:
+            if id(mask.labelmap) not in blocks:
+                blocks[id(mask.labelmap)] = new_block(mask.labelmap.nbytes)
+                yield from copy_voxels(mask.labelmap, blocks[id(mask.labelmap)])
+        if _stamps(segmentation) == stamps:
+            return tuple(_shared(mask, blocks[id(mask.labelmap)]) for mask in found)
+    raise InputError(_("is being edited; export it when you have done"))
+
+
+def _stamps(segmentation: slicer.vtkMRMLSegmentationNode) -> list[tuple[int, int] | None]:
+    """Return what differs as soon as a segment is drawn on, added or removed."""
+    content = segmentation.GetSegmentation()
+    count = content.GetNumberOfSegments()
+    return [voxels_stamp(content.GetNthSegment(number)) for number in range(count)]
+
+
+def _shared(mask: NamedMask, block: SharedBlock) -> SharedMask:
+    return SharedMask(
+        block.name,
+        mask.labelmap.dtype.name,
+        mask.labelmap.shape,
+        mask.id,
+        mask.name,
+        mask.value,
+        tuple(float(number) for number in mask.affine.ravel()),
+        mask.model,
+    )
