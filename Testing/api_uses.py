@@ -20,6 +20,7 @@ MODULES = ("SampleData", "PyTorchUtils")
 
 UI = "the widgets of the .ui"
 APPLICATION, MODULE = "qSlicerApplication", "qSlicerScriptedLoadableModule"
+DATABASE = "ctkDICOMDatabase"
 SIGNAL_USES = {"connect", "disconnect", "emit"}
 EVENTS = {
     "paintEvent": "QPaintEvent",
@@ -222,6 +223,9 @@ class Uses(ast.NodeVisitor):
                 self._fault(node, f"slicer.modules.{rest[1]}: no module of Slicer has that name")
             elif len(rest) > 2:
                 self._check_member(node, MODULE, rest[2], call if len(rest) == 3 else None)
+        elif rest[0] == "dicomDatabase":
+            if len(rest) > 1:
+                self._check_member(node, DATABASE, rest[1], call if len(rest) == 2 else None)
         elif rest[0] == "mrmlScene":
             self._check_vtk(node, slicer.vtkMRMLScene, rest[1:])
         elif rest[0].startswith("vtk"):

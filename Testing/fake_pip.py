@@ -42,8 +42,12 @@ def main(folder: Path, words: list[str]) -> int:
     if plan.get("status"):
         return plan["status"]
     if module != "python" and not plan.get("nothing"):
-        for word in words[3 : words.index("-c")]:
-            make_package(folder / "site", re.split("[<>=]", word)[0])
+        target = words[words.index("--target") + 1] if "--target" in words else folder / "site"
+        told = words[3 : words.index("-c")] if "-c" in words else words[3:]
+        for word in told:
+            if word == target or (word.startswith("-") or "=" not in word):
+                continue
+            make_package(Path(target), re.split("[<>=]", word)[0])
     return 0
 
 

@@ -65,6 +65,12 @@ def test_everything_that_the_module_uses_exists_in_both_versions(path):
         "t = qt.QTimer()\nt.isActive2",
         "t = qt.QTimer()\nt.interval()",
         "t = qt.QTimer()\nt.colour = 3",
+        "slicer.dicomDatabase.fileForInstances('a')",
+        "slicer.dicomDatabase.isOpen()",
+        "slicer.dicomDatabase.fileForInstance('a', 'b')",
+        "ctk.ctkDICOMIndexers()",
+        "i = ctk.ctkDICOMIndexer()\ni.addDirectory()",
+        "i = ctk.ctkDICOMIndexer()\ni.importing = True",
         "ui.volumeSelector.count",
         "ui.volumeSelector.noneDisplay()",
         "ui.volumeSelector.setCurrentNode(node, True)",
@@ -147,7 +153,7 @@ def widget_classes():
     import ctk
     import mrml_widgets
 
-    return [*mrml_widgets.WIDGETS, ctk.ctkCollapsibleButton, ctk.ctkSliderWidget]
+    return [*mrml_widgets.WIDGETS, *(getattr(ctk, name) for name in ctk.__all__)]
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from importlib import metadata
@@ -39,7 +40,9 @@ def world(host, monkeypatch, tmp_path):
     version = requirements.installed_version
     monkeypatch.setattr(requirements, "installed_versions", lambda path=None: versions([str(site)]))
     monkeypatch.setattr(
-        requirements, "installed_version", lambda name, path=None: version(name, [str(site)])
+        requirements,
+        "installed_version",
+        lambda name, path=None: version(name, path or [str(site)]),
     )
     monkeypatch.setattr(
         requirements,
@@ -435,3 +438,61 @@ def test_the_question_knows_all_that_the_packages_need(host):
         seen.add(name)
         assert normalised(name) in named, name
         waiting += needed(name)
+
+
+@pytest.fixture
+def dicom(world, monkeypatch, tmp_path):
+    """`world`, where the packages for DICOM are looked for in its own folders alone."""
+    from TumorSegModule.logic import dicom_packages
+
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr(
+        dicom_packages, "sys", SimpleNamespace(path=[str(world.site)], version_info=(3, 12))
+    )
+    world.packages = dicom_packages
+    world.ensure_dicom = lambda: world.installation.ensure_dicom_packages(
+        lambda: world.went_on.append(True)
+    )
+    return world
+
+
+def test_a_slicer_that_brings_what_writes_dicom_is_asked_nothing(dicom):
+    make_package(dicom.site, "highdicom", "0.27.0")
+    assert dicom.ensure_dicom()
+    assert not dicom.asked
+    assert dicom.packages.search_path() == []
+
+
+def test_what_writes_dicom_goes_beside_slicers_own_packages(host, dicom):
+    """Slicer 5.10 has pydicom 2.4, for which there is no highdicom that runs with NumPy 2."""
+    make_package(dicom.site, "pydicom", "2.4.4")
+    assert not dicom.ensure_dicom()
+    wait(host, lambda: not dicom.installation._open)
+    (question,) = dicom.asked
+    folder = dicom.packages.own_folder()
+    assert "highdicom, pydicom, pyjpegls" in question
+    assert str(folder) in question
+    assert dicom.went_on == [True]
+    assert not dicom.errors
+    (call,) = dicom.calls()
+    assert "--no-deps" in call["words"]
+    names = {path.name.partition("-")[0] for path in folder.iterdir()}
+    assert names == {"highdicom", "pydicom", "pyjpegls"}
+    assert (dicom.site / "pydicom-2.4.4.dist-info").is_dir()
+    assert dicom.ensure_dicom()
+    assert dicom.packages.search_path() == [str(folder)]
+
+
+def test_a_no_to_what_writes_dicom_installs_nothing(dicom):
+    dicom.answer = False
+    assert not dicom.ensure_dicom()
+    assert dicom.calls() == []
+    assert not dicom.went_on
+
+
+def test_a_worker_looks_into_the_folder_beside_slicer_first(tmp_path):
+    from TumorSegModule.logic.worker_client import library_environment
+
+    paths = library_environment([str(tmp_path)])["PYTHONPATH"].split(os.pathsep)
+    assert paths[0] == str(tmp_path)
+    assert str(tmp_path) not in library_environment()["PYTHONPATH"]

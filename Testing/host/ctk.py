@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import qt
+from ctk_dicom import ctkDICOMDatabase, ctkDICOMIndexer
+
+__all__ = ["ctkCollapsibleButton", "ctkDICOMDatabase", "ctkDICOMIndexer", "ctkSliderWidget"]
 
 HEADER = 24
 """Height of a collapsible button's title in pixels."""

@@ -3,6 +3,8 @@
 `slicer_facts.json` holds those that the module and the stand-in use. Made from the full list:
 
     python Testing/host/slicer_facts.py FULL_LIST.json
+
+CTK's DICOM classes, which that list leaves out, are in `ctk_dicom_facts.json`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from pathlib import Path
 
 VERSIONS = ("5.10", "5.12")
 FILE = Path(__file__).with_name("slicer_facts.json")
+DICOM_FILE = Path(__file__).with_name("ctk_dicom_facts.json")
 
 PYTHON = ("ScriptedLoadableModule", "i18n", "util", "SampleData", "packaging", "PyTorchUtils",
           "parameterNodeWrapper.wrapper")  # fmt: skip
@@ -55,8 +58,11 @@ class Facts:
     """The facts of all versions."""
 
     def __init__(self, content: dict | None = None):
-        """Take `content`, or that of the file beside this one."""
-        self.content = content or json.loads(FILE.read_text())
+        """Take `content`, or that of the files beside this one."""
+        self.content = content or {
+            **json.loads(DICOM_FILE.read_text()),
+            **json.loads(FILE.read_text()),
+        }
 
     def python(self, version: str, module: str) -> dict:
         """Return functions and classes of a Python module, {} if the version has none."""

@@ -66,7 +66,7 @@ def missing_packages(*, training: bool = False, path: list[str] | None = None) -
     """
     path = sys.path if path is None else path
     lines = [f"torch{torch_requirement()}", *requirement_lines(training=training)]
-    checked = [_check(line, path) for line in lines]
+    checked = [unmet(line, path) for line in lines]
     return [missing for missing in checked if missing is not None]
 
 
@@ -121,8 +121,13 @@ def installed_version(name: str, path: list[str] | None = None) -> str:
     return next((item.metadata["Version"] for item in found if item.metadata["Version"]), "")
 
 
-def _check(line: str, path: list[str]) -> Missing | None:
-    """Return what is wrong with the package that a line requires, None if nothing is."""
+def unmet(line: str, path: list[str]) -> Missing | None:
+    """Return what is wrong with the package that a line requires, None if nothing is.
+
+    Args:
+        line: of requirements.
+        path: folders in which it is looked for.
+    """
     from packaging.requirements import Requirement
 
     requirement = Requirement(line)

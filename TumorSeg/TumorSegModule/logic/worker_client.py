@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -35,12 +35,16 @@ class WorkerEnded:
     details: str
 
 
-def library_environment() -> dict[str, str]:
-    """Return the environment of a process that imports our packages."""
+def library_environment(first: Sequence[str] = ()) -> dict[str, str]:
+    """Return the environment of a process that imports our packages.
+
+    Args:
+        first: folders in which it looks for packages before all others.
+    """
     beside = Path(TumorSegLib.__file__).parent.parent
     training = beside / "training"  # of a checkout
     own = [str(path) for path in (beside, training) if path.is_dir()]
-    paths = [*own, os.environ.get("PYTHONPATH", "")]
+    paths = [*first, *own, os.environ.get("PYTHONPATH", "")]
     path = os.pathsep.join(path for path in paths if path)
     return {**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1"}  # not Windows' code page
 
@@ -57,9 +61,17 @@ class WorkerClient:
         log: the last lines that worker and libraries printed.
     """
 
-    def __init__(self, python: Sequence[str]) -> None:
-        """Remember `python`, the list of words that starts an interpreter like this one."""
+    def __init__(
+        self, python: Sequence[str], *, packages: Callable[[], Sequence[str]] = tuple
+    ) -> None:
+        """Have no worker yet.
+
+        Args:
+            python: words that start an interpreter like this one.
+            packages: returns folders in which a worker looks for packages first.
+        """
         self._python = list(python)
+        self._packages = packages
         self._process: subprocess.Popen[bytes] | None = None
         self._ended: list[subprocess.Popen[bytes]] = []
         self._commands: Writer
@@ -89,7 +101,7 @@ class WorkerClient:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=library_environment(),
+            env=library_environment(self._packages()),
             bufsize=0,
             **own_group(),
         )

@@ -17,7 +17,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.support.torch_support import why_not_train
-from TumorSegModule.logic import requirements
+from TumorSegModule.logic import dicom_packages, requirements
 from TumorSegModule.logic.install_process import InstallProcess, Step
 from TumorSegModule.logic.requirements import INCOMPLETE, TOO_OLD, Missing
 from TumorSegModule.logic.worker_client import python_command
@@ -65,6 +65,39 @@ def ensure_installed(then: Callable[[], object], *, training: bool = False) -> b
         return False
     if slicer.util.confirmOkCancelDisplay(question(missing, training), windowTitle="TumorSeg"):
         _install(missing, then, training)
+    return False
+
+
+def ensure_dicom_packages(then: Callable[[], object]) -> bool:
+    """Return whether what writes DICOM objects is there; if not, ask once as `ensure_installed`."""
+    if not dicom_packages.are_missing():
+        return True
+    if _open:
+        _open[0].window.raise_()
+        return False
+    names = ", ".join(line.partition(">=")[0] for line in dicom_packages.TOGETHER)
+    asked = _(
+        "To write DICOM objects, TumorSeg needs {packages}, about 5 MB.\n\nThey are installed once,"
+        " into {folder}, where only TumorSeg looks: nothing that Slicer brings is replaced."
+        "\n\nInstall now?"
+    ).format(packages=names, folder=dicom_packages.own_folder())
+    if slicer.util.confirmOkCancelDisplay(asked, windowTitle="TumorSeg"):
+
+        def ended(well: bool) -> None:
+            _open.clear()
+            importlib.invalidate_caches()
+            if well and not dicom_packages.are_missing():
+                then()
+            elif well:
+                slicer.util.errorDisplay(
+                    _("{packages}: installed, but not found; try again.").format(packages=names),
+                    windowTitle="TumorSeg",
+                )
+
+        words = [*python_command(), "-m", "pip", *dicom_packages.install_words(), *PIP_OPTIONS]
+        step = Step(_("Installing packages for DICOM"), lambda: words)
+        _open.append(InstallDialog(InstallProcess([step]), ended))
+        _open[0].start()
     return False
 
 

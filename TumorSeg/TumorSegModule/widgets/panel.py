@@ -26,6 +26,7 @@ from TumorSegModule.logic.worker_client import WorkerClient, python_command
 from TumorSegModule.widgets.advanced import AdvancedSection
 from TumorSegModule.widgets.compare_section import CompareSection
 from TumorSegModule.widgets.dialogs import ask_about_edits, ask_about_frames
+from TumorSegModule.widgets.dicom_section import DicomSection
 from TumorSegModule.widgets.documentation import open_documentation
 from TumorSegModule.widgets.editor import Editor
 from TumorSegModule.widgets.export_section import ExportSection
@@ -58,6 +59,7 @@ class Panel:
         session: that runs models.
         editor: the embedded Segment Editor.
         export: takes corrected cases into a data set.
+        dicom: saves corrected cases for a PACS.
         review: which slices to look at and what was corrected.
         compare: two models side by side.
         measured: figures of the segments: lesions, and how they have changed.
@@ -98,6 +100,7 @@ class Panel:
         self.review = ReviewSection(ui, self.session, self.editor, self)
         self.measured = MeasuredSections(ui, selection, self.session, self.editor, self._choices)
         self.export = ExportSection(ui, selection, WorkerClient(python_command()))
+        self.dicom = DicomSection(ui, selection)
         self._queue = QueueSection(ui, selection, self.session, self)
         self._frames = FrameRun(self)
         self.compare = CompareSection(ui, selection, self.session, self)
@@ -150,6 +153,7 @@ class Panel:
         self.compare.forget()
         self.session.close()
         self.export.close()
+        self.dicom.close()
         self._timer.stop()
         self._result.close()
         self.review.close()
@@ -181,6 +185,7 @@ class Panel:
         self._extent.update()
         self._advanced.update(bundle, selection.models.catalogue)
         self.export.update()
+        self.dicom.show()
         self._queue.show()
         self.compare.show()
         self._result.update()

@@ -1,0 +1,179 @@
+"""Has a worker process write a segmentation of the scene as DICOM objects. MRML, no Qt.
+
+The worker is one of its own, so that runs and exports do not wait for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import slicer
+from slicer.i18n import tr as _
+
+from TumorSegLib.errors import InputError
+from TumorSegLib.image.grid import LPS_FROM_RAS
+from TumorSegLib.slicer_io.fingerprint import VOXELS_TAG
+from TumorSegLib.slicer_io.geometry import placement_of
+from TumorSegLib.slicer_io.segments import tag_of
+from TumorSegLib.worker.dicom_protocol import DicomMask, DicomSaved, SaveDicom, SavingDicom
+from TumorSegLib.worker.protocol import Failed
+from TumorSegLib.worker.shared_memory import SharedBlock
+from TumorSegLib.worker.shared_voxels import SharedMask
+from TumorSegModule.logic.dicom_images import images_of
+from TumorSegModule.logic.runner import COPY_SECONDS, copy_voxels, described
+from TumorSegModule.logic.segment_copies import copied_masks
+from TumorSegModule.logic.volumes import channel_of
+from TumorSegModule.logic.worker_client import WorkerClient, WorkerEnded
+
+
+@dataclass(frozen=True)
+class DicomOrder:
+    """What to save, and where.
+
+    Attributes:
+        segmentation: node.
+        volume: node that it was drawn on.
+        outputs: files to write, segmentation and report.
+        description: of the series.
+    """
+
+    segmentation: slicer.vtkMRMLSegmentationNode
+    volume: slicer.vtkMRMLScalarVolumeNode
+    outputs: tuple[str, str]
+    description: str
+
+
+class DicomListener(Protocol):
+    """What the saver tells, always from within `poll`."""
+
+    def dicom_progressed(self) -> None:
+        """See `DicomSaver.progress`."""
+
+    def dicom_written(self, order: DicomOrder, saved: DicomSaved) -> None:
+        """The files are there."""
+
+    def dicom_failed(self, order: DicomOrder, line: str) -> None:
+        """Nothing was written."""
+
+
+class DicomSaver:
+    """Saves one segmentation at a time; nothing here ever waits for the worker.
+
+    Attributes:
+        client: the worker's.
+        progress: how far the worker is, None while voxels are copied.
+    """
+
+    def __init__(self, client: WorkerClient, listener: DicomListener) -> None:
+        """Save in `client`'s worker and tell `listener`."""
+        self.client = client
+        self.progress: SavingDicom | None = None
+        self._listener = listener
+        self._order: DicomOrder | None = None
+        self._copying: Iterator[None] | None = None
+        self._job = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being saved; `poll` must be called meanwhile."""
+        return self._order is not None
+
+    @property
+    def copying(self) -> bool:
+        """Whether `poll` should be called again at once."""
+        return self._copying is not None
+
+    def start(self, order: DicomOrder) -> None:
+        """Begin with an order."""
+        self._job += 1
+        self._order, self.progress = order, None
+        self._copying = self._send(order)
+
+    def poll(self) -> None:
+        """Go on; call this every few milliseconds while busy."""
+        for event in self.client.poll():
+            self._take(event)
+        until = time.perf_counter() + COPY_SECONDS
+        try:
+            while self._copying is not None and time.perf_counter() < until:
+                next(self._copying)
+        except StopIteration:
+            self._copying = None
+        except (InputError, MemoryError, OSError) as error:
+            self._fail(str(error))
+
+    def stop(self) -> None:
+        """End it; no output is there then, unless both are."""
+        self.client.stop()
+        self._order, self._copying = None, None
+
+    def _send(self, order: DicomOrder) -> Iterator[None]:
+        """Find the images and copy the voxels to shared memory bit by bit, then send it."""
+        images = yield from images_of(order.volume)
+        self.client.start()
+        channel = channel_of(order.volume)
+        block = self._new_block(channel.voxels.nbytes)
+        yield from copy_voxels(channel.voxels, block)
+        masks = yield from copied_masks(order.segmentation, self._new_block)
+        nodes = (order.segmentation, order.volume)
+        if not all(slicer.mrmlScene.IsNodePresent(node) for node in nodes):
+            raise InputError(_("the segmentation or its volume was removed from the scene"))
+        now = channel_of(order.volume)
+        if now.key != channel.key or not now.grid.geometry_equal(channel.grid):
+            raise InputError(
+                _("{name} was changed meanwhile; save it again").format(name=channel.name)
+            )
+        affine = LPS_FROM_RAS @ placement_of(order.volume).ijk_to_ras
+        self.client.send(
+            SaveDicom(
+                self._job,
+                described(channel, block),
+                tuple(float(number) for number in affine.ravel()),
+                tuple(_described(order.segmentation, mask) for mask in masks),
+                images,
+                order.outputs,
+                order.description,
+            )
+        )
+
+    def _new_block(self, size: int) -> SharedBlock:
+        return self.client.new_block(size)
+
+    def _take(self, event: Any) -> None:
+        if isinstance(event, WorkerEnded):
+            if self.busy and not self.copying:
+                self._fail(_("the process that writes DICOM ended unexpectedly; try again"))
+            return
+        if self._order is None or event.job != self._job:
+            return
+        match event:
+            case SavingDicom():
+                self.progress = event
+                self._listener.dicom_progressed()
+            case DicomSaved():
+                order = self._order
+                self.stop()
+                self._listener.dicom_written(order, event)
+            case Failed():
+                self.client.log.extend(event.details.splitlines())
+                self._fail(event.message)
+
+    def _fail(self, line: str) -> None:
+        assert self._order is not None
+        order = self._order
+        self.stop()
+        self._listener.dicom_failed(order, line)
+
+
+def _described(segmentation: slicer.vtkMRMLSegmentationNode, mask: SharedMask) -> DicomMask:
+    segment = segmentation.GetSegmentation().GetSegment(mask.id)
+    red, green, blue = (round(255 * part) for part in segment.GetColor())
+    return DicomMask(
+        mask,
+        tag_of(segment, segment.GetTerminologyEntryTagName()),
+        (red, green, blue),
+        tag_of(segment, VOXELS_TAG),
+    )
