@@ -470,14 +470,14 @@ def test_what_writes_dicom_goes_beside_slicers_own_packages(host, dicom):
     wait(host, lambda: not dicom.installation._open)
     (question,) = dicom.asked
     folder = dicom.packages.own_folder()
-    assert "highdicom, pydicom, pyjpegls" in question
+    assert "highdicom, pydicom, pyjpegls, typing-extensions" in question
     assert str(folder) in question
     assert dicom.went_on == [True]
     assert not dicom.errors
     (call,) = dicom.calls()
     assert "--no-deps" in call["words"]
     names = {path.name.partition("-")[0] for path in folder.iterdir()}
-    assert names == {"highdicom", "pydicom", "pyjpegls"}
+    assert names == {"highdicom", "pydicom", "pyjpegls", "typing"}
     assert (dicom.site / "pydicom-2.4.4.dist-info").is_dir()
     assert dicom.ensure_dicom()
     assert dicom.packages.search_path() == [str(folder)]

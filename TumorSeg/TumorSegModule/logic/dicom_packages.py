@@ -16,7 +16,7 @@ from TumorSegModule.logic.requirements import unmet
 
 (HIGHDICOM,) = EXTRAS["dicom"]
 PYDICOM = "pydicom>=3.0.1"
-TOGETHER = (HIGHDICOM, PYDICOM, "pyjpegls>=1.0")
+TOGETHER = (HIGHDICOM, PYDICOM, "pyjpegls>=1.0", "typing-extensions>=4.0")
 """What highdicom needs beside NumPy and Pillow, which Slicer brings."""
 
 
