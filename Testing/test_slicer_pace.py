@@ -28,12 +28,12 @@ class Turns:
     """
 
     def __init__(self, qt, monkeypatch):
-        from TumorSegModule.logic import exporter, runner
+        from TumorSegModule.logic import exporter, measuring, runner
         from TumorSegModule.widgets import idle_work
 
         self.made, self.steps, self.sizes = [], [0], []
         self._now, self._least = 0.0, runner.COPY_BYTES
-        for module in (exporter, idle_work, runner):
+        for module in (exporter, idle_work, measuring, runner):
             monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=self._look))
         for module in (exporter, runner):
             monkeypatch.setattr(module, "copy_voxels", self._counting(module.copy_voxels))
@@ -117,6 +117,22 @@ def test_comparing_with_the_models_mask_and_the_map_hold_up_no_turn(body, monkey
     turns.check()
     assert len(turns.made) > 50
     assert '"slices": 20' in target.GetAttribute("TumorSeg.Correction")
+
+
+def test_measuring_the_lesions_holds_up_no_turn(body, monkeypatch):
+    """Neither copying what is measured nor reading 400 lesions: each turn takes two steps."""
+    assert not body.run().failed
+    target, segments = body.parameters.target, body.panel.measured.segments
+    specks = np.zeros((80, 512, 512), np.uint8)
+    specks[25:55:6, 160:370:24, 130:320:20] = 1
+    name = target.GetSegmentation().GetNthSegmentID(1)
+    body.slicer.util.updateSegmentBinaryLabelmapFromArray(specks, target, name, body.volume)
+    turns = Turns(body.qt, monkeypatch)
+    body.panel.ui.lesionsSection.collapsed = False
+    body.until(lambda: not segments.busy)
+    turns.check()
+    assert len(segments.findings.lesions) == specks.sum() > 400
+    assert len(turns.made) > 50
 
 
 def test_a_second_click_starts_inference_at_once(bench, monkeypatch):

@@ -279,3 +279,40 @@ def test_pictures_of_retraining(two_models, folder, monkeypatch):
     take(two_models, folder / "panel-retrained.png")
     pictures.picture_of_chart(section.plot.chart, folder / "retraining-plot.png")
     assert is_drawn(folder / "retraining-plot.png", 8)
+
+
+def test_pictures_of_lesions(phantom, folder, tmp_path):
+    """The lesions of the abdomen phantom, and how they have changed since a made-up earlier one."""
+    import pictures
+    from lesion_bench import settle
+
+    from TumorSegModule.logic.registration import load_abdomen_phantom
+
+    slicer, ui = phantom.slicer, phantom.panel.ui
+    (volume,) = load_abdomen_phantom()
+    phantom.parameters.volume = volume
+    pictures.picture_of_slice(volume, tmp_path / "view.png", offset=0)
+    assert not phantom.run().failed
+    ui.resultSection.collapsed = ui.reviewSection.collapsed = True
+    ui.lesionsSection.collapsed = False
+    settle(phantom)
+    ui.nextLesionButton.click()
+    take(phantom, folder / "panel-lesions.png")
+    ui.plotAreasButton.click()
+    (chart,) = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")
+    pictures.picture_of_chart(chart, folder / "lesions-areas.png")
+    assert is_drawn(folder / "lesions-areas.png", 8)
+
+    target = phantom.parameters.target
+    earlier = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "CT, three months ago")
+    earlier.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    for name in target.GetSegmentation().GetSegmentIDs():
+        earlier.GetSegmentation().CopySegmentFromSegmentation(target.GetSegmentation(), name)
+    tumours = target.GetSegmentation().GetNthSegmentID(1)
+    array = slicer.util.arrayFromSegmentBinaryLabelmap(earlier, tumours, volume) > 0
+    smaller = (array & np.roll(array, 5, 2) & np.roll(array, -5, 2)).astype(np.uint8)
+    slicer.util.updateSegmentBinaryLabelmapFromArray(smaller, earlier, tumours, volume)
+    ui.lesionsSection.collapsed, ui.followUpSection.collapsed = True, False
+    ui.earlierSelector.setCurrentNode(earlier)
+    settle(phantom)
+    take(phantom, folder / "panel-follow-up.png")

@@ -46,9 +46,10 @@ def picture_of_chart(chart, path, *, size=(640, 360)):
     drawn.SetTitle(chart.GetTitle())
     drawn.GetAxis(vtk.vtkAxis.BOTTOM).SetTitle(chart.GetXAxisTitle())
     axis = drawn.GetAxis(vtk.vtkAxis.LEFT)
-    axis.SetTitle("")
-    axis.SetBehavior(vtk.vtkAxis.FIXED)
-    axis.SetRange(*chart.GetYAxisRange())
+    axis.SetTitle(chart.GetYAxisTitle() or "")
+    if not chart.GetYAxisRangeAuto():
+        axis.SetBehavior(vtk.vtkAxis.FIXED)
+        axis.SetRange(*chart.GetYAxisRange())
     view.GetScene().AddItem(drawn)
     for index in range(chart.GetNumberOfPlotSeriesNodes()):
         series = chart.GetNthPlotSeriesNode(index)
@@ -57,7 +58,8 @@ def picture_of_chart(chart, path, *, size=(640, 360)):
         plot.SetInputData(table, series.GetXColumnName(), series.GetYColumnName())
         plot.SetColorF(*series.GetColor())
         plot.SetWidth(2)
-        plot.SetMarkerStyle(vtk.vtkPlotPoints.CIRCLE)
+        dots = series.GetMarkerStyle() != series.MarkerStyleNone
+        plot.SetMarkerStyle(vtk.vtkPlotPoints.CIRCLE if dots else vtk.vtkPlotPoints.NONE)
         plot.SetLabel(series.GetName())
     _save(view.GetRenderWindow(), path)
 

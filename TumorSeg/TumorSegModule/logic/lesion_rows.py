@@ -61,11 +61,11 @@ def headings(found: Findings, unit: str) -> tuple[Heading, ...]:
         Heading(_("No."), _("The largest is number 1")),
         Heading(_("Volume\n(ml)"), _("Number of voxels times their volume")),
         Heading(
-            _("Long axis\n(mm)"),
+            _("Long Ø\n(mm)"),
             _("Longest diameter on one axial slice, as RECIST 1.1 and WHO have it"),
         ),
-        Heading(_("Short axis\n(mm)"), _("Longest diameter at right angles to it on that slice")),
-        Heading(_("3-D\n(mm)"), _("Longest diameter in space")),
+        Heading(_("Short Ø\n(mm)"), _("Longest diameter at right angles to it on that slice")),
+        Heading(_("3-D Ø\n(mm)"), _("Longest diameter in space")),
         Heading(_("Certainty\n(%)"), _("Mean probability that the model gave the voxels")),
         Heading(mean, _("Mean of the volume's voxels inside")),
     ]

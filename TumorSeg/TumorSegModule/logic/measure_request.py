@@ -148,6 +148,21 @@ def own_lattice(segmentation: slicer.vtkMRMLSegmentationNode) -> tuple[Matrix4, 
     return matrix @ corner, shape_of(box)
 
 
+def _earlier_lattice(
+    segmentation: slicer.vtkMRMLSegmentationNode,
+) -> tuple[Matrix4, tuple[int, ...]]:
+    """Return the same of the volume below the same transform, on whose slices one measures."""
+    volume = volume_of(segmentation)
+    if (
+        volume is None
+        or volume.GetImageData() is None
+        or volume.GetTransformNodeID() != segmentation.GetTransformNodeID()
+    ):
+        return own_lattice(segmentation)
+    shape = volume.GetImageData().GetDimensions()[::-1]
+    return matrix_of(volume.GetIJKToRASMatrix), shape
+
+
 def prepare(request: Request, job: int, allocate: Allocate) -> Generator[None, None, Prepared]:
     """Copy what is to be measured, as a generator that can be left between two steps.
 
@@ -173,7 +188,7 @@ def prepare(request: Request, job: int, allocate: Allocate) -> Generator[None, N
     transform: tuple[float, ...] = ()
     if request.earlier is not None:
         node = request.earlier.segmentation
-        matrix, shape = own_lattice(node)
+        matrix, shape = _earlier_lattice(node)
         earlier_grid = grid_from_affine(LPS_FROM_RAS @ matrix, shape, node.GetName())
         own = Lattice(matrix, earlier_grid, None)
         roles = request.earlier.roles

@@ -10,7 +10,7 @@ import qt
 SHOWN_ROWS = 8
 """Rows to see at once; the others are scrolled to."""
 
-HEADER_PIXELS, ROW_PIXELS, PADDING = 40, 24, 4
+HEADER_PIXELS, ROW_PIXELS, PADDING = 40, 24, 2
 """Of a heading in two lines, a row, and the frame."""
 
 
@@ -30,8 +30,8 @@ class FigureTable:
         self._header_pixels = HEADER_PIXELS if header else 0
         widget.verticalHeader().setVisible(False)
         widget.horizontalHeader().setVisible(header)
+        widget.setShowGrid(header)
         widget.horizontalHeader().setHighlightSections(False)
-        widget.horizontalHeader().setStretchLastSection(True)
         widget.horizontalHeader().setFixedHeight(HEADER_PIXELS)
         widget.verticalHeader().setDefaultSectionSize(ROW_PIXELS)
         widget.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
@@ -59,6 +59,10 @@ class FigureTable:
             if column < len(meanings):
                 item.setToolTip(meanings[column])
             widget.setHorizontalHeaderItem(column, item)
+        header, wide = widget.horizontalHeader(), min(self._words, default=0)
+        for column in range(len(texts)):
+            mode = qt.QHeaderView.Stretch if column == wide else qt.QHeaderView.ResizeToContents
+            header.setSectionResizeMode(column, mode)
 
     def fill(
         self,
@@ -109,8 +113,6 @@ class FigureTable:
         return side | qt.Qt.AlignVCenter
 
     def _fit(self, count: int) -> None:
-        """Make the columns as wide as their texts and the table as high as its rows."""
-        widget = self._widget
-        widget.resizeColumnsToContents()
+        """Make the table as high as its rows."""
         shown = min(count, SHOWN_ROWS) + (0.5 if count > SHOWN_ROWS else 0)  # half: there are more
-        widget.setFixedHeight(self._header_pixels + int(ROW_PIXELS * shown) + PADDING)
+        self._widget.setFixedHeight(self._header_pixels + int(ROW_PIXELS * shown) + PADDING)

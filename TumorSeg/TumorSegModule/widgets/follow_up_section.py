@@ -84,7 +84,8 @@ class FollowUpSection:
             self._table.set_headings(
                 [title.text for title in HEADINGS], [title.meaning for title in HEADINGS]
             )
-            self._table.fill([row.texts for row in follow_up_rows(found)])
+            lines = follow_up_rows(found)
+            self._table.fill([row.texts for row in lines], meanings=[row.texts[2] for row in lines])
             ui.recistText.text = found.assessment.text if found.assessment is not None else ""
         self._show()
 
