@@ -381,6 +381,23 @@ def test_four_hundred_specks_are_four_hundred_rows(measured):
     assert len(cells(measured.panel.ui.lesionsTable)) == count - 1
 
 
+def test_a_measurement_fills_each_table_once_and_words_each_cell_once(measured, monkeypatch):
+    """What takes long with 400 lesions, counted."""
+    from TumorSegLib.measurement.table import Column
+    from TumorSegModule.widgets.figure_table import FigureTable
+
+    text, fill, worded, filled = Column.text, FigureTable.fill, [], []
+    monkeypatch.setattr(Column, "text", lambda *given: worded.append(1) or text(*given))
+    monkeypatch.setattr(
+        FigureTable, "fill", lambda *given, **more: filled.append(1) or fill(*given, **more)
+    )
+    draw(measured, measured.parameters.target, np.s_[4, 30:33, 30:33], 1)
+    settle(measured)
+    assert len(cells(measured.panel.ui.lesionsTable)) == 3
+    assert len(worded) == 3 * lesion_table(measured).GetNumberOfColumns()
+    assert len(filled) == 2  # totals and lesions
+
+
 def test_segments_that_a_user_drew_are_lesions_where_nothing_says_what_they_are(bench):
     measured_panel(bench, run=False)
     node = bench.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "by hand")

@@ -88,6 +88,29 @@ def measure(bench: Bench) -> None:
     panel.ui.uncertaintyBox.checked = True
     spin(bench, lambda: not panel.review.busy)
     ticks.report("comparison and uncertainty map")
+    segments = panel.measured.segments
+    specks = bench.slicer.util.arrayFromSegmentBinaryLabelmap(target, names(target)[1], volume)
+    specks[60:140:9, 160:370:30, 130:320:32] = 1
+    bench.slicer.util.updateSegmentBinaryLabelmapFromArray(specks, target, names(target)[1], volume)
+    bench.turn(100)
+    ticks = Ticks(bench.qt)
+    panel.ui.lesionsSection.collapsed = False
+    spin(bench, lambda: not segments.busy)
+    ticks.report(f"measuring {len(segments.findings.lesions)} lesions")
+    for what in ("going to a lesion", "removing a lesion"):
+        ticks = Ticks(bench.qt)
+        spin(bench, lambda ticks=ticks: len(ticks.gaps) > 9)
+        panel.ui.nextLesionButton.click()
+        if what.startswith("removing"):
+            panel.ui.removeLesionButton.click()
+        enough = len(ticks.gaps) + 9
+        spin(bench, lambda ticks=ticks, enough=enough: len(ticks.gaps) > enough)
+        ticks.report(what)
+
+
+def names(segmentation) -> list[str]:
+    """Return the ids of a segmentation's segments."""
+    return list(segmentation.GetSegmentation().GetSegmentIDs())
 
 
 def spin(bench, condition) -> None:

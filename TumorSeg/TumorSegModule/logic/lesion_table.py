@@ -31,10 +31,10 @@ def write_table(found: Findings) -> slicer.vtkMRMLTableNode:
     """Write the lesions to their table in the scene, which is made if there is none."""
     node = table_of(found.segmentation) or _new_table(found.segmentation)
     content = lesion_table(found.lesion_segments)
-    table = vtk.vtkTable()
+    table, texts = vtk.vtkTable(), content.texts
     for place, column in enumerate(content.columns):
         cells = [row[place] for row in content.rows]
-        table.AddColumn(_column(column.heading, cells, [row[place] for row in content.texts]))
+        table.AddColumn(_column(column.heading, cells, [row[place] for row in texts]))
     was = node.StartModify()
     node.SetAndObserveTable(table)
     node.SetUseColumnTitleAsColumnHeader(True)

@@ -52,6 +52,7 @@ class FigureTable:
             meanings: tool tips, ours and no text of a user.
         """
         widget = self._widget
+        widget.setRowCount(0)  # rows would be looked through for each heading
         widget.setColumnCount(len(texts))
         for column, text in enumerate(texts):
             item = qt.QTableWidgetItem(text)
@@ -82,12 +83,13 @@ class FigureTable:
         blocked = widget.blockSignals(True)
         widget.clearContents()
         widget.setRowCount(len(rows))
+        sides = [self._alignment(column) for column in range(widget.columnCount)]
         pale = qt.QBrush(qt.QColor(140, 140, 140))
         dim = set(grey)
         for number, row in enumerate(rows):
             for column, text in enumerate(row):
                 item = qt.QTableWidgetItem(text)
-                item.setTextAlignment(self._alignment(column))
+                item.setTextAlignment(sides[column])
                 if number in dim:
                     item.setForeground(pale)
                 if number < len(meanings):

@@ -154,8 +154,8 @@ class MeasuredSegments:
         self.measuring.start(request, specification)
         self._timer.setInterval(0)
         self._timer.start()
-        for listener in self._listeners:
-            listener.findings_changed(self.findings)
+        if self.findings is None:
+            self._take(None)  # which says that something is being measured
 
     def _poll(self) -> None:
         self.measuring.poll()
