@@ -559,3 +559,80 @@ def test_only_the_lesion_changes_where_segments_share_a_label_map(bench):
     labels[4, 15:35, 20] = labels[4, 34, 20:40] = 1
     for index, value in enumerate((1, 2, 7)):
         assert (mask(bench, index) == (labels == value)).all(), value
+
+
+@pytest.fixture
+def stored(host):
+    """A segmentation with one that was given up, and the placement of its volume."""
+    from scenes import add_body
+    from tiny_models import ct_specification
+
+    from TumorSegLib.inference.given_up import GivenUp
+    from TumorSegLib.slicer_io.geometry import placement_of
+    from TumorSegModule.logic.given_up_lesions import keep_given_up
+
+    volume = add_body(host)
+    node = host.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "result")
+    item = GivenUp(2, 0.25, (3, 4, 5, 9, 3, 5, 5, 8))
+    keep_given_up(node, placement_of(volume), ct_specification(), [item])
+    yield node, placement_of(volume), item
+    host.mrmlScene.Clear()
+
+
+def test_what_was_given_up_is_kept_with_the_segmentation(stored):
+    from TumorSegModule.logic.given_up_lesions import given_up_of
+
+    node, placement, item = stored
+    (found,) = given_up_of(node, placement).values()
+    assert found == (item,)
+    assert given_up_of(node, None) == {}
+
+
+@pytest.mark.parametrize("damage", ["text", "base64", "zlib", "json", "beyond", "bomb", "grid"])
+def test_damaged_or_foreign_stored_lesions_are_passed_over(stored, damage):
+    import base64
+    import json
+    import zlib
+    from dataclasses import replace
+
+    from TumorSegLib.image.grid import Grid
+    from TumorSegModule.logic.given_up_lesions import GIVEN_UP_ATTRIBUTE, given_up_of
+
+    node, placement, _item = stored
+    text = node.GetAttribute(GIVEN_UP_ATTRIBUTE)
+    content = json.loads(zlib.decompress(base64.b64decode(text)))
+
+    def packed(value):
+        return base64.b64encode(zlib.compress(value)).decode()
+
+    far = json.dumps(content).replace("[3, 4, 5, 9", "[3, 4, 5, 9999").encode()
+    assert far != json.dumps(content).encode()
+    changed = {
+        "text": "lesions",
+        "base64": "ä",
+        "zlib": base64.b64encode(b"junk").decode(),
+        "json": packed(b"[1"),
+        "beyond": packed(far),
+        "bomb": packed(b" " * (1 << 27)),
+        "grid": text,
+    }
+    node.SetAttribute(GIVEN_UP_ATTRIBUTE, changed[damage])
+    if damage == "grid":
+        grid = placement.grid
+        placement = replace(
+            placement, grid=Grid((13, *grid.shape[1:]), grid.spacing, grid.origin, grid.direction)
+        )
+    assert given_up_of(node, placement) == {}
+
+
+def test_certainties_that_are_no_numbers_are_passed_over(host):
+    from TumorSegModule.logic.lesion_table import CERTAINTIES, LESIONS_OF, known_certainties
+
+    node = host.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "result")
+    assert known_certainties(node) == {}
+    table = host.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", "lesions")
+    table.SetAttribute(LESIONS_OF, node.GetID())
+    table.SetNodeReferenceID(LESIONS_OF, node.GetID())
+    table.SetAttribute(CERTAINTIES, "a,1,2.5,0.5|b|c,x,1,1|d, with comma,2,3,0.25|")
+    assert known_certainties(node) == {("a", 1, 2.5): 0.5, ("d, with comma", 2, 3.0): 0.25}
+    host.mrmlScene.Clear()

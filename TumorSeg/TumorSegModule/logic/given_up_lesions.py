@@ -21,6 +21,9 @@ from TumorSegLib.support.schema import SchemaError, from_dict, parsed, to_dict
 
 GIVEN_UP_ATTRIBUTE = "TumorSeg.GivenUp"
 
+MOST_BYTES = 1 << 26
+"""Of a stored text, unpacked: a scene from elsewhere may hold one that fills the memory."""
+
 
 @dataclass(frozen=True)
 class _Stored:
@@ -77,7 +80,8 @@ def given_up_of(
     if not text or placement is None:
         return {}
     try:
-        stored = from_dict(_Stored, parsed(zlib.decompress(base64.b64decode(text))))
+        packed = zlib.decompressobj().decompress(base64.b64decode(text), MOST_BYTES)
+        stored = from_dict(_Stored, parsed(packed))
         matrix = np.reshape(stored.ijk_to_ras, (4, 4))
     except (ValueError, SchemaError, binascii.Error, zlib.error):  # by hand, or another version
         return {}
