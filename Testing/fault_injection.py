@@ -42,7 +42,7 @@ SECONDS = 600
 KNOWN = r"config|cache|local|lock$|export$|export\.lock$"
 TEMPORARY = re.compile(rf"(^|/)(\.(?!{KNOWN})|[^/]*\.partial|tmp/.|.*\.old$)")
 OF_OTHERS = re.compile(
-    r"tmp/(pymp-|torch)|home/(mpl|\.cache/(matplotlib|torch)|\.config/matplotlib)"
+    r"tmp/(pymp-|torch|[a-z0-9_]{8}$)|home/(mpl|\.cache/(matplotlib|torch)|\.config/matplotlib)"
 )
 """Libraries' own; of eight letters is the file by which Python tries a temporary folder."""
 REMOVALS = ("unlink", "remove", "rmdir")
@@ -56,6 +56,7 @@ class Outcome:
     out: str
     err: str
     calls: list[str]
+    sites: list[str]
     modules: list[str]
 
 
@@ -69,7 +70,8 @@ def in_child(action: Callable[[], int], folder: Path, disk: FaultyDisk | None = 
         status = _wait(process)
         out, err = (path.read_text(errors="replace") for path in said[:2])
         report = json.loads(said[2].read_text()) if said[2].exists() else {}
-        return Outcome(status, out, err, report.get("calls", []), report.get("modules", []))
+        lists = (report.get(name, []) for name in ("calls", "sites", "modules"))
+        return Outcome(status, out, err, *lists)
 
 
 def _child(
@@ -91,7 +93,9 @@ def _child(
         traceback.print_exc()
     with suppress(OSError):
         sys.stdout.flush()
-    report = {"calls": disk.calls if disk else [], "modules": sorted(sys.modules)}
+    report = {"modules": sorted(sys.modules)}
+    if disk is not None:
+        report |= {"calls": disk.calls, "sites": disk.sites}
     said[2].write_text(json.dumps(report))
     return status
 
@@ -154,7 +158,7 @@ class Trial:
             disk = FaultyDisk(folder)
             clean = in_child(lambda: self.scenario.act(folder), folder, disk)
             assert clean.status == 0, clean.err
-            self.calls = clean.calls
+            self.calls, self.sites = clean.calls, clean.sites
             self.left = self._names(folder)
             self.results = digests(folder)
         for module in clean.modules:  # so that children need not import them
@@ -171,10 +175,14 @@ class Trial:
         return _Copy(self.template, self.scratch / "copy")
 
     def faults(self, *, sample: int | None) -> Iterator[tuple[int, str]]:
-        """Yield what is to fail and how: everything in every way, or about `sample` of it."""
+        """Yield what is to fail and how: everything in every way, or about `sample` of it.
+
+        Of a heavy scenario's calls from the same lines of ours, the first and the last are tried.
+        """
         every = [
             (number, fault)
             for number, call in enumerate(self.calls)
+            if not self.scenario.heavy or self._first_or_last(number)
             for fault in FAULTS
             if can_happen(call.split()[0], fault)
         ]
@@ -183,6 +191,10 @@ class Trial:
             return
         for index in range(sample):
             yield every[index * len(every) // sample]
+
+    def _first_or_last(self, number: int) -> bool:
+        site = self.sites[number]
+        return site not in self.sites[:number] or site not in self.sites[number + 1 :]
 
     def inject(self, number: int, fault: str) -> list[str]:
         """Have a call fail; return what is wrong afterwards."""

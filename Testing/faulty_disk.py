@@ -16,7 +16,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,9 @@ FAULTS = (*CODES, *sorted(KILLED))
 GROWING = {"create", "write", "mkdir", "link", "symlink", "native", "posix_fallocate", "sendfile"}
 """What a full disk refuses; names can still be moved and removed."""
 
+ROOT = Path(__file__).resolve().parent.parent
+OURS = (str(ROOT / "TumorSegLib"), str(ROOT / "training"))
+
 ON_PATHS = {
     **dict.fromkeys(("mkdir", "unlink", "remove", "rmdir", "truncate"), 1),
     **dict.fromkeys(("rename", "replace", "link", "symlink"), 2),
@@ -52,12 +55,14 @@ class FaultyDisk:
         number: of the call that fails, from 0; None: none does.
         fault: one of `FAULTS`.
         calls: what was called so far: "rename out.nrrd".
+        sites: from which lines of our own, and what; of other threads' calls only what.
     """
 
     folder: Path
     number: int | None = None
     fault: str = "full once"
     calls: list[str] = field(default_factory=list)
+    sites: list[str] = field(default_factory=list)
     tell: Callable[[str], None] = lambda _: None
     _native: bool = False
 
@@ -67,6 +72,7 @@ class FaultyDisk:
             return action()
         here = len(self.calls) == self.number
         self.calls.append(f"{name} {Path(os.fsdecode(path)).name}")  # type: ignore[arg-type]
+        self.sites.append(" ".join([name, *_own_lines()]))
         if here:
             self.tell(self.calls[-1])
         after = self.number is not None and len(self.calls) - 1 > self.number
@@ -102,6 +108,15 @@ class FaultyDisk:
             return False
         place = os.path.abspath(os.fsdecode(path))
         return place.startswith(f"{self.folder}{os.sep}")
+
+
+def _own_lines() -> Iterator[str]:
+    """Yield the lines of our own code that the caller is in, innermost first."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(OURS):
+            yield f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        frame = frame.f_back  # type: ignore[assignment]
 
 
 def stand_on(disk: FaultyDisk) -> None:
