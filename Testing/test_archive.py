@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import stat
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -171,6 +172,22 @@ def test_a_full_temporary_folder_is_told_as_what_it_is(scene, temporary, monkeyp
 
     monkeypatch.setattr("TumorSegLib.support.archive.copy_entry", full)
     words = f"cannot be unpacked in {temporary}: No space left on device; free space there"
+    refused(scene, temporary, re.escape(words), OutputError)
+
+
+def test_a_folder_to_unpack_in_that_cannot_be_made_is_told(scene, temporary, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "mkdtemp", full)
+    words = f"cannot be unpacked in {temporary}: No space left on device; free space there"
+    refused(scene, temporary, re.escape(words), OutputError)
+
+
+def test_that_there_is_no_temporary_folder_at_all_is_told(scene, temporary, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", list)
+    words = "cannot be unpacked in a temporary folder: No usable temporary directory found in []"
     refused(scene, temporary, re.escape(words), OutputError)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -81,6 +82,19 @@ def remove(world, *names):
         for path in sorted(world.site.rglob("*"), reverse=True):
             if path.relative_to(world.site).parts[0].startswith((f"{name}-", name)):
                 path.rmdir() if path.is_dir() else path.unlink()
+
+
+def test_without_room_for_a_temporary_folder_nothing_is_begun(world, monkeypatch):
+    def full(**_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(world.installation.tempfile, "TemporaryDirectory", full)
+    remove(world, "scipy")
+    assert not world.ensure()
+    (line,) = world.errors
+    assert "no temporary folder can be made: No space left on device" in line
+    assert world.calls() == []
+    assert world.installation._open == []
 
 
 def dialog_of(world):

@@ -43,8 +43,12 @@ def read_scene(path: Path) -> list[SceneCase]:
             f"{path}: scenes need slicer-core, which is not installed; run {pip_install('slicer')}"
             " or save the segmentation as .seg.nrrd"
         )
-    _remove_orphans()
-    with _folder_to_unpack() as place:
+    try:
+        _remove_orphans()
+        unpacking = _folder_to_unpack()
+    except OSError as error:
+        raise _no_room(path, error.strerror or str(error)) from None
+    with unpacking as place:
         folder = Path(place)
         description = _unpacked(path, folder / "scene")
         try:
@@ -91,7 +95,7 @@ def _ended(status: int) -> str:
 
 def _no_room(path: Path, reason: str) -> OutputError:
     return OutputError(
-        f"{path}: cannot be unpacked in {tempfile.gettempdir()}: {reason};"
+        f"{path}: cannot be unpacked in {tempfile.tempdir or 'a temporary folder'}: {reason};"
         " free space there, or set TMPDIR to another folder"
     )
 

@@ -156,7 +156,17 @@ def _has_pytorch_extension() -> bool:
 
 
 def _install(missing: Sequence[Missing], then: Callable[[], object], training: bool) -> None:
-    folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    try:
+        folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    except OSError as error:
+        slicer.util.errorDisplay(
+            _(
+                "Nothing was installed, as no temporary folder can be made: {reason}. Free space"
+                " there and try again."
+            ).format(reason=error.strerror or error),
+            windowTitle="TumorSeg",
+        )
+        return
 
     def ended(well: bool) -> None:
         _open.clear()
