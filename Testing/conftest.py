@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
-from surroundings import ROOT, Watch, enter
+from surroundings import ROOT, Watch, enter, leave
 
 SHARED = ROOT.parent / "shared"
 FOLDER = "TUMORSEG_TESTS"
@@ -21,11 +20,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         enter(Path(os.environ[FOLDER]), config.workerinput["workerid"])
         return
+    before = dict(os.environ)
     os.environ[FOLDER] = tempfile.mkdtemp(prefix="tumorseg-tests-")
     folder = Path(os.environ[FOLDER])
     enter(folder, "temporary")
     config.stash[watch] = Watch(ROOT, folder)
-    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    config.add_cleanup(lambda: leave(folder, before))
 
 
 @pytest.hookimpl(tryfirst=True)

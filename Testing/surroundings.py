@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import shutil
 import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from TumorSegLib.support.byte_code import is_cut_short
@@ -45,6 +46,14 @@ def enter(folder: Path, process: str) -> None:
         os.environ[name] = str(folder / place)
     os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(folder / "home" / ".cache" / "hypothesis")
     tempfile.tempdir = None
+
+
+def leave(folder: Path, variables: Mapping[str, str]) -> None:
+    """Remove the tests' folder and set the environment's variables to what they were before."""
+    os.environ.clear()
+    os.environ.update(variables)
+    tempfile.tempdir = None
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 class Watch:

@@ -20,13 +20,21 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MEASURED = ("test_measurement", "test_measurement_shapes")
+FIGURES = ("test_component_figures",)
+PANEL = "TumorSeg/TumorSegModule"
+PANELS = ("test_slicer_session",)
 TARGETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "grid": ("TumorSegLib/image/grid.py", ("test_grid",)),
     "labelling": ("TumorSegLib/export/labelling.py", ("test_labelling",)),
-    "diameter": ("TumorSegLib/measurement/diameter.py", MEASURED),
-    "component": ("TumorSegLib/measurement/component.py", MEASURED),
-    "segment": ("TumorSegLib/measurement/segment.py", MEASURED),
+    "diameter": ("TumorSegLib/measurement/diameter.py", ("test_diameter",)),
+    "component": ("TumorSegLib/measurement/component.py", FIGURES),
+    "segment": ("TumorSegLib/measurement/segment.py", (*FIGURES, "test_measurement")),
+    "in_plane": ("TumorSegLib/image/in_plane.py", ("test_preparation",)),
+    "alignment": ("TumorSegLib/image/alignment.py", ("test_preparation",)),
+    "geometry": ("TumorSegLib/slicer_io/geometry.py", ("test_slicer_placement",)),
+    "session": (f"{PANEL}/logic/session.py", PANELS),
+    "segmentation_run": (f"{PANEL}/logic/segmentation_run.py", PANELS),
+    "ending": (f"{PANEL}/logic/ending.py", PANELS),
 }
 """By name: the file that is changed and the files of tests that must notice."""
 
@@ -49,6 +57,8 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="mutation-") as place:
         tree = Path(place, "tree")
         copy_tree(tree)
+        if file.startswith(PANEL):
+            file = move_panel(tree, file)
         target = tree / file
         target.write_text(without_decorators(target.read_text("utf-8")), "utf-8")
         (tree / "pyproject.toml").write_text(configuration(file, tests), "utf-8")
@@ -74,6 +84,17 @@ def copy_tree(tree: Path) -> None:
             shutil.copyfile(ROOT / name, tree / name)
 
 
+def move_panel(tree: Path, file: str) -> str:
+    """Move the panel's package to `src`, where mutmut knows it by its name; return the file there.
+
+    It finds its pictures beside itself, and the stand-in of 3D Slicer the module where it was.
+    """
+    (tree / "src").mkdir()
+    (tree / PANEL).rename(tree / "src" / "TumorSegModule")
+    shutil.copytree(tree / "TumorSeg" / "Resources", tree / "src" / "Resources")
+    return file.replace(PANEL, "src/TumorSegModule")
+
+
 def without_decorators(source: str) -> str:
     """Return source in which `@decorator def name` is `def name` and `name = decorator(name)`."""
 
@@ -94,17 +115,20 @@ def without_decorators(source: str) -> str:
 def configuration(file: str, tests: tuple[str, ...]) -> str:
     """Return the tree's own pyproject.toml: that of pytest is here, none of ours is needed."""
     top = file.split("/", 1)[0]
+    options = ["-p", "no:cacheprovider"]
+    if not any(name.startswith("test_slicer") for name in tests):
+        options.append("--noconftest")
     lines = [
         "[tool.mutmut]",
         f"source_paths = {json.dumps([top])}",
         f"only_mutate = {json.dumps([file])}",
         'also_copy = ["Testing", "Resources", "TumorSeg", "TumorSegLib", "training", "tools"]',
         r"do_not_mutate_patterns = ['^ *raise ']",
-        'pytest_add_cli_args = ["--noconftest", "-p", "no:cacheprovider"]',
+        f"pytest_add_cli_args = {json.dumps(options)}",
         "pytest_add_cli_args_test_selection = "
         + json.dumps([f"Testing/{name}.py" for name in tests]),
         "[tool.pytest.ini_options]",
-        'pythonpath = ["tools", "training", "TumorSeg"]',
+        'pythonpath = ["src", "tools", "training", "TumorSeg"]',
         'markers = ["slow: takes more than ten seconds"]',
     ]
     return "\n".join(lines) + "\n"

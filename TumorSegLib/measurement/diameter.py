@@ -92,11 +92,14 @@ def across(points: Points, spacing: Points, long: Axis) -> Axis:
 
 
 def _sides(u: Points, v: Points) -> tuple[Points, Points]:
-    """Return the lowest and the highest `v` of a convex polygon at each of its corners' `u`."""
+    """Return the lowest and the highest `v` of a convex polygon at each of its corners' `u`.
+
+    `u` runs along the longest diameter, to which no edge is at right angles: the way to an end of
+    such an edge would be longer.
+    """
     u0, v0 = u[:, None], v[:, None]
     u1, v1 = np.roll(u, -1)[:, None], np.roll(v, -1)[:, None]
-    run = np.where(u1 == u0, 1, u1 - u0)
-    height = v0 + (u - u0) / run * (v1 - v0)
+    height = v0 + (u - u0) / (u1 - u0) * (v1 - v0)
     on_edge = (u >= np.minimum(u0, u1)) & (u <= np.maximum(u0, u1))
     lower = np.where(on_edge, height, np.inf).min(axis=0)
     upper = np.where(on_edge, height, -np.inf).max(axis=0)
