@@ -55,7 +55,7 @@ class AdvancedSection:
         """Keep the settings in `parameters`."""
         self._parameters = parameters
 
-    def update(self, bundle: Bundle | None, catalogue: Catalogue) -> None:
+    def show(self, bundle: Bundle | None, catalogue: Catalogue) -> None:
         """Show the settings; the ensemble can be chosen where `bundle` belongs to one."""
         for combo, name, _choices in self._combos:
             combo.currentIndex = combo.findData(getattr(self._parameters, name))
@@ -74,7 +74,7 @@ class AdvancedSection:
             else _("There is no detector for the chosen model.")
         )
 
-    def show(self, status: Status) -> None:
+    def show_status(self, status: Status) -> None:
         """Show where the last run took place, and the log."""
         if status.device:
             self._ui.deviceNote.text = _("Last run on {device}").format(device=status.device)

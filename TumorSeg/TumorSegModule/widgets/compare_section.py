@@ -11,42 +11,33 @@ from TumorSegLib.errors import InputError, TumorSegError
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegModule.logic.ending import Ending
-from TumorSegModule.logic.listeners import RunStarter, Series
+from TumorSegModule.logic.listeners import RunStarter
 from TumorSegModule.logic.model_choice import called
 from TumorSegModule.logic.selection import Selection
 from TumorSegModule.logic.session import Session
+from TumorSegModule.widgets.model_selector import list_models
+from TumorSegModule.widgets.series_section import SeriesSection
 from TumorSegModule.widgets.side_by_side import SideBySide, agreements
 from TumorSegModule.widgets.small_table import SmallTable
 
 COLUMNS = (_("Segment"), _("Dice"), _("Left, ml"), _("Right, ml"), _("Difference, ml"))
 
 
-class CompareSection:
+class CompareSection(SeriesSection):
     """Drives the section's widgets."""
 
     def __init__(
         self, ui: Any, selection: Selection, session: Session, starter: RunStarter
     ) -> None:
-        """Drive the widgets in `ui`.
-
-        Args:
-            ui: the panel's widgets.
-            selection: has the volume and the models.
-            session: that has the run under way.
-            starter: of the runs.
-        """
-        self._ui = ui
-        self._selection = selection
-        self._session = session
-        self._starter = starter
+        """Drive the widgets in `ui`; see `SeriesSection`."""
+        super().__init__(ui, selection, session, starter)
         self._views = SideBySide()
-        self._series: Series | None = None
-        self._number: int | None = None
         self._compared: slicer.vtkMRMLScalarVolumeNode | None = None
         self._waiting: list[Bundle] = []
         self._results: list[tuple[slicer.vtkMRMLSegmentationNode, Bundle]] = []
         self._note = ""
-        for selector in (ui.compareFirstSelector, ui.compareSecondSelector):
+        self._selectors = (ui.compareFirstSelector, ui.compareSecondSelector)
+        for selector in self._selectors:
             selector.currentIndexChanged.connect(self._changed)
         ui.compareButton.clicked.connect(self._start)
         ui.compareEndButton.clicked.connect(self._end)
@@ -61,22 +52,14 @@ class CompareSection:
     def show_bundles(self) -> None:
         """List the models, at first two different ones."""
         bundles = self._selection.models.bundles
-        selectors = (self._ui.compareFirstSelector, self._ui.compareSecondSelector)
-        for place, selector in enumerate(selectors):
-            chosen = selector.itemData(selector.currentIndex)
-            selector.blockSignals(True)
-            selector.clear()
-            for bundle in bundles:
-                selector.addItem(called(bundle.specification), bundle.id)
-            index = selector.findData(chosen)
-            selector.currentIndex = index if index >= 0 else min(place, len(bundles) - 1)
-            selector.blockSignals(False)
+        for place, selector in enumerate(self._selectors):
+            list_models(selector, bundles, first=place)
         self.show()
 
     def show(self) -> None:
         """Show what can be compared."""
         ui, volume = self._ui, self._selection.volume
-        first, second = self._chosen()
+        first, second = self._pair()
         ui.compareButton.enabled = (
             volume is not None and None not in (first, second) and first is not second
         ) and not self._session.busy
@@ -86,11 +69,8 @@ class CompareSection:
         ui.compareNote.text = self._note
         ui.compareNote.visible = bool(self._note)
 
-    def run_ended(self, ending: Ending) -> None:
-        """Start the second model, or show both results; other runs are none of ours."""
-        if ending.number != self._number:
-            return
-        self._number = None
+    def _go_on(self, ending: Ending) -> None:
+        """Start the second model, or show both results."""
         if not ending.done:
             self._note = ending.line
         else:
@@ -113,7 +93,7 @@ class CompareSection:
 
     def _start(self, *_checked: Any) -> None:
         self._series, self._compared = self._starter.series(), self._selection.volume
-        self._waiting = [bundle for bundle in self._chosen() if bundle is not None]
+        self._waiting = [bundle for bundle in self._pair() if bundle is not None]
         self._results, self._note = [], ""
         self._next()
         if self.running:
@@ -134,7 +114,7 @@ class CompareSection:
             self._note = _("A result was removed meanwhile; compare again.")
             return
         try:
-            found = agreements(nodes[0], nodes[1], placement_of(volume))
+            structures = agreements(nodes[0], nodes[1], placement_of(volume))
         except InputError as error:
             self._note = str(error)
             return
@@ -143,7 +123,7 @@ class CompareSection:
         self._note = _("Left: {left}. Right: {right}.").format(
             left=called(left), right=called(right)
         )
-        if not found:
+        if not structures:
             self._note += " " + _("They have no segment of the same name.")
         self._table.fill(
             [
@@ -154,7 +134,7 @@ class CompareSection:
                     f"{item.second_ml:.1f}",
                     f"{item.difference_ml:+.1f}",
                 )
-                for item in found
+                for item in structures
             ]
         )
 
@@ -163,11 +143,10 @@ class CompareSection:
         self._note = ""
         self.show()
 
-    def _chosen(self) -> list[Bundle | None]:
+    def _pair(self) -> list[Bundle | None]:
         """Return the two models, None where none is chosen."""
         by_id = {bundle.id: bundle for bundle in self._selection.models.bundles}
-        selectors = (self._ui.compareFirstSelector, self._ui.compareSecondSelector)
-        return [by_id.get(selector.itemData(selector.currentIndex)) for selector in selectors]
+        return [by_id.get(selector.itemData(selector.currentIndex)) for selector in self._selectors]
 
     def _changed(self, *_overloaded: Any) -> None:
         self.show()

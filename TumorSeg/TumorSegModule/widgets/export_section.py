@@ -71,15 +71,15 @@ class ExportSection:
         ui.exportButton.clicked.connect(self._export_or_stop)
         ui.exportSection.contentsCollapsed.connect(self._changed)
         self._show_result("")
-        self.update()
+        self.show()
 
     def close(self) -> None:
         """End an export, as when the scene is closed."""
         self.exporter.stop()
         self._timer.stop()
-        self.update()
+        self.show()
 
-    def update(self) -> None:
+    def show(self) -> None:
         """Show what would be exported; does nothing while the section is folded."""
         ui, busy = self._ui, self.exporter.busy
         ui.exportProgress.visible = busy
@@ -112,7 +112,7 @@ class ExportSection:
         """Export what the section shows; problems are shown, not raised."""
         bundle = self._chosen_bundle()
         if bundle is None:  # its volume was removed while the user was asked something
-            self.update()
+            self.show()
             return
         self._lines, self._done, self._overlapping = [], 0, []
         cases = []
@@ -130,11 +130,11 @@ class ExportSection:
 
     def labels_chosen(self) -> None:
         """See `TumorSegModule.widgets.label_table.LabelListener`."""
-        self.update()
+        self.show()
 
     def case_exported(self) -> None:
         """See `TumorSegModule.logic.exporter.Listener`."""
-        self.update()
+        self.show()
 
     def export_ended(self) -> None:
         """See `TumorSegModule.logic.exporter.Listener`."""
@@ -150,7 +150,7 @@ class ExportSection:
         if outcome.done:
             self._count = outcome.count
         self._show_outcome(name)
-        self.update()
+        self.show()
         if outcome.existing:
             if self._ask(
                 _("In {name} already: {cases}.").format(name=name, cases=_names(outcome.existing)),
@@ -187,7 +187,7 @@ class ExportSection:
         if self.exporter.busy:
             self._timer.setInterval(0)
             self._timer.start()
-            self.update()
+            self.show()
 
     def _show_outcome(self, name: str) -> None:
         line = _("Nothing was exported.")
@@ -203,7 +203,7 @@ class ExportSection:
         self._timer.setInterval(0 if self.exporter.copying else POLL_MILLISECONDS)
 
     def _changed(self, *_overloaded: Any) -> None:
-        self.update()
+        self.show()
 
     def _export_or_stop(self, *_checked: Any) -> None:
         if self.exporter.busy:
@@ -211,7 +211,7 @@ class ExportSection:
             self.close()
             self._show_result(_("Stopped; cases exported before: {done}.").format(done=self._done))
             return
-        self.update()
+        self.show()
         # a segment may have been added or renamed meanwhile
         if self._ui.exportButton.enabled and ensure_installed(self.export):
             self.export()

@@ -29,7 +29,7 @@ class ExtentSection:
         ui.extentSelector.currentIndexChanged.connect(self._changed)
         ui.regionSelector.nodeAddedByUser.connect(self._region_created)
 
-    def update(self) -> None:
+    def show(self) -> None:
         """Show what is chosen."""
         selector, extent = self._ui.extentSelector, self._selection.settings.extent
         self._updating = True

@@ -179,16 +179,16 @@ class Panel:
         self._own_models.show()
         if volume is not None and not note and bundle is None:
             note = selection.models.why_none(volume)
-        note = note or self._sequences.update(bundle)
+        note = note or self._sequences.show(bundle)
         self.ui.inputNote.text = note
         self.ui.inputNote.visible = bool(note)
-        self._extent.update()
-        self._advanced.update(bundle, selection.models.catalogue)
-        self.export.update()
+        self._extent.show()
+        self._advanced.show(bundle, selection.models.catalogue)
+        self.export.show()
         self.dicom.show()
         self._queue.show()
         self.compare.show()
-        self._result.update()
+        self._result.show()
         if not self.session.busy:
             self.editor.edit(selection.target, volume if bundle else None)
             self.review.edit(selection.target)
@@ -322,7 +322,7 @@ class Panel:
         )
         self.editor.widget.visible = has_volume and selection.target is not None
         self._result.show_sensitivity()
-        self._advanced.show(status)
+        self._advanced.show_status(status)
 
     def surface_outdated(self, target: slicer.vtkMRMLSegmentationNode) -> None:
         """See `TumorSegModule.logic.view.View`."""

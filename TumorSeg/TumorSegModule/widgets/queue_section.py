@@ -12,33 +12,22 @@ from slicer.i18n import tr as _
 from TumorSegLib.errors import TumorSegError
 from TumorSegModule.logic.ending import Ending, Reason
 from TumorSegModule.logic.frames import name_in_lists
-from TumorSegModule.logic.listeners import RunStarter, Series
+from TumorSegModule.logic.listeners import RunStarter
 from TumorSegModule.logic.selection import Selection
 from TumorSegModule.logic.session import Session
 from TumorSegModule.logic.volumes import is_usable
 from TumorSegModule.logic.work_queue import DONE, FAILED, RUNNING, WAITING, Entry, WorkQueue
+from TumorSegModule.widgets.series_section import SeriesSection
 
 
-class QueueSection:
+class QueueSection(SeriesSection):
     """Drives the section's widgets."""
 
     def __init__(
         self, ui: Any, selection: Selection, session: Session, starter: RunStarter
     ) -> None:
-        """Drive the widgets in `ui`.
-
-        Args:
-            ui: the panel's widgets.
-            selection: has the volume and the models.
-            session: that has the run under way.
-            starter: of the runs.
-        """
-        self._ui = ui
-        self._selection = selection
-        self._session = session
-        self._starter = starter
-        self._series: Series | None = None
-        self._number: int | None = None
+        """Drive the widgets in `ui`; see `SeriesSection`."""
+        super().__init__(ui, selection, session, starter)
         self._queue = WorkQueue()
         ui.queueAddButton.clicked.connect(self._add_current)
         ui.queueAddAllButton.clicked.connect(self._add_all)
@@ -56,11 +45,7 @@ class QueueSection:
         """Whether the queue is being worked off."""
         return self._queue.running
 
-    def run_ended(self, ending: Ending) -> None:
-        """Note how the queue's own run ended, and start the next; others are none of its."""
-        if ending.number != self._number:
-            return
-        self._number = None
+    def _go_on(self, ending: Ending) -> None:
         if ending.reason is Reason.CANCELLED:
             self._queue.stop()
             self.show()

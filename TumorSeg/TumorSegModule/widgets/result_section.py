@@ -44,7 +44,7 @@ class ResultSection:
         ui.targetSelector.nodeAddedByUser.connect(self._target_created)
         ui.sensitivitySlider.valueChanged.connect(self._sensitivity_changed)
 
-    def update(self) -> None:
+    def show(self) -> None:
         """Show the target's 3-D button."""
         self._ui.show3DButton.setSegmentationNode(self._selection.target)
 

@@ -14,12 +14,12 @@ from TumorSegLib.model.catalogue import user_folder
 from TumorSegLib.model.default_models import make_default
 from TumorSegLib.model.licences import licence_of
 from TumorSegModule.logic.listeners import ModelListener
-from TumorSegModule.logic.model_choice import called
 from TumorSegModule.logic.retrain_plot import RetrainPlot
 from TumorSegModule.logic.retrain_process import RetrainProcess, RetrainRequest, State
 from TumorSegModule.logic.selection import Selection
 from TumorSegModule.widgets.installation import ensure_installed
 from TumorSegModule.widgets.model_picker import in_words
+from TumorSegModule.widgets.model_selector import list_models
 from TumorSegModule.widgets.small_table import SmallTable
 from TumorSegModule.widgets.status_section import PROBLEM_STYLE
 
@@ -69,16 +69,10 @@ class RetrainSection:
 
     def show_bundles(self) -> None:
         """List the models that can be retrained, networks of their own."""
-        selector = self._ui.retrainBaseSelector
-        chosen = selector.itemData(selector.currentIndex)
-        selector.blockSignals(True)
-        selector.clear()
-        for bundle in self._selection.models.bundles:
-            model = bundle.specification
-            if model.network is not None:
-                selector.addItem(called(model), bundle.id)
-        selector.currentIndex = max(0, selector.findData(chosen))
-        selector.blockSignals(False)
+        bundles = [
+            bundle for bundle in self._selection.models.bundles if bundle.specification.network
+        ]
+        list_models(self._ui.retrainBaseSelector, bundles)
         self.show()
 
     @property

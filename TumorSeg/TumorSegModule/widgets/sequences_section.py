@@ -55,7 +55,7 @@ class SequencesSection:
         self._suggested_for = None
         self._forget_picks()
 
-    def update(self, bundle: Bundle | None) -> str:
+    def show(self, bundle: Bundle | None) -> str:
         """Show a row for each further sequence of the model; return a note for the user."""
         volume = self._selection.volume
         channels = bundle.specification.input.channels[1:] if volume and bundle else ()
