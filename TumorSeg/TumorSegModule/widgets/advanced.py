@@ -59,20 +59,22 @@ class AdvancedSection:
         """Show the settings; the ensemble can be chosen where `bundle` belongs to one."""
         for combo, name, _choices in self._combos:
             combo.currentIndex = combo.findData(getattr(self._parameters, name))
-        ensemble = bundle is not None and ensemble_of(bundle, catalogue) is not None
-        self._ui.ensembleBox.enabled = ensemble
-        self._ui.ensembleBox.toolTip = (
-            _("Averages the models of this task: slower, a little more accurate.")
-            if ensemble
-            else _("The chosen model belongs to no ensemble.")
-        )
-        detector = bundle is not None and detector_for(bundle, catalogue) is not None
-        self._ui.onlyDetectedBox.enabled = detector
-        self._ui.onlyDetectedBox.toolTip = (
-            _("Faster, and fewer false findings; what the detector misses stays empty.")
-            if detector
-            else _("There is no detector for the chosen model.")
-        )
+        for box, offered, what, why_not in (
+            (
+                self._ui.ensembleBox,
+                bundle is not None and ensemble_of(bundle, catalogue) is not None,
+                _("Averages the models of this task: slower, a little more accurate."),
+                _("The chosen model belongs to no ensemble."),
+            ),
+            (
+                self._ui.onlyDetectedBox,
+                bundle is not None and detector_for(bundle, catalogue) is not None,
+                _("Faster, and fewer false findings; what the detector misses stays empty."),
+                _("There is no detector for the chosen model."),
+            ),
+        ):
+            box.enabled = offered
+            box.toolTip = what if offered else why_not
 
     def show_status(self, status: Status) -> None:
         """Show where the last run took place, and the log."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from tumorseg_training.case import Case, CaseList, LabelledCase, ReaderOptions, SkippedCase
 from tumorseg_training.labelling import model_values
-from tumorseg_training.readers.pictures import read_picture
+from tumorseg_training.readers.pictures import read_picture, why_unpaired
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid, Vector
 from TumorSegLib.image.volume import Volume
@@ -31,7 +31,7 @@ def read_kaggle_3m(folder: Path, reading: ReaderOptions) -> CaseList:
     for patient in sorted(path for path in folder.iterdir() if path.is_dir()):
         images = _numbered(patient, r"_(\d+)\.tif")
         masks = _numbered(patient, r"_(\d+)_mask\.tif")
-        reason = _why_not(images, masks)
+        reason = why_unpaired(images, masks)
         if reason is not None:
             unusable.append(SkippedCase(patient.name, reason))
             continue
@@ -49,15 +49,6 @@ def _numbered(folder: Path, pattern: str) -> dict[int, Path]:
     """Return the files whose names end like `pattern`, by the number in it."""
     found = ((re.search(f"{pattern}$", path.name), path) for path in folder.iterdir())
     return {int(match[1]): path for match, path in found if match is not None}
-
-
-def _why_not(images: dict[int, Path], masks: dict[int, Path]) -> str | None:
-    if not images and not masks:
-        return "no slices"
-    unpaired = sorted(images.keys() ^ masks.keys())
-    if unpaired:
-        return f"slices without partner: {', '.join(map(str, unpaired))}"
-    return None
 
 
 def _decode(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,3 +34,18 @@ def read_picture(path: Path) -> NDArray[Any]:
         raise InputError(
             f"{path.name}: cannot be read as a picture; it may be damaged or cut off"
         ) from None
+
+
+def why_unpaired(images: Mapping[int, Path], masks: Mapping[int, Path]) -> str | None:
+    """Return why pictures of slices and their masks are no case; none if they are.
+
+    Args:
+        images: by the number of the slice.
+        masks: likewise.
+    """
+    if not images and not masks:
+        return "no slices"
+    unpaired = sorted(images.keys() ^ masks.keys())
+    if unpaired:
+        return f"slices without partner: {', '.join(map(str, unpaired))}"
+    return None

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tumorseg_training.case import Case, CaseList, LabelledCase, ReaderOptions, SkippedCase
 from tumorseg_training.labelling import model_values
-from tumorseg_training.readers.pictures import read_picture
+from tumorseg_training.readers.pictures import read_picture, why_unpaired
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid, Vector
 from TumorSegLib.image.volume import Volume
@@ -37,7 +37,7 @@ def read_png_pairs(folder: Path, reading: ReaderOptions) -> CaseList:
     unusable: list[SkippedCase] = []
     for case in sorted(path for path in folder.iterdir() if path.is_dir()):
         images, masks = _slices(case, reading.mask_suffix)
-        reason = _why_not(images, masks)
+        reason = why_unpaired(images, masks)
         if reason is not None:
             unusable.append(SkippedCase(case.name, reason))
             continue
@@ -93,15 +93,6 @@ def _slices(case: Path, suffix: str) -> tuple[dict[int, Path], dict[int, Path]]:
         if number.isdecimal():
             (masks if path.stem.endswith(suffix) else images)[int(number)] = path
     return images, masks
-
-
-def _why_not(images: dict[int, Path], masks: dict[int, Path]) -> str | None:
-    if not images and not masks:
-        return "no slices"
-    unpaired = sorted(images.keys() ^ masks.keys())
-    if unpaired:
-        return f"slices without partner: {', '.join(map(str, unpaired))}"
-    return None
 
 
 def _decode(
