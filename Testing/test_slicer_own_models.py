@@ -27,7 +27,7 @@ def picker(bench, monkeypatch):
         return bench.agree
 
     own_models._choose, own_models._ask = lambda kind: bench.path, ask
-    own_models._own = lambda: bench.folder / "own"
+    own_models._models_folder = lambda: bench.folder / "own"
     bench.panel.selection.read_catalogue = lambda: catalogue_of(bench)
     monkeypatch.setattr(bench.panel, "_agree", lambda models: agreed(models, ask))
     monkeypatch.setattr(

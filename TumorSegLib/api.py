@@ -101,8 +101,8 @@ def segment(
     volumes = {channels[0]: volume}
     for name, sequence in sequences.items():
         if name not in channels[1:]:
-            known = ", ".join(channels[1:]) or "none"
-            raise InputError(f"{name}: {bundle.id} takes these further sequences: {known}")
+            expected = ", ".join(channels[1:]) or "none"
+            raise InputError(f"{name}: {bundle.id} takes these further sequences: {expected}")
         volumes[name] = volume_of(sequence)
     return Segmenter(bundle, options, device=device).segment(volumes, progress=progress)
 

@@ -59,12 +59,12 @@ def suggested_sequences(
         Candidates by channel name. A name must tell the sequence; of several, one on the volume's
         own grid is preferred, and no suggestion is made if two are equally good.
     """
-    found = {}
-    known = [(sequence_of(name), place, item) for name, place, item in candidates]
+    assigned = {}
+    named = [(sequence_of(name), place, item) for name, place, item in candidates]
     for channel in channels:
-        fitting = [(place, item) for sequence, place, item in known if sequence == channel]
+        fitting = [(place, item) for sequence, place, item in named if sequence == channel]
         aligned = [(place, item) for place, item in fitting if place and place.geometry_equal(grid)]
         choice = aligned or fitting
         if len(choice) == 1:
-            found[channel] = choice[0][1]
-    return found
+            assigned[channel] = choice[0][1]
+    return assigned

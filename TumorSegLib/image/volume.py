@@ -71,9 +71,9 @@ def check_spacing(spacing: Sequence[float], name: str) -> None:
         InputError: zero, negative, NaN or infinite.
     """
     if not all(0 < mm < np.inf for mm in spacing):
-        found = ", ".join(f"{mm:g}" for mm in spacing)
+        shown = ", ".join(f"{mm:g}" for mm in spacing)
         raise InputError(
-            f"{name}: found spacing ({found}) mm, expected positive numbers; correct the header or"
+            f"{name}: found spacing ({shown}) mm, expected positive numbers; correct the header or"
             " convert the series again"
         )
 

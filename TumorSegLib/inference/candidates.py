@@ -92,7 +92,10 @@ class Unlikely:
 
 
 def remove_false_positives(
-    segmented: SegmentedVolume, labels: Sequence[Label], wanted: FalsePositiveFilter, forest: Forest
+    segmented: SegmentedVolume,
+    labels: Sequence[Label],
+    candidate_filter: FalsePositiveFilter,
+    forest: Forest,
 ) -> list[Unlikely]:
     """Take candidates that the forest holds for something else out of a segmentation, in place.
 
@@ -102,61 +105,72 @@ def remove_false_positives(
     Returns:
         What was given up, the likeliest first.
     """
-    found = find_candidates(segmented, labels, wanted)
-    if found is None:
+    candidates = find_candidates(segmented, labels, candidate_filter)
+    if candidates is None:
         return []
-    likelihoods = forest.probabilities(found.features)
-    unlikely = (likelihoods < wanted.threshold) & (found.millilitres <= wanted.up_to_ml)
+    likelihoods = forest.probabilities(candidates.features)
+    unlikely = (likelihoods < candidate_filter.threshold) & (
+        candidates.millilitres <= candidate_filter.up_to_ml
+    )
     for number in np.flatnonzero(unlikely) + 1:
-        _give_up(segmented, labels, wanted, found, int(number), float(likelihoods[number - 1]))
-    places = ndimage.find_objects(found.components)
+        _give_up(
+            segmented,
+            labels,
+            candidate_filter,
+            candidates,
+            int(number),
+            float(likelihoods[number - 1]),
+        )
+    places = ndimage.find_objects(candidates.components)
     given_up = []
     for number in np.flatnonzero(unlikely) + 1:
         place = places[number - 1]
-        corner = [own.start + part.start for own, part in zip(place, found.box, strict=True)]
-        indices = np.argwhere(found.components[place] == number) + corner
-        given_up.append(Unlikely(wanted.label, float(likelihoods[number - 1]), indices))
+        corner = [
+            outer.start + part.start for outer, part in zip(place, candidates.box, strict=True)
+        ]
+        indices = np.argwhere(candidates.components[place] == number) + corner
+        given_up.append(Unlikely(candidate_filter.label, float(likelihoods[number - 1]), indices))
     return sorted(given_up, key=lambda item: -item.likelihood)
 
 
 def _give_up(
     segmented: SegmentedVolume,
     labels: Sequence[Label],
-    wanted: FalsePositiveFilter,
-    found: Candidates,
+    candidate_filter: FalsePositiveFilter,
+    candidates: Candidates,
     number: int,
     likelihood: float,
 ) -> None:
-    own = bounding_box(found.components == number)
-    assert own is not None
-    around = widened(own, RIM)
-    components = found.components[around]
+    place = bounding_box(candidates.components == number)
+    assert place is not None
+    around = widened(place, RIM)
+    components = candidates.components[around]
     nearest = ndimage.distance_transform_edt(
         components == 0, segmented.spacing_zyx, return_distances=False, return_indices=True
     )
     its_own = components[tuple(nearest)] == number
-    index = [label.value for label in labels].index(wanted.label)
-    factor = labels[index].threshold * likelihood / wanted.threshold
-    parts = [part[found.box][around] for part in segmented.probabilities]
+    index = [label.value for label in labels].index(candidate_filter.label)
+    factor = labels[index].threshold * likelihood / candidate_filter.threshold
+    parts = [part[candidates.box][around] for part in segmented.probabilities]
     parts[index][its_own] = (parts[index][its_own] * factor).astype(np.uint8)
     mask = components == number
     thresholds = [label.threshold for label in labels]
-    segmented.labelmap[found.box][around][mask] = labelmap_from_probabilities(
+    segmented.labelmap[candidates.box][around][mask] = labelmap_from_probabilities(
         [part[mask] for part in parts], labels, thresholds
     )
 
 
 def find_candidates(
-    segmented: SegmentedVolume, labels: Sequence[Label], wanted: FalsePositiveFilter
+    segmented: SegmentedVolume, labels: Sequence[Label], candidate_filter: FalsePositiveFilter
 ) -> Candidates | None:
     """Return the components of a label with their features; nothing if there are none."""
-    mask = segmented.labelmap == wanted.label
+    mask = segmented.labelmap == candidate_filter.label
     box = bounding_box(mask)
     if box is None:
         return None
     box = widened(box, RIM)
     components, sizes = components_of(mask[box])
-    coarse = _Coarse(segmented, labels, wanted, box, components)
+    coarse = _Coarse(segmented, labels, candidate_filter, box, components)
     millilitres = sizes[1:] * np.prod(segmented.spacing_zyx) / 1000
     features = np.array(list(coarse.features(millilitres)), np.float32)
     return Candidates(box, components, millilitres, features)
@@ -169,7 +183,7 @@ class _Coarse:
         self,
         segmented: SegmentedVolume,
         labels: Sequence[Label],
-        wanted: FalsePositiveFilter,
+        candidate_filter: FalsePositiveFilter,
         box: tuple[slice, ...],
         components: NDArray[np.int32],
     ) -> None:
@@ -177,11 +191,11 @@ class _Coarse:
         strided = tuple(slice(None, None, step) for step in steps)
         values = [label.value for label in labels]
         self.image, self.intensity = segmented.image[strided], segmented.intensity
-        self.p = segmented.probabilities[values.index(wanted.label)][strided]
-        self.organ_p = segmented.probabilities[values.index(wanted.organ)][strided]
+        self.p = segmented.probabilities[values.index(candidate_filter.label)][strided]
+        self.organ_p = segmented.probabilities[values.index(candidate_filter.organ)][strided]
         labelmap = segmented.labelmap[strided]
-        self.organ = np.isin(labelmap, labels[values.index(wanted.organ)].whole)
-        self.marked = labelmap == wanted.label
+        self.organ = np.isin(labelmap, labels[values.index(candidate_filter.organ)].whole)
+        self.marked = labelmap == candidate_filter.label
         self.components = np.zeros(labelmap.shape, np.int32)
         first = [-(-part.start // step) for part, step in zip(box, steps, strict=True)]
         part = components[
@@ -205,8 +219,8 @@ class _Coarse:
             return
         organ = self.organ[box]
         plain = organ & ~self.marked[box]
-        seen = self._normalised(box)[plain if plain.any() else organ]
-        median, deviation = float(np.median(seen)), float(seen.std())
+        organ_voxels = self._normalised(box)[plain if plain.any() else organ]
+        median, deviation = float(np.median(organ_voxels)), float(organ_voxels.std())
         volume = float(organ.sum() * np.prod(self.spacing) / 1000)
         of_organ = [median, deviation, log(volume)]
         for number, place in enumerate(places, 1):
@@ -245,8 +259,8 @@ class _Coarse:
         near, far = ~mask & (away <= NEAR_MM), (away > NEAR_MM) & (away <= FAR_MM)
         inside, outside = image[near & free & organ], image[near & free & ~organ]
         far_outside = image[far & ~organ]
-        own = image[mask]
-        mean = float(own.mean())
+        voxels = image[mask]
+        mean = float(voxels.mean())
         return [
             float(p[mask].mean()),
             float(p[mask].max()),
@@ -258,13 +272,13 @@ class _Coarse:
             _mean(organ[near & free]),
             _mean(organ[far & free]),
             mean - median,
-            float(np.median(own)),
-            float(own.std()),
-            float(np.quantile(own, 0.1)) - median,
-            float(np.quantile(own, 0.9)) - median,
-            float((own < DARK).mean()),
-            float((own < FAT / 2).mean()),
-            float((own > BRIGHT).mean()),
+            float(np.median(voxels)),
+            float(voxels.std()),
+            float(np.quantile(voxels, 0.1)) - median,
+            float(np.quantile(voxels, 0.9)) - median,
+            float((voxels < DARK).mean()),
+            float((voxels < FAT / 2).mean()),
+            float((voxels > BRIGHT).mean()),
             float(inside.mean()) - mean if inside.size else 0.0,
             float(inside.std()) if inside.size else 0.0,
             float(outside.mean()) - mean if outside.size else 0.0,
@@ -275,13 +289,13 @@ class _Coarse:
         ]
 
     def _middle(
-        self, number: int, found: tuple[slice, ...], organ: tuple[slice, ...]
+        self, number: int, place: tuple[slice, ...], organ: tuple[slice, ...]
     ) -> list[float]:
         """Return a component's centre (z, y, x) from 0 to 1 in the organ's bounding box."""
-        centre = ndimage.center_of_mass(self.components[found] == number)
+        centre = ndimage.center_of_mass(self.components[place] == number)
         return [
             float((at + part.start - box.start) / max(1, box.stop - 1 - box.start))
-            for at, part, box in zip(centre, found, organ, strict=True)
+            for at, part, box in zip(centre, place, organ, strict=True)
         ]
 
     def _normalised(self, box: tuple[slice, ...]) -> NDArray[np.float32]:

@@ -44,7 +44,7 @@ class Engine:
         *,
         device: torch.device,
         dtype: torch.dtype,
-        flips: bool = False,
+        mirror: bool = False,
         whole_slice: bool = False,
         scales: Sequence[float] = (),
         weights: Sequence[float] = (),
@@ -58,7 +58,7 @@ class Engine:
             activation: logits to probabilities.
             device: where to run.
             dtype: of weights and activations.
-            flips: average with the left-right mirrored slices.
+            mirror: average with the left-right mirrored slices.
             whole_slice: the networks classify slices instead of pixels.
             scales: by which slices are enlarged for each network, and its probabilities brought
                 back before they are averaged; 1 for all if not given.
@@ -72,12 +72,12 @@ class Engine:
         self.networks = self._originals
         self.activation = activation
         self.whole_slice = whole_slice
-        self._flips = flips
+        self._mirror = mirror
         self._scales = tuple(scales) or (1.0,) * len(self.networks)
         weights = tuple(weights) or (1.0,) * len(self.networks)
         self._weights = [weight / sum(weights) for weight in weights]
         self._sequences, self._first_alone = sequences, first_alone
-        self._wanted = (device, dtype)
+        self._requested = (device, dtype)
         self.device, self.dtype = CPU, torch.float32
         self.warnings: list[str] = []
         self._batch_limit: int | None = None
@@ -87,9 +87,9 @@ class Engine:
         """Begin a run: forget earlier retreats, and go back to the device that was asked for."""
         self.warnings.clear()
         self._batch_limit = None
-        if (self.device, self.dtype) != self._wanted:
+        if (self.device, self.dtype) != self._requested:
             try:
-                self._move(*self._wanted)
+                self._move(*self._requested)
             except (RuntimeError, NotImplementedError) as error:
                 self._retreat(error, 1)
 
@@ -134,7 +134,7 @@ class Engine:
 
     def _mirrored(self, batch: Tensor) -> Tensor:
         total = self._average(batch)
-        if self._flips:
+        if self._mirror:
             mirrored = self._average(batch.flip(-1).contiguous(memory_format=torch.channels_last))
             total = (total + (mirrored if self.whole_slice else mirrored.flip(-1))) / 2
         return total
@@ -145,17 +145,17 @@ class Engine:
             self._answer(network, batch, scale) * weight for network, scale, weight in members
         )
         total = next(answers)
-        for found in answers:
-            total += found
+        for answer in answers:
+            total += answer
         return total
 
     def _answer(self, network: nn.Module, batch: Tensor, scale: float) -> Tensor:
         """Return one network's probabilities on the grid of `batch`."""
         rows, columns = batch.shape[-2:]
         shape = (max(1, round(rows * scale)), max(1, round(columns * scale)))
-        seen = resize(batch, shape).contiguous(memory_format=torch.channels_last)
-        found = self.activation(network(seen).float())
-        return found if self.whole_slice else resize(found, (rows, columns))
+        scaled = resize(batch, shape).contiguous(memory_format=torch.channels_last)
+        probabilities = self.activation(network(scaled).float())
+        return probabilities if self.whole_slice else resize(probabilities, (rows, columns))
 
     def _retreat(self, failure: Exception, size: int) -> None:
         """Do with less after a failure of the GPU on a batch of `size` slices."""

@@ -137,21 +137,21 @@ def _wrong_sequences(volumes: Mapping[str, Volume], specification: ModelSpecific
     """Notice sequences in the wrong place, by header or name, else the first by its looks."""
     lines = []
     titles = {channel.name: channel.title for channel in specification.input.channels}
-    for index, (wanted, volume) in enumerate(volumes.items()):
-        if wanted not in TITLES:
+    for index, (channel, volume) in enumerate(volumes.items()):
+        if channel not in TITLES:
             continue
         named = volume.sequence or sequence_of(volume.name)
-        if named == wanted or {named, wanted} == {"t1", "t1c"}:
+        if named == channel or {named, channel} == {"t1", "t1c"}:
             continue
         if named is not None:
             said_by = "header" if volume.sequence else "name"
             lines.append(
-                f"{volume.name}: its {said_by} says {TITLES[named]}, expected {titles[wanted]}"
+                f"{volume.name}: its {said_by} says {TITLES[named]}, expected {titles[channel]}"
             )
-        elif index == 0 and wanted == "flair" and (seen := sequence_seen(volume)) is not None:
+        elif index == 0 and channel == "flair" and (looks := sequence_seen(volume)) is not None:
             lines.append(
-                f"{volume.name}: looks like {TITLES[seen]}, {specification.id} expects"
-                f" {titles[wanted]}"
+                f"{volume.name}: looks like {TITLES[looks]}, {specification.id} expects"
+                f" {titles[channel]}"
             )
     return lines
 

@@ -46,10 +46,10 @@ class PreparedVolume:
         """
         self.specification = specification
         self.replaced: dict[str, str] = {}
-        chosen = self._choose(volumes)
-        grid = chosen[0].grid
+        inputs = self._choose(volumes)
+        grid = inputs[0].grid
         self.view = AxialView.of(grid)
-        views = [self.view.apply(volume.voxels) for volume in chosen]
+        views = [self.view.apply(volume.voxels) for volume in inputs]
         if not isinstance(specification.normalisation, Window):
             views = [with_dark_air(view) for view in views]
         self._channels = [(view, specification.normalisation.fit(view)) for view in views]
@@ -59,7 +59,7 @@ class PreparedVolume:
         self.network_shape = specification.in_plane.grid(self.shape, (spacing[1], spacing[2]))
         if max(self.network_shape) > MAXIMUM_SIZE:
             raise InputError(
-                f"{chosen[0].name}: its slices of {self.shape[1]}x{self.shape[0]} pixels at spacing"
+                f"{inputs[0].name}: its slices of {self.shape[1]}x{self.shape[0]} pixels at spacing"
                 f" {grid.spacing} mm would be {self.network_shape[1]}x{self.network_shape[0]} for"
                 f" the network, expected at most {MAXIMUM_SIZE}; correct the spacing"
             )
@@ -70,21 +70,21 @@ class PreparedVolume:
         names = [channel.name for channel in channels]
         if unknown := sorted(set(volumes) - set(names)):
             raise InputError(f"channel {unknown[0]}: the model takes {', '.join(names)}")
-        chosen = []
+        inputs = []
         for channel in channels:
             source = self.specification.stand_in(channel.name, volumes)
             if source is None:
                 raise InputError(f"channel {channel.name}: missing, and the model needs it")
             if source != channel.name:
                 self.replaced[channel.name] = source
-            chosen.append(volumes[source])
-        for channel, volume in zip(channels, chosen, strict=True):
-            if not volume.grid.geometry_equal(chosen[0].grid):
+            inputs.append(volumes[source])
+        for channel, volume in zip(channels, inputs, strict=True):
+            if not volume.grid.geometry_equal(inputs[0].grid):
                 raise InputError(
                     f"channel {channel.name}: {volume.name} lies on another grid than"
-                    f" {chosen[0].name}; resample it first"
+                    f" {inputs[0].name}; resample it first"
                 )
-        return chosen
+        return inputs
 
     @property
     def first_channel(self) -> tuple[NDArray[Any], IntensityTransform]:

@@ -78,13 +78,13 @@ class Segmenter:
         options = replace(
             options, device=device or options.device, precision=precision or options.precision
         )
-        bundle = _found(model, catalogue)
+        bundle = _bundle(model, catalogue)
         detector = None
         if options.slice_detector is not None:
-            detector = _found(options.slice_detector, catalogue)
+            detector = _bundle(options.slice_detector, catalogue)
             check_slice_detector(detector.specification, bundle.specification)
-        chosen, self.device_note = choose_device(options.device)
-        dtype = choose_precision(options.precision, chosen)
+        torch_device, self.device_note = choose_device(options.device)
+        dtype = choose_precision(options.precision, torch_device)
         self.options = options
         self.specification = bundle.specification
         self._crop = bundle.specification.input.body_box if body_box is None else body_box
@@ -96,9 +96,9 @@ class Segmenter:
         self._engine = Engine(
             networks,
             activation_of(bundle.specification),
-            device=chosen,
+            device=torch_device,
             dtype=dtype,
-            flips=(
+            mirror=(
                 bundle.specification.flips if options.mirror_tta is None else options.mirror_tta
             ),
             whole_slice=bundle.specification.task == "detection",
@@ -178,14 +178,16 @@ class Segmenter:
             with run.timed("postprocessing"):
                 steps = self.specification.postprocessing
                 postprocess(label_view, steps, voxel_ml=volume.grid.voxel_ml, labels=labels)
-        judged = self.specification.candidates
+        candidate_filter = self.specification.candidates
         unlikely: list[Unlikely] = []
-        if slices is None and judged is not None and self._forest is not None:
+        if slices is None and candidate_filter is not None and self._forest is not None:
             with run.timed("candidates"):
                 image, intensity = run.prepared.first_channel
                 spacing = run.prepared.view.spacing_zyx
-                seen = SegmentedVolume(image, intensity, probability_views, label_view, spacing)
-                unlikely = remove_false_positives(seen, labels, judged, self._forest)
+                segmented = SegmentedVolume(
+                    image, intensity, probability_views, label_view, spacing
+                )
+                unlikely = remove_false_positives(segmented, labels, candidate_filter, self._forest)
         with run.timed("labels"):
             metrics = accumulator.metrics(run.slices, label_view)
         return SegmentationResult(
@@ -224,14 +226,14 @@ class Segmenter:
             Cancelled: the caller asked to stop.
         """
         run = self._run(volumes, None)
-        figures: list[float] = []
-        for _, _, found in run.batches(progress, cancelled):
-            figures += found.flatten(1).amax(dim=1).tolist()
-        figures = smoothed(figures, self.specification.smoothing)
+        probabilities: list[float] = []
+        for _, _, batch in run.batches(progress, cancelled):
+            probabilities += batch.flatten(1).amax(dim=1).tolist()
+        probabilities = smoothed(probabilities, self.specification.smoothing)
         return DetectionResult(
             volume=run.volume,
             specification=self.specification,
-            probabilities=tuple(figures),
+            probabilities=tuple(probabilities),
             device=str(self._engine.device),
             precision=self.precision,
             seconds={"loading": self.loading_seconds} | run.seconds,
@@ -270,14 +272,18 @@ class Segmenter:
             self._engine, self.specification, volumes, slices=slices, crop=self._crop
         )
         if self._detector is not None:
-            known = {channel.name for channel in self._detector.specification.input.channels}
-            shared = {name: volume for name, volume in run.aligned.items() if name in known}
+            detector_channels = {
+                channel.name for channel in self._detector.specification.input.channels
+            }
+            shared = {
+                name: volume for name, volume in run.aligned.items() if name in detector_channels
+            }
             run.detector = self._detector._run(shared, slices)
             run.detector_threshold = self.options.detector_threshold
         return run
 
 
-def _found(model: str | os.PathLike[str] | Bundle, catalogue: Catalogue | None) -> Bundle:
+def _bundle(model: str | os.PathLike[str] | Bundle, catalogue: Catalogue | None) -> Bundle:
     if isinstance(model, Bundle):
         return model
     return (catalogue or default_catalogue()).find(model)
@@ -291,11 +297,11 @@ def check_slice_detector(detector: ModelSpecification, model: ModelSpecification
     """
     if detector.task != "detection":
         raise ModelError(f"model {detector.id}: segments, a detector is needed to choose slices")
-    first, wanted = detector.input.channels[0].name, model.input.channels[0].name
-    if detector.modality != model.modality or first != wanted:
+    first, expected = detector.input.channels[0].name, model.input.channels[0].name
+    if detector.modality != model.modality or first != expected:
         raise ModelError(
             f"detector {detector.id}: looks at {detector.modality} ({first}), {model.id} at"
-            f" {model.modality} ({wanted})"
+            f" {model.modality} ({expected})"
         )
 
 

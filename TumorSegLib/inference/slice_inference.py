@@ -97,13 +97,13 @@ class SliceInference:
             stop = min(start + size, self.slices.stop)
             if cancelled is not None and cancelled():
                 raise Cancelled
-            wanted = torch.ones(stop - start, dtype=torch.bool)
+            selected = torch.ones(stop - start, dtype=torch.bool)
             if self.detector is not None:
                 with self.timed("detector"):
-                    found = self.detector.detected(start, stop).cpu()
-                    wanted = found >= self.detector_threshold
-                self._skipped += int(wanted.logical_not().sum())
-            yield start, stop, self._computed(start, stop, wanted)
+                    likelihoods = self.detector.detected(start, stop).cpu()
+                    selected = likelihoods >= self.detector_threshold
+                self._skipped += int(selected.logical_not().sum())
+            yield start, stop, self._computed(start, stop, selected)
             if progress is not None:
                 progress(stop - self.slices.start, len(self.slices))
 
@@ -130,8 +130,8 @@ class SliceInference:
             spent = time.perf_counter() - started
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
 
-    def _computed(self, start: int, stop: int, wanted: Tensor) -> Tensor:
-        """Return probabilities (n, K, ...) of consecutive slices, 0 for those not `wanted` (n,).
+    def _computed(self, start: int, stop: int, selected: Tensor) -> Tensor:
+        """Return probabilities (n, K, ...) of consecutive slices, 0 for those not `selected` (n,).
 
         Where the GPU fails beside the network, the slices are prepared on the CPU; the engine finds
         out for itself whether it can go on.
@@ -140,16 +140,16 @@ class SliceInference:
             slab = self._slab(start, stop)
         if slab.device.type != "cpu":
             with self.timed("network"), suppress(RuntimeError):
-                return self._probabilities(slab, wanted)
+                return self._probabilities(slab, selected)
             with self.timed("preparation"):
                 slab = self.prepared.slab(start, stop)
         with self.timed("network"):
-            return self._probabilities(slab, wanted)
+            return self._probabilities(slab, selected)
 
-    def _probabilities(self, slab: Tensor, wanted: Tensor) -> Tensor:
-        """Run the network on the slices that are `wanted` (n,) and show anything; else 0."""
+    def _probabilities(self, slab: Tensor, selected: Tensor) -> Tensor:
+        """Run the network on the slices that are `selected` (n,) and show anything; else 0."""
         cut = slab[self._box.index]
-        occupied = cut.flatten(1).any(dim=1) & wanted.to(slab.device)
+        occupied = cut.flatten(1).any(dim=1) & selected.to(slab.device)
         size = () if self._engine.whole_slice else slab.shape[-2:]
         result = torch.zeros(len(slab), self._outputs, *size, device=slab.device)
         if occupied.any():

@@ -77,11 +77,11 @@ def runs_of(mask: NDArray[np.bool_]) -> Runs:
 
 def numbered(runs: Runs) -> Integers:
     """Return the component that each run belongs to, from 0, the largest first."""
-    found = runs.connected(ALL_ROUND)
-    sizes = np.bincount(found, runs.lengths)
+    components = runs.connected(ALL_ROUND)
+    sizes = np.bincount(components, runs.lengths)
     rank = np.empty(len(sizes), np.int64)
     rank[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
-    return rank[found]
+    return rank[components]
 
 
 def numbered_components(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.int32]:
@@ -120,8 +120,8 @@ def components_of_runs(
     means, deviations = _statistics(runs, parts, values)
     certainties, _ = _statistics(runs, parts, probabilities)
     components = []
-    for index, own in enumerate(_grouped(home, len(voxels))):
-        long, short, in_space = _diameters(corners, own, spacing)
+    for index, slice_parts in enumerate(_grouped(home, len(voxels))):
+        long, short, in_space = _diameters(corners, slice_parts, spacing)
         ends = np.array([*long.ends, *short.ends])
         places = [_vector(row) for row in grid.positions(view.array_indices(ends, grid.shape))]
         turned = view.array_indices(np.stack([lowest[index], highest[index]]), grid.shape)
@@ -159,29 +159,31 @@ def mean_and_deviation(values: NDArray[Any]) -> tuple[float, float]:
     )
 
 
-def _diameters(corners: HullCorners, own: Integers, spacing: Points) -> tuple[Axis, Axis, Axis]:
+def _diameters(
+    corners: HullCorners, slice_parts: Integers, spacing: Points
+) -> tuple[Axis, Axis, Axis]:
     """Return the longest axial diameter, the perpendicular and the longest one in space.
 
     Args:
         corners: of all parts on slices.
-        own: the parts of one component.
+        slice_parts: the parts of one component.
         spacing: mm along (z, y, x).
     """
     flat = spacing * (0, 1, 1)
     points = [
         corners.points[corners.begins[part] : corners.begins[part + 1]].astype(float)
-        for part in own
+        for part in slice_parts
     ]
     bounds = [float(np.linalg.norm((np.ptp(part, axis=0) + 1) * flat)) for part in points]
-    long, chosen = None, points[0]
+    long, on_slice = None, points[0]
     for place in np.argsort(np.negative(bounds), kind="stable"):
         if long is not None and bounds[place] <= long.mm:
             break
-        found = longest(points[place], flat)
-        if long is None or found.mm > long.mm:
-            long, chosen = found, points[place]
+        axis = longest(points[place], flat)
+        if long is None or axis.mm > long.mm:
+            long, on_slice = axis, points[place]
     assert long is not None
-    return long, across(chosen, flat, long), longest(np.concatenate(points), spacing)
+    return long, across(on_slice, flat, long), longest(np.concatenate(points), spacing)
 
 
 def _centroids(runs: Runs, parts: Integers, voxels: NDArray[Any]) -> Points:

@@ -69,8 +69,8 @@ class LesionChange:
     @property
     def words(self) -> str:
         """What has become of it, with "split" and "merged"."""
-        found = [self.change, "merged"][: 1 + (len(self.earlier) > 1)]
-        return ", ".join([*found, *(["split"] if len(self.later) > 1 else [])])
+        events = [self.change, "merged"][: 1 + (len(self.earlier) > 1)]
+        return ", ".join([*events, *(["split"] if len(self.later) > 1 else [])])
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def matched(
             groups[home[int(np.where(meets[one], shared[one], -1).argmax())]][0].append(one)
         else:
             alone.append(one)
-    found = [
+    matched = [
         Group(
             tuple(one + 1 for one in ones),
             tuple(other + 1 for other in others),
@@ -131,7 +131,7 @@ def matched(
         for other in range(len(later.parts))
         if other not in taken
     ]
-    return [*found, *new, *(Group((one + 1,), (), 0.0, None) for one in alone)]
+    return [*matched, *new, *(Group((one + 1,), (), 0.0, None) for one in alone)]
 
 
 def _assigned(weights: Figures) -> dict[int, int]:

@@ -84,12 +84,12 @@ def target_lesions(follow_ups: Mapping[str, FollowUp], slice_mm: float) -> tuple
         for part in found.earlier
         if part.longest_axial_diameter_mm >= least - ROUND_OFF
     ]
-    chosen: list[Target] = []
+    targets: list[Target] = []
     for target in sorted(large, key=lambda lesion: -lesion.mm):
-        in_organ = sum(other.organ == target.organ for other in chosen)
-        if len(chosen) < MOST_TARGETS and in_organ < MOST_IN_ORGAN:
-            chosen.append(target)
-    return tuple(chosen)
+        in_organ = sum(other.organ == target.organ for other in targets)
+        if len(targets) < MOST_TARGETS and in_organ < MOST_IN_ORGAN:
+            targets.append(target)
+    return tuple(targets)
 
 
 def assess(

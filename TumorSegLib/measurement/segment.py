@@ -74,8 +74,8 @@ def measure(labelled: LabelledVolume) -> list[Measurement]:
     for label, probabilities in zip(labels, labelled.probability_maps(), strict=True):
         mask = reduce(np.logical_or, (cropped == value for value in label.whole))
         certain = None if probabilities is None else view.apply(probabilities)[box]
-        found = _Cropped(mask, box, volume, certain)
-        measurements.append(_measured(found, grid, label.name, label.value))
+        segment = _Cropped(mask, box, volume, certain)
+        measurements.append(_measured(segment, grid, label.name, label.value))
     return measurements
 
 
@@ -126,12 +126,12 @@ class _Cropped:
     probabilities: NDArray[np.uint8] | None
 
 
-def _measured(found: _Cropped, grid: Grid, name: str, label: int) -> Measurement:
+def _measured(segment: _Cropped, grid: Grid, name: str, label: int) -> Measurement:
     view = AxialView.of(grid)
-    runs = Runs.of(found.mask).moved([part.start for part in found.box])
+    runs = Runs.of(segment.mask).moved([part.start for part in segment.box])
     values, certain = (
-        None if array is None else array[found.mask]
-        for array in (found.volume, found.probabilities)
+        None if array is None else array[segment.mask]
+        for array in (segment.volume, segment.probabilities)
     )
     parts = components_of_runs(runs, grid, values, certain)
     counts = np.bincount(runs.z, runs.lengths, grid.shape[view.axes[0]])

@@ -66,10 +66,10 @@ class Bundle:
 
 def _stamp(path: Path) -> tuple[str, int, int]:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return str(path), 0, 0
-    return str(path), found.st_mtime_ns, found.st_size
+    return str(path), status.st_mtime_ns, status.st_size
 
 
 def read_bundle(folder: str | os.PathLike[str]) -> Bundle:
@@ -111,14 +111,16 @@ def load_network(bundle: Bundle) -> nn.Module:
     content = _read_checked(path, specification.weights.sha256)
     tensors = from_bytes(content, specification.weights.dtype, path)
     network = shapes_alone(specification.network.name, specification.network.arguments)
-    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    for name, shape in expected.items():
-        if name not in found:
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    stored_shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    for name, shape in shapes.items():
+        if name not in stored_shapes:
             raise ModelError(f"{path}: tensor {name} is missing")
-        if found[name] != shape:
-            raise ModelError(f"{path}: tensor {name} has shape {found[name]}, expected {shape}")
-    if surplus := sorted(found.keys() - expected.keys()):
+        if stored_shapes[name] != shape:
+            raise ModelError(
+                f"{path}: tensor {name} has shape {stored_shapes[name]}, expected {shape}"
+            )
+    if surplus := sorted(stored_shapes.keys() - shapes.keys()):
         raise ModelError(
             f"{path}: tensor {surplus[0]} does not belong to {specification.network.name}"
         )
@@ -150,14 +152,14 @@ def load_forest(bundle: Bundle) -> Forest | None:
     from TumorSegLib.model.candidate_features import FEATURES
     from TumorSegLib.model.forest import Forest
 
-    wanted = bundle.specification.candidates
-    if wanted is None:
+    candidate_filter = bundle.specification.candidates
+    if candidate_filter is None:
         return None
     path = bundle.folder / FOREST_FILE
-    if wanted.features != FEATURES:
+    if candidate_filter.features != FEATURES:
         raise ModelError(f"{path}: judges by other features than this version; update TumorSeg")
     try:
-        return Forest.from_bytes(_read_checked(path, wanted.sha256), len(FEATURES))
+        return Forest.from_bytes(_read_checked(path, candidate_filter.sha256), len(FEATURES))
     except ValueError as error:
         raise ModelError(f"{path}: {error}") from None
 
@@ -190,22 +192,22 @@ def write_bundle(
     if network is not None:
         content, weights = _stored(network, dtype, float16)
         specification = replace(specification, weights=weights)
-    judging = None if forest is None else forest.to_bytes()
-    judged = _with_checksum(specification.candidates, judging)
-    specification = replace(specification, candidates=judged)
+    forest_content = None if forest is None else forest.to_bytes()
+    stored_filter = _with_checksum(specification.candidates, forest_content)
+    specification = replace(specification, candidates=stored_filter)
     text = _as_json(specification)
     with replacing_bundle(folder) as new:
         new.mkdir(parents=True)
         if content is not None:
             (new / WEIGHTS_FILE).write_bytes(content)
-        if judging is not None:
-            (new / FOREST_FILE).write_bytes(judging)
+        if forest_content is not None:
+            (new / FOREST_FILE).write_bytes(forest_content)
         (new / SPECIFICATION_FILE).write_text(text, encoding="utf-8")
         (new / CARD_FILE).write_text(card, encoding="utf-8")
     return Bundle(folder, specification)
 
 
-def add_forest(bundle: Bundle, forest: Forest, wanted: FalsePositiveFilter) -> Bundle:
+def add_forest(bundle: Bundle, forest: Forest, candidate_filter: FalsePositiveFilter) -> Bundle:
     """Let `forest` judge the candidates of a bundle that is there; an earlier one is replaced.
 
     The bundle is replaced as a whole: a forest and the checksum of another one are no model.
@@ -214,8 +216,8 @@ def add_forest(bundle: Bundle, forest: Forest, wanted: FalsePositiveFilter) -> B
         OutputError: the folder cannot be written.
     """
     content = forest.to_bytes()
-    judged = _with_checksum(wanted, content)
-    specification = replace(bundle.specification, candidates=judged)
+    stored_filter = _with_checksum(candidate_filter, content)
+    specification = replace(bundle.specification, candidates=stored_filter)
     with replacing_bundle(bundle.folder) as new:
         shutil.copytree(bundle.folder, new)
         (new / FOREST_FILE).write_bytes(content)
@@ -228,13 +230,13 @@ def _as_json(specification: ModelSpecification) -> str:
 
 
 def _with_checksum(
-    wanted: FalsePositiveFilter | None, forest: bytes | None
+    candidate_filter: FalsePositiveFilter | None, forest: bytes | None
 ) -> FalsePositiveFilter | None:
     from TumorSegLib.model.candidate_features import FEATURES
 
-    if wanted is None or forest is None:
+    if candidate_filter is None or forest is None:
         return None
-    return replace(wanted, features=FEATURES, sha256=hashlib.sha256(forest).hexdigest())
+    return replace(candidate_filter, features=FEATURES, sha256=hashlib.sha256(forest).hexdigest())
 
 
 def _stored(
@@ -255,10 +257,10 @@ def _read_checked(path: Path, sha256: str) -> bytes:
         content = _read(path, MAXIMUM_WEIGHTS_BYTES)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; install the model again") from None
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
+    checksum = hashlib.sha256(content).hexdigest()
+    if checksum != sha256:
         raise ModelError(
-            f"{path}: SHA-256 is {found[:12]}..., model.json says {sha256[:12]}...;"
+            f"{path}: SHA-256 is {checksum[:12]}..., model.json says {sha256[:12]}...;"
             " the file is damaged or not this model's, install it again"
         )
     return content

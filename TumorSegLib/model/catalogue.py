@@ -69,8 +69,8 @@ class Catalogue:
         for bundle in self.bundles:
             if bundle.id == name:
                 return bundle
-        known = ", ".join(bundle.id for bundle in self.bundles) or "none"
-        raise ModelError(f"model {name}: not found; models here are: {known}")
+        ids = ", ".join(bundle.id for bundle in self.bundles) or "none"
+        raise ModelError(f"model {name}: not found; models here are: {ids}")
 
     def default_for(self, modality: str, task: str = "segmentation") -> Bundle:
         """Return the model to use for a modality where the user names none.
@@ -84,12 +84,12 @@ class Catalogue:
             if bundle.specification.modality == modality and bundle.specification.task == task
         ]
         if not fitting:
-            known = ", ".join(bundle.id for bundle in self.bundles) or "none"
-            raise ModelError(f"no model for {task} on {modality}; models here are: {known}")
-        wanted = self.preferred.get(key_of(modality, task))
-        chosen = [bundle for bundle in fitting if bundle.id == wanted]
-        chosen += [bundle for bundle in fitting if bundle.specification.default]
-        return [*chosen, *fitting][0]
+            ids = ", ".join(bundle.id for bundle in self.bundles) or "none"
+            raise ModelError(f"no model for {task} on {modality}; models here are: {ids}")
+        preferred_id = self.preferred.get(key_of(modality, task))
+        ranked = [bundle for bundle in fitting if bundle.id == preferred_id]
+        ranked += [bundle for bundle in fitting if bundle.specification.default]
+        return [*ranked, *fitting][0]
 
     def is_default(self, bundle: Bundle) -> bool:
         """Tell whether `bundle` is the model to use for its modality and task."""
@@ -132,8 +132,8 @@ class Catalogue:
 
 def user_folder() -> Path:
     """Return the user's own model folder: $TUMORSEG_MODELS, or models in the data folder."""
-    if chosen := os.environ.get("TUMORSEG_MODELS"):
-        return Path(chosen).expanduser()
+    if folder := os.environ.get("TUMORSEG_MODELS"):
+        return Path(folder).expanduser()
     return data_folder() / "Models"
 
 

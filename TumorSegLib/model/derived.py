@@ -163,6 +163,6 @@ def _check_names(key: str, names: Sequence[str], includes: Mapping[str, Sequence
             raise ValueError(f"derived {key}: {twice[-1]} would count twice")
 
 
-def _check_unit(key: str, unit: str, known: Mapping[str, float]) -> None:
-    if unit not in known:
-        raise ValueError(f"derived {key}: unit {unit!r}, expected one of {', '.join(known)}")
+def _check_unit(key: str, unit: str, units: Mapping[str, float]) -> None:
+    if unit not in units:
+        raise ValueError(f"derived {key}: unit {unit!r}, expected one of {', '.join(units)}")

@@ -41,21 +41,21 @@ MAXIMUM_MODELS = 50
 
 
 @contextmanager
-def unpacked_models(source: Path, own: Path) -> Iterator[list[Bundle]]:
+def unpacked_models(source: Path, models_folder: Path) -> Iterator[list[Bundle]]:
     """Copy the models of an archive or folder to a place beside the user's own, checked.
 
     `add_models` makes them the user's. What it does not take is gone when the block ends.
 
     Args:
         source: a .zip file, or a folder, that is a model or holds folders of models.
-        own: folder of the user's own models.
+        models_folder: folder of the user's own models.
 
     Raises:
         ModelError: there is no usable model, or a file is not what it should be.
         OutputError: the models cannot be written.
     """
     try:
-        with temporary_folder(own) as unpacked:
+        with temporary_folder(models_folder) as unpacked:
             if source.is_dir():
                 places = _copy_folder(source, unpacked)
             else:
@@ -64,18 +64,20 @@ def unpacked_models(source: Path, own: Path) -> Iterator[list[Bundle]]:
                 raise ModelError(f"{source}: holds no model, that is no {SPECIFICATION_FILE}")
             yield [_checked(place, source) for place in places]
     except OSError as error:
-        raise OutputError(f"{own}: {error.strerror or error}; no model was imported") from error
+        raise OutputError(
+            f"{models_folder}: {error.strerror or error}; no model was imported"
+        ) from error
 
 
 def add_models(
-    bundles: Sequence[Bundle], catalogue: Catalogue, own: Path, *, overwrite: bool = False
+    bundles: Sequence[Bundle], catalogue: Catalogue, models_folder: Path, *, overwrite: bool = False
 ) -> list[Bundle]:
     """Make unpacked models the user's own; return them where they are now.
 
     Args:
         bundles: from `unpacked_models`.
         catalogue: the models that are there already.
-        own: folder of the user's own models.
+        models_folder: folder of the user's own models.
         overwrite: replace the user's own models of the same ids; those that come with TumorSeg
             never are.
 
@@ -85,7 +87,9 @@ def add_models(
         OutputError: a model cannot be written, and is as before; those before it stay.
     """
     ids = [bundle.id for bundle in bundles]
-    folders = [_place(bundle.id, ids, catalogue, own, overwrite=overwrite) for bundle in bundles]
+    folders = [
+        _place(bundle.id, ids, catalogue, models_folder, overwrite=overwrite) for bundle in bundles
+    ]
     others = [bundle for bundle in catalogue.bundles if bundle.id not in ids]
     together = Catalogue((*bundles, *others))
     concerned = [other for other in others if set(ids) & set(other.specification.members)]
@@ -100,47 +104,47 @@ def add_models(
 
 
 def _place(
-    model_id: str, ids: Sequence[str], catalogue: Catalogue, own: Path, *, overwrite: bool
+    model_id: str, ids: Sequence[str], catalogue: Catalogue, models_folder: Path, *, overwrite: bool
 ) -> Path:
     """Return where a model is to be put."""
     if ids.count(model_id) > 1:
         raise ModelError(f"model {model_id}: is given twice")
     there = next((other for other in catalogue.bundles if other.id == model_id), None)
-    if there is not None and not can_remove(there, own):
+    if there is not None and not can_remove(there, models_folder):
         raise ModelError(
             f"model {model_id}: one of this id comes with TumorSeg and stays; give yours another id"
         )
-    if not overwrite and (there is not None or (own / model_id).exists()):
+    if not overwrite and (there is not None or (models_folder / model_id).exists()):
         version = f" (version {there.specification.version})" if there else ""
         raise ModelError(
             f"model {model_id}: there is one of this id already{version}; remove it first, or let"
             " it be replaced (--overwrite)"
         )
-    return own / model_id if there is None else there.folder
+    return models_folder / model_id if there is None else there.folder
 
 
-def can_remove(bundle: Bundle, own: Path) -> bool:
+def can_remove(bundle: Bundle, models_folder: Path) -> bool:
     """Tell whether a model is one of the user's own; those that come with TumorSeg stay."""
-    return bundle.folder.resolve().parent == own.resolve()
+    return bundle.folder.resolve().parent == models_folder.resolve()
 
 
-def remove_model(bundle: Bundle, catalogue: Catalogue, own: Path) -> None:
+def remove_model(bundle: Bundle, catalogue: Catalogue, models_folder: Path) -> None:
     """Delete one of the user's own models, and the choice of it as a default.
 
     Raises:
         ModelError: the model comes with TumorSeg, or is a member of an ensemble that is there.
         OutputError: the folder cannot be removed.
     """
-    if not can_remove(bundle, own):
+    if not can_remove(bundle, models_folder):
         raise ModelError(f"model {bundle.id}: comes with TumorSeg and cannot be removed")
     for other in catalogue.bundles:
         if bundle.id in other.specification.members:
             raise ModelError(
                 f"model {bundle.id}: is a member of {other.id}; remove that ensemble first"
             )
-    forget_default(bundle.id, own)
+    forget_default(bundle.id, models_folder)
     try:
-        with temporary_folder(own, REMOVED) as folder:
+        with temporary_folder(models_folder, REMOVED) as folder:
             bundle.folder.rename(folder / bundle.id)  # gone at once, or all of it stays
     except OSError as error:
         raise OutputError(

@@ -21,7 +21,7 @@ IMPORT, REMOVED = ".import-", ".removed-"
 
 
 @contextmanager
-def temporary_folder(own: Path, prefix: str = IMPORT) -> Iterator[Path]:
+def temporary_folder(models_folder: Path, prefix: str = IMPORT) -> Iterator[Path]:
     """Yield a new folder beside the user's own models, gone when the block ends.
 
     What processes that were killed left goes, too.
@@ -29,11 +29,11 @@ def temporary_folder(own: Path, prefix: str = IMPORT) -> Iterator[Path]:
     Raises:
         OSError: it cannot be made.
     """
-    own.mkdir(parents=True, exist_ok=True)
+    models_folder.mkdir(parents=True, exist_ok=True)
     for left in (IMPORT, REMOVED):
-        leftovers.remove_left_over(own, left)
+        leftovers.remove_left_over(models_folder, left)
     with tempfile.TemporaryDirectory(
-        dir=own, prefix=f"{prefix}{leftovers.owner()}-", ignore_cleanup_errors=True
+        dir=models_folder, prefix=f"{prefix}{leftovers.owner()}-", ignore_cleanup_errors=True
     ) as folder:
         yield Path(folder)
 
@@ -41,7 +41,7 @@ def temporary_folder(own: Path, prefix: str = IMPORT) -> Iterator[Path]:
 @contextmanager
 def model_source(
     source: str,
-    own: Path,
+    models_folder: Path,
     *,
     sha256: str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -51,7 +51,7 @@ def model_source(
     Args:
         source: a path, or the https address of a .zip file, which is downloaded to a place beside
             the user's own models and gone when the block ends.
-        own: folder of the user's own models.
+        models_folder: folder of the user's own models.
         sha256: what the file's SHA-256 must be.
         progress: is told the bytes that were downloaded and are promised (0: nothing is).
 
@@ -67,7 +67,7 @@ def model_source(
         yield path, _checked(source, path, sha256)
         return
     try:
-        with temporary_folder(own) as folder:
+        with temporary_folder(models_folder) as folder:
             path = folder / "model.zip"
             with path.open("xb") as file:
                 for part in downloaded(
@@ -81,7 +81,9 @@ def model_source(
     except TumorSegError:
         raise
     except OSError as error:
-        raise OutputError(f"{own}: {error.strerror or error}; nothing was installed") from error
+        raise OutputError(
+            f"{models_folder}: {error.strerror or error}; nothing was installed"
+        ) from error
 
 
 def _checked(source: str, path: Path, sha256: str | None) -> str | None:
@@ -97,10 +99,10 @@ def _checked(source: str, path: Path, sha256: str | None) -> str | None:
                 digest.update(part)
     except OSError as error:
         raise ModelError(f"{source}: {error.strerror or error}") from None
-    found = digest.hexdigest()
-    if sha256 is not None and found != sha256.lower():
+    checksum = digest.hexdigest()
+    if sha256 is not None and checksum != sha256.lower():
         raise ModelError(
-            f"{source}: SHA-256 is {found[:12]}..., expected {sha256[:12].lower()}...; it is"
+            f"{source}: SHA-256 is {checksum[:12]}..., expected {sha256[:12].lower()}...; it is"
             " damaged or another file, and was not installed"
         )
-    return found
+    return checksum

@@ -134,12 +134,14 @@ def _plain_volume(volume: Volume, arrays: _Arrays) -> dict[str, Any]:
 
 
 def _volume(
-    said: dict[str, Any], arrays: Sequence[NDArray[Any]], known: dict[str, Volume]
+    said: dict[str, Any], arrays: Sequence[NDArray[Any]], volumes: dict[str, Volume]
 ) -> Volume:
     key = json.dumps(said)
-    if key not in known:
-        known[key] = Volume(arrays[said["array"]], from_dict(Grid, said["grid"]), name=said["name"])
-    return known[key]
+    if key not in volumes:
+        volumes[key] = Volume(
+            arrays[said["array"]], from_dict(Grid, said["grid"]), name=said["name"]
+        )
+    return volumes[key]
 
 
 def _plain_mask(mask: NamedMask, arrays: _Arrays) -> dict[str, Any]:

@@ -72,9 +72,9 @@ def _whole(path: Path, fields: Mapping[str, str], name: str, otherwise: int) -> 
         InputError: it is something else.
     """
     text = fields.get(name, str(otherwise))
-    found = WHOLE_NUMBER.fullmatch(text)
-    if found is None:
+    match = WHOLE_NUMBER.fullmatch(text)
+    if match is None:
         raise InputError(
             f"{path}: found {name} {text[:40]!r}, expected a whole number; save it again"
         )
-    return int(found[1])
+    return int(match[1])

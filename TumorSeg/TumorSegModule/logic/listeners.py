@@ -39,11 +39,11 @@ class ModelListener(Protocol):
     def model_picked(self, bundle: Bundle) -> None:
         """The user picked a model."""
 
-    def models_changed(self, chosen: str | None = None) -> None:
+    def models_changed(self, model_id: str | None = None) -> None:
         """There are other models, or another default.
 
         Args:
-            chosen: id of the model to choose, "" for the default; the choice stays if not given.
+            model_id: id of the model to choose, "" for the default; the choice stays if not given.
         """
 
 

@@ -35,6 +35,6 @@ def prepare_segmentation(
 
 def _items(hierarchy: slicer.vtkMRMLSubjectHierarchyNode) -> set[int]:
     """Return the items below the scene: after a scene was added, some have an unknown parent."""
-    found = vtk.vtkIdList()
-    hierarchy.GetItemChildren(hierarchy.GetSceneItemID(), found, True)
-    return {found.GetId(number) for number in range(found.GetNumberOfIds())}
+    item_ids = vtk.vtkIdList()
+    hierarchy.GetItemChildren(hierarchy.GetSceneItemID(), item_ids, True)
+    return {item_ids.GetId(number) for number in range(item_ids.GetNumberOfIds())}

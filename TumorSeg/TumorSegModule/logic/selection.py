@@ -94,8 +94,8 @@ class Selection:
     @property
     def shown_bundle(self) -> Bundle | None:
         """The model that the panel shows: the one for the volume, else the one that was picked."""
-        chosen = None if self.problem else self.bundle
-        return chosen or self.models.picked(self.parameters)
+        bundle = None if self.problem else self.bundle
+        return bundle or self.models.picked(self.parameters)
 
     def bundle_for(self, volume: slicer.vtkMRMLScalarVolumeNode) -> Bundle | None:
         """Return the model for any volume node, None if there is none."""
@@ -141,8 +141,8 @@ class Selection:
         Raises:
             InputError: one of them is no scalar image.
         """
-        chosen = {name: self.channel_node(name) for name in further_channels(bundle)}
-        nodes = {name: node for name, node in chosen.items() if node is not None}
+        by_name = {name: self.channel_node(name) for name in further_channels(bundle)}
+        nodes = {name: node for name, node in by_name.items() if node is not None}
         for node in nodes.values():
             check_usable(node)
         return nodes

@@ -88,8 +88,8 @@ class ModelPicker:
     def _filter(self, text: str) -> None:
         words = text.lower().split()
         for bundle, item in zip(self._bundles, self._items, strict=True):
-            found = searched_text(bundle.specification)
-            item.setHidden(not all(word in found for word in words))
+            searched = searched_text(bundle.specification)
+            item.setHidden(not all(word in searched for word in words))
 
     def _pick(self, row: int) -> None:
         if 0 <= row < len(self._bundles):
@@ -98,9 +98,9 @@ class ModelPicker:
 
 def picture_of(bundle: Bundle) -> Path:
     """Return the path of a bundle's thumbnail, or of the picture for its anatomy."""
-    own = bundle.folder / THUMBNAIL
+    of_bundle = bundle.folder / THUMBNAIL
     by_anatomy = ICONS / f"{bundle.specification.anatomy or 'model'}.png"
-    return next((path for path in (own, by_anatomy) if path.is_file()), ICONS / "model.png")
+    return next((path for path in (of_bundle, by_anatomy) if path.is_file()), ICONS / "model.png")
 
 
 def headline(specification: ModelSpecification) -> str:

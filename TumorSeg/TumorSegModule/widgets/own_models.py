@@ -33,7 +33,7 @@ class OwnModels:
         *,
         choose: Callable[[str], str] | None = None,
         ask: Question = confirm,
-        own: Callable[[], Path] = user_folder,
+        models_folder: Callable[[], Path] = user_folder,
     ) -> None:
         """Drive the buttons in `ui`.
 
@@ -43,14 +43,14 @@ class OwnModels:
             listener: told when models were imported or removed.
             choose: returns the path that the user chose for FILE or FOLDER, "" for none.
             ask: asks whether to go on.
-            own: returns the folder of the user's own models.
+            models_folder: returns the folder of the user's own models.
         """
         self._ui = ui
         self._selection = selection
         self._listener = listener
         self._choose = choose or choose_source
         self._ask = ask
-        self._own = own
+        self._models_folder = models_folder
         ui.importFileButton.clicked.connect(lambda *_checked: self._import(FILE))
         ui.importFolderButton.clicked.connect(lambda *_checked: self._import(FOLDER))
         ui.removeModelButton.clicked.connect(self._remove)
@@ -58,7 +58,7 @@ class OwnModels:
     def show(self) -> None:
         """Show whether the chosen model can be removed."""
         bundle, button = self._selection.shown_bundle, self._ui.removeModelButton
-        button.enabled = bundle is not None and can_remove(bundle, self._own())
+        button.enabled = bundle is not None and can_remove(bundle, self._models_folder())
         button.toolTip = (
             _("Delete this model from this computer")
             if button.enabled
@@ -69,11 +69,15 @@ class OwnModels:
         source = self._choose(kind)
         if not source:
             return
-        own = self._own()
+        models_folder = self._models_folder()
         try:
-            with unpacked_models(Path(source), own) as bundles:
+            with unpacked_models(Path(source), models_folder) as bundles:
                 agreed = agreed_to(bundles, self._ask)
-                added = add_models(bundles, self._selection.models.catalogue, own) if agreed else []
+                added = (
+                    add_models(bundles, self._selection.models.catalogue, models_folder)
+                    if agreed
+                    else []
+                )
         except TumorSegError as error:
             slicer.util.errorDisplay(str(error), windowTitle="TumorSeg")
             return
@@ -85,7 +89,7 @@ class OwnModels:
         if bundle is None or not self._ask(*removal_question(bundle), _("Remove")):
             return
         try:
-            remove_model(bundle, self._selection.models.catalogue, self._own())
+            remove_model(bundle, self._selection.models.catalogue, self._models_folder())
         except TumorSegError as error:
             slicer.util.errorDisplay(str(error), windowTitle="TumorSeg")
             return
@@ -113,5 +117,5 @@ def choose_source(kind: str) -> str:
     else:
         dialog.setFileMode(qt.QFileDialog.ExistingFile)
         dialog.setNameFilter(_("Models (*.zip)"))
-    chosen = dialog.selectedFiles() if dialog.exec_() else []
-    return chosen[0] if chosen else ""
+    paths = dialog.selectedFiles() if dialog.exec_() else []
+    return paths[0] if paths else ""

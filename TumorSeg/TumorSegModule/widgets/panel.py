@@ -288,10 +288,10 @@ class Panel:
         """Use a model that the user picked."""
         self.selection.settings.model = bundle.id
 
-    def models_changed(self, chosen: str | None = None) -> None:
+    def models_changed(self, model_id: str | None = None) -> None:
         """Show the models that there are now, and choose one if it is named."""
-        if chosen is not None and self.parameters is not None:
-            self.parameters.model = chosen
+        if model_id is not None and self.parameters is not None:
+            self.parameters.model = model_id
         self.selection.read_models()
         self._picker.show_bundles(self.selection.models.bundles)
         self.compare.show_bundles()

@@ -114,11 +114,11 @@ class RetrainSection:
         """Show how the run stands."""
         ui, state, busy = self._ui, self.process.state, self.process.busy
         request = self.request
-        chosen = bool(request.dataset and request.base)
+        complete = bool(request.dataset and request.base)
         stopping = state.stage == "stopping"
         ui.retrainStartButton.text = _("Stop") if busy else _("Start")
-        ui.retrainStartButton.enabled = (busy or chosen) and not stopping
-        resumable = chosen and not busy and self.process.resumable(request) is not None
+        ui.retrainStartButton.enabled = (busy or complete) and not stopping
+        resumable = complete and not busy and self.process.resumable(request) is not None
         ui.retrainResumeButton.visible = resumable
         ui.retrainProgressBar.visible = busy
         done, total = _progress(state)

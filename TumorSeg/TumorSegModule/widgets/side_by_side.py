@@ -56,7 +56,7 @@ def agreements(
     """
     voxel_ml = float(np.prod(placement.grid.spacing)) / 1000
     others = _segments_by_name(second)
-    found = []
+    rows = []
     for name, segment in _segments_by_name(first).items():
         if name not in others:
             continue
@@ -69,8 +69,8 @@ def agreements(
             _, read_first = mask_reader(segment, placement.ijk_to(first))
             both = int(np.count_nonzero(read_first(shared) & read(shared)))
         dice = 2 * both / (count + other) if count + other else 1.0
-        found.append(Agreement(name, dice, count * voxel_ml, other * voxel_ml))
-    return found
+        rows.append(Agreement(name, dice, count * voxel_ml, other * voxel_ml))
+    return rows
 
 
 def _segments_by_name(node: slicer.vtkMRMLSegmentationNode) -> dict[str, slicer.vtkSegment]:

@@ -83,8 +83,10 @@ def _place_on(
         stored = figures.stored_index(index)
         nearest = min(max(stored, box[2 * axis]), box[2 * axis + 1] - 1)
         part = (*box[: 2 * axis], nearest, nearest + 1, *box[2 * axis + 2 :])
-        found = np.argwhere(np.any([read(part) for _, read in readers], axis=0))
-        centre = found.mean(axis=0) if len(found) else np.diff(np.reshape(box, (3, 2))).ravel() / 2
+        voxels = np.argwhere(np.any([read(part) for _, read in readers], axis=0))
+        centre = (
+            voxels.mean(axis=0) if len(voxels) else np.diff(np.reshape(box, (3, 2))).ravel() / 2
+        )
         place = [centre[2 - n] + box[2 * (2 - n)] for n in range(3)]
     place[2 - axis] = figures.stored_index(index)
     return place

@@ -101,7 +101,7 @@ class Examiner:
 def engine_of(network: nn.Module, device: torch.device) -> Engine:
     """Return what runs a copy of `network` as inference does, mirrored slices averaged in."""
     mine = copy.deepcopy(network).eval()
-    return Engine([mine], torch.sigmoid, device=device, dtype=torch.float32, flips=True)
+    return Engine([mine], torch.sigmoid, device=device, dtype=torch.float32, mirror=True)
 
 
 def dice(probabilities: NDArray[np.uint8], mask: Tensor, threshold: float) -> float:

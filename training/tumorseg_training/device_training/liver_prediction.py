@@ -55,7 +55,7 @@ def predict(
         device: where to run.
     """
     engine = Engine(
-        [deepcopy(network)], torch.sigmoid, device=device, dtype=torch.float32, flips=model.flips
+        [deepcopy(network)], torch.sigmoid, device=device, dtype=torch.float32, mirror=model.flips
     )
     channel = model.input.channels[0].name
     prepared = PreparedVolume({channel: volume.volume(model)}, model.input)
