@@ -46,7 +46,7 @@ def cine(bench):
         bench.questions.append((name, frames.count, frames.shown))
         return bench.every
 
-    bench.panel._ask_frames = ask
+    bench.panel.questions.ask_about_frames = ask
     bench.turn()
     bench.before = nodes(bench)
     return bench
@@ -191,7 +191,7 @@ def test_a_volume_of_one_frame_is_not_asked_about(bench):
     write_model(bench.models, "tiny")
     bench.open()
     bench.parameters.volume, _ = add_head(bench.slicer)
-    bench.panel._ask_frames = lambda *_given: pytest.fail("asked")
+    bench.panel.questions.ask_about_frames = lambda *_given: pytest.fail("asked")
     bench.turn()
     assert not bench.run().failed
 

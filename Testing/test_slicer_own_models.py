@@ -29,7 +29,7 @@ def picker(bench, monkeypatch):
     own_models._choose, own_models._ask = lambda kind: bench.path, ask
     own_models._models_folder = lambda: bench.folder / "own"
     bench.panel.selection.read_catalogue = lambda: catalogue_of(bench)
-    monkeypatch.setattr(bench.panel, "_agree", lambda models: agreed(models, ask))
+    monkeypatch.setattr(bench.panel.questions, "agree", lambda models: agreed(models, ask))
     monkeypatch.setattr(
         bench.slicer.util, "errorDisplay", lambda text, **_o: bench.errors.append(text)
     )

@@ -8,20 +8,18 @@ from typing import Any
 import qt
 import slicer
 
-from TumorSegLib.errors import ModelError, TumorSegError
+from TumorSegLib.errors import TumorSegError
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue, default_catalogue
 from TumorSegModule.logic.ending import Ending
-from TumorSegModule.logic.frames import FrameRun, Frames, frames_of
+from TumorSegModule.logic.frames import FrameRun, Frames
 from TumorSegModule.logic.kept_nodes import SettingNode
 from TumorSegModule.logic.pace import keep_pace
-from TumorSegModule.logic.parameters import WHOLE_VOLUME, Parameters
+from TumorSegModule.logic.parameters import Parameters
 from TumorSegModule.logic.retrain_process import RetrainProcess
 from TumorSegModule.logic.run_options import Options
-from TumorSegModule.logic.segments import REPLACE, edited_segments
 from TumorSegModule.logic.selection import Selection
 from TumorSegModule.logic.session import Session
-from TumorSegModule.logic.volumes import check_usable
 from TumorSegModule.logic.worker_client import WorkerClient, python_command
 from TumorSegModule.widgets.advanced import AdvancedSection
 from TumorSegModule.widgets.compare_section import CompareSection
@@ -41,6 +39,7 @@ from TumorSegModule.widgets.queue_section import QueueSection
 from TumorSegModule.widgets.result_section import ResultSection
 from TumorSegModule.widgets.retrain_section import RetrainSection
 from TumorSegModule.widgets.review_section import ReviewSection
+from TumorSegModule.widgets.run_questions import RunQuestions
 from TumorSegModule.widgets.sequences_section import SequencesSection
 from TumorSegModule.widgets.series import PanelSeries
 from TumorSegModule.widgets.status_section import StatusSection
@@ -58,6 +57,7 @@ class Panel:
         selection: what is chosen.
         session: that runs models.
         editor: the embedded Segment Editor.
+        questions: that are asked before a run.
         export: takes corrected cases into a data set.
         dicom: saves corrected cases for a PACS.
         review: which slices to look at and what was corrected.
@@ -82,7 +82,7 @@ class Panel:
         self.selection = selection = Selection(catalogue)
         self.editor = Editor()
         self.session = Session(client or WorkerClient(python_command()), self.editor, self)
-        self._ask, self._ask_frames, self._agree = ask, ask_frames, agree
+        self.questions = RunQuestions(selection, ask, ask_frames, agree)
         self._gui_tag: int | None = None
         self._observer: int | None = None
         self._updating = False
@@ -200,10 +200,10 @@ class Panel:
         if not ensure_installed(self.segment):
             return
         try:
-            every = self._wants_every_frame()
+            every = self.questions.every_frame()
             if every is None:
                 return
-            options = self._options(None if every else self.selection.target)
+            options = self.questions.options(None if every else self.selection.target)
             if options is None or not self.agreed(options):
                 return
             if every:
@@ -212,13 +212,6 @@ class Panel:
                 self.start(options)
         except TumorSegError as error:
             self.session.refuse(str(error))
-
-    def _wants_every_frame(self) -> bool | None:
-        """Return whether all frames of a volume over time are to be segmented, None for nothing."""
-        volume: Any = self.selection.volume
-        limited = self.selection.settings.extent != WHOLE_VOLUME
-        frames = None if volume is None or limited else frames_of(volume)
-        return False if frames is None else self._ask_frames(volume.GetName(), frames)
 
     def frames_segmented(
         self, segmentation: slicer.vtkMRMLSegmentationNode | None, line: str
@@ -230,11 +223,7 @@ class Panel:
 
     def agreed(self, options: Options) -> bool:
         """Show licences that the user has not accepted; return whether all are."""
-        catalogue = self.selection.models.catalogue
-        models = catalogue.members(options.bundle)
-        if options.run.slice_detector is not None:
-            models.append(catalogue.find(options.run.slice_detector))
-        return self._agree(models)
+        return self.questions.agreed(options)
 
     def start(self, options: Options) -> int:
         """Start a run and return its number.
@@ -264,25 +253,6 @@ class Panel:
             self.session.cancel()
         else:
             self.segment()
-
-    def _options(self, target: slicer.vtkMRMLSegmentationNode | None) -> Options | None:
-        """Return what the settings ask for, None if the user was asked and does not want it.
-
-        Args:
-            target: segmentation node to write to, None for a new one.
-
-        Raises:
-            TumorSegError: the volume cannot be segmented, or there is no model for it.
-        """
-        volume, bundle = self.selection.volume, self.selection.bundle
-        check_usable(volume)
-        if bundle is None:
-            raise ModelError(self.selection.models.why_none(volume))
-        mode: str | None = REPLACE
-        if target is not None:
-            edited = edited_segments(target, bundle.specification)
-            mode = self._ask(edited) if edited else REPLACE
-        return self.selection.options(bundle, target, mode) if mode is not None else None
 
     def model_picked(self, bundle: Bundle) -> None:
         """Use a model that the user picked."""
