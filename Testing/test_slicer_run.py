@@ -288,6 +288,16 @@ def test_two_labels_and_the_default_for_ct(bench):
     assert not (found(bench, 0) & found(bench, 1)).any()
 
 
+def test_without_any_model_one_can_be_imported(bench):
+    panel = bench.open()
+    bench.parameters.volume = add_body(bench.slicer)
+    bench.turn()
+    assert "import another with Change" in panel.ui.inputNote.text
+    panel.ui.changeModelButton.click()
+    assert panel.ui.changeModelButton.text == "Close"
+    assert panel.ui.importFileButton.enabled
+
+
 def test_no_model_for_a_modality_gives_a_line_and_others_can_be_chosen(bench):
     write_model(bench.models, "tiny-brain")
     panel = bench.open()

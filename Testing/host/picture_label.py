@@ -20,6 +20,8 @@ def label_picture(path):
     painter.drawImage(0, 0, picture)
     font = qt.QFont()
     font.setPixelSize(11)
+    while font.pixelSize() > 6 and qt.QFontMetrics(font).horizontalAdvance(LABEL) > picture.width():
+        font.setPixelSize(font.pixelSize() - 1)
     painter.setFont(font)
     painter.setPen(qt.QColor("#5c4400"))
     place = qt.QRect(0, picture.height(), picture.width(), STRIP)

@@ -86,7 +86,7 @@ class ModelChoice:
         except InputError as error:
             return str(error)
         return _(
-            "There is no model for {modality} volumes here; choose another with Change."
+            "There is no model for {modality} volumes here; choose or import another with Change."
         ).format(modality=modality)
 
 

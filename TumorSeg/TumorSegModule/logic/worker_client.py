@@ -43,8 +43,8 @@ def library_environment(first: Sequence[str] = ()) -> dict[str, str]:
     """
     beside = Path(TumorSegLib.__file__).parent.parent
     training = beside / "training"  # of a checkout
-    own = [str(path) for path in (beside, training) if path.is_dir()]
-    paths = [*first, *own, os.environ.get("PYTHONPATH", "")]
+    source_folders = [str(path) for path in (beside, training) if path.is_dir()]
+    paths = [*first, *source_folders, os.environ.get("PYTHONPATH", "")]
     path = os.pathsep.join(path for path in paths if path)
     return {**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1"}  # not Windows' code page
 

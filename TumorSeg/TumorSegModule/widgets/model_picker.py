@@ -65,7 +65,6 @@ class ModelPicker:
         ui.modelPicture.setPixmap(qt.QPixmap(str(picture)))
         ui.modelSummary.text = self._summary(bundle)
         ui.modelDetails.html = details_of(bundle) if bundle else ""
-        ui.changeModelButton.enabled = bool(self._bundles)
 
     def _summary(self, bundle: Bundle | None) -> str:
         if bundle is None:
