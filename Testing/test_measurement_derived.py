@@ -18,7 +18,7 @@ from TumorSegLib.model.bundle import read_bundle
 from TumorSegLib.model.code import CodedConcept
 from TumorSegLib.model.derived import Count, Difference, Ratio, Sum
 from TumorSegLib.model.specification import ModelSpecification
-from TumorSegLib.report import figure_lines, report_picture
+from TumorSegLib.report.overview_picture import figure_lines, report_picture
 from TumorSegLib.support.schema import SchemaError, from_dict, to_dict
 
 MODELS = Path(__file__).parents[1] / "Resources" / "Models"

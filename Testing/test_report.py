@@ -15,7 +15,8 @@ from TumorSegLib.image.display_window import display_window
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.report import most_affected, report_picture, write_report
+from TumorSegLib.report import write_report
+from TumorSegLib.report.overview_picture import most_affected, report_picture
 from TumorSegLib.report.picture_text import plain
 from TumorSegLib.report.slice_picture import (
     YELLOW,
@@ -126,8 +127,8 @@ def test_patients_right_is_on_the_left_and_anterior_is_up():
 def test_report_is_written(tmp_path):
     result = result_of(two_structures(), ct_specification())
     paths = write_report(result, tmp_path / "new" / "report")
-    assert [path.name for path in paths] == names_in(tmp_path / "new" / "report")
-    with Image.open(paths[0]) as picture:
+    assert sorted(path.name for path in paths) == names_in(tmp_path / "new" / "report")
+    with Image.open(tmp_path / "new" / "report" / "report.png") as picture:
         assert picture.format == "PNG"
         assert is_colour(picture, YELLOW).any()
         assert is_colour(picture, (144, 238, 144)).any()

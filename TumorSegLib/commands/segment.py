@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from TumorSegLib.commands.common import (
     choose_bundle,
     read_channels,
     read_named,
+    run_options,
     with_guess,
     with_model,
 )
@@ -73,12 +74,31 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=RunOptions.detector_threshold,
         help="the detector's probability from which on a slice is segmented (default: 0.2)",
     )
-    parser.add_argument("--report", metavar="DIR", type=Path, help="write pictures to this folder")
+    parser.add_argument(
+        "--report",
+        metavar="PLACE",
+        type=Path,
+        help="write a report: a folder for page, PDF and picture, or one file *.html or *.pdf",
+    )
+    parser.add_argument(
+        "--identify",
+        metavar="ITEMS",
+        default="",
+        help="what the report says of patient and image, some of name,id,birth,sex,date,study,"
+        "series,accession,volume (default: nothing)",
+    )
 
 
 def run(arguments: Namespace) -> int:
     """Segment, write, report."""
-    from TumorSegLib.report import REPORT_FILE, check_report_place, write_report
+    from TumorSegLib.report import (
+        check_report_place,
+        has_pdf,
+        report_files,
+        why_no_pdf,
+        write_report,
+    )
+    from TumorSegLib.report.identification import chosen_items
     from TumorSegLib.writing import DICOM_ENDING, check_output, write_segmentation
     from TumorSegLib.writing.file_name import file_name_of
 
@@ -88,11 +108,14 @@ def run(arguments: Namespace) -> int:
     source = None
     if as_dicom or arguments.sr is not None:
         source = _source_images(volume, output, arguments.sr)
-    report = [] if arguments.report is None else [arguments.report / REPORT_FILE]
+    identify = chosen_items(arguments.identify)
+    report = [] if arguments.report is None else report_files(arguments.report)
     structured = [] if arguments.sr is None else [arguments.sr]
     check_written(arguments, [output, *structured, *report])
-    for path in report:
-        check_report_place(path.parent)
+    if arguments.report is not None:
+        check_report_place(arguments.report)
+        if not has_pdf():
+            warn(f"no PDF of the report: {why_no_pdf()}")
     catalogue = default_catalogue()
     bundle = choose_bundle(catalogue, arguments.model, volume, "segmentation")
     volumes = read_channels(arguments, bundle, volume)
@@ -107,13 +130,31 @@ def run(arguments: Namespace) -> int:
         write_dicom(result, source, output, arguments.sr)
     else:
         write_segmentation(result, output, overwrite=True)
-    pictures = write_report(result, arguments.report) if arguments.report else []
+    written = []
+    if arguments.report is not None:
+        written = write_report(
+            result,
+            arguments.report,
+            options=run_options(arguments),
+            identify=identify,
+            sequences=sequences_given(bundle.specification, volumes),
+        )
     measurements = result.measurements
     if arguments.json:
-        print(json.dumps(summary(result, measurements, output, pictures, arguments.sr), indent=2))  # noqa: T201
+        print(json.dumps(summary(result, measurements, output, written, arguments.sr), indent=2))  # noqa: T201
     elif not arguments.quiet:
-        show(result, measurements, [output, *structured, *pictures])
+        show(result, measurements, [output, *structured, *written])
     return 0
+
+
+def sequences_given(
+    specification: ModelSpecification, volumes: Mapping[str, Volume]
+) -> tuple[str, ...]:
+    """Return the titles of the sequences that a model of several was given."""
+    channels = specification.input.channels
+    if len(channels) == 1:
+        return ()
+    return tuple(channel.title for channel in channels if channel.name in volumes)
 
 
 def _source_images(volume: Volume, output: Path, report: Path | None) -> SourceImages:
@@ -143,7 +184,7 @@ def summary(
     result: SegmentationResult,
     measurements: Sequence[Measurement],
     output: Path,
-    pictures: list[Path],
+    report: list[Path],
     structured: Path | None = None,
 ) -> dict[str, Any]:
     """Return what --json prints."""
@@ -160,7 +201,7 @@ def summary(
         "warnings": list(result.warnings),
         "output": str(output),
         "structured_report": None if structured is None else str(structured),
-        "report": [str(picture) for picture in pictures],
+        "report": [str(path) for path in report],
     }
 
 

@@ -1,215 +1,153 @@
-"""A picture report: the most affected axial slices with contours, and all slices' figures."""
+"""Reports of segmentations: a page (HTML), the same as PDF, and one picture."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
-
 from TumorSegLib.errors import OutputError
-from TumorSegLib.image.display_window import display_window
-from TumorSegLib.image.grid import AxialView
-from TumorSegLib.inference.result import SegmentationResult, SliceMetrics
-from TumorSegLib.measurement.derived import derive
-from TumorSegLib.measurement.lesions import with_lesions
-from TumorSegLib.measurement.quantities import shown
-from TumorSegLib.measurement.segment import Measurement, measure
-from TumorSegLib.model.specification import ModelSpecification
-from TumorSegLib.report.picture_text import fitting_font, plain
-from TumorSegLib.report.slice_picture import (
-    Outline,
-    count_by_slice,
-    outlines,
-    picture_size,
-    slice_picture,
-)
-from TumorSegLib.report.slice_profile import slice_profile
-from TumorSegLib.support.atomic_write import atomic_write, ensure_writable
+from TumorSegLib.inference.result import SegmentationResult
+from TumorSegLib.inference.run_options import RunOptions
+from TumorSegLib.report.blocks import Document
+from TumorSegLib.report.content import document_of
+from TumorSegLib.report.identification import facts_of, said_by
+from TumorSegLib.report.overview_picture import report_picture
+from TumorSegLib.report.page import page_of
+from TumorSegLib.report.subject import Subject, subject_of
+from TumorSegLib.support.atomic_write import atomic_write, ensure_writable, write_whole
+from TumorSegLib.support.extras import pip_install
 
-REPORT_FILE = "report.png"
+PICTURE, PAGE, PDF = "report.png", "report.html", "report.pdf"
+"""Files of a report in a folder."""
 
-MAXIMUM_PICTURES = 12
-PICTURES_OF_NOTHING = 4
-COLUMNS = 4
-MOST_LESIONS = 8
-MINIMUM_WIDTH = 900
-MARGIN = 20
-GAP = 12
-CAPTION = 24
-PROFILE = 170
-
-BACKGROUND = (18, 20, 23)
-TEXT = (235, 237, 240)
-FAINT = (160, 166, 172)
+ENDINGS = (".html", ".htm", ".pdf", ".png")
+"""Of a report that is one file."""
 
 
-def check_report_place(folder: Path) -> None:
-    """Refuse a folder in which no report can be written, before any work is done.
+def report_files(place: Path) -> list[Path]:
+    """Return the files that a report at `place` consists of.
+
+    One that ends like a file of a report is that file alone; any other is a folder.
+    """
+    if place.suffix.lower() in ENDINGS and not place.is_dir():
+        return [place]
+    return [place / name for name in (PICTURE, PAGE, *([PDF] if has_pdf() else []))]
+
+
+def has_pdf() -> bool:
+    """Tell whether PDFs can be written."""
+    return find_spec("reportlab") is not None
+
+
+def why_no_pdf() -> str:
+    """Return what to do where they cannot."""
+    return f"a PDF needs reportlab, which is not installed; run {pip_install('report')}"
+
+
+def check_report_place(place: Path) -> None:
+    """Refuse a place at which no report can be written, before any work is done.
 
     Raises:
-        OutputError: the folder is none, or it or the one above cannot be written to.
+        OutputError: the folder is none, or it or the one above cannot be written to, or the PDF
+            that is asked for needs a package that is not there.
     """
-    place = folder.absolute()
-    while not os.path.lexists(place) and place != place.parent:
-        place = place.parent
-    if not place.is_dir():
-        raise OutputError(f"{folder}: cannot be made: {place} is not a folder")
-    ensure_writable(place / REPORT_FILE if place == folder.absolute() else place / "new")
+    files = report_files(place)
+    if _is_pdf(files[0]) and not has_pdf():
+        raise OutputError(f"{place}: {why_no_pdf()}")
+    folder = files[0].parent.absolute()
+    above = folder
+    while not os.path.lexists(above) and above != above.parent:
+        above = above.parent
+    if not above.is_dir():
+        raise OutputError(f"{place}: cannot be made: {above} is not a folder")
+    ensure_writable(files[0] if above == folder else above / "new")
 
 
-def write_report(result: SegmentationResult, folder: Path) -> list[Path]:
-    """Write a PNG with pictures of the most affected slices to `folder`, made if it is missing.
+def write_report(
+    result: SegmentationResult,
+    place: Path,
+    *,
+    options: RunOptions | None = None,
+    identify: Sequence[str] = (),
+    sequences: Sequence[str] = (),
+) -> list[Path]:
+    """Write a report on a run to a folder, made if it is missing, or as one file.
 
     Slices look as radiologists read them: anterior up, the patient's right on the left. The first
-    label's contours are yellow, further labels' have the model's colours.
+    label's contours are yellow, further labels' have the model's colours. The PDF is left out of a
+    folder where reportlab is not installed.
+
+    Args:
+        result: of the run.
+        place: folder, or file that ends in `.html`, `.pdf` or `.png`.
+        options: with which it was run.
+        identify: what to say of patient and image, keys of
+            `TumorSegLib.report.identification.ITEMS`; by default nothing.
+        sequences: titles of the sequences that the model was given.
 
     Returns:
         The paths of the files written.
 
     Raises:
-        OutputError: the folder or the file cannot be written.
+        OutputError: the folder or a file cannot be written.
     """
-    path = folder / REPORT_FILE
+    said = said_by(result.volume) if identify else {}
+    subject = subject_of(
+        result,
+        options,
+        identification=facts_of(identify, said, result.volume.name),
+        sequences=tuple(sequences),
+    )
+    return write_files(subject, place, result, named="volume" in identify)
+
+
+def write_files(
+    subject: Subject,
+    place: Path,
+    result: SegmentationResult | None = None,
+    *,
+    named: bool = False,
+) -> list[Path]:
+    """Write the report on a subject; see `write_report`.
+
+    Args:
+        subject: of the report.
+        place: folder or file.
+        result: of the run, for the picture, which is left out without.
+        named: show the volume's name in the picture.
+
+    Raises:
+        OutputError: the folder or a file cannot be written.
+    """
+    files = report_files(place)
+    folder = files[0].parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made: {error.strerror}") from None
-    picture = report_picture(result)
-    with atomic_write(path) as new:
-        picture.save(new)
-    return [path]
+    document, written = None, []
+    for path in files:
+        if path.suffix.lower() == ".png":
+            if result is None:
+                continue
+            measured = [finding.measurement for finding in subject.findings]
+            picture = report_picture(result, named=named, measurements=measured)
+            with atomic_write(path) as new:
+                picture.save(new)
+        else:
+            document = document or document_of(subject)
+            write_whole(path, _pdf(document) if _is_pdf(path) else page_of(document))
+        written.append(path)
+    return written
 
 
-def report_picture(result: SegmentationResult) -> Image.Image:
-    """Return the report as a picture."""
-    measurements = measure(result)
-    view = AxialView.of(result.volume.grid)
-    labelmap = view.apply(result.labelmap)
-    indices = most_affected(count_by_slice(labelmap, result.specification.labels))
-    found = bool(indices)
-    if not found:
-        indices = _evenly_spaced(len(labelmap))
-    pictures = _pictures(result, view, indices)
-    columns = min(COLUMNS, len(pictures))
-    rows = -(-len(pictures) // columns)
-    tile_width, tile_height = pictures[0].size
-    width = max(MINIMUM_WIDTH, 2 * MARGIN + columns * (tile_width + GAP) - GAP)
-
-    header = _header(result, measurements, found=found, width=width)
-    height = header.height + rows * (tile_height + CAPTION + GAP) + PROFILE + MARGIN
-    report = Image.new("RGB", (width, height), BACKGROUND)
-    report.paste(header, (0, 0))
-    draw = ImageDraw.Draw(report)
-    start = (width - columns * (tile_width + GAP) + GAP) // 2
-    for position, (index, picture) in enumerate(zip(indices, pictures, strict=True)):
-        x = start + position % columns * (tile_width + GAP)
-        y = header.height + position // columns * (tile_height + CAPTION + GAP)
-        report.paste(picture, (x, y))
-        caption = _caption(result.slices[index], len(labelmap))
-        font = fitting_font(caption, 13, tile_width)
-        draw.text((x + tile_width / 2, y + tile_height + 5), caption, FAINT, font, anchor="ma")
-    profile = slice_profile(
-        result.slices, set(indices), size=(width, PROFILE), background=BACKGROUND
-    )
-    report.paste(profile, (0, height - MARGIN // 2 - PROFILE))
-    return report
+def _is_pdf(path: Path) -> bool:
+    return path.suffix.lower() == ".pdf"
 
 
-def most_affected(counts: NDArray[np.int64]) -> list[int]:
-    """Return at most twelve slices to show, in anatomical order, none if nothing was found.
+def _pdf(document: Document) -> bytes:
+    from TumorSegLib.report.pdf_document import pdf_of
 
-    Affected slices are divided into twelve runs of neighbours; the most affected of each is shown,
-    so that the pictures cover all of a large structure.
-    """
-    affected = np.flatnonzero(counts)
-    runs = np.array_split(affected, min(MAXIMUM_PICTURES, max(len(affected), 1)))
-    return [int(run[counts[run].argmax()]) for run in runs if run.size]
-
-
-def _evenly_spaced(count: int) -> list[int]:
-    middles = (np.arange(PICTURES_OF_NOTHING) + 0.5) / PICTURES_OF_NOTHING * count
-    return sorted({int(middle) for middle in middles})
-
-
-def _pictures(result: SegmentationResult, view: AxialView, indices: list[int]) -> list[Image.Image]:
-    voxels, labelmap = view.apply(result.volume.voxels), view.apply(result.labelmap)
-    longer = 600 if len(indices) <= 2 else 420 if len(indices) <= 6 else 320
-    spacing = view.spacing_zyx[1:]
-    size = picture_size((voxels.shape[1], voxels.shape[2]), (spacing[0], spacing[1]), longer)
-    window = display_window(result.volume)
-    contours = outlines(result.specification.labels)
-    pictures = []
-    for index in indices:
-        picture = slice_picture(voxels[index], labelmap[index], contours, window=window, size=size)
-        draw = ImageDraw.Draw(picture)
-        middle, font = size[1] / 2, ImageFont.load_default(13)
-        draw.text((5, middle), "R", FAINT, font, anchor="lm")
-        draw.text((size[0] - 5, middle), "L", FAINT, font, anchor="rm")
-        pictures.append(picture)
-    return pictures
-
-
-def _header(
-    result: SegmentationResult, measurements: list[Measurement], *, found: bool, width: int
-) -> Image.Image:
-    """Return the lines above the pictures: the volume, the model, what was measured."""
-    specification = result.specification
-    contours: list[Outline | None] = [*outlines(specification.labels)]
-    lines = [plain(_measured(measurement)) for measurement in measurements]
-    more = [plain(line) for line in figure_lines(specification, measurements)]
-    lines, contours = lines + more, contours + [None] * len(more)
-    if not found:
-        lines, contours = ["no structure found"], [None]
-    header = Image.new("RGB", (width, 80 + 22 * len(lines)), BACKGROUND)
-    draw = ImageDraw.Draw(header)
-    space = width - 2 * MARGIN
-    name = plain(result.volume.name)
-    draw.text((MARGIN, 14), name, TEXT, fitting_font(name, 24, space))
-    model = plain(f"{specification.title} {specification.version}")
-    model += f" ({result.device}, {result.precision})"
-    draw.text((MARGIN, 46), model, FAINT, fitting_font(model, 15, space))
-    for number, (line, contour) in enumerate(zip(lines, contours, strict=True)):
-        y = 70 + 22 * number
-        left = MARGIN
-        if contour is not None:
-            draw.rectangle((left, y + 3, left + 12, y + 15), outline=contour.colour, width=3)
-            left += 22
-        draw.text((left, y), line, TEXT, fitting_font(line, 15, space - left))
-    return header
-
-
-def _measured(measurement: Measurement) -> str:
-    if measurement.voxels == 0:
-        return f"{measurement.name}: not found"
-    parts = "1 part" if measurement.components == 1 else f"{measurement.components} parts"
-    return (
-        f"{measurement.name}: {measurement.volume_ml:.1f} ml in {parts},"
-        f" longest axial diameter {measurement.longest_axial_diameter_mm:.0f} mm"
-    )
-
-
-def figure_lines(
-    specification: ModelSpecification, measurements: Sequence[Measurement]
-) -> list[str]:
-    """Return what the model derives, and its lesions, the largest first, a line each."""
-    lines = [f"{value.name}: {value.text}" for value in derive(specification.derived, measurements)]
-    lesions = [
-        f"{segment.name} {part.number}: {shown(part.volume_ml)} ml,"
-        f" {part.longest_axial_diameter_mm:.0f} x {part.perpendicular_diameter_mm:.0f} mm"
-        f" on slice {part.slice_index + 1}"
-        for segment in with_lesions(specification, measurements)
-        for part in segment.parts
-    ]
-    rest = len(lesions) - MOST_LESIONS
-    return lines + lesions[:MOST_LESIONS] + ([f"and {rest} more"] if rest > 0 else [])
-
-
-def _caption(figure: SliceMetrics, count: int) -> str:
-    return (
-        f"slice {figure.index + 1} of {count}  ·  {figure.area_mm2:.0f} sq mm"
-        f"  ·  uncertainty {figure.uncertainty:.2f}"
-    )
+    return pdf_of(document)

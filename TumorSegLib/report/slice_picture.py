@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,14 +70,32 @@ def slice_picture(
         window: intensities shown black and white.
         size: width and height of the picture.
     """
+    contours = [(np.isin(labels, outline.values), outline.colour) for outline in outlines]
+    return contoured(pixels, contours, window=window, size=size)
+
+
+def contoured(
+    pixels: NDArray[Any],
+    contours: Iterable[tuple[NDArray[np.bool_], Colour]],
+    *,
+    window: tuple[float, float],
+    size: tuple[int, int],
+) -> Image.Image:
+    """Return a plane of a volume, grey, with the contours of masks of its shape.
+
+    Args:
+        pixels: intensities (rows, columns).
+        contours: masks and their colours, the last on top.
+        window: intensities shown black and white.
+        size: width and height of the picture.
+    """
     low, high = window
     grey = np.clip((pixels.astype(np.float32) - low) * (255 / (high - low)), 0, 255)
     picture = Image.fromarray(grey.astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
     coloured = picture.convert("RGB")
-    for outline in outlines:
-        mask = np.isin(labels, outline.values)
+    for mask, colour in contours:
         if mask.any():
-            coloured.paste(outline.colour, mask=_contour(mask, size))
+            coloured.paste(colour, mask=_contour(mask, size))
     return coloured
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Literal
 
-Extra = Literal["slicer", "train", "dicom"]
+Extra = Literal["slicer", "train", "dicom", "report"]
 
 EXTRAS: dict[Extra, tuple[str, ...]] = {
     "slicer": ("slicer-core==5.12.4.0",),
@@ -22,6 +22,7 @@ EXTRAS: dict[Extra, tuple[str, ...]] = {
         "jinja2>=3.1",
     ),
     "dicom": ("highdicom>=0.24",),
+    "report": ("reportlab>=4.2",),
 }
 """As in `pyproject.toml`, which is not there where TumorSeg is installed."""
 
