@@ -16,6 +16,8 @@ from results import result_of, two_structures
 from test_grid import ORIENTATIONS, rotation_about, stored_as
 from tiny_models import ALTERED, LIVER, MASS, ORGAN, brain_specification, ct_specification
 
+from TumorSegLib.errors import InputError
+from TumorSegLib.image.correction import Changes, SegmentChange
 from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.measurement.derived import SYMBOLS
 from TumorSegLib.measurement.table import Column, Table
@@ -24,8 +26,10 @@ from TumorSegLib.model.evaluation import Evaluation, Lesions, PatientMean, Struc
 from TumorSegLib.model.specification import Label
 from TumorSegLib.report.blocks import Pictures, printable
 from TumorSegLib.report.content import NOTICE, document_of
+from TumorSegLib.report.findings import findings_of_segments
 from TumorSegLib.report.page import page_of
-from TumorSegLib.report.subject import Changes, Comparison, SegmentChange, subject_of
+from TumorSegLib.report.subject import Comparison, settings_of, subject_of
+from TumorSegLib.slicer_io.named_mask import NamedMask
 
 EVIL = "<script>alert(\"x\")</script> & 'Leber' {{ 7 * 6 }}"
 
@@ -304,3 +308,45 @@ def test_units_are_shown_as_in_other_tables():
     assert headings[5] == "Mean ± SD (HU)"
     head = result_of(two_structures() % 2, brain_specification())
     assert page_for(subject_of(head)).tables[0][0][5] == "Mean ± SD"
+
+
+def test_segments_of_a_scene_are_shown_with_their_parts():
+    result = liver_result()
+    affine = result.volume.grid.affine
+    crop = (slice(1, 7), slice(2, 20), slice(3, 24))
+    corner = affine.copy()
+    corner[:3, 3] = (affine @ [3, 2, 1, 1])[:3]
+    segments = [
+        NamedMask("a", " LIVER  ", result.labelmap[crop], 1, corner),
+        NamedMask("b", "Liver tumour", result.labelmap, 2, affine),
+        NamedMask("c", "肝转移灶", result.labelmap, 2, affine),
+        NamedMask("d", "empty", result.labelmap[:0], 1, affine),
+    ]
+    colours = {"a": (1, 2, 3), "c": (4, 5, 6)}
+    found = findings_of_segments(
+        result.volume, segments, result.specification, colours=colours, lesions=["c"]
+    )
+    whole, part = result.measurements
+    assert [one.measurement.voxels for one in found] == [whole.voxels, part.voxels, part.voxels, 0]
+    assert [one.is_lesion for one in found] == [False, True, True, False]
+    assert [one.colour for one in found][0::2] == [(1, 2, 3), (4, 5, 6)]
+    own = subject_of(result).findings
+    for one, other in zip(found, own, strict=False):
+        assert one.box == other.box
+        np.testing.assert_array_equal(one.mask, other.mask)
+    elsewhere = replace(segments[0], affine=np.diag([2.0, 2.0, 2.0, 1.0]))
+    with pytest.raises(InputError, match="another grid"):
+        findings_of_segments(result.volume, [elsewhere], None, colours={})
+
+
+def test_settings_name_no_folder():
+    options = RunOptions(mirror_tta=True, slice_detector="/home/doe/models/gate", slices=(2, 5))
+    facts = dict(settings_of("cuda:0", "bf16", 2.5, options, ("FLAIR", "T1")))
+    assert facts == {
+        "Device": "cuda:0, bf16",
+        "Averaged with mirrored slices": "yes",
+        "Slices chosen by": "gate, from a probability of 0.2",
+        "Slices segmented": "3 to 5 only",
+        "Sequences": "FLAIR, T1",
+        "Time": "2.5 s",
+    }

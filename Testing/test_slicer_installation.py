@@ -48,7 +48,7 @@ def world(host, monkeypatch, tmp_path):
     monkeypatch.setattr(
         requirements,
         "missing_packages",
-        lambda *, training=False: missing(training=training, path=[str(site)]),
+        lambda *, training=False, pdf=False: missing(training=training, pdf=pdf, path=[str(site)]),
     )
     monkeypatch.setattr(
         installation, "python_command", lambda: [sys.executable, str(FAKE_PIP), str(tmp_path)]

@@ -16,8 +16,9 @@ from fuzz.tree_changes import tree_changed
 
 def message_seeds() -> list[Files]:
     """Return lines of all kinds that the panel sends."""
+    from TumorSegLib.image.correction import Changes, SegmentChange
     from TumorSegLib.inference.run_options import RunOptions
-    from TumorSegLib.worker import dicom_protocol, protocol, shared_voxels
+    from TumorSegLib.worker import dicom_protocol, protocol, report_protocol, shared_voxels
 
     volume = shared_voxels.SharedVolume(
         "fuzz-1", "int16", (2, 3, 4), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0),
@@ -43,6 +44,20 @@ def message_seeds() -> list[Files]:
             ("no/1.dcm",),
             ("no/seg.dcm", "no/sr.dcm"),
             "Liver",
+        ),
+        report_protocol.WriteReport(
+            4,
+            volume,
+            "CT",
+            (report_protocol.ReportMask(mask, (1, 2, 3), True),),
+            "no/report.html",
+            "no/model",
+            "1",
+            report_protocol.ReportedRun("cpu", "fp32", 1.0, RunOptions(), ("FLAIR",)),
+            (0.5, 1.0),
+            ("a warning",),
+            {"name": "Doe^Jane"},
+            Changes((SegmentChange("Liver", 1, 0.5, 0.9),), SegmentChange("", 1, 0.5, 0.9), (1,)),
         ),
         protocol.Threshold(1, 0.5),
         protocol.Cancel(1),

@@ -18,3 +18,28 @@ class Correction:
     slices: int | None = None
     millilitres: float | None = None
     dice: float | None = None
+
+
+@dataclass(frozen=True)
+class SegmentChange:
+    """How far a person changed a segment: slices, millilitres, and Dice with what it was."""
+
+    name: str
+    slices: int
+    millilitres: float
+    dice: float
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a person corrected since the model drew it.
+
+    Attributes:
+        segments: one by one.
+        whole: all together; a voxel that went from one to another counts once.
+        slices: indices in the axial view of the slices that were changed.
+    """
+
+    segments: tuple[SegmentChange, ...]
+    whole: SegmentChange
+    slices: tuple[int, ...] = ()

@@ -57,6 +57,19 @@ def facts_of(
     return tuple(facts)
 
 
+def stated(values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the titles of items and what is known of them.
+
+    Args:
+        values: by key of `ITEMS`, as DICOM has them.
+    """
+    return tuple(
+        (title, readable(keyword, values[item]))
+        for item, (title, keyword) in ITEMS.items()
+        if item in values
+    )
+
+
 def said_by(volume: Volume) -> dict[str, str]:
     """Return what the DICOM images of a volume say of patient and study, by DICOM's keyword."""
     if volume.origin is None:

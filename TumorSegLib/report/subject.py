@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
+from TumorSegLib.image.correction import Changes
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.result import SegmentationResult
 from TumorSegLib.inference.run_options import RunOptions
@@ -15,31 +18,6 @@ from TumorSegLib.report.findings import Finding, findings_of
 
 Fact = tuple[str, str]
 """What is said, and of what: ("Device", "cpu")."""
-
-
-@dataclass(frozen=True)
-class SegmentChange:
-    """How far a person changed a segment: slices, millilitres, and Dice with what it was."""
-
-    name: str
-    slices: int
-    millilitres: float
-    dice: float
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What a person corrected since the model drew it.
-
-    Attributes:
-        segments: one by one.
-        whole: all together; a voxel that went from one to another counts once.
-        slices: indices in the axial view of the slices that were changed.
-    """
-
-    segments: tuple[SegmentChange, ...]
-    whole: SegmentChange
-    slices: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,11 +88,12 @@ def subject_of(
         findings=findings_of(result, measure(result)),
         specification=result.specification,
         version=result.specification.version,
-        settings=(
-            ("Device", f"{result.device}, {result.precision}"),
-            *option_facts(options or RunOptions()),
-            *([("Sequences", ", ".join(sequences))] if sequences else []),
-            ("Time", f"{sum(result.seconds.values()):.1f} s"),
+        settings=settings_of(
+            result.device,
+            result.precision,
+            sum(result.seconds.values()),
+            options or RunOptions(),
+            sequences,
         ),
         corrections_mm2=tuple(figure.correction_mm2 for figure in result.slices),
         warnings=result.warnings,
@@ -123,15 +102,28 @@ def subject_of(
     )
 
 
-def option_facts(options: RunOptions) -> list[Fact]:
-    """Return what the options of a run say, those that are as always left out."""
-    facts = []
+def settings_of(
+    device: str, precision: str, seconds: float, options: RunOptions, sequences: Sequence[str] = ()
+) -> tuple[Fact, ...]:
+    """Return how a model was run; options that are as always are left out.
+
+    Args:
+        device: where the network ran.
+        precision: of its arithmetic.
+        seconds: that the run took.
+        options: of the run.
+        sequences: titles of the sequences that the model was given.
+    """
+    facts = [("Device", f"{device}, {precision}")]
     if options.mirror_tta is not None:
         facts.append(("Averaged with mirrored slices", "yes" if options.mirror_tta else "no"))
     if options.slice_detector is not None:
-        gate = f"{options.slice_detector}, from a probability of {options.detector_threshold:g}"
+        detector = Path(options.slice_detector).name
+        gate = f"{detector}, from a probability of {options.detector_threshold:g}"
         facts.append(("Slices chosen by", gate))
     if options.slices is not None:
         first, last = options.slices
         facts.append(("Slices segmented", f"{first + 1} to {last} only"))
-    return facts
+    if sequences:
+        facts.append(("Sequences", ", ".join(sequences)))
+    return (*facts, ("Time", f"{seconds:.1f} s"))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from TumorSegLib.image.correction import Changes
 from TumorSegLib.measurement.component import Component
 from TumorSegLib.measurement.quantities import shown
 from TumorSegLib.measurement.table import Cell, Column, Table
 from TumorSegLib.model.evaluation import Evaluation, PatientMean, Rate
 from TumorSegLib.report.blocks import Rows
 from TumorSegLib.report.findings import Finding
-from TumorSegLib.report.subject import Changes
 
 MOST_LESIONS = 30
 MOST_UNSURE = 10

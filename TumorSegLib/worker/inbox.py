@@ -24,6 +24,7 @@ from TumorSegLib.worker.protocol import (
     Threshold,
     from_line,
 )
+from TumorSegLib.worker.report_protocol import WriteReport
 from TumorSegLib.worker.shared_memory import SharedBlock
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Garbled:
     message: str
 
 
-Waiting = Segment | Threshold | Export | Measure | SaveDicom | Forget | Garbled
+Waiting = Segment | Threshold | Export | Measure | SaveDicom | WriteReport | Forget | Garbled
 """What the worker answers in its turn."""
 
 

@@ -32,6 +32,7 @@ from TumorSegLib.worker.protocol import (
     Thresholded,
     to_line,
 )
+from TumorSegLib.worker.report_protocol import WriteReport
 from TumorSegLib.worker.shared_voxels import SharedVolume
 from TumorSegLib.worker.standard_input import take_standard_input
 
@@ -49,6 +50,7 @@ WORDS: dict[type, str] = {
     Export: "export",
     Measure: "measurement",
     SaveDicom: "saving of DICOM objects",
+    WriteReport: "report",
 }
 """What failed, by command; a segmentation otherwise."""
 
@@ -92,6 +94,8 @@ class Worker:
                 self._measure(command)
             case SaveDicom():
                 self._save_dicom(command)
+            case WriteReport():
+                self._write_report(command)
             case Forget():
                 self._forget(command.block)
             case Garbled():
@@ -201,6 +205,12 @@ class Worker:
 
         volume = self._volume(command.volume)
         self._send(answer(command, volume, self._inbox.blocks.array, tell))
+
+    def _write_report(self, command: WriteReport) -> None:
+        from TumorSegLib.worker.report_command import answer
+
+        volume = self._volume(command.volume)
+        self._send(answer(command, volume, self._inbox.blocks.array))
 
     def _segmenter(self, command: Segment) -> Segmenter:
         """Return the model, loaded anew only if it is not the one in memory."""

@@ -17,6 +17,7 @@ from TumorSegLib.inference.given_up import GivenUp
 from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.support.schema import from_dict, parsed, to_dict
 from TumorSegLib.worker.dicom_protocol import DicomSaved, SaveDicom, SavingDicom
+from TumorSegLib.worker.report_protocol import ReportWritten, WriteReport
 from TumorSegLib.worker.shared_voxels import Numbers, SharedMask, SharedVolume
 
 
@@ -185,7 +186,7 @@ class Cancel:
     job: int
 
 
-Command = Share | Forget | Segment | Export | Measure | SaveDicom | Threshold | Cancel
+Command = Share | Forget | Segment | Export | Measure | SaveDicom | WriteReport | Threshold | Cancel
 
 
 @dataclass(frozen=True)
@@ -315,19 +316,8 @@ class Failed:
     details: str = ""
 
 
-Event = (
-    Started
-    | Progress
-    | Done
-    | Thresholded
-    | Exported
-    | Refused
-    | Measured
-    | SavingDicom
-    | DicomSaved
-    | Stopped
-    | Failed
-)
+_Answer = Started | Progress | Done | Thresholded | Exported | Refused | Measured
+Event = _Answer | SavingDicom | DicomSaved | ReportWritten | Stopped | Failed
 
 
 @dataclass(frozen=True)

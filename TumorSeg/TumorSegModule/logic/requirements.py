@@ -17,6 +17,7 @@ from TumorSegLib.support.torch_support import torch_requirement
 RESOURCES = Path(__file__).resolve().parents[2] / "Resources"
 REQUIREMENTS = RESOURCES / "requirements.txt"
 TRAINING_REQUIREMENTS = RESOURCES / "requirements-training.txt"
+PDF_REQUIREMENTS = RESOURCES / "requirements-report.txt"
 
 BROUGHT_BY_SLICER = {"numpy", "scipy", "simpleitk", "vtk"}
 """Packages that a build of Slicer may have without pip's record of them."""
@@ -33,6 +34,7 @@ DEPENDENCIES = {
     "tensorboard": "absl-py grpcio markdown markupsafe packaging pillow protobuf setuptools"
     " tensorboard-data-server typing-extensions werkzeug",
     "jinja2": "markupsafe",
+    "reportlab": "charset-normalizer pillow",
     "rich": "markdown-it-py mdurl pygments",
 }
 """What the packages need in turn, so that the question can name it without asking an index."""
@@ -57,22 +59,26 @@ class Missing:
     version: str = ""
 
 
-def missing_packages(*, training: bool = False, path: list[str] | None = None) -> list[Missing]:
+def missing_packages(
+    *, training: bool = False, pdf: bool = False, path: list[str] | None = None
+) -> list[Missing]:
     """Return what must be installed to segment, or to retrain as well.
 
     Args:
         training: ask for what retraining needs, too.
+        pdf: ask for what PDFs need, too.
         path: folders in which packages are looked for; `sys.path` if not given.
     """
     path = sys.path if path is None else path
-    lines = [f"torch{torch_requirement()}", *requirement_lines(training=training)]
+    lines = [f"torch{torch_requirement()}", *requirement_lines(training=training, pdf=pdf)]
     checked = [unmet(line, path) for line in lines]
     return [missing for missing in checked if missing is not None]
 
 
-def requirement_lines(*, training: bool = False) -> list[str]:
+def requirement_lines(*, training: bool = False, pdf: bool = False) -> list[str]:
     """Return the lines of the files of requirements."""
-    files = [REQUIREMENTS, TRAINING_REQUIREMENTS] if training else [REQUIREMENTS]
+    further = ((training, TRAINING_REQUIREMENTS), (pdf, PDF_REQUIREMENTS))
+    files = [REQUIREMENTS, *(file for wanted, file in further if wanted)]
     lines = [line.strip() for file in files for line in file.read_text("utf-8").splitlines()]
     return [line for line in lines if line and not line.startswith("#")]
 

@@ -31,24 +31,28 @@ _open: list[InstallDialog] = []
 """The dialog of the installation under way; there is one at most."""
 
 
-def missing_packages(*, training: bool = False) -> list[str]:
+def missing_packages(*, training: bool = False, pdf: bool = False) -> list[str]:
     """Return the names of the packages that must be installed, without importing any."""
-    return [package.name for package in requirements.missing_packages(training=training)]
+    found = requirements.missing_packages(training=training, pdf=pdf)
+    return [package.name for package in found]
 
 
-def ensure_installed(then: Callable[[], object], *, training: bool = False) -> bool:
+def ensure_installed(
+    then: Callable[[], object], *, training: bool = False, pdf: bool = False
+) -> bool:
     """Return whether everything is there; if not, ask once, and call `then` when it is installed.
 
     Args:
         then: called without arguments after an installation that went well.
         training: retraining's packages are needed, too.
+        pdf: what writes PDFs is needed, too.
 
     Nothing that Slicer brings is replaced, and no torch that is there and will do.
     """
     if training and (reason := why_not_train()):
         slicer.util.errorDisplay(reason, windowTitle="TumorSeg")
         return False
-    missing = requirements.missing_packages(training=training)
+    missing = requirements.missing_packages(training=training, pdf=pdf)
     if not missing:
         return True
     if _open:
@@ -63,8 +67,8 @@ def ensure_installed(then: Callable[[], object], *, training: bool = False) -> b
             windowTitle="TumorSeg",
         )
         return False
-    if slicer.util.confirmOkCancelDisplay(question(missing, training), windowTitle="TumorSeg"):
-        _install(missing, then, training)
+    if slicer.util.confirmOkCancelDisplay(question(missing, training, pdf), windowTitle="TumorSeg"):
+        _install(missing, then, training, pdf)
     return False
 
 
@@ -107,12 +111,16 @@ def cancel_installation() -> None:
         dialog.cancel()
 
 
-def question(missing: Sequence[Missing], training: bool) -> str:
+def question(missing: Sequence[Missing], training: bool, pdf: bool = False) -> str:
     """Return the question that names all that would be installed, how large, and where."""
     folder = next(path for path in sys.path if path.endswith("site-packages"))
     lines = [
         _("{purpose}, TumorSeg needs {packages}.").format(
-            purpose=_("To retrain") if training else _("To segment"),
+            purpose=_("To retrain")
+            if training
+            else _("To write a PDF")
+            if pdf
+            else _("To segment"),
             packages=", ".join(package.name for package in missing),
         )
     ]
@@ -155,7 +163,9 @@ def _has_pytorch_extension() -> bool:
     return True
 
 
-def _install(missing: Sequence[Missing], then: Callable[[], object], training: bool) -> None:
+def _install(
+    missing: Sequence[Missing], then: Callable[[], object], training: bool, pdf: bool
+) -> None:
     try:
         folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     except OSError as error:
@@ -174,7 +184,7 @@ def _install(missing: Sequence[Missing], then: Callable[[], object], training: b
         importlib.invalidate_caches()
         if not well:
             return
-        if absent := missing_packages(training=training):
+        if absent := missing_packages(training=training, pdf=pdf):
             slicer.util.errorDisplay(
                 _("{packages}: installed, but not found; restart Slicer and try again.").format(
                     packages=", ".join(absent)

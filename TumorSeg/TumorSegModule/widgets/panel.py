@@ -36,6 +36,7 @@ from TumorSegModule.widgets.model_picker import ModelPicker
 from TumorSegModule.widgets.node_choice import NodeChoices
 from TumorSegModule.widgets.own_models import OwnModels
 from TumorSegModule.widgets.queue_section import QueueSection
+from TumorSegModule.widgets.report_section import ReportSection
 from TumorSegModule.widgets.result_section import ResultSection
 from TumorSegModule.widgets.retrain_section import RetrainSection
 from TumorSegModule.widgets.review_section import ReviewSection
@@ -58,8 +59,7 @@ class Panel:
         session: that runs models.
         editor: the embedded Segment Editor.
         questions: that are asked before a run.
-        export: takes corrected cases into a data set.
-        dicom: saves corrected cases for a PACS.
+        export, dicom, report: corrected cases for a data set, for a PACS, as a page or PDF.
         review: which slices to look at and what was corrected.
         compare: two models side by side.
         measured: figures of the segments: lesions, and how they have changed.
@@ -101,13 +101,13 @@ class Panel:
         self.measured = MeasuredSections(ui, selection, self.session, self.editor, self._choices)
         self.export = ExportSection(ui, selection, WorkerClient(python_command()))
         self.dicom = DicomSection(ui, selection)
+        self.report = ReportSection(ui, selection, WorkerClient(python_command()))
         self._queue = QueueSection(ui, selection, self.session, self)
         self._frames = FrameRun(self)
         self.compare = CompareSection(ui, selection, self.session, self)
-        command = [*python_command(), "-m", "tumorseg_training"]
-        self.retrain = RetrainSection(
-            ui, retrain_process or RetrainProcess(command), selection, self
-        )
+        training = [*python_command(), "-m", "tumorseg_training"]
+        process = retrain_process or RetrainProcess(training)
+        self.retrain = RetrainSection(ui, process, selection, self)
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MILLISECONDS)
         self._timer.timeout.connect(self._poll)
@@ -154,6 +154,7 @@ class Panel:
         self.session.close()
         self.export.close()
         self.dicom.close()
+        self.report.close()
         self._timer.stop()
         self._result.close()
         self.review.close()
@@ -186,6 +187,7 @@ class Panel:
         self._advanced.show(bundle, selection.models.catalogue)
         self.export.show()
         self.dicom.show()
+        self.report.show()
         self._queue.show()
         self.compare.show()
         self._result.show()
@@ -302,16 +304,14 @@ class Panel:
         """See `TumorSegModule.logic.view.View`."""
         if ending.done:
             self._take_result(ending)
+        self.report.run_ended(ending)
         self._frames.run_ended(ending)
         self._queue.run_ended(ending)
         self.compare.run_ended(ending)
         self.selection_changed()
 
     def _take_result(self, ending: Ending) -> None:
-        """Open a result, if its volume is still the one chosen, and remember how long it took.
-
-        One of a series is not opened.
-        """
+        """Open a result whose volume is still chosen, if none of a series; remember its pace."""
         keep_pace(ending)
         if ending.options.show and ending.options.volume is self.selection.volume:
             self._result.reset_sensitivity()

@@ -1,0 +1,229 @@
+"""A segmentation of the scene becomes a report, by the panel, on the stand-in application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bright_models import write_ct_model, write_model
+from panel_bench import descendants, shared_blocks
+from report_reading import read_page
+from results import names_in
+from scenes import add_body, add_head, edit_by_hand, segment_mask
+
+EVIL = '<script>alert("肝")</script>'
+
+
+@pytest.fixture
+def ready(bench):
+    """A panel whose report section is open, with a model for heads and one for bodies."""
+    write_model(bench.models, "tiny")
+    write_ct_model(bench.models, "tiny-ct")
+    bench.open()
+    bench.volume, bench.mask = add_head(bench.slicer, "DOE JANE FLAIR")
+    bench.parameters.volume = bench.volume
+    bench.ui, bench.report = bench.panel.ui, bench.panel.report
+    bench.ui.reportSection.collapsed = False
+    bench.place, bench.suggested, bench.opened = str(bench.folder / "report.html"), [], []
+    bench.report._choose = lambda name: bench.suggested.append(name) or bench.place
+    bench.report._open = bench.opened.append
+    bench.turn()
+    return bench
+
+
+def write(bench):
+    """Click, wait for the end and return the page, None if there is none."""
+    assert bench.ui.reportButton.enabled
+    bench.ui.reportButton.click()
+    bench.until(lambda: not bench.report.writer.busy)
+    bench.turn()
+    path = Path(bench.place)
+    return read_page(path.read_text("utf-8")) if path.is_file() else None
+
+
+def ticked(bench, *items):
+    for item in items:
+        getattr(bench.ui, f"{item}ReportBox").checked = True
+
+
+def test_a_result_is_reported_as_the_model_drew_it(ready):
+    assert not ready.ui.reportButton.enabled
+    assert not ready.run().failed
+    page = write(ready)
+    assert ready.opened == [ready.place]
+    assert ready.ui.reportResult.text == f"Written: {ready.place}"
+    assert ready.suggested == ["report.html"]
+    assert page.facts["Tumour"].startswith("2.80 ml in 1 lesion")
+    assert page.facts["Model"] == "Tiny tiny (tiny), version 1"
+    assert page.facts["Device"].startswith("cpu, ")
+    assert page.facts["Sequences"] == "FLAIR"
+    assert "Nothing: the segments are as the model drew them." in page.text
+    assert "DOE" not in page.text
+    assert "Patient and image" not in page.text
+    assert "looked through by a person" not in page.text
+    assert shared_blocks() == []
+    assert not ready.report.writer.client.pid
+
+
+def test_what_was_corrected_by_hand_is_counted(ready):
+    assert not ready.run().failed
+    target = ready.parameters.target
+    edit_by_hand(ready.slicer, target, ready.volume, (slice(1, 3), slice(40, 44), slice(40, 44)))
+    target.SetAttribute("TumorSeg.Reviewed", "1")
+    page = write(ready)
+    assert ["Tumour", "2", "0.16"] in [row[:3] for table in page.tables for row in table]
+    assert "Slices changed: 2, 3." in page.text
+    assert "Marked in 3D Slicer as looked through" in page.text
+    assert "in 2 lesions" in page.facts["Tumour"]
+
+
+def test_segments_drawn_by_hand_are_reported_under_any_name(ready):
+    slicer = ready.slicer
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "by hand")
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(ready.volume)
+    for name, part in ((EVIL, ready.mask), ("leer", np.zeros_like(ready.mask))):
+        added = node.GetSegmentation().AddEmptySegment(name, name)
+        if part.any():
+            slicer.util.updateSegmentBinaryLabelmapFromArray(
+                part.astype(np.uint8), node, added, ready.volume
+            )
+    ready.parameters.target = node
+    ready.turn()
+    page = write(ready)
+    assert page.facts[EVIL] == "2.80 ml"
+    assert page.facts["leer"] == "not found"
+    assert not page.named("script")
+    assert "Segmented by hand" in page.text
+    assert "what the model drew was not kept" in page.text
+
+
+def test_a_ct_is_reported_in_hounsfield_units_segment_by_segment(ready):
+    ready.parameters.model = "tiny-ct"
+    ready.parameters.volume = add_body(ready.slicer)
+    ready.turn()
+    assert not ready.run().failed
+    page = write(ready)
+    assert page.tables[0][0][-1] == "Mean ± SD (HU)"
+    for index, row in enumerate(page.tables[0][1:3]):
+        mask = segment_mask(ready.slicer, ready.parameters.target, ready.parameters.volume, index)
+        assert float(row[1]) == pytest.approx(mask.sum() * 5 / 1000, abs=0.05)
+
+
+def test_only_what_is_ticked_and_known_identifies(ready):
+    slicer, ui = ready.slicer, ready.ui
+    assert not ready.run().failed
+    assert not ui.nameReportBox.enabled
+    assert ui.volumeReportBox.enabled
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    patient = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), "Doe^Jane (4711)")
+    hierarchy.SetItemAttribute(patient, "DICOM.PatientName", "Doe^Jane")
+    hierarchy.SetItemAttribute(patient, "DICOM.PatientID", "4711")
+    study = hierarchy.CreateStudyItem(patient, "Head follow-up (20240131)")
+    hierarchy.SetItemAttribute(study, "DICOM.StudyDate", "20240131")
+    hierarchy.SetItemParent(hierarchy.GetItemByDataNode(ready.volume), study)
+    ready.panel.selection_changed()
+    boxes = ("name", "id", "birth", "sex", "date", "study", "volume")
+    usable = [item for item in boxes if getattr(ui, f"{item}ReportBox").enabled]
+    assert usable == ["name", "id", "date", "study", "volume"]
+    ticked(ready, "name", "date", "birth")
+    page = write(ready)
+    known = {"Patient's name": "Doe, Jane", "Date of the study": "2024-01-31"}
+    assert known.items() <= page.facts.items()
+    assert "Date of birth" not in page.facts
+    for word in ("4711", "Head follow-up", "DOE JANE FLAIR"):
+        assert word not in page.text
+    slicer.mrmlScene.Clear()
+    ready.turn()
+    assert not any(getattr(ui, f"{item}ReportBox").checked for item in boxes)
+
+
+def test_a_file_that_cannot_be_written_is_told(ready):
+    assert not ready.run().failed
+    (ready.folder / "file").write_text("mine")
+    ready.place = str(ready.folder / "file" / "report.html")
+    assert write(ready) is None
+    assert "is not a folder" in ready.ui.reportResult.text
+    assert ready.opened == []
+    ready.place = ""
+    before = ready.ui.reportResult.text
+    assert write(ready) is None
+    assert ready.ui.reportResult.text == before
+
+
+def test_stop_a_killed_worker_and_closing_the_scene_leave_nothing(ready):
+    assert not ready.run().failed
+    writer = ready.report.writer
+    ready.ui.reportButton.click()
+    assert ready.ui.reportButton.text == "Stop"
+    ready.ui.reportButton.click()
+    assert ready.ui.reportResult.text == "Stopped; nothing was written."
+    ready.ui.reportButton.click()
+    ready.until(lambda: not writer.copying and writer.client.pid)
+    writer.client._process.kill()
+    ready.until(lambda: not writer.busy)
+    assert "ended unexpectedly" in ready.ui.reportResult.text
+    ready.ui.reportButton.click()
+    ready.slicer.mrmlScene.Clear()
+    ready.turn(50)
+    assert not writer.busy
+    kept = {ready.client.pid} - {None}
+    ready.until(lambda: set(descendants()) <= kept)
+    assert not list(ready.folder.glob("*.html"))
+    assert not [name for name in names_in(ready.folder) if name.startswith(".")]
+
+
+def test_a_segmentation_that_is_edited_meanwhile_is_not_reported_half(ready, monkeypatch):
+    assert not ready.run().failed
+    import TumorSegModule.logic.report_writer as module
+
+    stamps = iter(range(1000))
+    monkeypatch.setattr(module, "voxels_stamp", lambda _segment: next(stamps))
+    assert write(ready) is None
+    assert "was changed meanwhile; write the report again" in ready.ui.reportResult.text
+
+
+def test_a_pdf_asks_for_what_writes_it(ready, monkeypatch):
+    import TumorSegModule.widgets.report_section as module
+
+    assert not ready.run().failed
+    ready.place, asked = str(ready.folder / "report.pdf"), []
+    monkeypatch.setattr(module, "ensure_installed", lambda _then, **what: asked.append(what))
+    ready.ui.reportButton.click()
+    assert asked == [{"pdf": True}]
+    assert not ready.report.writer.busy
+    monkeypatch.undo()
+    pypdf = pytest.importorskip("pypdf")
+    pytest.importorskip("reportlab")
+    ready.ui.reportButton.click()
+    ready.until(lambda: not ready.report.writer.busy)
+    assert "Findings" in pypdf.PdfReader(ready.place).pages[0].extract_text()
+    assert ready.opened == [ready.place]
+
+
+def test_what_a_pdf_needs_is_asked_for_in_its_own_words(host, monkeypatch):
+    from TumorSegModule.logic import requirements
+    from TumorSegModule.widgets import installation
+
+    missing = [requirements.Missing("reportlab", "reportlab>=4.2", requirements.ABSENT)]
+    text = installation.question(missing, training=False, pdf=True)
+    assert text.startswith("To write a PDF, TumorSeg needs reportlab.")
+    assert "reportlab>=4.2" in requirements.requirement_lines(pdf=True)
+    assert "reportlab>=4.2" not in requirements.requirement_lines()
+
+
+def test_the_dialog_gives_the_ending_of_the_chosen_kind(ready, monkeypatch):
+    import qt
+
+    from TumorSegModule.widgets.report_section import choose_file
+
+    def accept(dialog):
+        dialog.selectNameFilter("PDF (*.pdf)")
+        dialog.filterSelected.emit("PDF (*.pdf)")
+        dialog.selectFile(str(ready.folder / "mine"))
+        return 1
+
+    monkeypatch.setattr(qt.QFileDialog, "exec_", accept, raising=False)
+    ready.slicer.app.userSettings().setValue("TumorSeg/ReportFolder", str(ready.folder))
+    assert choose_file("report.html") == str(ready.folder / "mine.pdf")
