@@ -350,3 +350,13 @@ def test_settings_name_no_folder():
         "Sequences": "FLAIR, T1",
         "Time": "2.5 s",
     }
+
+
+def test_short_tables_are_not_cut_by_a_page_and_long_ones_repeat_their_headings():
+    page = page_for(subject_of(liver_result(specks())))
+    kinds = [one["class"] for one in page.named("div") if one["class"].startswith("table")]
+    assert kinds == ["table short", "table", "table short", "table short"]
+    printed = page.style[page.style.index("@media print") :]
+    assert re.search(r"\.short[^}]*break-inside: avoid", printed)
+    assert "table-header-group" in printed
+    assert "size: A4" in page.style

@@ -75,6 +75,8 @@ NOTICE = ParagraphStyle(
     textColor=NOTICE_INK,
     backColor=NOTICE_PAPER,
     borderPadding=(3, 5, 3, 5),
+    leftIndent=5,
+    rightIndent=5,
     spaceBefore=8,
     spaceAfter=6,
 )
@@ -112,6 +114,14 @@ def _footer(text: str) -> Callable[[Any, Any], None]:
     return draw
 
 
+class _Kept(KeepTogether):  # type: ignore[misc]
+    """A table that is not split over pages."""
+
+    def __init__(self, tables: list[Flowable]) -> None:
+        super().__init__(tables)
+        self.tables = tables
+
+
 class _Writer:
     """Turns blocks into what reportlab lays out."""
 
@@ -145,7 +155,8 @@ class _Writer:
         head = [Spacer(0, 4 * mm), title, Spacer(0, 1.5 * mm)]
         if isinstance(first, Table) and getattr(first, "may_split", False):
             return [CondPageBreak(40 * mm), *head, first, *others]
-        return [KeepTogether([*head, first]), *others]
+        kept = first.tables if isinstance(first, _Kept) else [first]
+        return [KeepTogether([*head, *kept]), *others]
 
     def _block(self, block: Block) -> list[Flowable]:
         match block:
@@ -218,7 +229,7 @@ class _Writer:
             ],
         )
         table.may_split = len(texts) > SHORT_TABLE
-        parts: list[Flowable] = [table if table.may_split else KeepTogether([table])]
+        parts: list[Flowable] = [table if table.may_split else _Kept([table])]
         if block.note:
             parts.append(self._text(block.note, STYLES["note"]))
         return [*parts, Spacer(0, 2 * mm)]
