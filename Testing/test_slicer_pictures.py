@@ -218,6 +218,23 @@ def test_picture_of_an_export(phantom, folder, tmp_path, monkeypatch):
     take(phantom, folder / "panel-export.png")
 
 
+def test_picture_of_a_report(phantom, folder, tmp_path):
+    phantom.parameters.volume = phantom.flair
+    assert not phantom.run().failed
+    ui, report = phantom.panel.ui, phantom.panel.report
+    for section in (ui.resultSection, ui.reviewSection):
+        section.collapsed = True
+    ui.reportSection.collapsed = False
+    report._choose, report._open = lambda _name: str(tmp_path / "report.html"), lambda _path: None
+    ui.volumeReportBox.checked = True
+    ui.reportButton.click()
+    phantom.until(lambda: not report.writer.busy)
+    assert ui.reportResult.text.startswith("Written: ")
+    ui.reportResult.text = "Written: C:/Users/me/Documents/report.html"
+    phantom.turn(20)
+    take(phantom, folder / "panel-report.png")
+
+
 @pytest.fixture
 def two_models(bench, monkeypatch):
     """A shipped model, a stricter one that poses as its next version, and the brain phantom."""

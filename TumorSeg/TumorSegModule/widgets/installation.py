@@ -82,7 +82,8 @@ def ensure_dicom_packages(then: Callable[[], object]) -> bool:
     names = ", ".join(line.partition(">=")[0] for line in dicom_packages.TOGETHER)
     asked = _(
         "To write DICOM objects, TumorSeg needs {packages}, about 6 MB to download.\n\nThey are"
-        " installed once, into {folder}, where only TumorSeg looks: nothing that Slicer brings is replaced."
+        " installed once, into {folder}, where only TumorSeg looks: nothing that Slicer brings is"
+        " replaced."
         "\n\nInstall now?"
     ).format(packages=names, folder=dicom_packages.own_folder())
     if slicer.util.confirmOkCancelDisplay(asked, windowTitle="TumorSeg"):
