@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +13,9 @@ from tiny_models import brain_specification, write_tiny_bundle
 
 from TumorSegLib.cli import main
 from TumorSegLib.commands import doctor
+from TumorSegLib.support.extras import EXTRAS
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def findings(capsys, status=0):
@@ -23,6 +28,13 @@ def test_what_is_whole_is_said_so(capsys):
     assert {row["state"] for row in found.values()} <= {"ok", "missing"}
     assert found["device"]["found"].startswith(("cpu", "cuda", "mps"))
     assert any(about.startswith("model brain-lgg-linknet ") for about in found)
+
+
+def test_every_package_that_the_project_names_is_looked_at():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    names = {re.split(r"[^A-Za-z0-9-]", line)[0] for line in project["dependencies"]}
+    assert set(doctor.REQUIRED) == names
+    assert set(doctor.OPTIONAL) == set(EXTRAS)
 
 
 def test_a_missing_package_comes_with_the_command_that_installs_it(capsys, monkeypatch):

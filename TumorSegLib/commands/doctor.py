@@ -33,12 +33,14 @@ REQUIRED = {
     "safetensors": "safetensors",
     "rich": "rich",
     "filelock": "filelock",
+    "jinja2": "jinja2",
 }
 """Packages without which nothing is segmented, and the names that they are imported by."""
 
 OPTIONAL = {
     "slicer": ("slicer-core", "slicer", "scenes (.mrb) outside of 3D Slicer"),
     "dicom": ("highdicom", "highdicom", "DICOM Segmentations and reports"),
+    "report": ("reportlab", "reportlab", "reports as PDF"),
     "train": ("lightning", "lightning", "training and retraining"),
 }
 """By extra: a package of it, the name that it is imported by, and what needs it."""
