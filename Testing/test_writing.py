@@ -188,9 +188,11 @@ except OutputError as error:
     print(error)
 """
 FULL_DISK = """
-import resource
+import atexit, resource
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+resource.setrlimit(resource.RLIMIT_FSIZE, (4000, most))
+atexit.register(resource.setrlimit, resource.RLIMIT_FSIZE, (most, most))  # for who measures us
 """
 KILLED = "Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)"
 
