@@ -117,8 +117,12 @@ class _SliceView(_View):
         self.background.SetMapper(self.mapper_image)
         self.renderer.AddViewProp(self.background)
         factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
-        if not factory.IsDisplayableManagerRegistered("vtkMRMLSegmentationsDisplayableManager2D"):
-            factory.RegisterDisplayableManager("vtkMRMLSegmentationsDisplayableManager2D")
+        for name in (
+            "vtkMRMLSegmentationsDisplayableManager2D",
+            "vtkMRMLMarkupsDisplayableManager",
+        ):
+            if not factory.IsDisplayableManagerRegistered(name):
+                factory.RegisterDisplayableManager(name)
         factory.SetMRMLApplicationLogic(slicer.app.applicationLogic())
         self.group = factory.InstantiateDisplayableManagers(self.renderer)
         self.group.SetMRMLDisplayableNode(self.node)

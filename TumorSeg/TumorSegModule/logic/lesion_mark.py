@@ -11,7 +11,9 @@ from slicer.i18n import tr as _
 from TumorSegLib.image.grid import Vector
 from TumorSegLib.measurement.component import Component, Line
 
-COLOUR = (1.0, 0.85, 0.1)
+COLOUR = (0.85, 0.0, 0.75)
+"""Seen on grey, and on the colours that the models give their segments."""
+
 MARK = "TumorSeg.LesionMark"
 """Attribute of the nodes, by which those that another session left are found."""
 
@@ -80,6 +82,7 @@ def _line(name: str, ends: Line) -> slicer.vtkMRMLMarkupsLineNode:
         display.SetPointLabelsVisibility(False)
         display.SetPropertiesLabelVisibility(False)
         display.SetGlyphScale(1.0)
+        display.SetLineThickness(0.4)
     for end in ends:
         node.AddControlPoint(*_ras(end))
     node.SetLocked(True)
