@@ -90,15 +90,29 @@ def _absent(
     voxels: NDArray[Any] | None,
     now: _Segments,
 ) -> list[tuple[int, dict[str, Any]]]:
-    """Return place and figures of what was given up and is not back."""
-    found = []
+    """Return place and figures of what was given up and is not back.
+
+    They were components of one label, which do not touch: all are measured at once.
+    """
+    absent, drawn = [], np.zeros_like(mask)
     for place, item in enumerate(given_up):
-        own = np.zeros_like(mask)
-        item.draw(own)
-        if item.runs and mask[own].mean() <= PRESENT:
-            parts = measure_segment(own, now.grid, voxels=voxels).parts
-            found.append((place, plain(parts[0])))
-    return found
+        box = item.box
+        if not box:
+            continue
+        z, y, x = (slice(*box[axis : axis + 2]) for axis in (0, 2, 4))
+        own = np.zeros(mask[z, y, x].shape, np.bool_)
+        item.draw(own, (z.start, y.start, x.start))
+        if mask[z, y, x][own].mean() <= PRESENT:
+            absent.append((place, item))
+            item.draw(drawn)
+    if not absent:
+        return []
+    parts = measure_segment(drawn, now.grid, voxels=voxels).parts
+    numbers = numbered_components(drawn, now.grid)
+    return [
+        (place, plain(parts[numbers[item.runs[0], item.runs[1], item.runs[2]] - 1]))
+        for place, item in absent
+    ]
 
 
 def _changes(command: Measure, now: _Segments, blocks: Blocks) -> dict[str, dict[str, Any]]:
