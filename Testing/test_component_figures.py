@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from results import result_of, two_structures
 from scipy import ndimage
 from test_grid import ORIENTATIONS, rotation_about, stored_as
+from tiny_models import ct_specification
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import AxialView, Grid
@@ -17,8 +21,9 @@ from TumorSegLib.measurement.component import (
 )
 from TumorSegLib.measurement.diameter import across, longest
 from TumorSegLib.measurement.runs import Runs
-from TumorSegLib.measurement.segment import measure_segment
+from TumorSegLib.measurement.segment import measure, measure_segment
 from TumorSegLib.measurement.surface import surfaces
+from TumorSegLib.model.labelled_volume import LabelledVolume
 
 SPACING_ZYX = np.array([4.0, 1.5, 0.7])
 SHAPE = (7, 16, 19)
@@ -135,6 +140,36 @@ def test_every_figure_of_a_segment(axes, signs):
     assert found.mean_area_mm2 == pytest.approx(areas[areas > 0].mean())
     assert found.mean == pytest.approx(values[mask].mean())
     assert found.standard_deviation == pytest.approx(values[mask].std(ddof=1))
+
+
+def test_slices_without_the_segment_do_not_count_in_the_mean_area():
+    mask = np.zeros((5, 4, 4), bool)
+    mask[1, 0, 0] = mask[3, :2, 0] = True
+    found = measure_segment(mask, Grid(mask.shape, (0.5, 0.8, 2.0)))
+    assert found.areas_mm2 == pytest.approx((0, 0.4, 0, 0.8, 0))
+    assert found.mean_area_mm2 == pytest.approx(0.6)
+
+
+def test_a_results_labels_have_the_figures_of_their_masks():
+    """Those of a label that includes others are of all of them."""
+    random = np.random.default_rng(5)
+    labelmap, specification = two_structures(), ct_specification(anatomy="liver")
+    probabilities = random.integers(0, 256, (2, *labelmap.shape)).astype(np.uint8)
+    result = replace(result_of(labelmap, specification), probabilities=probabilities)
+    masks = labelmap > 0, labelmap == 2
+    for label, found, mask, certain in zip(
+        specification.labels, measure(result), masks, probabilities, strict=True
+    ):
+        assert found == measure_segment(
+            mask,
+            result.volume.grid,
+            name=label.name,
+            label=label.value,
+            voxels=result.volume.voxels,
+            probabilities=certain,
+        )
+    plain = LabelledVolume(result.volume, specification, labelmap)
+    assert {part.certainty for found in measure(plain) for part in found.parts} == {None}
 
 
 def test_without_volume_and_probabilities_no_figures_of_them():

@@ -125,7 +125,7 @@ def test_of_a_large_organ_only_corners_of_its_outline_are_compared(monkeypatch):
         points.append(len(one))
         return cdist(one, other)
 
-    monkeypatch.setattr("TumorSegLib.measurement.diameter.cdist", counted)
+    monkeypatch.setattr("scipy.spatial.distance.cdist", counted)
     labelmap = np.zeros((200, 512, 512), np.uint8)
     z, y, x = np.ogrid[:200, :512, :512]
     labelmap[((z - 90) / 70) ** 2 + ((y - 230) / 110) ** 2 + ((x - 180) / 110) ** 2 < 1] = 1

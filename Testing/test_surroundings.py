@@ -83,8 +83,13 @@ def test_a_command_removes_byte_code_that_a_full_disk_cut_short(tmp_path):
     compileall.compile_dir(folder, quiet=2)
     (path,) = (folder / "__pycache__").glob(f"models.{sys.implementation.cache_tag}.pyc")
     path.write_bytes(path.read_bytes()[:300])
+    shutil.copytree(ROOT / "Resources" / "Models" / "brain-lgg-ensemble", tmp_path / "models" / "a")
     command = [sys.executable, "-m", "TumorSegLib.cli", "models"]
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(tmp_path),
+        "TUMORSEG_MODELS": str(tmp_path / "models"),
+    }
     first, second = (
         subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         for _ in range(2)
