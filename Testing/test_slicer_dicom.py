@@ -410,7 +410,7 @@ def test_a_killed_worker_is_told(ready):
     choose(ready, segmentation(ready))
     ready.ui.dicomSaveButton.click()
     client = ready.panel.dicom.saver.client
-    ready.until(lambda: client.pid and not ready.panel.dicom.saver.copying)
+    ready.until(lambda: client.pid and not ready.panel.dicom.saver.working)
     client._process.kill()
     ready.until(lambda: not ready.panel.dicom.busy)
     assert ready.ui.dicomResult.text == (

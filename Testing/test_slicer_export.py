@@ -364,7 +364,7 @@ def test_a_worker_that_dies_after_a_case_costs_the_next_one_nothing(ready):
     exporter = ready.panel.export.exporter
     exporter.client = client = SteppedClient()
     ready.ui.exportButton.click()
-    while exporter.copying:
+    while exporter.working:
         exporter.poll()
     client.run_ahead(5)
     client.kill()

@@ -5,7 +5,6 @@ The worker is one of its own, so that runs and exports do not wait for it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -23,10 +22,11 @@ from TumorSegLib.worker.protocol import Failed
 from TumorSegLib.worker.shared_memory import SharedBlock
 from TumorSegLib.worker.shared_voxels import SharedMask
 from TumorSegModule.logic.dicom_images import images_of
-from TumorSegModule.logic.runner import COPY_SECONDS, copy_voxels, described
+from TumorSegModule.logic.runner import copy_voxels, described
 from TumorSegModule.logic.segment_copies import copied_masks
 from TumorSegModule.logic.volumes import channel_of
 from TumorSegModule.logic.worker_client import WorkerClient, WorkerEnded
+from TumorSegModule.logic.worker_errand import WorkerErrand
 
 
 @dataclass(frozen=True)
@@ -59,56 +59,35 @@ class DicomListener(Protocol):
         """Nothing was written."""
 
 
-class DicomSaver:
-    """Saves one segmentation at a time; nothing here ever waits for the worker.
+class DicomSaver(WorkerErrand):
+    """Saves one segmentation at a time.
 
     Attributes:
-        client: the worker's.
         progress: how far the worker is, None while voxels are copied.
     """
 
     def __init__(self, client: WorkerClient, listener: DicomListener) -> None:
         """Save in `client`'s worker and tell `listener`."""
-        self.client = client
+        super().__init__(client)
         self.progress: SavingDicom | None = None
         self._listener = listener
         self._order: DicomOrder | None = None
-        self._copying: Iterator[None] | None = None
-        self._job = 0
 
     @property
     def busy(self) -> bool:
         """Whether something is being saved; `poll` must be called meanwhile."""
         return self._order is not None
 
-    @property
-    def copying(self) -> bool:
-        """Whether `poll` should be called again at once."""
-        return self._copying is not None
-
     def start(self, order: DicomOrder) -> None:
         """Begin with an order."""
         self._job += 1
         self._order, self.progress = order, None
-        self._copying = self._send(order)
-
-    def poll(self) -> None:
-        """Go on; call this every few milliseconds while busy."""
-        for event in self.client.poll():
-            self._take(event)
-        until = time.perf_counter() + COPY_SECONDS
-        try:
-            while self._copying is not None and time.perf_counter() < until:
-                next(self._copying)
-        except StopIteration:
-            self._copying = None
-        except (InputError, MemoryError, OSError) as error:
-            self._fail(str(error))
+        self._work = self._send(order)
 
     def stop(self) -> None:
         """End it; no output is there then, unless both are."""
         self.client.stop()
-        self._order, self._copying = None, None
+        self._order, self._work = None, None
 
     def _send(self, order: DicomOrder) -> Iterator[None]:
         """Find the images and copy the voxels to shared memory bit by bit, then send it."""
@@ -144,7 +123,7 @@ class DicomSaver:
 
     def _take(self, event: Any) -> None:
         if isinstance(event, WorkerEnded):
-            if self.busy and not self.copying:
+            if self.busy and not self.working:
                 self._fail(_("the process that writes DICOM ended unexpectedly; try again"))
             return
         if self._order is None or event.job != self._job:

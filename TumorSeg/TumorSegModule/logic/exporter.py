@@ -5,7 +5,6 @@ MRML, no Qt. The worker is one of its own, so that exports and runs do not wait 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -18,10 +17,11 @@ from TumorSegLib.slicer_io.nodes import correction_of, is_reviewed, patient_of
 from TumorSegLib.worker.protocol import Export, Exported, Failed, Refused
 from TumorSegLib.worker.shared_memory import SharedBlock
 from TumorSegModule.logic.job import Channel
-from TumorSegModule.logic.runner import COPY_SECONDS, copy_voxels, described
+from TumorSegModule.logic.runner import copy_voxels, described
 from TumorSegModule.logic.segment_copies import copied_masks
 from TumorSegModule.logic.volumes import channel_of
 from TumorSegModule.logic.worker_client import WorkerClient, WorkerEnded
+from TumorSegModule.logic.worker_errand import WorkerErrand
 
 
 @dataclass(frozen=True)
@@ -94,36 +94,28 @@ class Listener(Protocol):
         """The order is over; see `Exporter.outcome`."""
 
 
-class Exporter:
-    """Exports cases; nothing here ever waits for the worker.
+class Exporter(WorkerErrand):
+    """Exports cases.
 
     Attributes:
         order: under way, or the last one.
         outcome: of that order.
-        client: the worker's.
     """
 
     def __init__(self, client: WorkerClient, listener: Listener) -> None:
         """Export in `client`'s worker and tell `listener`."""
-        self.client = client
+        super().__init__(client)
         self.order = Order((), "", "", {})
         self.outcome = Outcome()
         self._listener = listener
         self._waiting: list[Case] = []
         self._case: Case | None = None
-        self._copying: Iterator[None] | None = None
         self._blocks: list[SharedBlock] = []
-        self._job = 0
 
     @property
     def busy(self) -> bool:
         """Whether cases are being exported; `poll` must be called meanwhile."""
         return self._case is not None
-
-    @property
-    def copying(self) -> bool:
-        """Whether `poll` should be called again at once."""
-        return self._copying is not None
 
     def start(self, order: Order) -> None:
         """Begin with an order."""
@@ -131,23 +123,10 @@ class Exporter:
         self._waiting = list(order.cases)
         self._next()
 
-    def poll(self) -> None:
-        """Go on; call this every few milliseconds while busy."""
-        for event in self.client.poll():
-            self._take(event)
-        until = time.perf_counter() + COPY_SECONDS
-        try:
-            while self._copying is not None and time.perf_counter() < until:
-                next(self._copying)
-        except StopIteration:
-            self._copying = None
-        except (InputError, MemoryError, OSError) as error:
-            self._fail(str(error))
-
     def stop(self) -> None:
         """End it; the data set keeps the cases that it has, whole."""
         self.client.stop()
-        self._waiting, self._case, self._copying, self._blocks = [], None, None, []
+        self._waiting, self._case, self._work, self._blocks = [], None, None, []
 
     def _next(self) -> None:
         """Begin with the next case; the last one ends the worker."""
@@ -157,7 +136,7 @@ class Exporter:
             return
         case = self._case = self._waiting.pop(0)
         self._job += 1
-        self._copying = self._send(case)
+        self._work = self._send(case)
 
     def _send(self, case: Case) -> Iterator[None]:
         """Copy a case's voxels to shared memory bit by bit, then send it."""
@@ -232,7 +211,7 @@ class Exporter:
         self._end_case()
 
     def _end_case(self) -> None:
-        self._copying = None
+        self._work = None
         for block in self._blocks:
             self.client.forget(block)
         self._blocks = []

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 from slicer.i18n import tr as _
 
-from TumorSegLib.errors import InputError
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.worker.protocol import Cancel, Failed, Measured
 from TumorSegLib.worker.shared_memory import SharedBlock
 from TumorSegModule.logic.findings import Findings, Stamps, findings_of, stamps_of
 from TumorSegModule.logic.measure_request import Prepared, Request, prepare
 from TumorSegModule.logic.worker_client import WorkerClient, WorkerEnded
-
-WORK_SECONDS = 0.01
-"""Longest time that one `poll` spends; Slicer's views move in between."""
+from TumorSegModule.logic.worker_errand import WorkerErrand
 
 
 class Listener(Protocol):
@@ -31,19 +27,13 @@ class Listener(Protocol):
         """They cannot be measured, and why."""
 
 
-class Measuring:
-    """Measures one segmentation at a time, as it is when that begins.
-
-    Attributes:
-        client: of the worker.
-    """
+class Measuring(WorkerErrand):
+    """Measures one segmentation at a time, as it is when that begins."""
 
     def __init__(self, client: WorkerClient, listener: Listener) -> None:
         """Measure in `client`'s worker and tell `listener`."""
-        self.client = client
+        super().__init__(client)
         self._listener = listener
-        self._job = 0
-        self._work: Iterator[Any] | None = None
         self._waiting = False
         self._order: tuple[Request, ModelSpecification | None, Stamps] | None = None
         self._prepared: Prepared | None = None
@@ -53,11 +43,6 @@ class Measuring:
     def busy(self) -> bool:
         """Whether something is being measured; `poll` must be called meanwhile."""
         return self._order is not None
-
-    @property
-    def working(self) -> bool:
-        """Whether `poll` should be called again at once."""
-        return self._work is not None
 
     def start(self, request: Request, specification: ModelSpecification | None) -> None:
         """Begin, in place of what was under way.
@@ -70,21 +55,6 @@ class Measuring:
         self._job += 1
         self._order = request, specification, stamps_of(request.segmentation)
         self._work = self._send(request)
-
-    def poll(self) -> None:
-        """Go on; call this every few milliseconds while busy."""
-        for event in self.client.poll():
-            self._take(event)
-        until = time.perf_counter() + WORK_SECONDS
-        work = self._work
-        try:
-            while work is not None and work is self._work and time.perf_counter() < until:
-                next(work)
-        except StopIteration:
-            if self._work is work:  # whoever was told may have begun anew
-                self._work = None
-        except (InputError, MemoryError, OSError) as error:
-            self._fail(str(error))
 
     def leave(self) -> None:
         """Leave what is under way."""

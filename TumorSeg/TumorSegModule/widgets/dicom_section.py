@@ -215,7 +215,7 @@ class DicomSection:
 
     def _poll(self) -> None:
         self.saver.poll()
-        self._timer.setInterval(0 if self.saver.copying else POLL_MILLISECONDS)
+        self._timer.setInterval(0 if self.saver.working else POLL_MILLISECONDS)
         if not self.saver.busy:
             self._timer.stop()
 

@@ -200,7 +200,7 @@ class ExportSection:
 
     def _poll(self) -> None:
         self.exporter.poll()
-        self._timer.setInterval(0 if self.exporter.copying else POLL_MILLISECONDS)
+        self._timer.setInterval(0 if self.exporter.working else POLL_MILLISECONDS)
 
     def _changed(self, *_overloaded: Any) -> None:
         self.show()

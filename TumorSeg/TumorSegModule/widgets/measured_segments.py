@@ -14,6 +14,7 @@ from TumorSegModule.logic.follow_up_pairs import chosen_earlier
 from TumorSegModule.logic.install_advice import explain_import_failure
 from TumorSegModule.logic.listeners import FindingsListener
 from TumorSegModule.logic.measuring import Measuring
+from TumorSegModule.logic.observers import Observers
 from TumorSegModule.logic.segment_roles import specification_of
 from TumorSegModule.logic.selection import Selection
 from TumorSegModule.logic.session import Session
@@ -52,7 +53,7 @@ class MeasuredSegments:
         self._listeners: list[FindingsListener] = []
         self._wanted: set[FindingsListener] = set()
         self._outdated = True
-        self._observed: list[tuple[slicer.vtkMRMLNode, int]] = []
+        self._observers = Observers()
         self._scene_tag: int | None = None
         self._rest = qt.QTimer()
         self._rest.setSingleShot(True)
@@ -164,25 +165,16 @@ class MeasuredSegments:
             self._timer.stop()
 
     def _observe(self) -> None:
-        content = slicer.vtkSegmentation
-        events = (
-            content.SourceRepresentationModified,
-            content.SegmentModified,  # Undo says no more
-            content.SegmentAdded,
-            content.SegmentRemoved,
-            slicer.vtkMRMLTransformableNode.TransformModifiedEvent,
-        )
+        moved = slicer.vtkMRMLTransformableNode.TransformModifiedEvent
         for node in filter(None, (self.target, chosen_earlier(self.target))):
-            for event in events:
-                self._observed.append((node, node.AddObserver(event, self.measure_soon)))
+            self._observers.add_edits(node, self.measure_soon)
+            self._observers.add(node, moved, self.measure_soon)
         if self._scene_tag is None:  # also of a target that is let go of before it is removed
             scene = slicer.mrmlScene
             self._scene_tag = scene.AddObserver(scene.NodeRemovedEvent, self._node_removed)
 
     def _let_go(self) -> None:
-        for node, tag in self._observed:
-            node.RemoveObserver(tag)
-        self._observed = []
+        self._observers.clear()
         self._rest.stop()
         self._timer.stop()
         self.measuring.leave()

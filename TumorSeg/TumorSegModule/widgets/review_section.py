@@ -16,6 +16,7 @@ from TumorSegLib.slicer_io.nodes import is_reviewed, set_correction, set_reviewe
 from TumorSegModule.logic import model_baseline, uncertainty_map
 from TumorSegModule.logic.correction import Comparison, compare
 from TumorSegModule.logic.listeners import SegmentationListener
+from TumorSegModule.logic.observers import Observers
 from TumorSegModule.logic.session import Session
 from TumorSegModule.logic.slice_figures import (
     FIGURES_TAKEN,
@@ -69,7 +70,7 @@ class ReviewSection:
         self._place: list[float] | None = None
         self._rank = -1
         self._current: int | None = None
-        self._observed: list[tuple[slicer.vtkMRMLNode, int]] = []
+        self._observers = Observers()
         self._scene_tag: int | None = None
         self._views: dict[str, tuple[slicer.vtkMRMLSliceNode, int]] = {}
         self._comparing = IdleWork()
@@ -169,25 +170,14 @@ class ReviewSection:
         self.go_to(unsure[rank])
 
     def _observe(self) -> None:
-        segmentation = slicer.vtkSegmentation
-        for event in (
-            segmentation.SourceRepresentationModified,
-            segmentation.SegmentModified,  # Undo says no more
-            segmentation.SegmentAdded,
-            segmentation.SegmentRemoved,
-        ):
-            self._observed.append((self.target, self.target.AddObserver(event, self._edited)))
-        self._observed.append(
-            (self.target, self.target.AddObserver(FIGURES_TAKEN, self._figures_taken))
-        )
+        self._observers.add_edits(self.target, self._edited)
+        self._observers.add(self.target, FIGURES_TAKEN, self._figures_taken)
         if self._scene_tag is None:  # also of a target that is let go of before it is removed
             scene = slicer.mrmlScene
             self._scene_tag = scene.AddObserver(scene.NodeRemovedEvent, self._node_removed)
 
     def _let_go(self) -> None:
-        for node, tag in self._observed:
-            node.RemoveObserver(tag)
-        self._observed = []
+        self._observers.clear()
         self._comparing.stop()
         self._layer.stop()
         self._edit_timer.stop()

@@ -1,0 +1,40 @@
+"""Observers of nodes that are let go of together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import slicer
+
+
+class Observers:
+    """Those of one listener."""
+
+    def __init__(self) -> None:
+        """Observe nothing yet."""
+        self._tags: list[tuple[slicer.vtkMRMLNode, int]] = []
+
+    def add(
+        self, node: slicer.vtkMRMLNode, event: int | str, callback: Callable[..., None]
+    ) -> None:
+        """Have `callback` called at a node's events."""
+        self._tags.append((node, node.AddObserver(event, callback)))
+
+    def add_edits(
+        self, segmentation: slicer.vtkMRMLSegmentationNode, callback: Callable[..., None]
+    ) -> None:
+        """Have `callback` called when segments are edited, by whomever."""
+        content = slicer.vtkSegmentation
+        for event in (
+            content.SourceRepresentationModified,
+            content.SegmentModified,  # Undo says no more
+            content.SegmentAdded,
+            content.SegmentRemoved,
+        ):
+            self.add(segmentation, event, callback)
+
+    def clear(self) -> None:
+        """Let go of all nodes."""
+        for node, tag in self._tags:
+            node.RemoveObserver(tag)
+        self._tags = []
