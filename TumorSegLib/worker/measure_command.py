@@ -121,7 +121,10 @@ def _changes(command: Measure, now: _Segments, blocks: Blocks) -> dict[str, dict
     before = _Segments(command.earlier, blocks)
     transform = np.reshape(command.transform, (4, 4)) if command.transform else None
     changes = {}
+    present = {segment.id for segment in command.now.segments}
     for segment in command.earlier.segments:
+        if segment.id not in present:  # a part of one that is compared
+            continue
         earlier = Lesions.of(before.mask(segment.id), before.grid)
         later = Lesions.of(now.mask(segment.id), now.grid)
         changes[segment.id] = plain(follow_up(earlier, later, transform))

@@ -193,12 +193,19 @@ def prepare(request: Request, job: int, allocate: Allocate) -> Generator[None, N
         own = Lattice(matrix, earlier_grid, None)
         roles = request.earlier.roles
         before, _box, _numbers = yield from _shared(node, roles, own, allocate, [], None)
+        pairs = request.earlier.pairs
         paired = [
-            SharedSegment(request.earlier.pairs[one.id], one.name, one.mask, one.includes)
+            SharedSegment(
+                pairs[one.id],
+                one.name,
+                one.mask,
+                tuple(pairs.get(part, part) for part in one.includes),
+            )
             for one in before.segments
-            if one.id in request.earlier.pairs
+            if one.id in pairs
         ]
-        parts = [one for one in before.segments if one.id not in {part.id for part in paired}]
+        taken = {*pairs, *pairs.values()}
+        parts = [one for one in before.segments if one.id not in taken]
         earlier = SharedSegments(before.grid, before.box, (*paired, *parts))
         transform = tuple((LPS_FROM_RAS @ parent_matrix(node) @ LPS_FROM_RAS).ravel().tolist())
     command = Measure(job, segments, voxels, dtype, request.given_up, earlier, transform)
