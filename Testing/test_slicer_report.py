@@ -42,6 +42,21 @@ def write(bench):
     return read_page(path.read_text("utf-8")) if path.is_file() else None
 
 
+def add_segments(bench, masks, name):
+    """Add a segmentation of the volume with a segment for each name and mask."""
+    slicer = bench.slicer
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(bench.volume)
+    for segment, mask in masks.items():
+        added = node.GetSegmentation().AddEmptySegment(segment, segment)
+        if mask.any():
+            slicer.util.updateSegmentBinaryLabelmapFromArray(
+                mask.astype(np.uint8), node, added, bench.volume
+            )
+    return node
+
+
 def ticked(bench, *items):
     for item in items:
         getattr(bench.ui, f"{item}ReportBox").checked = True
@@ -79,17 +94,8 @@ def test_what_was_corrected_by_hand_is_counted(ready):
 
 
 def test_segments_drawn_by_hand_are_reported_under_any_name(ready):
-    slicer = ready.slicer
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "by hand")
-    node.CreateDefaultDisplayNodes()
-    node.SetReferenceImageGeometryParameterFromVolumeNode(ready.volume)
-    for name, part in ((EVIL, ready.mask), ("leer", np.zeros_like(ready.mask))):
-        added = node.GetSegmentation().AddEmptySegment(name, name)
-        if part.any():
-            slicer.util.updateSegmentBinaryLabelmapFromArray(
-                part.astype(np.uint8), node, added, ready.volume
-            )
-    ready.parameters.target = node
+    masks = {EVIL: ready.mask, "leer": np.zeros_like(ready.mask)}
+    ready.parameters.target = add_segments(ready, masks, "by hand")
     ready.turn()
     page = write(ready)
     assert page.facts[EVIL] == "2.80 ml"
@@ -137,6 +143,37 @@ def test_only_what_is_ticked_and_known_identifies(ready):
     slicer.mrmlScene.Clear()
     ready.turn()
     assert not any(getattr(ui, f"{item}ReportBox").checked for item in boxes)
+
+
+def test_the_follow_up_of_the_panel_is_in_the_report(ready):
+    from TumorSegModule.logic.follow_up_pairs import choose_earlier
+
+    ready.ui.followUpSection.collapsed = False
+    assert not ready.run().failed
+    earlier = add_segments(ready, {"Tumour": ready.mask}, "earlier")
+    edit_by_hand(
+        ready.slicer,
+        ready.parameters.target,
+        ready.volume,
+        (slice(4, 8), slice(20, 30), slice(36, 50)),
+    )
+    measured = ready.panel.measured
+    choose_earlier(ready.parameters.target, earlier)
+    measured.segments.observe_earlier()
+    ready.until(lambda: measured.findings is not None and measured.findings.changes)
+    page = write(ready)
+    found = next(table for table in page.tables if table[0][0] == "Earlier")
+    assert found[0] == [
+        "Earlier",
+        "Now",
+        "Change",
+        "Earlier (mm)",
+        "Now (mm)",
+        "Change (%)",
+        "Volume (%)",
+    ]
+    assert found[1][:3] == ["1", "1", "grown"]
+    assert "RECIST 1.1, computed from the table" in page.text
 
 
 def test_a_file_that_cannot_be_written_is_told(ready):

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from TumorSegLib.errors import ModelError
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.measurement.table import Column, Table
 from TumorSegLib.model.bundle import read_bundle
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.report import check_report_place, write_files
 from TumorSegLib.report.findings import findings_of_segments
 from TumorSegLib.report.identification import stated
-from TumorSegLib.report.subject import Fact, Subject, settings_of
+from TumorSegLib.report.subject import Comparison, Fact, Subject, settings_of
 from TumorSegLib.worker.report_protocol import ReportWritten, WriteReport
 from TumorSegLib.worker.shared_mask import ArrayOf, named_mask
 
@@ -51,6 +52,7 @@ def answer(command: WriteReport, volume: Volume, array: ArrayOf) -> ReportWritte
         identification=stated(command.identification),
         changes=command.changes,
         reviewed=command.reviewed,
+        follow_up=_comparison(command),
     )
     (path,) = write_files(subject, place)
     return ReportWritten(command.job, str(path))
@@ -63,6 +65,13 @@ def _settings(command: WriteReport) -> tuple[Fact, ...]:
     if run is None:
         return (("Run", "in an earlier session, whose settings were not kept"),)
     return settings_of(run.device, run.precision, run.seconds, run.options, run.sequences)
+
+
+def _comparison(command: WriteReport) -> Comparison | None:
+    found = command.follow_up
+    if found is None:
+        return None
+    return Comparison(Table(tuple(map(Column, found.headings)), found.rows), found.text)
 
 
 def _specification(folder: str) -> ModelSpecification | None:

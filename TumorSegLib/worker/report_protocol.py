@@ -38,6 +38,15 @@ class ReportedRun:
 
 
 @dataclass(frozen=True)
+class ReportedChanges:
+    """Lesions beside an earlier image: a table's texts, and what follows from it in lines."""
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    text: str = ""
+
+
+@dataclass(frozen=True)
 class WriteReport:
     """Write a report on segments of the scene; see `TumorSegLib.report.subject.Subject`.
 
@@ -56,6 +65,7 @@ class WriteReport:
             DICOM has it.
         changes: by a person; None where that is not known.
         reviewed: by a person.
+        follow_up: beside an earlier image, if there is one.
     """
 
     kind: ClassVar[str] = "write report"
@@ -72,6 +82,7 @@ class WriteReport:
     identification: Mapping[str, str] = field(default_factory=dict)
     changes: Changes | None = None
     reviewed: bool = False
+    follow_up: ReportedChanges | None = None
 
 
 @dataclass(frozen=True)

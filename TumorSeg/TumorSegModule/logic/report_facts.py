@@ -14,9 +14,11 @@ from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegLib.slicer_io.segments import MODEL_TAG, tag_of
-from TumorSegLib.worker.report_protocol import ReportedRun
+from TumorSegLib.worker.report_protocol import ReportedChanges, ReportedRun
 from TumorSegModule.logic.correction import Change, compare
 from TumorSegModule.logic.ending import Ending
+from TumorSegModule.logic.findings import Findings
+from TumorSegModule.logic.follow_up_rows import HEADINGS, follow_up_rows
 from TumorSegModule.logic.model_baseline import reference_of
 from TumorSegModule.logic.slice_figures import figures_of
 
@@ -101,6 +103,21 @@ def run_of(ending: Ending | None) -> ReportedRun | None:
         sum(event.seconds.values()),
         run,
         tuple(given) if len(channels) > 1 else (),
+    )
+
+
+def follow_up_of(
+    found: Findings | None, segmentation: slicer.vtkMRMLSegmentationNode
+) -> ReportedChanges | None:
+    """Return how the lesions have changed since an earlier segmentation, None without one."""
+    if found is None or found.segmentation is not segmentation:
+        return None
+    if not found.changes or not found.current:
+        return None
+    return ReportedChanges(
+        tuple(" ".join(title.text.split()) for title in HEADINGS),
+        tuple(row.texts for row in follow_up_rows(found)),
+        found.assessment.text if found.assessment is not None else "",
     )
 
 

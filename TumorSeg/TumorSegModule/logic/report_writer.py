@@ -19,7 +19,12 @@ from TumorSegLib.slicer_io.nodes import is_reviewed
 from TumorSegLib.slicer_io.segments import tag_of
 from TumorSegLib.slicer_io.terminology import terminology_of
 from TumorSegLib.worker.protocol import Failed
-from TumorSegLib.worker.report_protocol import ReportMask, ReportWritten, WriteReport
+from TumorSegLib.worker.report_protocol import (
+    ReportedChanges,
+    ReportMask,
+    ReportWritten,
+    WriteReport,
+)
 from TumorSegLib.worker.shared_memory import SharedBlock
 from TumorSegLib.worker.shared_voxels import SharedMask
 from TumorSegModule.logic.ending import Ending
@@ -43,6 +48,7 @@ class ReportOrder:
         ticked: what to say of patient and image, by item; see `known_of`.
         drawn_by: model.
         ending: of the run in this session that wrote the segments, None if none did.
+        follow_up: how the lesions have changed since an earlier segmentation.
     """
 
     segmentation: slicer.vtkMRMLSegmentationNode
@@ -51,6 +57,7 @@ class ReportOrder:
     ticked: dict[str, str]
     drawn_by: DrawnBy
     ending: Ending | None = None
+    follow_up: ReportedChanges | None = None
 
 
 class ReportListener(Protocol):
@@ -144,6 +151,7 @@ class ReportWriter:
                 identification=order.ticked,
                 changes=changes,
                 reviewed=is_reviewed(order.segmentation),
+                follow_up=order.follow_up,
             )
         )
 

@@ -101,7 +101,7 @@ class Panel:
         self.measured = MeasuredSections(ui, selection, self.session, self.editor, self._choices)
         self.export = ExportSection(ui, selection, WorkerClient(python_command()))
         self.dicom = DicomSection(ui, selection)
-        self.report = ReportSection(ui, selection, WorkerClient(python_command()))
+        self.report = ReportSection(ui, selection, WorkerClient(python_command()), self.measured)
         self._queue = QueueSection(ui, selection, self.session, self)
         self._frames = FrameRun(self)
         self.compare = CompareSection(ui, selection, self.session, self)

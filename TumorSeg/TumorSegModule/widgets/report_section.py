@@ -13,11 +13,12 @@ from slicer.i18n import tr as _
 from TumorSegLib.slicer_io.nodes import is_case, volume_of
 from TumorSegLib.writing.file_name import file_name_of
 from TumorSegModule.logic.ending import Ending
-from TumorSegModule.logic.report_facts import drawn_by, known_of
+from TumorSegModule.logic.report_facts import drawn_by, follow_up_of, known_of
 from TumorSegModule.logic.report_writer import ReportOrder, ReportWriter
 from TumorSegModule.logic.selection import Selection
 from TumorSegModule.logic.worker_client import WorkerClient
 from TumorSegModule.widgets.installation import ensure_installed
+from TumorSegModule.widgets.measured_sections import MeasuredSections
 from TumorSegModule.widgets.status_section import PROBLEM_STYLE
 
 POLL_MILLISECONDS = 25
@@ -61,6 +62,7 @@ class ReportSection:
         ui: Any,
         selection: Selection,
         client: WorkerClient,
+        measured: MeasuredSections,
         *,
         choose: Callable[[str], str] = choose_file,
         show: Callable[[str], None] = open_file,
@@ -71,11 +73,12 @@ class ReportSection:
             ui: the panel's widgets.
             selection: has segmentation, volume and models.
             client: of a worker of its own.
+            measured: knows how lesions have changed.
             choose: has the user choose a file, given a name for it.
             show: opens what was written.
         """
         self._ui = ui
-        self._selection = selection
+        self._selection, self._measured = selection, measured
         self._choose, self._open = choose, show
         self._ending: Ending | None = None
         self.writer = ReportWriter(client, self)
@@ -160,6 +163,7 @@ class ReportSection:
                 ticked,
                 drawn_by(segmentation, self._selection.models.catalogue),
                 ending if of_this else None,
+                follow_up_of(self._measured.findings, segmentation),
             )
         )
         self._timer.setInterval(0)
