@@ -96,6 +96,23 @@ ON_WINDOWS = {
         "sys.stdin": "a pipe",
         ".unlink()": "GDCM has closed the file",
     },
+    "TumorSegLib/report/pdf_fonts.py": {
+        "the path /usr/share/fonts": "is not there; Windows' folder is looked at before",
+        "the path /usr/local/share/fonts": "as /usr/share/fonts",
+    },
+    "TumorSegLib/report/surface_pictures.py": {
+        "import signal": "names the signal that ended a process; there are none to name",
+        "os.pathsep": "is the system's",
+        "subprocess.run": "of this Python; its console is that of the worker or command",
+    },
+    "TumorSegLib/report/surface_process.py": {
+        "os.dup": "works on the C library's descriptors, binary since Python starts",
+        "os.dup2": "as os.dup",
+        "sys.stdin": "a pipe",
+    },
+    "TumorSegLib/worker/dicom_command.py": {
+        ".unlink()": "it is written and closed, and nobody knows of it yet",
+    },
     "TumorSegLib/slicer_io/scene_case.py": {
         ".replace() of a path": "replaces on Windows, too; nobody else has it open",
     },
@@ -144,6 +161,9 @@ ON_WINDOWS = {
         "os.access": "is always true for folders there; the write itself then fails as clearly",
         "os.fsync": "of a file opened for writing, as Windows wants it",
         "tempfile.TemporaryDirectory": "errors on cleaning up are ignored",
+    },
+    "TumorSeg/TumorSegModule/logic/dicom_images.py": {
+        "os.access": "sees attributes only: without the right to write, copying says so later",
     },
     "TumorSeg/TumorSegModule/logic/install_process.py": {
         "tempfile.TemporaryDirectory": "errors on cleaning up are ignored",
