@@ -69,9 +69,8 @@ def add_series(bench, *, patient="Müller^Jo", heights=None, orientation=AXIAL):
     return node
 
 
-@pytest.fixture
-def ready(bench, monkeypatch):
-    """A panel whose DICOM section is open, and a CT from a database of its own."""
+def open_database(bench, monkeypatch):
+    """Give the stand-in a DICOM database, and a temporary folder of its own."""
     import ctk
 
     monkeypatch.setenv("XDG_DATA_HOME", str(bench.folder / "home"))
@@ -81,9 +80,16 @@ def ready(bench, monkeypatch):
     monkeypatch.setattr(bench.slicer, "dicomDatabase", database, raising=False)
     monkeypatch.setattr(bench.slicer.app, "temporaryPath", str(bench.folder / "temporary"))
     (bench.folder / "temporary").mkdir()
+    bench.database = database
+
+
+@pytest.fixture
+def ready(bench, monkeypatch):
+    """A panel whose DICOM section is open, and a CT from a database of its own."""
+    open_database(bench, monkeypatch)
     write_ct_model(bench.models, "tiny-ct")
     bench.open()
-    bench.database, bench.ui = database, bench.panel.ui
+    bench.ui = bench.panel.ui
     bench.volume = add_series(bench)
     bench.parameters.volume = bench.volume
     bench.ui.dicomSection.collapsed = False

@@ -336,3 +336,21 @@ def test_pictures_of_lesions(phantom, folder, tmp_path):
     ui.earlierSelector.setCurrentNode(earlier)
     settle(phantom)
     take(phantom, folder / "panel-follow-up.png")
+
+
+def test_a_picture_of_saving_to_dicom(phantom, folder, monkeypatch):
+    pytest.importorskip("highdicom", reason="it writes DICOM objects")
+    from test_slicer_dicom import add_series, body, open_database, save, segmentation
+
+    open_database(phantom, monkeypatch)
+    phantom.ui = phantom.panel.ui
+    phantom.volume = add_series(phantom, patient="Phantom^Abdomen")
+    phantom.parameters.volume = phantom.volume
+    drawn = segmentation(phantom, **{"Liver": body() == 100, "Liver tumour": body() == 300})
+    drawn.SetName("CT Liver and tumours")
+    phantom.parameters.target = drawn
+    for name in ("reviewSection", "resultSection"):
+        getattr(phantom.ui, name).collapsed = True
+    phantom.ui.dicomSection.collapsed = False
+    assert "patient Phantom^Abdomen" in save(phantom)
+    take(phantom, folder / "panel-dicom.png")
