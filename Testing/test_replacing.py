@@ -114,13 +114,12 @@ def test_names_are_printed_as_they_are(place, capsys, name):
 def test_labels_and_models_are_printed_as_they_are(place, capsys):
     path = Path("models/tiny-brain/model.json")
     content = json.loads(path.read_text())
-    content["title"] = "Tiny [/b] model"
-    content["labels"][0]["name"] = "Tumour [core]"
+    content["labels"][0]["name"] = "Tumour [/b] [core]"
     path.write_text(json.dumps(content))
     assert cli.main(["models"]) == 0
-    assert "Tiny [/b] model" in capsys.readouterr().out
+    assert "Tumour [/b] [core]" in capsys.readouterr().out
     assert cli.main(list(FLAIR)) == 0
-    assert "Tumour [core]" in capsys.readouterr().err
+    assert "Tumour [/b] [core]" in capsys.readouterr().err
 
 
 def test_an_evaluation_replaces_neither_data_nor_results(tmp_path, monkeypatch, capsys):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import pydicom
 import qt
 
 
@@ -63,9 +62,11 @@ class ctkDICOMDatabase(qt.QObject):
 
     def _of(self, wanted, keyword):
         found = (said for file, said in self._instances.values() if wanted(file, said))
-        return str(next(found, pydicom.Dataset()).get(keyword, ""))
+        return str(next(found, {}).get(keyword, ""))
 
     def _add(self, path, copy):
+        import pydicom  # not loaded with the panel
+
         said = pydicom.dcmread(path, stop_before_pixels=True)
         if copy:
             if not self._takes_files:
