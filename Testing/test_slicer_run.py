@@ -147,6 +147,17 @@ def test_edited_segments_are_never_overwritten_unasked(ready, answer):
     assert len(ready.segmentations) == (2 if answer == "new segmentation" else 1)
 
 
+def test_what_a_run_was_added_to_is_still_drawn_by_hand(ready):
+    ready.run()
+    target = ready.parameters.target
+    edit_by_hand(ready.slicer, target, ready.volume, BY_HAND)
+    ready.answers = ["add", None]
+    ready.run()
+    ready.run()
+    assert ready.asked == [["Tumour"], ["Tumour"]]
+    assert segment_mask(ready.slicer, target, ready.volume)[BY_HAND].all()
+
+
 def test_segments_of_others_stay_as_they_are(ready):
     slicer = ready.slicer
     target = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Mine")

@@ -116,10 +116,23 @@ def write_segments(
             ).format(name=segmentation_node.GetName())
         )
     segmentation = segmentation_node.GetSegmentation()
+    names = [segment_id(specification, label) for label in specification.labels]
+    keeps_others = within is not None or mode == ADD
+    corrected = {name for name in names if keeps_others and _is_corrected(segmentation, name)}
     write_labelmap(segmentation, specification, labels, box, ijk_to_ras, within=within, mode=mode)
-    for label in specification.labels:
-        segment = segmentation.GetSegment(segment_id(specification, label))
-        segment.SetTag(VOXELS_TAG, fingerprint(segment))
+    for name in names:
+        if name not in corrected:  # what was drawn by hand stays so, for the next run
+            segment = segmentation.GetSegment(name)
+            segment.SetTag(VOXELS_TAG, fingerprint(segment))
+
+
+def _is_corrected(segmentation: slicer.vtkSegmentation, name: str) -> bool:
+    """Tell whether a segment has voxels that no model left so."""
+    segment = segmentation.GetSegment(name)
+    if segment is None or not segment.GetRepresentation(SOURCE):
+        return False
+    left = fingerprint(segment)
+    return not left.startswith("0-") and tag_of(segment, VOXELS_TAG) != left
 
 
 def write_labelmap(
