@@ -23,6 +23,7 @@ from tiny_models import ct_specification
 from tumorseg_training.config import read_config
 from tumorseg_training.datasets import select_cases
 from tumorseg_training.preview import write_preview
+from tumorseg_training.retraining import draft_folder, remove_checkpoints
 from tumorseg_training.slice_cache import clear_cache, fill_cache
 from tumorseg_training.train import Devices, quiet_log_thread, train
 from tumorseg_training.versions import reserved_version
@@ -161,6 +162,28 @@ def test_what_a_log_cannot_write_is_no_traceback_of_its_thread(monkeypatch):
             thread.start()
             thread.join()
     assert shown == [ValueError]
+
+
+def test_a_draft_without_room_is_told_in_a_line(tmp_path):
+    with (
+        pytest.raises(OutputError, match="absent: No such file"),
+        draft_folder(tmp_path / "absent"),
+    ):
+        pass
+
+
+def test_checkpoints_that_stay_are_told_and_do_not_undo_a_finished_run(tmp_path, monkeypatch):
+    for name in ("best.ckpt", "last.ckpt"):
+        (tmp_path / name).write_text("")
+
+    def busy(path, missing_ok=False):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", busy)
+    said = []
+    remove_checkpoints(tmp_path, said.append)
+    assert len(said) == 2
+    assert all("cannot be removed (Permission denied)" in line for line in said)
 
 
 @pytest.mark.slow

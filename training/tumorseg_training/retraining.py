@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,7 +31,7 @@ from tumorseg_training.retraining_recipe import config_for, origin_of
 from tumorseg_training.summary import evaluation_record, summary
 from tumorseg_training.train import LAST, Devices, train
 from tumorseg_training.versions import alone_in, next_version, reserved_version
-from TumorSegLib.errors import InputError
+from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.export.case_metadata import read_record
 from TumorSegLib.export.dataset import CASES
 from TumorSegLib.model.bundle import Bundle, load_forest
@@ -182,8 +183,8 @@ def _run(
     forest = load_forest(base)
     for left in folder.glob(f"{DRAFT}*"):  # by a killed run; no other is at work in this folder
         leftovers.remove(left)
-    with TemporaryDirectory(dir=folder, prefix=DRAFT, ignore_cleanup_errors=True) as drafts:
-        place = Path(drafts) / plan.id
+    with draft_folder(folder) as drafts:
+        place = drafts / plan.id
         draft = write_model(config, trained, place, forest=forest, origin=origin)
         pairs = compared(base, draft, chosen, devices.accelerator, log, report)
     title = f"{config.model.title}, beside version {base.specification.version}"
@@ -213,9 +214,34 @@ def _run(
             page=str(page.resolve()),
         )
     )
-    for checkpoint in folder.glob("*.ckpt"):  # nothing is left to resume
-        checkpoint.unlink()
+    remove_checkpoints(folder, report)  # nothing is left to resume
     return Retrained(bundle, pairs, comparison, page)
+
+
+@contextmanager
+def draft_folder(folder: Path) -> Iterator[Path]:
+    """Yield a folder in `folder` that goes away again.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        drafts = TemporaryDirectory(dir=folder, prefix=DRAFT, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: {error.strerror or error}") from None
+    with drafts as name:
+        yield Path(name)
+
+
+def remove_checkpoints(folder: Path, report: Report) -> None:
+    """Remove a run's checkpoints; one that stays is only told, as the model is there already."""
+    for checkpoint in folder.glob("*.ckpt"):
+        try:
+            checkpoint.unlink()
+        except OSError as error:
+            report(
+                f"{checkpoint}: cannot be removed ({error.strerror or error}); it has no use now"
+            )
 
 
 def unreviewed(dataset: Path, cases: Iterable[Case]) -> list[str]:
