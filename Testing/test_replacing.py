@@ -81,11 +81,13 @@ def test_a_dead_link_counts_as_a_result(tmp_path):
     assert not path.is_symlink()
 
 
-def test_the_demo_replaces_nothing(place, capsys):
+def test_the_demo_says_what_next_and_replaces_nothing(place, capsys):
     words = ["demo", "--offline", "-o", "demo"]
     assert cli.main(words) == 0
     kept = {path: path.stat().st_mtime_ns for path in Path("demo").rglob("*.nii.gz")}
-    capsys.readouterr()
+    look, further = capsys.readouterr().err.splitlines()[-2:]
+    assert Path(look.split()[1]).is_file()
+    assert further == "next: tumorseg segment VOLUME -o result.seg.nrrd"
     assert cli.main(words) == 2
     assert "is there already" in capsys.readouterr().err
     assert cli.main([*words, "--overwrite"]) == 0

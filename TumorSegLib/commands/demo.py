@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -39,7 +41,24 @@ def run(arguments: Namespace) -> int:
     words += ["--report", str(folder / "report")]
     words += ["--overwrite"] if arguments.overwrite else []
     console.print("tumorseg " + " ".join(words), style="bold", soft_wrap=True)
-    return cli.main(words)
+    status = cli.main(words)
+    if status == 0:
+        console.print(
+            f"look: {folder / 'report' / 'report.html'} in a browser; {volume} and"
+            f" {folder / 'segmentation.seg.nrrd'} in 3D Slicer",
+            soft_wrap=True,
+        )
+        console.print(f"next: {_command()} segment VOLUME -o result.seg.nrrd", soft_wrap=True)
+    return status
+
+
+def _command() -> str:
+    """Return what to type for this command: its path, unless the shell finds it."""
+    found = shutil.which("tumorseg")
+    called = Path(sys.argv[0])
+    if called.stem != "tumorseg" or (found is not None and Path(found).samefile(called)):
+        return "tumorseg"
+    return str(called)
 
 
 def _sample(folder: Path, console: Console, *, offline: bool) -> tuple[Path, list[str]]:
