@@ -272,6 +272,14 @@ def test_statistics_far_from_zero_keep_their_digits():
     assert found.standard_deviation == pytest.approx(expected, rel=1e-9)
 
 
+def test_the_deviation_of_two_voxels():
+    mask = np.zeros((3, 3, 3), bool)
+    mask[1, 1, :2] = True
+    values = np.arange(27).reshape(mask.shape) ** 2
+    (part,) = measure_segment(mask, Grid(mask.shape, (1, 1, 1)), voxels=values).parts
+    assert part.standard_deviation == pytest.approx(values[mask].std(ddof=1))
+
+
 def test_mean_and_deviation():
     assert mean_and_deviation(np.array([3], np.uint8)) == (3, 0)
     assert mean_and_deviation(np.array([250, 252], np.uint8)) == (251, pytest.approx(2**0.5))

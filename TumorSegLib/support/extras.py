@@ -21,7 +21,7 @@ EXTRAS: dict[Extra, tuple[str, ...]] = {
         "tensorboard>=2.16.2",
         "jinja2>=3.1",
     ),
-    "dicom": ("highdicom>=0.24",),
+    "dicom": ("highdicom>=0.28",),
     "report": ("reportlab>=4.2",),
 }
 """As in `pyproject.toml`, which is not there where TumorSeg is installed."""
