@@ -471,7 +471,7 @@ def dicom(world, monkeypatch, tmp_path):
 
 
 def test_a_slicer_that_brings_what_writes_dicom_is_asked_nothing(dicom):
-    make_package(dicom.site, "highdicom", "0.27.0")
+    make_package(dicom.site, "highdicom", "0.28.0")
     assert dicom.ensure_dicom()
     assert not dicom.asked
     assert dicom.packages.search_path() == []

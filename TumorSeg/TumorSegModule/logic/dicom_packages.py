@@ -1,8 +1,8 @@
 """The packages that write DICOM objects: Slicer's own, or newer ones in a folder beside it.
 
 Slicer 5.10 brings a pydicom that is too old for highdicom, and other extensions rely on it. So it
-stays, and the packages that are needed lie in a folder that only the worker looks into. Slicer
-5.12 brings all. No Qt, no MRML.
+stays, and the packages that are needed lie in a folder that only the worker looks into. So it is
+for 5.12, whose highdicom 0.27 leaves out the character set of some names. No Qt, no MRML.
 """
 
 from __future__ import annotations
