@@ -28,14 +28,14 @@ class Turns:
     """
 
     def __init__(self, qt, monkeypatch):
-        from TumorSegModule.logic import exporter, measuring, runner
+        from TumorSegModule.logic import exporter, runner, segment_copies, worker_errand
         from TumorSegModule.widgets import idle_work
 
         self.made, self.steps, self.sizes = [], [0], []
         self._now, self._least = 0.0, runner.COPY_BYTES
-        for module in (exporter, idle_work, measuring, runner):
+        for module in (idle_work, runner, worker_errand):
             monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=self._look))
-        for module in (exporter, runner):
+        for module in (exporter, runner, segment_copies):
             monkeypatch.setattr(module, "copy_voxels", self._counting(module.copy_voxels))
         tracemalloc.start()
         self._timer = qt.QTimer()
