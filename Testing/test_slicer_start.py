@@ -118,8 +118,8 @@ def test_the_oldest_version_is_the_same_wherever_it_is_said(host):
     import TumorSeg
 
     oldest = ".".join(map(str, TumorSeg.OLDEST))
-    assert f"find_package(Slicer {oldest} REQUIRED)" in (ROOT / "CMakeLists.txt").read_text()
-    assert f"Slicer {oldest} and newer" in (ROOT / "README.md").read_text()
+    assert f"find_package(Slicer {oldest} REQUIRED)" in (ROOT / "CMakeLists.txt").read_text("utf-8")
+    assert f"Slicer {oldest} and newer" in (ROOT / "README.md").read_text("utf-8")
 
 
 def test_an_older_version_gets_a_line_and_imports_nothing(host, monkeypatch):
