@@ -33,10 +33,12 @@ OPTIONAL = {
     "lightning",
     "matplotlib",
     "monai",
+    "reportlab",
     "slicer",
     "sklearn",
     "tensorboard",
     "vtk",
+    "vtkmodules",
 }
 """Packages that are installed for some work only."""
 
