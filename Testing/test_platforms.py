@@ -73,8 +73,6 @@ ON_WINDOWS = {
         "a separator of paths": "DICOM's separator of values",
     },
     "TumorSegLib/slicer_io/scene_reading.py": {
-        "import signal": "names the signal that ended a process; there are none to name",
-        "os.pathsep": "is the system's",
         "subprocess.run": "of this Python; its console is the command's own",
         "tempfile.TemporaryDirectory": "what VTK keeps open stays, without an error",
         "the path /proc/self": "asked for first: orphans are looked for on Linux only",
@@ -82,7 +80,6 @@ ON_WINDOWS = {
         ".rmtree()": "on Linux only",
     },
     "TumorSegLib/reading/gdcm.py": {
-        "os.pathsep": "is the system's",
         "subprocess.Popen": "of this Python; its console is the command's own",
     },
     "TumorSegLib/commands/doctor.py": {
@@ -101,8 +98,6 @@ ON_WINDOWS = {
         "the path /usr/local/share/fonts": "as /usr/share/fonts",
     },
     "TumorSegLib/report/surface_pictures.py": {
-        "import signal": "names the signal that ended a process; there are none to name",
-        "os.pathsep": "is the system's",
         "subprocess.run": "of this Python; its console is that of the worker or command",
     },
     "TumorSegLib/report/surface_process.py": {
@@ -118,6 +113,10 @@ ON_WINDOWS = {
     },
     "TumorSegLib/slicer_io/scene_process.py": {
         "import signal": "SIGINT is known everywhere",
+    },
+    "TumorSegLib/support/child_process.py": {
+        "import signal": "names the signal that ended a process; there are none to name",
+        "os.pathsep": "is the system's",
     },
     "TumorSegLib/support/leftovers.py": {
         ".rmtree()": "errors are ignored: what is open goes the next time",

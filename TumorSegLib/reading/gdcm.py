@@ -8,10 +8,8 @@ and their sizes, in a process of its own.
 from __future__ import annotations
 
 import json
-import os
 import struct
 import subprocess
-import sys
 import tempfile
 import threading
 from math import prod
@@ -24,6 +22,7 @@ from numpy.typing import NDArray
 from TumorSegLib.errors import InputError
 from TumorSegLib.reading.dicom_files import DicomFile
 from TumorSegLib.support import leftovers
+from TumorSegLib.support.child_process import environment, module_command
 
 PREFIX = "tumorseg-pictures-"
 """Begins the names of folders that hold a slice while it is decoded."""
@@ -86,12 +85,9 @@ class Gdcm:
         leftovers.remove_left_over(place, PREFIX)
         self._folder = place / f"{PREFIX}{leftovers.owned_name()}"
         self._folder.mkdir(mode=0o700)
-        library = str(Path(__file__).resolve().parents[2])
-        paths = os.pathsep.join(filter(None, (library, os.environ.get("PYTHONPATH"))))
-        command = ["-P", "-m", "TumorSegLib.reading.gdcm_process", str(self._folder)]
         self._process = subprocess.Popen(
-            [sys.executable, *command],
-            env={**os.environ, "PYTHONPATH": paths},
+            module_command("TumorSegLib.reading.gdcm_process", str(self._folder)),
+            env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
-import signal
 import subprocess
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +17,7 @@ from TumorSegLib.image.grid import Vector
 from TumorSegLib.report.blocks import Picture
 from TumorSegLib.report.findings import Finding
 from TumorSegLib.report.plane_pictures import encoded
+from TumorSegLib.support.child_process import ended_by, environment, module_command
 
 SECONDS = 90
 """After which a drawing that hangs, as some drivers of graphics cards do, is given up."""
@@ -84,29 +80,22 @@ def _drawn(content: bytes) -> NDArray[np.uint8]:
         OSError: it cannot be started.
         TimeoutExpired: it hangs.
     """
-    library = str(Path(__file__).resolve().parents[2])
-    paths = os.pathsep.join(filter(None, (library, os.environ.get("PYTHONPATH"))))
     ended = subprocess.run(
-        [sys.executable, "-P", "-m", "TumorSegLib.report.surface_process"],
+        module_command("TumorSegLib.report.surface_process"),
         check=False,
         input=content,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": paths, "PYTHONUTF8": "1"},
+        env=environment(),
         timeout=SECONDS,
     )
     if ended.returncode:
-        raise ValueError(_how(ended.returncode))
+        manner = "with" if ended.returncode > 0 else "by"
+        raise ValueError(f"the process ended {manner} {ended_by(ended.returncode)}")
     drawn = np.load(io.BytesIO(ended.stdout), allow_pickle=False)
     if drawn.dtype != np.uint8 or drawn.ndim != 4 or len(drawn) != len(VIEWS):
         raise ValueError("no pictures came back")
     return np.asarray(drawn, np.uint8)
-
-
-def _how(status: int) -> str:
-    with suppress(ValueError):
-        return f"the process ended by {signal.Signals(-status).name}"
-    return f"the process ended with status {status}"
 
 
 def _reason(error: Exception) -> str:

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +18,7 @@ from TumorSegLib.reading.file_path import readable
 from TumorSegLib.slicer_io.scene_case import SceneCase, read_answer, read_cases
 from TumorSegLib.slicer_io.scene_files import named_elsewhere, names_elsewhere
 from TumorSegLib.support.archive import ArchiveError, opened_archive, unpack
+from TumorSegLib.support.child_process import ended_by, environment, module_command
 from TumorSegLib.support.extras import pip_install
 
 PREFIX = "tumorseg-scene-"
@@ -71,14 +69,11 @@ def run_reader(description: Path, folder: Path) -> int:
     Returns:
         How that process ended; below 0: by this signal.
     """
-    library = str(Path(__file__).resolve().parents[2])
-    paths = os.pathsep.join(filter(None, (library, os.environ.get("PYTHONPATH"))))
-    command = ["-P", "-m", "TumorSegLib.slicer_io.scene_process", str(description), str(folder)]
     return subprocess.run(
-        [sys.executable, *command],
+        module_command("TumorSegLib.slicer_io.scene_process", str(description), str(folder)),
         check=False,
         cwd=folder,  # Slicer changes the working directory while it reads
-        env={**os.environ, "PYTHONPATH": paths, "PYTHONUTF8": "1"},
+        env=environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -87,9 +82,7 @@ def run_reader(description: Path, folder: Path) -> int:
 
 def _ended(status: int) -> str:
     """Return what to say of a scene that ended the process that read it."""
-    how = f"status {status}"
-    with suppress(ValueError):
-        how = signal.Signals(-status).name
+    how = ended_by(status)
     return f"cannot be read as a scene of 3D Slicer, whose reader ended ({how}); save it again"
 
 
