@@ -376,9 +376,7 @@ def test_a_worker_that_dies_after_a_case_costs_the_next_one_nothing(ready):
 
 def test_segments_that_are_edited_while_they_are_copied(ready, monkeypatch):
     stamps = iter(range(1000))
-    monkeypatch.setattr(
-        "TumorSegModule.logic.segment_copies.voxels_stamp", lambda _segment: next(stamps)
-    )
+    monkeypatch.setattr("TumorSegModule.logic.segment_copies.stamps_of", lambda _node: next(stamps))
     ready.parameters.target = add_segmentation(ready, ready.volume, {"Tumour": ready.mask})
     ready.turn()
     assert "corrected: is being edited; export it when you have done" in export(ready)

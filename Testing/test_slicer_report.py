@@ -197,7 +197,7 @@ def test_stop_a_killed_worker_and_closing_the_scene_leave_nothing(ready):
     ready.ui.reportButton.click()
     assert ready.ui.reportResult.text == "Stopped; nothing was written."
     ready.ui.reportButton.click()
-    ready.until(lambda: not writer.copying and writer.client.pid)
+    ready.until(lambda: not writer.working and writer.client.pid)
     writer.client._process.kill()
     ready.until(lambda: not writer.busy)
     assert "ended unexpectedly" in ready.ui.reportResult.text
@@ -216,7 +216,7 @@ def test_a_segmentation_that_is_edited_meanwhile_is_not_reported_half(ready, mon
     import TumorSegModule.logic.report_writer as module
 
     stamps = iter(range(1000))
-    monkeypatch.setattr(module, "voxels_stamp", lambda _segment: next(stamps))
+    monkeypatch.setattr(module, "stamps_of", lambda _node: next(stamps))
     assert write(ready) is None
     assert "was changed meanwhile; write the report again" in ready.ui.reportResult.text
 

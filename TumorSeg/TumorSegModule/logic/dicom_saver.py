@@ -23,7 +23,7 @@ from TumorSegLib.worker.shared_memory import SharedBlock
 from TumorSegLib.worker.shared_voxels import SharedMask
 from TumorSegModule.logic.dicom_images import images_of
 from TumorSegModule.logic.runner import copy_voxels, described
-from TumorSegModule.logic.segment_copies import copied_masks
+from TumorSegModule.logic.segment_copies import colour_of, copied_masks
 from TumorSegModule.logic.volumes import channel_of
 from TumorSegModule.logic.worker_client import WorkerClient, WorkerEnded
 from TumorSegModule.logic.worker_errand import WorkerErrand
@@ -100,8 +100,7 @@ class DicomSaver(WorkerErrand):
         nodes = (order.segmentation, order.volume)
         if not all(slicer.mrmlScene.IsNodePresent(node) for node in nodes):
             raise InputError(_("the segmentation or its volume was removed from the scene"))
-        now = channel_of(order.volume)
-        if now.key != channel.key or not now.grid.geometry_equal(channel.grid):
+        if not channel_of(order.volume).is_like(channel):
             raise InputError(
                 _("{name} was changed meanwhile; save it again").format(name=channel.name)
             )
@@ -149,10 +148,9 @@ class DicomSaver(WorkerErrand):
 
 def _described(segmentation: slicer.vtkMRMLSegmentationNode, mask: SharedMask) -> DicomMask:
     segment = segmentation.GetSegmentation().GetSegment(mask.id)
-    red, green, blue = (round(255 * part) for part in segment.GetColor())
     return DicomMask(
         mask,
         tag_of(segment, segment.GetTerminologyEntryTagName()),
-        (red, green, blue),
+        colour_of(segment),
         tag_of(segment, VOXELS_TAG),
     )

@@ -151,9 +151,7 @@ class Exporter(WorkerErrand):
             volumes[name] = described(channel, blocks[channel.key])
         masks = yield from copied_masks(segmentation, self._new_block)
         for name, channel in _channels(case).items():
-            if channel.key != channels[name].key or not channel.grid.geometry_equal(
-                channels[name].grid
-            ):
+            if not channel.is_like(channels[name]):
                 raise InputError(
                     _("{name} was changed meanwhile; export it again").format(name=channel.name)
                 )

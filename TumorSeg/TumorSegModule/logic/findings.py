@@ -35,9 +35,7 @@ from TumorSegModule.logic.follow_up_pairs import earlier_of
 from TumorSegModule.logic.given_up_lesions import given_up_of
 from TumorSegModule.logic.measure_request import Lattice, Prepared, Request, prepare
 from TumorSegModule.logic.segment_roles import Role, roles_of, specification_of
-from TumorSegModule.logic.segments import Stamp, voxels_stamp
-
-Stamps = dict[str, Stamp | None]
+from TumorSegModule.logic.segments import Stamps, stamps_of
 
 
 @dataclass(frozen=True)
@@ -121,12 +119,6 @@ class Findings:
     def role(self, name: str) -> Role:
         """Return the role of a segment, by its id."""
         return next(role for role in self.roles if role.id == name)
-
-
-def stamps_of(segmentation: slicer.vtkMRMLSegmentationNode) -> Stamps:
-    """Return what differs as soon as a segment is drawn on, added or removed."""
-    content = segmentation.GetSegmentation()
-    return {name: voxels_stamp(content.GetSegment(name)) for name in content.GetSegmentIDs()}
 
 
 def request_of(

@@ -31,6 +31,10 @@ class Channel:
     name: str
     key: tuple[Any, ...]
 
+    def is_like(self, other: Channel) -> bool:
+        """Tell whether this has another's voxels, and they lie where those lay."""
+        return self.key == other.key and self.grid.geometry_equal(other.grid)
+
 
 @dataclass(frozen=True)
 class Request:

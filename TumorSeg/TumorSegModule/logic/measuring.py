@@ -11,8 +11,9 @@ from slicer.i18n import tr as _
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.worker.protocol import Cancel, Failed, Measured
 from TumorSegLib.worker.shared_memory import SharedBlock
-from TumorSegModule.logic.findings import Findings, Stamps, findings_of, stamps_of
+from TumorSegModule.logic.findings import Findings, findings_of
 from TumorSegModule.logic.measure_request import Prepared, Request, prepare
+from TumorSegModule.logic.segments import Stamps, stamps_of
 from TumorSegModule.logic.worker_client import WorkerClient, WorkerEnded
 from TumorSegModule.logic.worker_errand import WorkerErrand
 

@@ -5,7 +5,6 @@ The worker is one of its own, so that runs and reports do not wait for each othe
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,10 +13,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.measurement.lesions import LESION_CATEGORY
 from TumorSegLib.slicer_io.nodes import is_reviewed
-from TumorSegLib.slicer_io.segments import tag_of
-from TumorSegLib.slicer_io.terminology import terminology_of
 from TumorSegLib.worker.protocol import Failed
 from TumorSegLib.worker.report_protocol import (
     ReportedChanges,
@@ -29,12 +25,14 @@ from TumorSegLib.worker.shared_memory import SharedBlock
 from TumorSegLib.worker.shared_voxels import SharedMask
 from TumorSegModule.logic.ending import Ending
 from TumorSegModule.logic.report_facts import DrawnBy, changes_of, run_of
-from TumorSegModule.logic.runner import COPY_SECONDS, copy_voxels, described
-from TumorSegModule.logic.segment_copies import copied_masks
-from TumorSegModule.logic.segments import voxels_stamp
+from TumorSegModule.logic.runner import copy_voxels, described
+from TumorSegModule.logic.segment_copies import colour_of, copied_masks
+from TumorSegModule.logic.segment_roles import is_called_lesion
+from TumorSegModule.logic.segments import stamps_of
 from TumorSegModule.logic.slice_figures import figures_of
 from TumorSegModule.logic.volumes import channel_of, modality_of_node
 from TumorSegModule.logic.worker_client import WorkerClient, WorkerEnded
+from TumorSegModule.logic.worker_errand import WorkerErrand
 
 
 @dataclass(frozen=True)
@@ -70,54 +68,30 @@ class ReportListener(Protocol):
         """Nothing was written."""
 
 
-class ReportWriter:
-    """Writes one report at a time; nothing here ever waits for the worker.
-
-    Attributes:
-        client: the worker's.
-    """
+class ReportWriter(WorkerErrand):
+    """Writes one report at a time."""
 
     def __init__(self, client: WorkerClient, listener: ReportListener) -> None:
         """Write in `client`'s worker and tell `listener`."""
-        self.client = client
+        super().__init__(client)
         self._listener = listener
         self._order: ReportOrder | None = None
-        self._copying: Iterator[None] | None = None
-        self._job = 0
 
     @property
     def busy(self) -> bool:
         """Whether a report is being written; `poll` must be called meanwhile."""
         return self._order is not None
 
-    @property
-    def copying(self) -> bool:
-        """Whether `poll` should be called again at once."""
-        return self._copying is not None
-
     def start(self, order: ReportOrder) -> None:
         """Begin with an order."""
         self._job += 1
         self._order = order
-        self._copying = self._send(order)
-
-    def poll(self) -> None:
-        """Go on; call this every few milliseconds while busy."""
-        for event in self.client.poll():
-            self._take(event)
-        until = time.perf_counter() + COPY_SECONDS
-        try:
-            while self._copying is not None and time.perf_counter() < until:
-                next(self._copying)
-        except StopIteration:
-            self._copying = None
-        except (InputError, MemoryError, OSError) as error:
-            self._fail(str(error))
+        self._work = self._send(order)
 
     def stop(self) -> None:
         """End it; the file is whole then, or as it was before."""
         self.client.stop()
-        self._order, self._copying = None, None
+        self._order, self._work = None, None
 
     def _send(self, order: ReportOrder) -> Iterator[None]:
         """Compare with the model's mask, copy voxels to shared memory, bit by bit, then send."""
@@ -125,14 +99,13 @@ class ReportWriter:
         channel = channel_of(order.volume)
         block = self.client.new_block(channel.voxels.nbytes)
         yield from copy_voxels(channel.voxels, block)
-        stamps = _stamps(order.segmentation)
+        stamps = stamps_of(order.segmentation)
         changes = yield from changes_of(order.segmentation)
         masks = yield from copied_masks(order.segmentation, self._new_block)
         if not all(map(slicer.mrmlScene.IsNodePresent, (order.segmentation, order.volume))):
             raise InputError(_("the segmentation or its volume was removed from the scene"))
-        now = channel_of(order.volume)
-        same = now.key == channel.key and now.grid.geometry_equal(channel.grid)
-        if not same or _stamps(order.segmentation) != stamps:
+        same = channel_of(order.volume).is_like(channel)
+        if not same or stamps_of(order.segmentation) != stamps:
             raise InputError(_("was changed meanwhile; write the report again"))
         figures, bundle = figures_of(order.segmentation), order.drawn_by.bundle
         event = order.ending.event if order.ending is not None else None
@@ -160,7 +133,7 @@ class ReportWriter:
 
     def _take(self, event: Any) -> None:
         if isinstance(event, WorkerEnded):
-            if self.busy and not self.copying:
+            if self.busy and not self.working:
                 self._fail(_("the process that writes reports ended unexpectedly; try again"))
             return
         if self._order is None or event.job != self._job:
@@ -180,16 +153,6 @@ class ReportWriter:
         self._listener.report_failed(f"{name}: {line}")
 
 
-def _stamps(segmentation: slicer.vtkMRMLSegmentationNode) -> list[Any]:
-    content = segmentation.GetSegmentation()
-    count = content.GetNumberOfSegments()
-    return [voxels_stamp(content.GetNthSegment(number)) for number in range(count)]
-
-
 def _described(segmentation: slicer.vtkMRMLSegmentationNode, mask: SharedMask) -> ReportMask:
     segment = segmentation.GetSegmentation().GetSegment(mask.id)
-    red, green, blue = (round(255 * part) for part in segment.GetColor())
-    category = terminology_of(tag_of(segment, segment.GetTerminologyEntryTagName())).category
-    return ReportMask(
-        mask, (red, green, blue), (category.scheme, category.value) == LESION_CATEGORY
-    )
+    return ReportMask(mask, colour_of(segment), is_called_lesion(segment))

@@ -13,7 +13,7 @@ from TumorSegLib.slicer_io.nodes import masks_of
 from TumorSegLib.worker.shared_memory import SharedBlock
 from TumorSegLib.worker.shared_voxels import SharedMask
 from TumorSegModule.logic.runner import copy_voxels
-from TumorSegModule.logic.segments import voxels_stamp
+from TumorSegModule.logic.segments import stamps_of
 
 COPIES = 5
 """How often segments are copied anew that are edited meanwhile, before that is left to the user."""
@@ -32,22 +32,21 @@ def copied_masks(
         InputError: they are surfaces, a transform warps them, or somebody goes on editing them.
     """
     for _copy in range(COPIES):
-        stamps = _stamps(segmentation)
+        stamps = stamps_of(segmentation)
         found, blocks = masks_of(segmentation), {}
         for mask in found:
             if id(mask.labelmap) not in blocks:
                 blocks[id(mask.labelmap)] = new_block(mask.labelmap.nbytes)
                 yield from copy_voxels(mask.labelmap, blocks[id(mask.labelmap)])
-        if _stamps(segmentation) == stamps:
+        if stamps_of(segmentation) == stamps:
             return tuple(_shared(mask, blocks[id(mask.labelmap)]) for mask in found)
     raise InputError(_("is being edited; export it when you have done"))
 
 
-def _stamps(segmentation: slicer.vtkMRMLSegmentationNode) -> list[tuple[int, int] | None]:
-    """Return what differs as soon as a segment is drawn on, added or removed."""
-    content = segmentation.GetSegmentation()
-    count = content.GetNumberOfSegments()
-    return [voxels_stamp(content.GetNthSegment(number)) for number in range(count)]
+def colour_of(segment: slicer.vtkSegment) -> tuple[int, int, int]:
+    """Return a segment's red, green and blue, 0 to 255."""
+    red, green, blue = (round(255 * part) for part in segment.GetColor())
+    return red, green, blue
 
 
 def _shared(mask: NamedMask, block: SharedBlock) -> SharedMask:

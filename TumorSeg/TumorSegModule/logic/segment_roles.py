@@ -64,7 +64,9 @@ def roles_of(
     present = {name: role for name, role in labels.items() if content.GetSegment(name) is not None}
     roles = []
     for name in (*present, *ids):
-        role = present.get(name) or Role(name, "", lesions=_is_called_lesion(content, name))
+        role = present.get(name) or Role(
+            name, "", lesions=is_called_lesion(content.GetSegment(name))
+        )
         parts = tuple(part for part in role.includes if part in present)
         called = content.GetSegment(name).GetName()
         roles.append(Role(name, called, role.label, parts, role.channel, role.lesions))
@@ -88,8 +90,7 @@ def _labels(specification: ModelSpecification) -> dict[str, Role]:
     }
 
 
-def _is_called_lesion(content: slicer.vtkSegmentation, name: str) -> bool:
+def is_called_lesion(segment: slicer.vtkSegment) -> bool:
     """Tell whether a segment's terminology puts it among lesions."""
-    segment = content.GetSegment(name)
     entry = tag_of(segment, segment.GetTerminologyEntryTagName()).split("~")
     return len(entry) > 1 and tuple(entry[1].split("^")[:2]) == LESION_CATEGORY

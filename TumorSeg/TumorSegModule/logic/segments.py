@@ -206,6 +206,12 @@ def fingerprint(segment: slicer.vtkSegment) -> str:
     return voxels_fingerprint(array == segment.GetLabelValue(), (box[0], box[2], box[4]))
 
 
+def stamps_of(segmentation: slicer.vtkMRMLSegmentationNode) -> Stamps:
+    """Return what differs as soon as any segment is drawn on, added or removed."""
+    content = segmentation.GetSegmentation()
+    return {name: voxels_stamp(content.GetSegment(name)) for name in content.GetSegmentIDs()}
+
+
 def voxels_stamp(segment: slicer.vtkSegment) -> Stamp | None:
     """Return what differs as soon as anybody writes to a segment's label map in this session."""
     image = segment.GetRepresentation(SOURCE)

@@ -192,7 +192,7 @@ class ReportSection:
 
     def _poll(self) -> None:
         self.writer.poll()
-        self._timer.setInterval(0 if self.writer.copying else POLL_MILLISECONDS)
+        self._timer.setInterval(0 if self.writer.working else POLL_MILLISECONDS)
 
     def _write_or_stop(self, *_checked: Any) -> None:
         if self.writer.busy:
