@@ -51,6 +51,11 @@ class Grid:
         return self.spacing[0] * self.spacing[1] * self.spacing[2] / 1000
 
     @property
+    def cosines(self) -> tuple[float, ...]:
+        """`direction` as nine numbers, row by row."""
+        return tuple(cosine for row in self.direction for cosine in row)
+
+    @property
     def affine(self) -> NDArray[np.float64]:
         """4x4 matrix from voxel indices (x, y, z) to LPS mm."""
         matrix = np.eye(4)

@@ -24,7 +24,7 @@ def to_sitk(voxels: NDArray[Any], grid: Grid) -> sitk.Image:
     image = sitk.GetImageFromArray(voxels, isVector=voxels.ndim == 4)
     image.SetSpacing(grid.spacing)
     image.SetOrigin(grid.origin)
-    image.SetDirection([number for row in grid.direction for number in row])
+    image.SetDirection(grid.cosines)
     return image
 
 

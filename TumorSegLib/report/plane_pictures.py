@@ -147,9 +147,8 @@ class PlanePictures:
             for side, whole in zip(box, finding.box, strict=True)
         )
         indices = np.argwhere(finding.mask[within]) + [side.start for side in box]
-        affine = np.linalg.inv(self._subject.volume.grid.affine)
-        x, y, z = affine[:3, :3] @ part.centroid_mm + affine[:3, 3]
-        stored = np.array([z, y, x])[list(self._view.axes)]
+        (centroid,) = self._subject.volume.grid.indices(np.array([part.centroid_mm]))
+        stored = centroid[list(self._view.axes)]
         shape = self._voxels.shape
         centre = [
             count - 1 - value if flip else value

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from TumorSegLib.image.grid import Grid
 from TumorSegLib.inference.given_up import GivenUp
 from TumorSegLib.measurement.component import numbered_components
 from TumorSegLib.measurement.follow_up import follow_up
 from TumorSegLib.measurement.lesion_matching import Lesions
 from TumorSegLib.measurement.records import plain
 from TumorSegLib.measurement.segment import measure_segment
-from TumorSegLib.worker.protocol import Measure, Measured, SharedGrid, SharedSegments
-
-Blocks = Callable[[str, tuple[int, ...], str], NDArray[Any]]
+from TumorSegLib.worker.protocol import Measure, Measured, SharedSegments
+from TumorSegLib.worker.shared_mask import ArrayOf, grid_of
 
 PRESENT = 0.5
 """What a filter gave up is back if the segment holds more than this part of it."""
 
 
-def answer(command: Measure, blocks: Blocks) -> Measured:
+def answer(command: Measure, blocks: ArrayOf) -> Measured:
     """Measure and return what to tell the panel.
 
     Args:
         command: of the panel.
-        blocks: gives the array on a shared block, by the block's name, shape and type.
+        blocks: see `ArrayOf`.
 
     Raises:
         InputError: the transform between the images is none.
@@ -47,7 +44,8 @@ def answer(command: Measure, blocks: Blocks) -> Measured:
             numbers = numbered_components(mask, now.grid)[now.place]
             target = blocks(segment.numbers, numbers.shape, "uint16")
             np.copyto(target, np.where(numbers > np.iinfo("uint16").max, 0, numbers), "unsafe")
-        absent = _absent(command.given_up.get(segment.id, ()), now.own(segment.id), voxels, now)
+        items = command.given_up.get(segment.id, ())
+        absent = _absent(items, now.own(segment.id), voxels, now) if items else []
         given_up[segment.id] = tuple(absent)
     return Measured(command.job, tuple(measured), given_up, _changes(command, now, blocks))
 
@@ -55,8 +53,8 @@ def answer(command: Measure, blocks: Blocks) -> Measured:
 class _Segments:
     """Segments on the whole grid of a volume, of which shared blocks hold a box."""
 
-    def __init__(self, shared: SharedSegments, blocks: Blocks) -> None:
-        self.grid = _grid(shared.grid)
+    def __init__(self, shared: SharedSegments, blocks: ArrayOf) -> None:
+        self.grid = grid_of(shared.grid)
         self.box = shared.box
         self._blocks = blocks
         self._segments = {segment.id: segment for segment in shared.segments}
@@ -115,7 +113,7 @@ def _absent(
     ]
 
 
-def _changes(command: Measure, now: _Segments, blocks: Blocks) -> dict[str, dict[str, Any]]:
+def _changes(command: Measure, now: _Segments, blocks: ArrayOf) -> dict[str, dict[str, Any]]:
     if command.earlier is None:
         return {}
     before = _Segments(command.earlier, blocks)
@@ -129,9 +127,3 @@ def _changes(command: Measure, now: _Segments, blocks: Blocks) -> dict[str, dict
         later = Lesions.of(now.mask(segment.id), now.grid)
         changes[segment.id] = plain(follow_up(earlier, later, transform))
     return changes
-
-
-def _grid(shared: SharedGrid) -> Grid:
-    a, b, c, d, e, f, g, h, i = shared.direction
-    (sx, sy, sz), (x, y, z) = shared.spacing, shared.origin
-    return Grid(shared.shape, (sx, sy, sz), (x, y, z), ((a, b, c), (d, e, f), (g, h, i)))

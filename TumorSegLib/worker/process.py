@@ -239,15 +239,13 @@ class Worker:
 
     def _volume(self, shared: SharedVolume) -> Volume:
         """Return a volume on its shared block; it is checked once, as that takes a while."""
-        from TumorSegLib.image.grid import Grid
         from TumorSegLib.image.volume import Volume
+        from TumorSegLib.worker.shared_mask import grid_of
 
         if shared not in self._volumes:
-            a, b, c, d, e, f, g, h, i = shared.direction
-            (sx, sy, sz), (x, y, z) = shared.spacing, shared.origin
             self._volumes[shared] = Volume(
                 self._inbox.blocks.array(shared.block, shared.shape, shared.dtype),
-                Grid(shared.shape, (sx, sy, sz), (x, y, z), ((a, b, c), (d, e, f), (g, h, i))),
+                grid_of(shared),
                 name=shared.name,
             )
         return self._volumes[shared]

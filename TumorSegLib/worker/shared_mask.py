@@ -1,4 +1,4 @@
-"""Segments in shared memory, as the worker sees them."""
+"""Grids and segments in shared memory, as the worker sees them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from TumorSegLib.image.grid import Grid
 from TumorSegLib.slicer_io.named_mask import NamedMask
-from TumorSegLib.worker.shared_voxels import SharedMask
+from TumorSegLib.worker.protocol import SharedGrid
+from TumorSegLib.worker.shared_voxels import SharedMask, SharedVolume
 
 ArrayOf = Callable[[str, tuple[int, ...], str], NDArray[Any]]
 """Gives the array on a shared block, by the block's name, shape and type."""
+
+
+def grid_of(shared: SharedGrid | SharedVolume) -> Grid:
+    """Return where a command's voxels lie."""
+    a, b, c, d, e, f, g, h, i = shared.direction
+    (sx, sy, sz), (x, y, z) = shared.spacing, shared.origin
+    return Grid(shared.shape, (sx, sy, sz), (x, y, z), ((a, b, c), (d, e, f), (g, h, i)))
 
 
 def named_mask(mask: SharedMask, array: ArrayOf) -> NamedMask:

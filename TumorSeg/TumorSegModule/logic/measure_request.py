@@ -269,5 +269,4 @@ def _parts_of(array: NDArray[Any]) -> Callable[[Box], NDArray[Any]]:
 
 
 def _described(grid: Grid) -> SharedGrid:
-    cosines = tuple(cosine for row in grid.direction for cosine in row)
-    return SharedGrid(grid.shape, grid.spacing, grid.origin, cosines)
+    return SharedGrid(grid.shape, grid.spacing, grid.origin, grid.cosines)

@@ -270,7 +270,7 @@ def described(channel: Channel, block: SharedBlock) -> SharedVolume:
         grid.shape,
         grid.spacing,
         grid.origin,
-        tuple(cosine for row in grid.direction for cosine in row),
+        grid.cosines,
         channel.name,
     )
 
