@@ -12,6 +12,7 @@ from TumorSegLib.reading.dicom_header import DicomHeader, read_header
 from TumorSegLib.reading.dicom_pixels import check_pixels
 from TumorSegLib.reading.dicom_structure import DamagedError
 from TumorSegLib.reading.file_path import readable
+from TumorSegLib.support.words import counted
 
 SLICE_CLASSES = frozenset(
     f"1.2.840.10008.5.1.4.1.1.{suffix}"
@@ -117,7 +118,7 @@ def _passed_over(others: Iterable[Path], images: Iterable[Path]) -> list[str]:
             empty.append(path)
     if not empty:
         return []
-    count = f"{len(empty)} file{'s' if len(empty) > 1 else ''}"
+    count = counted(len(empty), "file")
     return [f"{empty[0].parent.name}: {count} without content left out ({empty[0].name})"]
 
 

@@ -121,8 +121,7 @@ def _listed(files: Sequence[DicomFile]) -> str:
     count = sum(file.frames for file in files)
     description = " ".join(first.description.split())[:LONGEST_TEXT] or "no description"
     modality = first.modality[:LONGEST_TEXT] or "no modality"
-    slices = "slice" if count == 1 else "slices"
-    return f"{first.series[:LONGEST_TEXT]} ({description}, {modality}, {count} {slices})"
+    return f"{first.series[:LONGEST_TEXT]} ({description}, {modality}, {counted(count, 'slice')})"
 
 
 def _images(files: Sequence[DicomFile], name: str) -> tuple[list[DicomFile], list[str]]:

@@ -34,6 +34,7 @@ from TumorSegLib.report.tables import (
     unsure_rows,
 )
 from TumorSegLib.support.version import __version__
+from TumorSegLib.support.words import counted
 
 NOTICE = "Not for clinical use unless reviewed by a physician."
 OBLIQUE_DEGREES = 1.0
@@ -244,7 +245,7 @@ def _model(subject: Subject) -> Section:
         blocks.append(Lines(("The accuracy of this model was not measured.",), "warning"))
         return Section("Model and settings", tuple(blocks))
     measured = f"{evaluation.model} {evaluation.version}".strip()
-    people = "1 patient" if evaluation.patients == 1 else f"{evaluation.patients} patients"
+    people = counted(evaluation.patients, "patient")
     lines = [
         f"Accuracy of {measured or specification.id} on {people}: means over patients with 95 %"
         " intervals.",

@@ -25,6 +25,7 @@ from TumorSegLib.report.slice_picture import (
     slice_picture,
 )
 from TumorSegLib.report.slice_profile import slice_profile
+from TumorSegLib.support.words import counted
 
 MAXIMUM_PICTURES = 12
 PICTURES_OF_NOTHING = 4
@@ -158,7 +159,7 @@ def _header(
 def _measured(measurement: Measurement) -> str:
     if measurement.voxels == 0:
         return f"{measurement.name}: not found"
-    parts = "1 part" if measurement.components == 1 else f"{measurement.components} parts"
+    parts = counted(measurement.components, "part")
     return (
         f"{measurement.name}: {measurement.volume_ml:.1f} ml in {parts},"
         f" longest axial diameter {measurement.longest_axial_diameter_mm:.0f} mm"

@@ -7,6 +7,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from TumorSegModule.logic.findings import Findings
+from TumorSegModule.logic.plot_nodes import add_line, number_table
 
 AREAS_OF = "TumorSeg.AreasOf"
 """Attribute (an id) and node reference from table and chart to their segmentation."""
@@ -54,7 +55,7 @@ class AreaPlot:
             for role, name in zip(found.roles, names, strict=True):
                 segment = found.segmentation.GetSegmentation().GetSegment(role.id)
                 colour = segment.GetColor() if segment is not None else (0.2, 0.4, 0.7)
-                chart.AddAndObservePlotSeriesNodeID(_series(table, name, colour).GetID())
+                chart.AddAndObservePlotSeriesNodeID(add_line(table, SLICE, name, colour).GetID())
 
 
 def remove_orphans() -> None:
@@ -81,32 +82,11 @@ def _names(found: Findings) -> list[str]:
 
 def _areas(found: Findings, names: list[str]) -> vtk.vtkTable:
     """Return a table with the slices, counted from 1, and the areas of each segment in cm²."""
-    table = vtk.vtkTable()
     count = max((len(one.areas_mm2) for one in found.segments), default=0)
     columns = [(SLICE, [float(n + 1) for n in range(count)])]
     for name, one in zip(names, found.segments, strict=True):
         columns.append((name, [area / 100 for area in one.areas_mm2]))
-    for name, values in columns:
-        array = vtk.vtkDoubleArray()
-        array.SetName(name)
-        for value in values:
-            array.InsertNextValue(value)
-        table.AddColumn(array)
-    return table
-
-
-def _series(
-    table: slicer.vtkMRMLTableNode, name: str, colour: tuple[float, float, float]
-) -> slicer.vtkMRMLPlotSeriesNode:
-    series = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
-    series.SetAndObserveTableNodeID(table.GetID())
-    series.SetPlotType(series.PlotTypeScatter)
-    series.SetXColumnName(SLICE)
-    series.SetYColumnName(name)
-    series.SetLineStyle(series.LineStyleSolid)
-    series.SetMarkerStyle(series.MarkerStyleNone)
-    series.SetColor(*colour)
-    return series
+    return number_table(columns)
 
 
 def _new(kind: str, title: str, found: Findings) -> slicer.vtkMRMLNode:

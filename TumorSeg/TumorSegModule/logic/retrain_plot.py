@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping
 
 import slicer
-import vtk
 from slicer.i18n import tr as _
+
+from TumorSegModule.logic.plot_nodes import add_line, number_table
 
 NAME = "Retraining"
 EPOCH = _("Epoch")
@@ -44,14 +45,11 @@ class RetrainPlot:
         node = self.table if self.chart is not None else None
         if node is None:
             node = self._make()
-        table = vtk.vtkTable()
-        for name, title in (("epoch", EPOCH), *(series[:2] for series in SERIES)):
-            column = vtk.vtkDoubleArray()
-            column.SetName(title)
-            for epoch in sorted(rows):
-                column.InsertNextValue(float({**rows[epoch], "epoch": epoch}.get(name, math.nan)))
-            table.AddColumn(column)
-        node.SetAndObserveTable(table)
+        columns = [
+            (title, [float({**rows[n], "epoch": n}.get(name, math.nan)) for n in sorted(rows)])
+            for name, title in (("epoch", EPOCH), *(series[:2] for series in SERIES))
+        ]
+        node.SetAndObserveTable(number_table(columns))
 
     def show(self) -> None:
         """Show the chart in a layout that has a plot."""
@@ -71,14 +69,8 @@ class RetrainPlot:
         chart.SetYAxisRangeAuto(False)
         chart.SetYAxisRange(0.0, 1.0)
         for _name, title, colour in SERIES:
-            series = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", title)
-            series.SetAndObserveTableNodeID(table.GetID())
-            series.SetPlotType(series.PlotTypeScatter)
-            series.SetXColumnName(EPOCH)
-            series.SetYColumnName(title)
-            series.SetLineStyle(series.LineStyleSolid)
+            series = add_line(table, EPOCH, title, colour)
             series.SetMarkerStyle(series.MarkerStyleCircle)
-            series.SetColor(*colour)
             chart.AddAndObservePlotSeriesNodeID(series.GetID())
         self._table_id, self._chart_id = table.GetID(), chart.GetID()
         return table

@@ -11,7 +11,7 @@ from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegLib.slicer_io.images import Box
-from TumorSegLib.slicer_io.nodes import volume_of
+from TumorSegLib.slicer_io.nodes import is_case, volume_of
 from TumorSegModule.logic.model_choice import ModelChoice, effective, run_settings
 from TumorSegModule.logic.parameters import (
     REGION,
@@ -65,6 +65,15 @@ class Selection:
     def target(self) -> slicer.vtkMRMLSegmentationNode | None:
         """The segmentation node to write to, None for a new one."""
         return self.parameters.target if self.parameters else None
+
+    @property
+    def case(
+        self,
+    ) -> tuple[slicer.vtkMRMLSegmentationNode | None, slicer.vtkMRMLScalarVolumeNode | None]:
+        """The target if it is a case, and the volume that it was drawn on; None for what is not."""
+        if self.target is None or not is_case(self.target):
+            return None, None
+        return self.target, volume_of(self.target) or self.volume
 
     @property
     def bundle(self) -> Bundle | None:

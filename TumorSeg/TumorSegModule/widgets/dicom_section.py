@@ -12,7 +12,6 @@ import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.slicer_io.nodes import is_case, volume_of
 from TumorSegLib.support import leftovers
 from TumorSegLib.worker.dicom_protocol import DicomSaved
 from TumorSegLib.writing.dicom_content import LONGEST_NAME
@@ -106,7 +105,7 @@ class DicomSection:
             return
         if ui.dicomSection.collapsed:
             return
-        segmentation, volume = self._case()
+        segmentation, volume = self._selection.case
         if segmentation is not self._target:  # another patient's, perhaps
             self._target = segmentation
             ui.dicomSeriesEdit.text = ""
@@ -125,18 +124,6 @@ class DicomSection:
             "Write both files to a folder; no file that is there is replaced"
         )
         ui.dicomNote.text = problem or unwritten or _note(segmentation, volume)
-
-    def _case(
-        self,
-    ) -> tuple[
-        slicer.vtkMRMLSegmentationNode | None,
-        slicer.vtkMRMLScalarVolumeNode | None,
-    ]:
-        """Return the segmentation to save and the volume that it was drawn on."""
-        segmentation = self._selection.target
-        if segmentation is None or not is_case(segmentation):
-            return None, None
-        return segmentation, volume_of(segmentation) or self._selection.volume
 
     def _look_for_images(self, segmentation: Any, volume: Any) -> str:
         """Return why the case cannot be saved, "" if it can; images are looked for meanwhile."""
@@ -185,7 +172,7 @@ class DicomSection:
         if not self._is_ready(self._save_to_folder):
             return
         chosen = self._ask_folder(slicer.app.userSettings().value(FOLDER_SETTING) or "")
-        segmentation, _volume = self._case()
+        segmentation, _volume = self._selection.case
         if chosen and segmentation is not None:
             slicer.app.userSettings().setValue(FOLDER_SETTING, chosen)
             self._start(free_names(Path(chosen), segmentation.GetName()))
@@ -199,7 +186,7 @@ class DicomSection:
         )
 
     def _start(self, outputs: tuple[Path, Path]) -> None:
-        segmentation, volume = self._case()
+        segmentation, volume = self._selection.case
         if segmentation is None or volume is None:
             self.show()
             return

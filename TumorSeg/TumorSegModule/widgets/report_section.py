@@ -10,7 +10,6 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from TumorSegLib.slicer_io.nodes import is_case, volume_of
 from TumorSegLib.writing.file_name import file_name_of
 from TumorSegModule.logic.ending import Ending
 from TumorSegModule.logic.report_facts import drawn_by, follow_up_of, known_of
@@ -185,10 +184,8 @@ class ReportSection:
 
     def _nodes(self) -> tuple[Any, Any]:
         """Return the segmentation and its volume, None for what is missing."""
-        segmentation = self._selection.target
-        if segmentation is None or not is_case(segmentation):
-            return None, self._selection.volume
-        return segmentation, volume_of(segmentation) or self._selection.volume
+        segmentation, volume = self._selection.case
+        return segmentation, volume or self._selection.volume
 
     def _poll(self) -> None:
         self.writer.poll()
