@@ -94,3 +94,10 @@ def test_rows_and_columns_are_resampled_apart(dtype):
 def test_slices_of_the_right_size_are_left_alone():
     slices = torch.rand((1, 1, 5, 6))
     assert resize(slices, (5, 6)) is slices
+
+
+def test_slices_of_any_leading_axes_are_resampled_along_the_last_two():
+    stack = torch.rand(2, 3, 1, 6, 10)
+    expected = resize(stack.reshape(6, 1, 6, 10), (4, 7)).reshape(2, 3, 1, 4, 7)
+    torch.testing.assert_close(resize(stack, (4, 7)), expected)
+    torch.testing.assert_close(resize(stack[0, 0, 0], (4, 7)), expected[0, 0, 0])

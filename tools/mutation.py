@@ -31,7 +31,7 @@ TARGETS: dict[str, tuple[str, tuple[str, ...]]] = {
     "component": ("TumorSegLib/measurement/component.py", FIGURES),
     "segment": ("TumorSegLib/measurement/segment.py", (*FIGURES, "test_measurement")),
     "in_plane": ("TumorSegLib/image/in_plane.py", ("test_in_plane",)),
-    "alignment": ("TumorSegLib/image/alignment.py", ("test_preparation",)),
+    "alignment": ("TumorSegLib/image/alignment.py", ("test_alignment",)),
     "geometry": ("TumorSegLib/slicer_io/geometry.py", ("test_slicer_placement",)),
     "session": (f"{PANEL}/logic/session.py", PANELS),
     "segmentation_run": (f"{PANEL}/logic/segmentation_run.py", PANELS),
