@@ -124,15 +124,18 @@ class DicomHeader:
 
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Keep what pydicom thinks of odd values to itself."""
-    logger = logging.getLogger("pydicom")
-    silent, logger.disabled = logger.disabled, True
+    """Keep what pydicom and highdicom think of odd values, which they quote, to themselves."""
+    loggers = [logging.getLogger(name) for name in ("pydicom", "highdicom")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
     try:
         with warnings.catch_warnings(), pydicom.config.disable_value_validation():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.disabled = silent
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def read_header(path: Path) -> DicomHeader | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pydicom
 
+from TumorSegLib.reading.dicom_header import quiet_pydicom
 from TumorSegLib.support.atomic_write import atomic_write
 
 
@@ -19,6 +20,7 @@ def write_dicom_file(dataset: pydicom.Dataset, path: Path) -> None:
         OutputError: the file cannot be written.
     """
     encoded = io.BytesIO()
-    dataset.save_as(encoded)
+    with quiet_pydicom():
+        dataset.save_as(encoded)
     with atomic_write(path) as new:
         new.write_bytes(encoded.getbuffer())

@@ -16,6 +16,7 @@ import numpy as np
 from TumorSegLib.image.modality import modality_of
 from TumorSegLib.measurement.component import Component
 from TumorSegLib.measurement.segment import Measurement, measure_segment
+from TumorSegLib.reading.dicom_header import quiet_pydicom
 from TumorSegLib.writing.dicom_content import LONGEST_NAME, DicomContent, DicomSegment, lo_text
 from TumorSegLib.writing.dicom_file import write_dicom_file
 from TumorSegLib.writing.dicom_segmentation import MANUFACTURER, dicom_code, set_character_set
@@ -36,6 +37,7 @@ def no_progress(_done: int, _total: int) -> None:
     """Tell nobody."""
 
 
+@quiet_pydicom()
 def report_dataset(
     content: DicomContent,
     segmentation: highdicom.seg.Segmentation,
@@ -89,8 +91,9 @@ def report_dataset(
         instance_number=1,
         manufacturer=MANUFACTURER,
         is_complete=True,
+        specific_character_set=None,
     )
-    set_character_set(dataset, content.texts())
+    set_character_set(dataset, content.texts(), source)
     dataset.SeriesDescription = content.series_description(", measurements")
     return dataset
 

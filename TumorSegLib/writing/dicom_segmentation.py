@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from TumorSegLib.errors import OutputError
 from TumorSegLib.model.code import CodedConcept
+from TumorSegLib.reading.dicom_header import quiet_pydicom
 from TumorSegLib.support.version import __version__
 from TumorSegLib.writing.dicom_content import DicomContent, DicomSegment, label_map_of, lo_text
 from TumorSegLib.writing.dicom_file import write_dicom_file
@@ -30,6 +31,7 @@ SERIES_NUMBER = 9001
 """Behind what scanners give; viewers sort series by it."""
 
 
+@quiet_pydicom()
 def segmentation_dataset(content: DicomContent, source: SourceImages) -> highdicom.seg.Segmentation:
     """Return segments as a DICOM Segmentation.
 
@@ -38,7 +40,7 @@ def segmentation_dataset(content: DicomContent, source: SourceImages) -> highdic
         source: the images on whose pixels the segments lie.
 
     Raises:
-        OutputError: the images lack what a segmentation must repeat.
+        OutputError: the images say what no segmentation can repeat.
     """
     import highdicom
 
@@ -64,13 +66,14 @@ def segmentation_dataset(content: DicomContent, source: SourceImages) -> highdic
             content_description=content.series_description(),
             content_label="SEGMENTATION",
             omit_empty_frames=bool(pixels.any()),
+            specific_character_set=None,
         )
     except (AttributeError, TypeError, ValueError) as error:
         raise OutputError(
-            f"the DICOM images lack what a segmentation must repeat ({error}); write another"
+            f"the DICOM images say what a segmentation cannot repeat ({error}); write another"
             " format, such as .seg.nrrd"
         ) from error
-    set_character_set(dataset, content.texts())
+    set_character_set(dataset, content.texts(), source)
     dataset.SeriesDescription = content.series_description()
     dataset.ContentQualification = "RESEARCH"
     return dataset
@@ -89,13 +92,16 @@ def write_dicom_segmentation(
     return dataset
 
 
-def set_character_set(dataset: pydicom.Dataset, names: Iterable[str]) -> None:
+def set_character_set(dataset: pydicom.Dataset, names: Iterable[str], source: SourceImages) -> None:
     """Let `dataset` hold names of any script.
 
-    Those of the images' character set keep it, so that the patient's name stays the same bytes.
+    It has the images' character set, whatever that is, so that the patient's name stays the same
+    bytes, unless a name needs another one.
     """
     if not all(name.isascii() for name in names):
         dataset.SpecificCharacterSet = "ISO_IR 192"
+    elif own := source.datasets[0].get("SpecificCharacterSet"):
+        dataset.SpecificCharacterSet = own
 
 
 def dicom_code(code: CodedConcept) -> DicomCode:

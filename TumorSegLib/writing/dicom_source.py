@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pydicom
 from pydicom.errors import InvalidDicomError
+from pydicom.valuerep import DA, TM
 
 from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.reading.dicom_geometry import plane_of, slice_geometry
+from TumorSegLib.reading.dicom_header import quiet_pydicom
 from TumorSegLib.reading.functional_groups import FunctionalGroups, functional_groups
 
 MAY_BE_EMPTY = (
@@ -19,6 +22,19 @@ MAY_BE_EMPTY = (
     *("StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName"),
 )
 """Of patient and study (type 2 in DICOM): what an image lacks is empty in what refers to it."""
+MUST_BE_THERE = (
+    *("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID"),
+    *("FrameOfReferenceUID", "Modality"),
+)
+"""Of each image: without them nothing can refer to it, or say where its segments lie."""
+SEXES = ("", "M", "F", "O")
+READABLE: dict[str, Callable[[Any], object]] = {
+    "PatientBirthDate": DA,
+    "StudyDate": DA,
+    "StudyTime": TM,
+    "PatientSex": SEXES.index,
+}
+"""Raises a ValueError of what no value of DICOM is, such as "??"; that is empty, too."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +101,20 @@ def source_among(datasets: Iterable[pydicom.Dataset], grid: Grid, name: str) -> 
     Raises:
         OutputError: there is no image, or a plane of the grid has none: the volume was cropped,
             moved or resampled, perhaps while it was read (gantry tilt, uneven spacing, a missing
-            slice).
+            slice), or an image lacks one of `MUST_BE_THERE`.
     """
+    source = _on_planes(datasets, grid, name)
+    for dataset in source.datasets:
+        if absent := [keyword for keyword in MUST_BE_THERE if not dataset.get(keyword)]:
+            raise OutputError(
+                f"{name}: its images lack {', '.join(absent)}, which a DICOM segmentation repeats;"
+                " write another format, such as .seg.nrrd"
+            )
+    return source
+
+
+def _on_planes(datasets: Iterable[pydicom.Dataset], grid: Grid, name: str) -> SourceImages:
+    """Return the images that `source_among` looks for, whatever they say."""
     found: dict[int, pydicom.Dataset] = {}
     first = None
     for dataset in datasets:
@@ -126,6 +154,7 @@ def source_among(datasets: Iterable[pydicom.Dataset], grid: Grid, name: str) -> 
     return SourceImages(tuple(found[plane] for plane in order), tuple(order))
 
 
+@quiet_pydicom()
 def _header(path: Path) -> pydicom.Dataset | None:
     """Return what a DICOM image says beside its pixels; None: the file is none."""
     if not path.is_file():
@@ -137,9 +166,18 @@ def _header(path: Path) -> pydicom.Dataset | None:
     if "Rows" not in dataset:
         return None
     for keyword in MAY_BE_EMPTY:
-        if keyword not in dataset:
+        if keyword not in dataset or not _is_readable(keyword, dataset[keyword].value):
             setattr(dataset, keyword, "")
     return dataset
+
+
+def _is_readable(keyword: str, value: Any) -> bool:
+    """Tell whether a value is one that what refers to an image can repeat."""
+    try:
+        READABLE.get(keyword, str)(value or "")
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _planes(dataset: pydicom.Dataset, grid: Grid) -> list[int]:
