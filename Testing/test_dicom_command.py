@@ -156,6 +156,26 @@ def test_a_segment_says_who_drew_it_and_what_it_is(tmp_path):
     assert checked("dciodvfy", case.outputs[0]) == []
 
 
+def test_the_report_says_on_which_side_a_finding_is(tmp_path):
+    upper = "SCT^261183002^Upper"
+    case = Case(tmp_path)
+    case.add("an organ is its own site", A, KIDNEY)
+    case.add("a lesion of a region", B, MASS)
+    case.add("no side", A, MASS.replace("SCT^7771000^Left", upper))
+    case.add("neither", A, KIDNEY.replace("SCT^24028007^Right", upper))
+    case.save()
+    groups = highdicom.sr.srread(case.outputs[1]).content.get_volumetric_roi_measurement_groups()
+    sites = [group.finding_sites for group in groups]
+    told = [
+        [(site.value.meaning, site.laterality and site.laterality.value) for site in of_group]
+        for of_group in sites
+    ]
+    left = [("Kidney", "7771000")]
+    assert told == [[("Kidney", "24028007")], left, left, *[[("Kidney", None)]] * 2, []]
+    assert sites[3][0].topographical_modifier.value == "261183002"
+    assert checked("dciodvfy", case.outputs[1]) == []
+
+
 def test_a_transform_of_the_scene_moves_neither_images_nor_segments(tmp_path):
     moved = np.eye(4)
     moved[:3, :3], moved[:3, 3] = rotation_about(2, 30), (50, -3, 12)

@@ -25,13 +25,12 @@ from TumorSegLib.errors import OutputError
 from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.reading import read_volume
-from TumorSegLib.reading.dicom_header import quiet_pydicom
 from TumorSegLib.writing import write_segmentation
 from TumorSegLib.writing.dicom_content import content_of
 from TumorSegLib.writing.dicom_file import write_dicom_file
 from TumorSegLib.writing.dicom_report import write_dicom_report
 from TumorSegLib.writing.dicom_segmentation import write_dicom_segmentation
-from TumorSegLib.writing.dicom_source import MAY_BE_EMPTY, MUST_BE_THERE, find_source
+from TumorSegLib.writing.dicom_source import find_source
 
 PATIENT = {
     "PatientName": "Müller^Jo",
@@ -192,6 +191,29 @@ def test_numbers_are_read_back(tmp_path):
     assert long.value == pytest.approx(np.hypot(4 * 0.8, 6 * 0.7), abs=0.8)
 
 
+def test_what_is_saved_again_keeps_its_tracking_uids(tmp_path):
+    """Whoever compares two reports of an image follows a lesion by them; an edited one is new."""
+    case = labelled(ct(tmp_path / "ct"))
+
+    def tracked():
+        report = written(tmp_path / "ct", case)[1]
+        groups = highdicom.sr.srread(report).content.get_volumetric_roi_measurement_groups()
+        return [group.tracking_uid for group in groups]
+
+    first = tracked()
+    assert len(set(first)) == 4
+    assert tracked() == first
+    case.labelmap[3, 8, 8] = 1  # of the larger lesion
+    second = tracked()
+    assert (second[:2], second[3]) == (first[:2], first[3])
+    assert second[2] not in first
+    case.labelmap[3:5, 8:12, 8:14] = 1  # gone: the other one is number 1 now
+    assert tracked() == [*first[:2], first[3]]
+    others = written(tmp_path / "other", labelled(ct(tmp_path / "other")))[0]
+    uids = [segment.TrackingUID for segment in highdicom.seg.segread(others).SegmentSequence]
+    assert not set(uids) & set(first)
+
+
 def test_frames_of_one_file(tmp_path):
     """An enhanced CT, whose frames need not be stored in their order."""
     random = np.random.default_rng(1)
@@ -289,72 +311,6 @@ def test_no_dicom_is_told(tmp_path):
     (tmp_path / "other" / "notes.txt").write_text("none")
     with pytest.raises(OutputError, match="found no DICOM images"):
         find_source(tmp_path / "other", case.volume.grid)
-
-
-def test_images_may_lack_who_the_patient_is(tmp_path):
-    case = labelled(ct(tmp_path / "ct", **dict.fromkeys(MAY_BE_EMPTY)))
-    out, report = written(tmp_path / "ct", case)
-    np.testing.assert_array_equal(voxels_of(out, case), case.labelmap)
-    assert checked("dciodvfy", out) == checked("dciodvfy", report) == []
-
-
-@pytest.mark.parametrize("value", [None, ""])
-@pytest.mark.parametrize("keyword", MUST_BE_THERE)
-def test_images_that_lack_what_must_be_repeated_are_told_before_the_run(tmp_path, keyword, value):
-    volume = ct(tmp_path / "ct", **{keyword: value})
-    with pytest.raises(OutputError, match=f"lack {keyword}, which a DICOM segmentation repeats"):
-        find_source(tmp_path / "ct", volume.grid)
-
-
-def test_what_no_value_of_dicom_is_becomes_empty(tmp_path):
-    """Dates of strange shape, and a sex that is unknown, stopped a result after its run."""
-    odd = {"PatientBirthDate": "??", "StudyDate": "2020-01-01", "StudyTime": "noon"}
-    with quiet_pydicom():
-        case = labelled(ct(tmp_path / "ct", **odd, PatientSex="U"))
-    for path in written(tmp_path / "ct", case):
-        dataset = pydicom.dcmread(path)
-        assert [dataset[keyword].value for keyword in (*odd, "PatientSex")] == [""] * 4
-        assert dataset.PatientID == "1"
-        assert checked("dciodvfy", path) == []
-
-
-JAPANESE = "Yamada^Tarou=山田^太郎=やまだ^たろう"
-
-
-@pytest.mark.parametrize("segment", ["Liver tumour", "肝肿瘤"])
-@pytest.mark.parametrize(
-    ("character_set", "name"),
-    [
-        (["", "ISO 2022 IR 87"], JAPANESE),
-        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
-        ("GB18030", "Wang^XiaoDong=王^小东"),
-        ("ISO_IR 144", "Иванов^Пётр"),
-        ("ISO 2022 IR 100", "Müller^Jo"),
-        ("ISO_IR 6", "Smith^Jo"),
-        ("", "Smith^Jo"),
-        (None, "Smith^Jo"),
-    ],
-)
-def test_a_patients_name_in_any_character_set(tmp_path, character_set, name, segment):
-    """Sets with code extensions, as in Japan and Korea, and odd ones were refused."""
-    series = {"SpecificCharacterSet": character_set, "PatientName": name}
-    case = labelled(ct(tmp_path / "ct", **series), **{"Liver tumour": segment})
-    for path in written(tmp_path / "ct", case):
-        dataset = pydicom.dcmread(path)
-        assert dataset.PatientName == name
-        expected = (character_set or None) if segment.isascii() else "ISO_IR 192"
-        assert (dataset.get("SpecificCharacterSet") or None) == expected
-    assert pydicom.dcmread(path.parent / "seg.dcm").SegmentSequence[1].SegmentLabel == segment
-
-
-def test_no_warning_quotes_the_patients_name(tmp_path, recwarn, caplog, capfd):
-    """highdicom and pydicom quote what they find odd, to the terminal or the worker's log."""
-    odd = {"PatientBirthDate": "1937x", "StudyDate": "2020.01.01"}
-    with quiet_pydicom():
-        case = labelled(ct(tmp_path / "ct", PatientName="Ottokarius", **odd))
-    written(tmp_path / "ct", case)
-    assert [str(one.message) for one in recwarn] == []
-    assert caplog.text + "".join(capfd.readouterr()) == ""
 
 
 def test_a_full_disk_is_told_in_a_line(tmp_path):

@@ -17,9 +17,15 @@ from TumorSegLib.image.modality import modality_of
 from TumorSegLib.measurement.component import Component
 from TumorSegLib.measurement.segment import Measurement, measure_segment
 from TumorSegLib.reading.dicom_header import quiet_pydicom
+from TumorSegLib.slicer_io.terminology import Terminology
 from TumorSegLib.writing.dicom_content import LONGEST_NAME, DicomContent, DicomSegment, lo_text
 from TumorSegLib.writing.dicom_file import write_dicom_file
-from TumorSegLib.writing.dicom_segmentation import MANUFACTURER, dicom_code, set_character_set
+from TumorSegLib.writing.dicom_segmentation import (
+    MANUFACTURER,
+    derived_uid,
+    dicom_code,
+    set_character_set,
+)
 from TumorSegLib.writing.dicom_source import SourceImages
 
 if TYPE_CHECKING:
@@ -28,6 +34,8 @@ if TYPE_CHECKING:
 
 ABNORMAL = "49755003"
 """SNOMED CT: morphologically abnormal structure, the category of tumours and other lesions."""
+SIDES = frozenset(("7771000", "24028007", "51440002", "66459002"))
+"""SNOMED CT: left, right, both and one side, DICOM's CID 244; other modifiers are no laterality."""
 SERIES_NUMBER = 9002
 
 Progress = Callable[[int, int], None]
@@ -142,14 +150,14 @@ def _groups(
         identifier = lo_text(described.SegmentLabel, LONGEST_NAME - len(suffix)) + suffix
         on = [_source_image(source, plane) for plane in range(*part.box[0])]
         place = _segment(segmentation, number, on)
-        yield _group(_tracked(identifier), segment, place, _of_component(part, content))
+        tracked = sr.TrackingIdentifier(_lesion_uid(str(described.TrackingUID), part), identifier)
+        yield _group(tracked, segment, place, _of_component(part, content))
 
 
-def _tracked(identifier: str) -> sr.TrackingIdentifier:
-    import highdicom
-    from highdicom import sr
-
-    return sr.TrackingIdentifier(highdicom.UID(), identifier)
+def _lesion_uid(segment_uid: str, part: Component) -> str:
+    """Return a UID that a lesion keeps in all reports, as long as its voxels are the same."""
+    place = ",".join(f"{mm:.2f}" for mm in part.centroid_mm)
+    return derived_uid(segment_uid, str(part.box), str(part.voxels), place)
 
 
 def _source_image(source: SourceImages, plane: int) -> sr.SourceImageForSegmentation:
@@ -182,15 +190,32 @@ def _group(
 ) -> sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
     from highdicom import sr
 
-    region = segment.codes.region
+    site = _site(segment.codes)
     return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=tracked,
         referenced_segment=place,
         finding_category=dicom_code(segment.codes.category),
         finding_type=dicom_code(segment.codes.type),
-        finding_sites=[sr.FindingSite(dicom_code(region))] if region else None,
+        finding_sites=None if site is None else [site],
         measurements=values,
     )
+
+
+def _site(codes: Terminology) -> sr.FindingSite | None:
+    """Return where a segment lies, with its side; an organ of one side is its own site."""
+    from highdicom import sr
+
+    region, modifier = codes.region, codes.region_modifier
+    if region is None and codes.type_modifier is not None:
+        region, modifier = codes.type, codes.type_modifier
+        if modifier.value not in SIDES:
+            return None
+    if region is None:
+        return None
+    if modifier is None:
+        return sr.FindingSite(dicom_code(region))
+    kind = "laterality" if modifier.value in SIDES else "topographical_modifier"
+    return sr.FindingSite(dicom_code(region), **{kind: dicom_code(modifier)})
 
 
 def _of_segment(measured: Measurement, content: DicomContent) -> list[sr.Measurement]:

@@ -6,9 +6,10 @@ codes, the algorithm's name and version, and a reference to every source image.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +53,10 @@ def segmentation_dataset(content: DicomContent, source: SourceImages) -> highdic
             pixel_array=pixels,
             segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
             segment_descriptions=[
-                _description(number, segment)
-                for number, segment in enumerate(content.segments, start=1)
+                _description(number, segment, uid)
+                for number, (segment, uid) in enumerate(
+                    zip(content.segments, _tracking_uids(content, source), strict=True), start=1
+                )
             ],
             series_instance_uid=highdicom.UID(),
             series_number=SERIES_NUMBER,
@@ -126,13 +129,36 @@ def _pixels(content: DicomContent, source: SourceImages) -> NDArray[Any]:
     return frames
 
 
-def _description(number: int, segment: DicomSegment) -> highdicom.seg.SegmentDescription:
+def derived_uid(*parts: str) -> str:
+    """Return a UID that is the same whenever all parts are (PS3.5 B.2)."""
+    return f"2.25.{uuid5(NAMESPACE_OID, repr(parts)).int}"
+
+
+def _tracking_uids(content: DicomContent, source: SourceImages) -> Iterator[str]:
+    """Yield a UID a segment, which one of its name keeps whenever these images' are saved again."""
+    series = str(source.datasets[0].SeriesInstanceUID)
+    names = [_tracking_id(*numbered) for numbered in enumerate(content.segments, start=1)]
+    for index, name in enumerate(names):
+        yield derived_uid(series, name, str(names[:index].count(name)))
+
+
+def _tracking_id(number: int, segment: DicomSegment) -> str:
+    name, algorithm = _label(number, segment), segment.algorithm
+    return lo_text(f"{algorithm.id} {name}" if algorithm else name)
+
+
+def _label(number: int, segment: DicomSegment) -> str:
+    return lo_text(segment.name, empty=f"Segment {number}")
+
+
+def _description(
+    number: int, segment: DicomSegment, tracking_uid: str
+) -> highdicom.seg.SegmentDescription:
     import highdicom
     from highdicom.color import CIELabColor
     from pydicom.sr.codedict import codes
 
     algorithm, means = segment.algorithm, segment.codes
-    name = lo_text(segment.name, empty=f"Segment {number}")
     identification = None
     if algorithm is not None:
         identification = highdicom.AlgorithmIdentificationSequence(
@@ -143,13 +169,13 @@ def _description(number: int, segment: DicomSegment) -> highdicom.seg.SegmentDes
         )
     description = highdicom.seg.SegmentDescription(
         segment_number=number,
-        segment_label=name,
+        segment_label=_label(number, segment),
         segmented_property_category=dicom_code(means.category),
         segmented_property_type=dicom_code(means.type),
         algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues(_algorithm_type(segment)),
         algorithm_identification=identification,
-        tracking_uid=highdicom.UID(),
-        tracking_id=lo_text(f"{algorithm.id} {name}" if algorithm else name),
+        tracking_uid=tracking_uid,
+        tracking_id=_tracking_id(number, segment),
         anatomic_regions=[dicom_code(means.region)] if means.region else None,
         display_color=CIELabColor.from_rgb(*segment.colour),
     )
