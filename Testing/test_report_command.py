@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,17 @@ def test_a_report_names_nobody_unless_asked_to(patient, tmp_path):
     assert page.facts["Date of birth"] == "1937-02-11"
     assert "KWH7391842" not in page.text
     assert "Zwetschgenkuchen" not in page.text
+
+
+def test_a_report_names_none_of_several_volumes(place):
+    """Warnings tell what is odd about each, by the names of their files."""
+    for sequence in ("FLAIR", "T2"):
+        Path("flair.nii.gz").rename(f"QUENDELBAUM_{sequence}.nii.gz")
+        shutil.copy(f"QUENDELBAUM_{sequence}.nii.gz", "flair.nii.gz")
+    volumes = ("QUENDELBAUM_FLAIR.nii.gz", "--channel", "t1=QUENDELBAUM_T2.nii.gz")
+    assert segment(*volumes, "--report", "report") == 0
+    assert "its name says T2, expected T1" in Path("report/report.html").read_text("utf-8")
+    assert betrayed(Path("report")) == {}
 
 
 def test_what_an_image_does_not_say_is_not_known(place):

@@ -178,6 +178,29 @@ def test_nothing_identifies_unless_asked_for():
     assert "DOE_JANE_19700101: slices are thick" in asked.text
 
 
+def test_no_volume_of_the_run_is_named_in_a_warning():
+    """Nor is a word of the line taken for a name, as "ct" in "detector" for that of a folder."""
+    result = replace(
+        liver_result(name="ct"),
+        names={"flair": "DOE_JANE", "t1": "DOE_JANE_T1", "t2": "ct"},
+        warnings=(
+            "DOE_JANE: slices are thick",
+            "DOE_JANE_T1: its name says T2, expected T1",
+            "ct: its detector says ct",
+        ),
+    )
+    page = page_for(subject_of(result))  # the volume has got another name since
+    for line in (
+        "the volume: slices are thick",
+        "channel t1: its name says T2, expected T1",
+        "the volume: its detector says ct",
+    ):
+        assert line in page.text
+    named = page_for(subject_of(result, identification=(("Volume", "ct"),)))
+    assert "DOE_JANE_T1" not in named.text
+    assert "channel t2: its detector says ct" in named.text
+
+
 def test_nothing_found():
     page = page_for(subject_of(liver_result(np.zeros((9, 20, 24)))))
     assert page.facts["Liver"] == page.facts["Liver tumour"] == "not found"

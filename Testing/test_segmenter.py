@@ -164,7 +164,7 @@ def test_sequences_on_another_grid_are_resampled(segmenter, head):
     result = segmenter.segment({**volumes, "t1": Volume(fine, grid, name="other")})
     same = segmenter.segment({**volumes, "t1": volumes["flair"]})
     assert dice(result.labelmap, same.labelmap) > 0.95
-    assert "channel t1: resampled onto the grid of case" in result.warnings
+    assert "channel t1: resampled onto the grid of channel flair" in result.warnings
     assert "channel t1c: not given, replaced by flair" in result.warnings
     elsewhere = Volume(head, Grid(head.shape, (1, 1, 4), (500, 0, 0)), name="other")
     with pytest.raises(InputError, match="covers 0% of case"):

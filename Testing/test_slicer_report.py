@@ -119,6 +119,7 @@ def test_a_ct_is_reported_in_hounsfield_units_segment_by_segment(ready):
 
 def test_only_what_is_ticked_and_known_identifies(ready):
     slicer, ui = ready.slicer, ready.ui
+    ready.volume.SetName("DOE JANE T2")
     assert not ready.run().failed
     assert not ui.nameReportBox.enabled
     assert ui.volumeReportBox.enabled
@@ -134,11 +135,13 @@ def test_only_what_is_ticked_and_known_identifies(ready):
     usable = [item for item in boxes if getattr(ui, f"{item}ReportBox").enabled]
     assert usable == ["name", "id", "date", "study", "volume"]
     ticked(ready, "name", "date", "birth")
+    ready.volume.SetName("FLAIR")  # a warning of the run has its name of that time
     page = write(ready)
     known = {"Patient's name": "Doe, Jane", "Date of the study": "2024-01-31"}
     assert known.items() <= page.facts.items()
     assert "Date of birth" not in page.facts
-    for word in ("4711", "Head follow-up", "DOE JANE FLAIR"):
+    assert "the volume: its name says T2, expected FLAIR" in page.text
+    for word in ("4711", "Head follow-up", "DOE JANE"):
         assert word not in page.text
     slicer.mrmlScene.Clear()
     ready.turn()

@@ -38,7 +38,7 @@ def aligned(volumes: Mapping[str, Volume]) -> tuple[dict[str, Volume], list[str]
                 f" at least {MINIMUM_OVERLAP:.0%}; is it the same patient and examination?"
             )
         result[name] = resampled(volume, reference.grid)
-        warnings.append(f"channel {name}: resampled onto the grid of {reference.name}")
+        warnings.append(f"channel {name}: resampled onto the grid of channel {first}")
     return result, warnings
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,7 @@ class SegmentationResult(LabelledVolume):
         seconds: by stage of the run.
         warnings: lines for the user.
         given_up: what the filter of false positives took out, the likeliest first.
+        names: of the volumes by channel, which the warnings tell; the segmented one is first.
     """
 
     probabilities: NDArray[np.uint8]
@@ -66,6 +67,7 @@ class SegmentationResult(LabelledVolume):
     seconds: Mapping[str, float]
     warnings: tuple[str, ...] = ()
     given_up: tuple[GivenUp, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def probability_maps(self) -> Sequence[NDArray[np.uint8]]:
         """Return for every label its probabilities, uint8 (z, y, x)."""

@@ -208,6 +208,7 @@ class Segmenter:
                 )
                 for item in unlikely
             ),
+            names=run.names,
         )
 
     def detect(

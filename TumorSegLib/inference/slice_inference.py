@@ -71,6 +71,7 @@ class SliceInference:
         self._skipped = 0
         self._outputs = len(specification.labels)
         ordered = {first: self.volume, **volumes}
+        self.names = {channel: volume.name for channel, volume in ordered.items()}
         with self.timed("preparation"):
             self.aligned, resampled = aligned(ordered)
             self.prepared = PreparedVolume(self.aligned, specification.input)

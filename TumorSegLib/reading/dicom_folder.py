@@ -119,7 +119,7 @@ def _passed_over(others: Iterable[Path], images: Iterable[Path]) -> list[str]:
     if not empty:
         return []
     count = counted(len(empty), "file")
-    return [f"{empty[0].parent.name}: {count} without content left out ({empty[0].name})"]
+    return [f"{empty[0].parent.resolve().name}: {count} without content left out"]
 
 
 def _content(path: Path) -> str:

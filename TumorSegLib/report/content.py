@@ -21,7 +21,7 @@ from TumorSegLib.report.blocks import (
     Rows,
     Section,
 )
-from TumorSegLib.report.identification import ITEMS, without_name
+from TumorSegLib.report.identification import names_to_hide, without_names
 from TumorSegLib.report.plane_pictures import PlanePictures, encoded
 from TumorSegLib.report.subject import Fact, Subject
 from TumorSegLib.report.surface_pictures import surface_pictures
@@ -121,9 +121,8 @@ def _derived(subject: Subject) -> list[Fact]:
 
 
 def _warnings(subject: Subject) -> Section:
-    titles = dict(subject.identification)
-    hidden = "" if ITEMS["volume"][0] in titles else subject.volume.name
-    lines = [without_name(line, hidden) for line in subject.warnings]
+    hidden = names_to_hide(subject.names, subject.volume.name, subject.identification)
+    lines = [without_names(line, hidden) for line in subject.warnings]
     if (more := len(lines) - MOST_WARNINGS) > 0:
         lines = [*lines[:MOST_WARNINGS], f"and {more} more"]
     return Section("Warnings", (Lines(tuple(lines), "warning"),) if lines else ())

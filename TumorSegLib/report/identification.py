@@ -110,6 +110,29 @@ def readable(keyword: str, value: str) -> str:
     return value
 
 
-def without_name(line: str, name: str) -> str:
-    """Return a warning's line without the volume's name, which may be the patient's."""
-    return line.replace(name, "the volume") if name else line
+def names_to_hide(
+    names: Mapping[str, str], volume: str, facts: Sequence[tuple[str, str]]
+) -> dict[str, str]:
+    """Return the names that a report does not tell, which may be the patient's, and other words.
+
+    Args:
+        names: of the run's volumes by channel, as they were then; the segmented one is first.
+        volume: name of the segmented one now.
+        facts: what the report says of patient and image.
+    """
+    (first, *others) = names.items() or [("", volume)]
+    hidden = {name: f"channel {channel}" for channel, name in others}
+    if ITEMS["volume"][0] not in dict(facts):
+        hidden |= dict.fromkeys((first[1], volume), "the volume")
+    return hidden
+
+
+def without_names(line: str, hidden: Mapping[str, str]) -> str:
+    """Return a warning's line, which begins with a volume's name, with other words for it.
+
+    Elsewhere in a line a name such as CT or FLAIR is one of its words.
+    """
+    for name, words in hidden.items():
+        if (rest := line.removeprefix(f"{name}: ")) != line:
+            return f"{words}: {rest}"
+    return line

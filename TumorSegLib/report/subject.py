@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -40,6 +40,7 @@ class Subject:
         settings: how the model was run.
         corrections_mm2: expected correction of each axial slice; empty where it is not known.
         warnings: of the run.
+        names: of the run's volumes by channel, as they were then; the segmented one is first.
         identification: what may be said of patient and image.
         changes: by a person; None where that is not known.
         as_drawn: the segments are the model's, untouched.
@@ -55,6 +56,7 @@ class Subject:
     settings: tuple[Fact, ...] = ()
     corrections_mm2: tuple[float, ...] = ()
     warnings: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
     identification: tuple[Fact, ...] = ()
     changes: Changes | None = None
     as_drawn: bool = False
@@ -97,6 +99,7 @@ def subject_of(
         ),
         corrections_mm2=tuple(figure.correction_mm2 for figure in result.slices),
         warnings=result.warnings,
+        names=result.names,
         identification=identification,
         as_drawn=True,
     )

@@ -159,6 +159,7 @@ class Worker:
                     for figure in result.slices
                 ),
                 given_up=result.given_up,
+                names=result.names,
             )
         )
         from TumorSegLib.support.allocator import release_memory

@@ -234,6 +234,7 @@ class Done:
         slices: index, area in mm2, uncertainty and expected correction in mm2 of each axial slice;
             see `TumorSegLib.inference.result.SliceMetrics`.
         given_up: what the filter of false positives took out, the likeliest first.
+        names: of the volumes by channel, which the warnings tell; the segmented one is first.
     """
 
     kind: ClassVar[str] = "done"
@@ -245,6 +246,7 @@ class Done:
     warnings: tuple[str, ...]
     slices: tuple[tuple[int, float, float, float], ...]
     given_up: tuple[GivenUp, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

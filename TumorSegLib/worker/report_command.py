@@ -49,6 +49,7 @@ def answer(command: WriteReport, volume: Volume, array: ArrayOf) -> ReportWritte
         settings=_settings(command),
         corrections_mm2=command.corrections_mm2,
         warnings=command.warnings,
+        names=command.names,
         identification=stated(command.identification),
         changes=command.changes,
         reviewed=command.reviewed,

@@ -61,6 +61,7 @@ class WriteReport:
         run: how the model was run; None where that is not known any more.
         corrections_mm2: expected correction of each axial slice, () if it is not known.
         warnings: of the run.
+        names: of the run's volumes by channel, as they were then; the segmented one is first.
         identification: what the user ticked, by item of `TumorSegLib.report.identification`, as
             DICOM has it.
         changes: by a person; None where that is not known.
@@ -79,6 +80,7 @@ class WriteReport:
     run: ReportedRun | None = None
     corrections_mm2: Numbers = ()
     warnings: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
     identification: Mapping[str, str] = field(default_factory=dict)
     changes: Changes | None = None
     reviewed: bool = False

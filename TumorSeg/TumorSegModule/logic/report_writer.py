@@ -121,6 +121,7 @@ class ReportWriter(WorkerErrand):
                 run=run_of(order.ending),
                 corrections_mm2=figures.corrections if figures is not None else (),
                 warnings=event.warnings if event is not None else (),
+                names=event.names if event is not None else {},
                 identification=order.ticked,
                 changes=changes,
                 reviewed=is_reviewed(order.segmentation),
