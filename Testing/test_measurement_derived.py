@@ -216,8 +216,8 @@ def test_the_report_shows_lesions_and_derived_values():
     result = result_of(two_structures(), specification, spacing=(2.0, 1.0, 5.0))
     lines = figure_lines(specification, measure(result))
     assert lines[2] == "Number of tumours: 2"
-    assert lines[len(LIVER)] == "Liver tumour 1: 0.36 ml, 12 x 3 mm on slice 3"
-    assert lines[-1].startswith("Liver tumour 2: 0.01 ml, 2 x 1 mm on slice 7")
+    assert lines[len(LIVER)] == "Liver tumour 1: 0.36 ml, 12.2 x 3.0 mm on slice 3"
+    assert lines[-1].startswith("Liver tumour 2: 0.01 ml, 2.0 x 1.0 mm on slice 7")
     plainer = report_picture(
         result_of(two_structures(), ct_specification(), spacing=(2.0, 1.0, 5.0))
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from TumorSegLib.commands.segment import show_derived, show_lesions
 from TumorSegLib.errors import OutputError
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.measurement.derived import DerivedValue
+from TumorSegLib.measurement.quantities import shown, shown_mean
 from TumorSegLib.measurement.segment import measure_segment
 from TumorSegLib.measurement.table import (
     Column,
@@ -43,6 +45,10 @@ FORMULAS = [
     "  =1+1",
     "\u00a0=1+1",
     "\uff1d1+1",
+    "\x00=1+1",
+    "\u200b=1+1",
+    "\ufeff=1+1",
+    "\udc80=1+1",
     '=HYPERLINK("http://x","y")',
 ]
 
@@ -65,11 +71,11 @@ def test_columns_have_units_and_numbers_have_points():
     heading, first, second = read(as_csv(lesion_table([measured("Tumour")])))
     row = dict(zip(heading, first, strict=True))
     assert row["Segment"] == "Tumour"
-    assert row["Volume (ml)"] == "0.12"
+    assert row["Volume (ml)"] == "0.120"
     assert row["Longest axial diameter (mm)"] == "8.2"
     assert row["Perpendicular diameter (mm)"] == "3.1"  # 3 mm, slanting as 1 to 4
     assert row["Surface area (mm²)"].isdigit()
-    assert row["Mean"] == "-7.2"  # a negative number is no formula
+    assert row["Mean"] == "-7.25"  # a negative number is no formula
     assert row["Centroid L (mm)"] == "-23.0"
     assert row["Slice"] == "2"
     assert row["Certainty"] == ""
@@ -98,7 +104,23 @@ def test_no_name_is_computed(name):
         cells = [row[0] for row in read(as_csv(table))]
         lines = as_clipboard(table).splitlines()
         for cell in [*cells, *(line.split("\t")[0] for line in lines)]:
-            assert cell.strip()[0] not in "=+-@\uff1d", cell
+            seen = [letter for letter in cell if unicodedata.category(letter)[0] not in "CZ"]
+            assert seen[0] not in "=+-@\uff1d", cell
+
+
+def test_what_is_small_is_not_shown_as_nothing():
+    """A speck of 1.7 mm³ had 0.00 ml, and MRI from 0 to 1 a mean of 0 ± 0."""
+    assert [shown(value) for value in (0.00168, 0.0, 0.0123, 12.34, 1534.4, 3)] == [
+        *("0.0017", "0.00", "0.01", "12.3", "1534", "3")
+    ]
+    assert shown_mean(104.6, 20.3) == "105 ± 20"
+    assert shown_mean(0.354, 0.021) == "0.35 ± 0.02"
+    assert shown_mean(-7.25, None) == "-7.25"
+    mask = np.zeros((3, 4, 4), np.bool_)
+    mask[1, 1, 1] = True
+    speck = measure_segment(mask, Grid((3, 4, 4), (0.7, 0.8, 3.0)), name="s", voxels=mask * 0.354)
+    row = read(as_csv(lesion_table([speck])))[1]
+    assert (row[2], row[7], row[8]) == ("0.002", "0.354", "0")
 
 
 def test_empty_tables_have_headings():
@@ -107,7 +129,7 @@ def test_empty_tables_have_headings():
     heading, row = read(as_csv(segment_table([nothing])))
     assert dict(zip(heading, row, strict=True)) == {
         "Segment": "Tumour",
-        "Volume (ml)": "0.00",
+        "Volume (ml)": "0.000",
         "Components": "0",
         "Longest axial diameter (mm)": "0.0",
         "Surface area (mm²)": "0",
@@ -119,7 +141,9 @@ def test_empty_tables_have_headings():
 
 def test_derived_values():
     values = [DerivedValue("a", "Burden", 12.345, "%"), DerivedValue("b", "Ratio", None, "1")]
-    assert as_clipboard(value_table(values)) == "Figure\tValue\tUnit\nBurden\t12.35\t%\nRatio\t\t\n"
+    assert (
+        as_clipboard(value_table(values)) == "Figure\tValue\tUnit\nBurden\t12.345\t%\nRatio\t\t\n"
+    )
 
 
 def test_files_are_whole_or_absent(tmp_path):
@@ -138,7 +162,7 @@ def test_the_terminal_shows_lesions_and_values():
     show_lesions(console, [measured("Tumour")])
     show_derived(console, [DerivedValue("a", "Tumour burden", 2.5, "%")])
     assert "Tumour 1  0.12 ml" in text.getvalue()
-    assert "8 x 3 mm" in text.getvalue()
+    assert "8.2 x 3.1 mm" in text.getvalue()
     assert "Tumour burden  2.50 %" in text.getvalue()
     show_lesions(console, [measured("Nothing", count=0)])
     assert "Nothing" not in text.getvalue()

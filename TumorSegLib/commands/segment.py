@@ -29,7 +29,7 @@ from TumorSegLib.inference.result import SegmentationResult
 from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.measurement.derived import DerivedValue, derive
 from TumorSegLib.measurement.lesions import with_lesions
-from TumorSegLib.measurement.quantities import shown
+from TumorSegLib.measurement.quantities import shown, shown_mean
 from TumorSegLib.measurement.segment import Measurement
 from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.model.specification import ModelSpecification
@@ -229,9 +229,9 @@ def show(
     for row in measurements:
         table.add_row(
             row.name,
-            f"{row.volume_ml:.1f} ml",
+            f"{shown(row.volume_ml)} ml",
             str(row.components),
-            f"{row.longest_axial_diameter_mm:.0f} mm",
+            f"{row.longest_axial_diameter_mm:.1f} mm",
         )
     console.print(table)
     show_lesions(console, with_lesions(result.specification, measurements))
@@ -253,9 +253,9 @@ def show_lesions(console: Console, measurements: Sequence[Measurement]) -> None:
         table.add_row(
             f"{name} {part.number}",
             f"{shown(part.volume_ml)} ml",
-            f"{long:.0f} x {short:.0f} mm",
+            f"{long:.1f} x {short:.1f} mm",
             str(part.slice_index + 1),
-            "" if part.mean is None else f"{part.mean:.0f} ± {part.standard_deviation:.0f}",
+            "" if part.mean is None else shown_mean(part.mean, part.standard_deviation),
             "" if part.certainty is None else f"{part.certainty:.2f}",
         )
     console.print(table)

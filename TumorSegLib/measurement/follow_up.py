@@ -139,8 +139,8 @@ def change_table(found: FollowUp) -> Table:
         Column("Longest axial diameter, now", "mm"),
         Column("Change", "mm"),
         Column("Change", "%"),
-        Column("Volume, earlier", "ml", 2),
-        Column("Volume, now", "ml", 2),
+        Column("Volume, earlier", "ml", 3),
+        Column("Volume, now", "ml", 3),
         Column("Change of volume", "%"),
     )
     rows = [

@@ -68,8 +68,20 @@ QUANTITIES = {
 
 
 def shown(value: float) -> str:
-    """Return a figure with as many digits as it is worth: 1534, 12.3, 0.35; whole numbers alone."""
+    """Return a figure with as many digits as it is worth: 1534, 12.3, 0.35, 0.0017.
+
+    Whole numbers are shown alone. What is small but there is not shown as 0.
+    """
     if isinstance(value, int):
         return str(value)
     size = abs(value)
+    if 0 < size < 0.00995:
+        return f"{value:.2g}"
     return f"{value:.{0 if size >= 99.95 else 1 if size >= 9.995 else 2}f}"
+
+
+def shown_mean(mean: float, deviation: float | None) -> str:
+    """Return a mean with its standard deviation: 105 ± 20 of CT, 0.35 ± 0.02 of small numbers."""
+    both = [mean] if deviation is None else [mean, deviation]
+    whole = max(map(abs, both)) >= 9.5
+    return " ± ".join(f"{value:.0f}" if whole else shown(value) for value in both)

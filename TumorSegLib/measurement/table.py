@@ -29,11 +29,11 @@ FORMULA = ("=", "+", "-", "@")
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its title, its unit, and the decimals of its numbers."""
+    """A column: its title, its unit, and the decimals of its numbers; None: six figures."""
 
     title: str
     unit: str = ""
-    decimals: int = 1
+    decimals: int | None = 1
 
     @property
     def heading(self) -> str:
@@ -47,7 +47,7 @@ class Column:
         if isinstance(cell, bool):
             return "yes" if cell else "no"
         if isinstance(cell, float):
-            return f"{cell:.{self.decimals}f}"
+            return f"{cell:.6g}" if self.decimals is None else f"{cell:.{self.decimals}f}"
         return str(cell)
 
 
@@ -70,7 +70,7 @@ class Table:
         return [[column.text(cell) for column, cell in row] for row in pairs]
 
 
-def _column(figure: str, decimals: int = 1) -> Column:
+def _column(figure: str, decimals: int | None = 1) -> Column:
     quantity = QUANTITIES[figure]
     return Column(quantity.title, quantity.unit, decimals)
 
@@ -78,13 +78,13 @@ def _column(figure: str, decimals: int = 1) -> Column:
 LESION_COLUMNS = (
     Column("Segment"),
     Column("Number"),
-    _column("volume_ml", 2),
+    _column("volume_ml", 3),
     _column("longest_axial_diameter_mm"),
     _column("perpendicular_diameter_mm"),
     _column("longest_diameter_mm"),
     _column("surface_mm2", 0),
-    _column("mean"),
-    _column("standard_deviation"),
+    _column("mean", None),
+    _column("standard_deviation", None),
     Column("Certainty", decimals=2),
     Column("Slice"),
     Column("Centroid L", "mm"),
@@ -122,13 +122,13 @@ def segment_table(measured: Sequence[Measurement]) -> Table:
     """Return a table of segments as wholes."""
     columns = (
         Column("Segment"),
-        _column("volume_ml", 2),
+        _column("volume_ml", 3),
         Column("Components"),
         _column("longest_axial_diameter_mm"),
         _column("surface_mm2", 0),
         Column("Mean area a slice", "mm²", 0),
-        _column("mean"),
-        _column("standard_deviation"),
+        _column("mean", None),
+        _column("standard_deviation", None),
     )
     rows = [
         (
@@ -148,7 +148,7 @@ def segment_table(measured: Sequence[Measurement]) -> Table:
 
 def value_table(values: Sequence[DerivedValue]) -> Table:
     """Return a table of derived values."""
-    columns = (Column("Figure"), Column("Value", decimals=2), Column("Unit"))
+    columns = (Column("Figure"), Column("Value", decimals=3), Column("Unit"))
     rows = [(value.name, value.value, SYMBOLS.get(value.unit, value.unit)) for value in values]
     return Table(columns, tuple(rows))
 
@@ -190,6 +190,9 @@ def _safe_cells(table: Table) -> list[list[str]]:
 
 
 def _safe(text: str) -> str:
-    """Return a text on one line that no spreadsheet computes."""
+    """Return a text on one line, without what is no letter, that no spreadsheet computes."""
     line = " ".join(text.split())
-    return f"'{line}" if unicodedata.normalize("NFKC", line[:1]).startswith(FORMULA) else line
+    line = "".join(letter for letter in line if unicodedata.category(letter) not in ("Cc", "Cs"))
+    seen = (letter for letter in line if unicodedata.category(letter) != "Cf")
+    begins = unicodedata.normalize("NFKC", next(seen, ""))
+    return f"'{line}" if begins.startswith(FORMULA) else line

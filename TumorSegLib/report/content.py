@@ -90,8 +90,8 @@ def _findings(subject: Subject) -> Section:
             part = one.parts[0]
             number = "1 lesion" if one.components == 1 else f"{one.components} lesions, the largest"
             text += (
-                f" in {number} {part.longest_axial_diameter_mm:.0f} x"
-                f" {part.perpendicular_diameter_mm:.0f} mm on slice {part.slice_index + 1}"
+                f" in {number} {part.longest_axial_diameter_mm:.1f} x"
+                f" {part.perpendicular_diameter_mm:.1f} mm on slice {part.slice_index + 1}"
             )
         elif one.components > 1:
             text += f" in {one.components} parts"

@@ -161,8 +161,8 @@ def _measured(measurement: Measurement) -> str:
         return f"{measurement.name}: not found"
     parts = counted(measurement.components, "part")
     return (
-        f"{measurement.name}: {measurement.volume_ml:.1f} ml in {parts},"
-        f" longest axial diameter {measurement.longest_axial_diameter_mm:.0f} mm"
+        f"{measurement.name}: {shown(measurement.volume_ml)} ml in {parts},"
+        f" longest axial diameter {measurement.longest_axial_diameter_mm:.1f} mm"
     )
 
 
@@ -173,7 +173,7 @@ def figure_lines(
     lines = [f"{value.name}: {value.text}" for value in derive(specification.derived, measurements)]
     lesions = [
         f"{segment.name} {part.number}: {shown(part.volume_ml)} ml,"
-        f" {part.longest_axial_diameter_mm:.0f} x {part.perpendicular_diameter_mm:.0f} mm"
+        f" {part.longest_axial_diameter_mm:.1f} x {part.perpendicular_diameter_mm:.1f} mm"
         f" on slice {part.slice_index + 1}"
         for segment in with_lesions(specification, measurements)
         for part in segment.parts

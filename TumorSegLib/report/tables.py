@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from TumorSegLib.image.correction import Changes
 from TumorSegLib.measurement.component import Component
-from TumorSegLib.measurement.quantities import shown
+from TumorSegLib.measurement.quantities import shown, shown_mean
 from TumorSegLib.measurement.table import Cell, Column, Table
 from TumorSegLib.model.evaluation import Evaluation, PatientMean, Rate
 from TumorSegLib.report.blocks import Rows
@@ -90,8 +90,8 @@ def _lesion(finding: Finding, part: Component, structures: int) -> tuple[Cell, .
     return (
         f"{name}*" if part.cut_by_border else name,
         shown(part.volume_ml),
-        f"{part.longest_axial_diameter_mm:.0f} x {part.perpendicular_diameter_mm:.0f}",
-        f"{part.longest_diameter_mm:.0f}",
+        f"{part.longest_axial_diameter_mm:.1f} x {part.perpendicular_diameter_mm:.1f}",
+        part.longest_diameter_mm,
         part.slice_index + 1,
         _mean(part.mean, part.standard_deviation),
         part.certainty,
@@ -192,4 +192,4 @@ def slice_accuracy(evaluation: Evaluation) -> str:
 def _mean(mean: float | None, deviation: float | None) -> str | None:
     if mean is None:
         return None
-    return f"{mean:.0f}" if deviation is None else f"{mean:.0f} ± {deviation:.0f}"
+    return shown_mean(mean, deviation)
