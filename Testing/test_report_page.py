@@ -167,6 +167,18 @@ def test_names_in_every_script(name):
     assert not any(sign in shown for sign in "\u202e\udc80\x00\n")
 
 
+@pytest.mark.parametrize("name", ["肝肿瘤", "ورم الكبد", "<b>Leber</b>"])
+def test_the_plot_of_areas_has_its_names_in_text(name):
+    """In the picture itself every letter that its font lacks was a question mark."""
+    specification = replace(liver_specification(), derived=())
+    labels = [replace(one, name=name) if one.value == 2 else one for one in specification.labels]
+    result = liver_result(specification=replace(specification, labels=tuple(labels)))
+    document = document_of(subject_of(result))
+    plot = document.sections[-4].blocks[0].pictures[0]
+    assert [one for one, _ in plot.legend] == ["Liver", name]
+    assert f"Area on each sliceLiver{name}" in read_page(page_of(document)).text
+
+
 def test_nothing_identifies_unless_asked_for():
     result = liver_result(name="DOE_JANE_19700101")
     result = replace(result, warnings=("DOE_JANE_19700101: slices are thick",))

@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from TumorSegLib.report.findings import Finding
-from TumorSegLib.report.picture_text import plain
 from TumorSegLib.report.slice_picture import Colour
 
 WIDTH, HEIGHT = 620, 250
@@ -19,7 +18,6 @@ SMOOTHING = 2
 LEFT, RIGHT, TOP, BOTTOM = 66, 14, 34, 40
 TEXT, AXIS = (40, 50, 60), (205, 211, 217)
 FONT = 14
-MOST_NAMED = 4
 
 
 def area_plot(findings: Sequence[Finding], unsure: Collection[int], count: int) -> Image.Image:
@@ -66,8 +64,13 @@ def area_plot(findings: Sequence[Finding], unsure: Collection[int], count: int) 
             fill=(192, 57, 43),
         )
     plot = plot.resize((WIDTH * SCALE, HEIGHT * SCALE), Image.Resampling.BOX)
-    _labels(plot, found, top, count, step, any_unsure=bool(unsure))
+    _labels(plot, top, count, step, any_unsure=bool(unsure))
     return plot
+
+
+def legend(findings: Sequence[Finding]) -> tuple[tuple[str, Colour], ...]:
+    """Return the names of the structures in the plot, with their lines' colours."""
+    return tuple((one.name, on_white(one.colour)) for one in findings if one.measurement.voxels)
 
 
 def on_white(colour: Colour) -> Colour:
@@ -78,15 +81,7 @@ def on_white(colour: Colour) -> Colour:
     return red, green, blue
 
 
-def _labels(
-    plot: Image.Image,
-    found: Sequence[Finding],
-    top: float,
-    count: int,
-    step: float,
-    *,
-    any_unsure: bool,
-) -> None:
+def _labels(plot: Image.Image, top: float, count: int, step: float, *, any_unsure: bool) -> None:
     draw, font = ImageDraw.Draw(plot), ImageFont.load_default(FONT * SCALE)
     height = HEIGHT - TOP - BOTTOM
 
@@ -98,15 +93,7 @@ def _labels(
     ticks = _ticks(count)
     for index in ticks:
         write(LEFT + (index + 0.5) * step, HEIGHT - BOTTOM + 13, str(index + 1), TEXT, "ma")
-    x = float(LEFT)
     write(8, 8, "sq cm", TEXT, "la")
-    for finding in found[:MOST_NAMED]:
-        name = plain(finding.name)[:24]
-        draw.rectangle(
-            [side * SCALE for side in (x, 12, x + 14, 16)], fill=on_white(finding.colour)
-        )
-        write(x + 20, 8, name, TEXT, "la")
-        x += 40 + font.getlength(name) / SCALE
     if any_unsure:
         write(WIDTH - RIGHT, 8, "marked: check first", (192, 57, 43), "ra")
 

@@ -70,6 +70,8 @@ class Picture:
 
     Attributes:
         caption: below it, and for whoever cannot see it.
+        legend: names below the caption with the colour of each, which the picture cannot have in
+            the letters of every script.
         data: bytes of the file.
         media_type: of these.
         size: width and height in pixels.
@@ -79,6 +81,7 @@ class Picture:
     data: bytes
     media_type: str
     size: tuple[int, int]
+    legend: tuple[tuple[str, Colour], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from TumorSegLib.image.grid import AxialView
@@ -11,7 +13,7 @@ from TumorSegLib.measurement.derived import derive
 from TumorSegLib.measurement.quantities import shown
 from TumorSegLib.model.derived import Count, Sum
 from TumorSegLib.model.licences import licence_of
-from TumorSegLib.report.area_plot import area_plot
+from TumorSegLib.report.area_plot import area_plot, legend
 from TumorSegLib.report.blocks import (
     Block,
     Document,
@@ -179,7 +181,8 @@ def _over_slices(subject: Subject) -> Section:
     blocks: list[Block] = []
     if any(finding.measurement.voxels for finding in subject.findings):
         plot = area_plot(subject.findings, unsure, count)
-        blocks.append(Pictures((encoded(plot, "Area on each slice", lossless=True),), 1))
+        picture = encoded(plot, "Area on each slice", lossless=True)
+        blocks.append(Pictures((replace(picture, legend=legend(subject.findings)),), 1))
     if unsure:
         areas = _areas(subject, count)
         blocks.append(unsure_rows(unsure, areas, subject.corrections_mm2))

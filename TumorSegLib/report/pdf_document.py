@@ -41,6 +41,7 @@ from TumorSegLib.report.slice_picture import Colour
 LEFT, TOP, BOTTOM = 14 * mm, 14 * mm, 18 * mm
 WIDTH = A4[0] - 2 * LEFT
 GAP = 2 * mm
+LEGEND_GAP = "\N{NO-BREAK SPACE}" * 3 + " "
 FACT_WIDTH = 48 * mm
 PLOT_WIDTH = 130 * mm
 CELL_PADDING, SWATCH, NAME_WIDTH = 4 * mm, 4 * mm, 55 * mm
@@ -261,7 +262,7 @@ class _Writer:
         for start in range(0, len(block.pictures), block.columns):
             row = block.pictures[start : start + block.columns]
             images = [_image(picture, width) for picture in row]
-            captions = [self._text(picture.caption, CAPTION) for picture in row]
+            captions = [self._caption(picture) for picture in row]
             rows.append(
                 Table(
                     [images, captions],
@@ -279,6 +280,10 @@ class _Writer:
                 )
             )
         return [*rows, Spacer(0, 1 * mm)]
+
+    def _caption(self, picture: Picture) -> Paragraph:
+        names = [f"{_swatch(colour)} {self._fonts.markup(one)}" for one, colour in picture.legend]
+        return Paragraph(LEGEND_GAP.join([self._fonts.markup(picture.caption), *names]), CAPTION)
 
 
 def _image(picture: Picture, width: float) -> Image:
