@@ -321,6 +321,15 @@ def test_a_target_removed_during_the_run_is_replaced_by_a_new_one(ready):
     assert ready.is_right(ending)
 
 
+def test_corrections_that_may_be_replaced_are_replaced_where_they_are(ready):
+    target = ready.run().target
+    paint(ready, target, ready.volume)
+    ready.bench.answers = ["replace"]
+    ending = ready.run()
+    assert ending.target is target
+    assert ready.is_right(ending)
+
+
 @pytest.mark.parametrize("how", ["painted", "undone", "surfaces", "warped"])
 def test_a_target_changed_during_the_run_keeps_its_change(ready, how):
     target = ready.run().target
@@ -399,7 +408,18 @@ def test_the_slider_follows_a_volume_whose_transform_was_deleted(ready):
     assert (ready.found(target, ready.volume) == ready.expected(ready.volume, DIM)).all()
 
 
-@pytest.mark.parametrize("how", ["voxels", "shape", "spacing", "turned", "warped", "label map"])
+ANOTHER = {
+    "voxels": "its voxels were changed while the model ran on it",
+    "shape": "its voxels were changed while the model ran on it",
+    "spacing": "its spacing or axes were changed while the model ran on it",
+    "turned": "its spacing or axes were changed while the model ran on it",
+    "warped": "is not linear",
+    "no image": "holds no voxels",
+}
+"""How a volume becomes another one during its run, and what is said of it."""
+
+
+@pytest.mark.parametrize("how", ANOTHER)
 def test_nothing_is_written_for_a_volume_that_is_another_by_then(ready, how):
     target = ready.run().target
     before = ready.found(target, ready.volume)
@@ -422,7 +442,8 @@ def test_nothing_is_written_for_a_volume_that_is_another_by_then(ready, how):
     ready.until_idle()
     ending = ready.endings[-1]
     assert reasons(ready) == ["done", "failed"]
-    assert "V0" in ending.line
+    assert ending.line.startswith("V0: ")
+    assert ANOTHER[how] in ending.line
     assert ready.session.status.failed
     assert len(ready.bench.segmentations) == 1
     if how == "voxels":
