@@ -45,7 +45,11 @@ class Scripts:
         return sorted(node.GetName() for node in nodes)
 
     def add_volume(self, kind, name=None):
-        return self.slicer.util.addVolumeFromArray(voxels(kind), HEAD_MATRIX, name or f"V{kind}")
+        node = self.slicer.util.addVolumeFromArray(
+            voxels(kind), HEAD_MATRIX, name or f"FLAIR{kind}"
+        )
+        node.SetAttribute("DICOM.Modality", "MR")
+        return node
 
     def until(self, condition):
         wait_until(condition, turn=self.slicer.app.processEvents)

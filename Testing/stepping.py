@@ -76,7 +76,11 @@ class Stepping:
 
     def add_volume(self, kind, name=None):
         """Add a volume with a tumour of its own; volumes of equal kinds have equal voxels."""
-        return self.slicer.util.addVolumeFromArray(voxels(kind), HEAD_MATRIX, name or f"V{kind}")
+        node = self.slicer.util.addVolumeFromArray(
+            voxels(kind), HEAD_MATRIX, name or f"FLAIR{kind}"
+        )
+        node.SetAttribute("DICOM.Modality", "MR")
+        return node
 
     def poll(self, times=1):
         """Do what the panel's timer does, where it runs."""
@@ -153,6 +157,7 @@ class Stepping:
 def voxels(kind):
     """Voxels of a head whose tumour, with a dimmer rim, lies where none of another kind does."""
     array = np.zeros(SHAPE, np.int16)
+    array[0, 0, :16] = range(16)  # as in no label map
     array[:, 2:-2, 2:-2] = 60
     y, x = 4 + 6 * (kind // 4 % 4), 4 + 6 * (kind % 4)
     array[1:4, y : y + 5, x : x + 5] = 120

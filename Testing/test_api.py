@@ -112,9 +112,9 @@ def test_an_image_keeps_its_very_grid(here, models):
 
 
 def test_an_image_that_says_what_it_is_needs_no_model(here, models):
-    image = sitk.ReadImage(str(here / "ct.nii.gz")) + 1200  # nothing looks like air
-    image.SetMetaData("0008|0060", "CT ")
-    assert tumorseg.segment(image, device="cpu").specification.id == "small-ct"
+    image = sitk.ReadImage(str(here / "flair.nii.gz"))
+    image.SetMetaData("0008|0060", "MR ")
+    assert tumorseg.segment(image, device="cpu").specification.id == "small-brain"
 
 
 def test_further_sequences_go_by_their_names(here, models, tmp_path):
@@ -158,13 +158,21 @@ def test_a_volume_is_not_taken_for_what_it_says_it_is_not(here, models):
         tumorseg.segment(image, modality="MR")
 
 
-def test_what_a_guess_was_is_said(here, models):
+def test_no_model_is_chosen_by_a_guess(here, models):
     image = sitk.ReadImage("t1.nii.gz")
-    found = tumorseg.segment(image, device="cpu")
-    assert found.specification.id == "small-brain"
-    assert any("taken for MRI" in line for line in found.warnings)
+    with pytest.raises(tumorseg.InputError, match=r"says neither CT nor MRI.*small-brain"):
+        tumorseg.segment(image, device="cpu")
     named = tumorseg.segment(image, modality="MR", device="cpu")
-    assert not any("taken for MRI" in line for line in named.warnings)
+    assert named.specification.id == "small-brain"
+
+
+def test_no_model_is_chosen_for_ct_without_hounsfield_units(here, models):
+    image = sitk.ReadImage(str(here / "ct.nii.gz")) + 1200
+    image.SetMetaData("0008|0060", "CT")
+    with pytest.raises(tumorseg.InputError, match="not those of a body in Hounsfield units"):
+        tumorseg.segment(image, device="cpu")
+    (line, *_) = tumorseg.segment(image, "small-ct", device="cpu").warnings
+    assert line.endswith("do not rely on the result")
 
 
 def test_nothing_is_replaced_unasked(here, models):

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,10 +102,10 @@ def test_no_model_at_all_is_an_error(monkeypatch, tmp_path, capsys):
 def test_unicode_and_spaces(place):
     folder = Path("Ärzte und Kranke — 脳")
     folder.mkdir()
-    Path("flair.nii.gz").rename(folder / "kopf aufnahme é.nii.gz")
+    Path("flair.nii.gz").rename(folder / "flair aufnahme é.nii.gz")
     out = folder / "ergebnis ü.seg.nrrd"
     assert (
-        cli.main(["segment", str(folder / "kopf aufnahme é.nii.gz"), "-o", str(out), "--quiet"])
+        cli.main(["segment", str(folder / "flair aufnahme é.nii.gz"), "-o", str(out), "--quiet"])
         == 0
     )
     assert out.is_file()
@@ -211,15 +212,31 @@ def test_only_slices_that_a_detector_finds(place, capsys):
     refused(capsys, [*words, "--gate-threshold", "0"], "threshold 0: expected a number between")
 
 
-def test_a_guessed_modality_is_told(place, capsys):
+def test_no_model_is_chosen_by_a_guess(place, capsys):
     Path("flair.nii.gz").rename("case 7.nii.gz")
-    for command in ("segment", "detect"):
-        assert cli.main([command, "case 7.nii.gz", "--json"]) == 0
-        lines = json.loads(capsys.readouterr().out)["warnings"]
-        assert any("case 7: taken for MRI" in line and "Hounsfield" in line for line in lines)
-    named = ["segment", "case 7.nii.gz", "--model", "tiny-brain", "--json", "--overwrite"]
+    refused(capsys, ["segment", "case 7.nii.gz"], "case 7: says neither CT nor MRI")
+    refused(capsys, ["detect", "case 7.nii.gz"], "name one (--model)")
+    named = ["segment", "case 7.nii.gz", "--model", "tiny-brain", "--json"]
     assert cli.main(named) == 0
-    assert "taken for" not in capsys.readouterr().out
+    said = json.loads(capsys.readouterr().out)
+    assert (said["modality"], said["modality_known_by"]) == ("MR", "guess")
+
+
+def test_no_model_is_chosen_against_what_the_name_says(place, capsys):
+    refused(capsys, ["segment", "t1.nii.gz"], "its name says T1, expected FLAIR; no model is")
+    assert cli.main(["segment", "t1.nii.gz", "--model", "tiny-brain", "--quiet"]) == 0
+
+
+def test_what_is_odd_is_said_before_the_run(place, capsys, monkeypatch):
+    from TumorSegLib.inference.engine import Engine
+
+    def fail(*_):
+        raise RuntimeError("CUDA out of memory")  # as soon as anything is computed
+
+    monkeypatch.setattr(Engine, "probabilities", fail)
+    with suppress(RuntimeError):
+        cli.main(["segment", "t1.nii.gz", "--model", "tiny-brain", "-o", "out.nii.gz"])
+    assert "its name says T1, expected FLAIR; do not rely" in capsys.readouterr().err
 
 
 def test_a_series_is_named_behind_its_folder(place, capsys):

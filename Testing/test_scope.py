@@ -14,7 +14,7 @@ from tiny_models import brain_specification, ct_specification
 
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.inference.input_checks import scope_warnings, sequence_seen
+from TumorSegLib.inference.input_checks import doubts, scope_warnings, sequence_seen
 from TumorSegLib.phantom import abdomen_phantom, brain_phantom
 from TumorSegLib.reading import read_volume
 
@@ -78,6 +78,32 @@ def test_a_head_given_to_a_model_for_the_abdomen():
     assert warnings(volume, replace(LIVER, anatomy="head")) == []
 
 
+def test_what_the_header_says_of_the_part_of_the_body(head, abdomen):
+    knee = replace(head["flair"], body_part="KNEE")
+    assert "its header says knee, the model is for the brain" in warnings(knee, BRAIN)[0]
+    assert warnings(replace(head["flair"], body_part="HEAD"), BRAIN) == []
+    assert "its header says brain" in warnings(replace(abdomen, body_part="BRAIN"), LIVER)[0]
+    for part in ("CHEST", "LSPINE", "WHOLEBODY", "?"):
+        assert warnings(replace(abdomen, body_part=part), LIVER) == []
+
+
+def test_a_trunk_without_hounsfield_units_is_too_large_for_a_head(abdomen):
+    clipped = replace(abdomen, voxels=np.clip(abdomen.voxels, -160, 240), modality=None)
+    (line,) = warnings(clipped, BRAIN)
+    assert "too large for a head, the model is for the brain; do not rely on the result" in line
+
+
+def test_a_model_is_chosen_for_what_is_certain_only(head, abdomen):
+    clipped = replace(abdomen, voxels=np.clip(abdomen.voxels, -160, 240), modality=None)
+    assert "says neither CT nor MRI" in doubts(clipped, BRAIN)[0]
+    assert doubts(replace(head["flair"], modality=None, name="FLAIR"), BRAIN) == []
+    unnamed = replace(head["flair"], modality=None, name="7")
+    assert "says neither CT nor MRI" in doubts(unnamed, BRAIN)[0]
+    assert doubts(head["flair"], BRAIN) == []
+    assert doubts(replace(abdomen, modality=None), LIVER) == []
+    assert "its name says T1" in doubts(replace(head["t1"], name="T1 ax"), BRAIN)[0]
+
+
 def test_sequences_in_the_wrong_place_are_told_by_header_or_name(head):
     misnamed = replace(head["flair"], name="AX T2 FSE")
     assert warnings(misnamed, BRAIN)[0].startswith("AX T2 FSE: its name says T2, expected FLAIR;")
@@ -111,7 +137,9 @@ def test_real_volumes(shared):
     folder = shared / "data" / "volumes"
     for name in ("abdomen_ct_3mm.nii.gz", "CTChest4.nrrd", "jpeg2000_ct"):
         assert warnings(read_volume(folder / name), LIVER) == []
-    assert "a head or a limb" in warnings(read_volume(folder / "gantry_tilt_ct"), LIVER)[0]
+    head = read_volume(folder / "gantry_tilt_ct")
+    assert "its header says head, the model is for the abdomen" in warnings(head, LIVER)[0]
+    assert "a head or a limb" in warnings(replace(head, body_part=""), LIVER)[0]
     assert warnings(read_volume(folder / "brain1_image.nrrd"), LIVER) != []
 
 

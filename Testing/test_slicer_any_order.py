@@ -69,7 +69,7 @@ class Everyone:
     def add_volume(self, _number):
         if sum(map(self.scene.IsNodePresent, self.volumes)) == 4:
             return
-        self.volumes.append(self.s.add_volume(self.count % 16, f"V{self.count}"))
+        self.volumes.append(self.s.add_volume(self.count % 16, f"FLAIR{self.count}"))
         self.count += 1
 
     def choose_volume(self, number):

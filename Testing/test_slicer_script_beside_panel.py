@@ -9,7 +9,7 @@ from stepping import voxels
 
 @pytest.fixture
 def beside(stepping, scripts, monkeypatch):
-    """A panel with V0 chosen, and scripts beside it."""
+    """A panel with FLAIR0 chosen, and scripts beside it."""
     stepping.volume = stepping.add_volume(0)
     stepping.bench.parameters.volume = stepping.volume
     stepping.bench.turn()
@@ -56,7 +56,9 @@ def test_the_panel_sees_what_a_script_writes_to_its_segmentation(beside):
     assert area > 0
     panel.ui.reviewedBox.click()
     assert panel.ui.reviewedBox.checked
-    beside.slicer.util.arrayFromVolume(beside.volume)[:] = voxels(0) // 100 * 60
+    array = beside.slicer.util.arrayFromVolume(beside.volume)
+    array[:] = voxels(0) // 100 * 60
+    array[0, 0, :16] = range(16)  # as in no label map
     beside.slicer.util.arrayFromVolumeModified(beside.volume)
     beside.scripts.logic.segment(beside.volume, segmentationNode=target)
     beside.bench.turn(20)

@@ -83,7 +83,7 @@ def test_the_script_of_the_guide_segments_a_folder_and_goes_on_after_a_fault(
 
 def test_the_result_lies_on_the_volumes_own_grid(scripts):
     slicer = scripts.slicer
-    volume = slicer.util.addVolumeFromArray(voxels(5), OBLIQUE, "Oblique")
+    volume = slicer.util.addVolumeFromArray(voxels(5), OBLIQUE, "FLAIR oblique")
     turned = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "T")
     turned.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(TURNED))
     volume.SetAndObserveTransformNodeID(turned.GetID())
@@ -111,8 +111,8 @@ def test_slicer_stays_alive_while_a_script_waits(scripts):
     timer.start()
     node = scripts.logic.segment(scripts.add_volume(0))
     timer.stop()
-    assert ["V0 (being segmented)"] in ticks
-    assert node.GetName() == "V0 segmentation"
+    assert ["FLAIR0 (being segmented)"] in ticks
+    assert node.GetName() == "FLAIR0 segmentation"
 
 
 def test_runs_of_two_scripts_follow_each_other(scripts):
@@ -126,7 +126,7 @@ def test_runs_of_two_scripts_follow_each_other(scripts):
     assert len(scripts.clients) == 1
     nodes = [first.segmentationNode, second.segmentationNode, third]
     for kind, node in enumerate(nodes):
-        volume = scripts.slicer.util.getNode(f"V{kind}")
+        volume = scripts.slicer.util.getNode(f"FLAIR{kind}")
         assert (segment_mask(scripts.slicer, node, volume) == (voxels(kind) > 100)).all()
 
 
@@ -136,7 +136,7 @@ def test_a_script_may_go_on_from_the_end_of_a_run(scripts):
         scripts.add_volume(0), finished=lambda run: nodes.append(scripts.logic.segment(volume))
     )
     scripts.until(lambda: nodes)
-    assert nodes[0].GetName() == "V1 segmentation"
+    assert nodes[0].GetName() == "FLAIR1 segmentation"
 
 
 def test_a_fault_of_a_callback_is_logged_and_costs_no_run(scripts, caplog):
@@ -177,7 +177,7 @@ def test_a_cancelled_run_changes_nothing_and_the_others_go_on(scripts, which):
     for run in runs:
         if run is not cancelled:
             run.wait()
-    left = {f"V{kind} segmentation" for kind, run in enumerate(runs) if run is not cancelled}
+    left = {f"FLAIR{kind} segmentation" for kind, run in enumerate(runs) if run is not cancelled}
     kept = {f"{name} (model's mask)" for name in left}
     assert set(scripts.names) == left | kept
 
@@ -192,7 +192,7 @@ def test_a_worker_that_dies_ends_its_run_and_no_other(scripts):
     with pytest.raises(SegmentationError, match="ended unexpectedly"):
         first.wait()
     assert first.state == "failed"
-    assert second.wait().GetName() == "V1 segmentation"
+    assert second.wait().GetName() == "FLAIR1 segmentation"
 
 
 def test_a_volume_that_goes_away_ends_its_run(scripts):

@@ -9,7 +9,7 @@ from stepping import DIM, STRICT, voxels
 
 @pytest.fixture
 def three(stepping):
-    """V0, V1 and V2 in the queue, the first of them being segmented."""
+    """FLAIR0, V1 and V2 in the queue, the first of them being segmented."""
     stepping.volumes = [stepping.add_volume(kind) for kind in range(3)]
     stepping.panel.ui.queueAddAllButton.click()
     stepping.panel.ui.queueRunButton.click()
@@ -19,7 +19,7 @@ def three(stepping):
 
 @pytest.fixture
 def ready(stepping):
-    """A panel with V0 chosen."""
+    """A panel with FLAIR0 chosen."""
     stepping.volume = stepping.add_volume(0)
     stepping.bench.parameters.volume = stepping.volume
     stepping.bench.turn()
@@ -64,12 +64,12 @@ def test_a_volume_deleted_while_it_is_segmented_costs_the_queue_no_other(three):
     remove(three, three.volumes[0])
     three.until_idle()
     assert three.states == {
-        "V0": ("failed", "The volume was removed; the run was stopped."),
-        "V1": ("done", ""),
-        "V2": ("done", ""),
+        "FLAIR0": ("failed", "The volume was removed; the run was stopped."),
+        "FLAIR1": ("done", ""),
+        "FLAIR2": ("done", ""),
     }
     assert reasons(three) == ["volume removed", "done", "done"]
-    assert names(three) == ["V1 segmentation", "V2 segmentation"]
+    assert names(three) == ["FLAIR1 segmentation", "FLAIR2 segmentation"]
     for ending, volume in zip(three.endings[1:], three.volumes[1:], strict=True):
         assert ending.target.GetName() == f"{volume.GetName()} segmentation"
         assert (three.found(ending.target, volume) == three.expected(volume, DIM)).all()
@@ -80,7 +80,7 @@ def test_a_volume_deleted_while_it_waits_is_passed_over(three):
     remove(three, three.volumes[1])
     three.until_idle()
     assert [state for state, _line in three.states.values()] == ["done", "failed", "done"]
-    assert names(three) == ["V0 segmentation", "V2 segmentation"]
+    assert names(three) == ["FLAIR0 segmentation", "FLAIR2 segmentation"]
     assert all(three.is_right(ending) for ending in three.endings)
 
 
@@ -93,15 +93,15 @@ def test_a_volume_that_comes_with_the_id_of_a_deleted_one_is_not_segmented_for_i
     other.CopyContent(three.volumes[2])
     assert other.GetID() == name
     three.until_idle()
-    assert three.states["V1"] == ("failed", "removed from the scene")
-    assert names(three) == ["V0 segmentation", "V2 segmentation"]
+    assert three.states["FLAIR1"] == ("failed", "removed from the scene")
+    assert names(three) == ["FLAIR0 segmentation", "FLAIR2 segmentation"]
 
 
 def test_a_volume_that_loses_its_voxels_while_it_waits_is_passed_over(three):
     three.volumes[1].SetAndObserveImageData(None)
     three.until_idle()
     assert [state for state, _line in three.states.values()] == ["done", "failed", "done"]
-    assert "no voxels" in three.states["V1"][1]
+    assert "no voxels" in three.states["FLAIR1"][1]
 
 
 def test_a_volume_deleted_after_its_run_leaves_the_result(three):
@@ -109,7 +109,7 @@ def test_a_volume_deleted_after_its_run_leaves_the_result(three):
     remove(three, three.volumes[0])
     three.until_idle()
     assert [state for state, _line in three.states.values()] == ["done"] * 3
-    assert names(three) == [f"V{kind} segmentation" for kind in range(3)]
+    assert names(three) == [f"FLAIR{kind} segmentation" for kind in range(3)]
 
 
 def test_the_queue_goes_on_after_a_killed_worker(three):
@@ -123,7 +123,7 @@ def test_the_queue_goes_on_after_a_killed_worker(three):
 @pytest.mark.parametrize("when", ["done", "cancelled", "next waits"])
 def test_a_worker_that_dies_after_its_last_word_costs_the_next_run_nothing(three, when):
     if when == "done":
-        three.client.run_ahead(20)  # all of V0 is done, nobody has read that
+        three.client.run_ahead(20)  # all of FLAIR0 is done, nobody has read that
         three.client.kill()
     else:
         three.session.cancel()
@@ -143,7 +143,7 @@ def test_cancelling_the_queue_has_its_volume_wait_again(three):
     three.panel.ui.queueRunButton.click()
     three.until_idle()
     assert reasons(three) == ["cancelled", "done", "done", "done"]
-    assert names(three) == [f"V{kind} segmentation" for kind in range(3)]
+    assert names(three) == [f"FLAIR{kind} segmentation" for kind in range(3)]
 
 
 def test_a_queue_keeps_the_settings_that_it_began_with(three):
@@ -442,7 +442,7 @@ def test_nothing_is_written_for_a_volume_that_is_another_by_then(ready, how):
     ready.until_idle()
     ending = ready.endings[-1]
     assert reasons(ready) == ["done", "failed"]
-    assert ending.line.startswith("V0: ")
+    assert ending.line.startswith("FLAIR0: ")
     assert ANOTHER[how] in ending.line
     assert ready.session.status.failed
     assert len(ready.bench.segmentations) == 1
@@ -486,7 +486,7 @@ def test_another_volume_does_not_go_into_the_segmentation_of_the_last_one(ready,
     ready.bench.parameters.volume = other = ready.add_volume(1)
     assert ready.bench.parameters.target is None
     ending = ready.run()
-    assert ending.target.GetName() == "V1 segmentation"
+    assert ending.target.GetName() == "FLAIR1 segmentation"
     assert ready.is_right(ending)
     assert (ready.found(target, other) == found).all()  # both volumes have one grid
     ready.bench.parameters.target = target
@@ -506,7 +506,7 @@ def test_a_result_that_cannot_be_written_ends_its_run(ready, monkeypatch):
     ready.panel.ui.queueRunButton.click()
     ready.until_idle()
     assert reasons(ready) == ["failed"]
-    assert ready.states["V0"] == ("failed", "The result could not be written: no memory")
+    assert ready.states["FLAIR0"] == ("failed", "The result could not be written: no memory")
 
 
 def test_a_comparison_takes_only_its_own_runs(ready):
@@ -522,7 +522,7 @@ def test_a_comparison_takes_only_its_own_runs(ready):
     ready.bench.parameters.volume = other = ready.add_volume(1)
     ending = ready.run()
     assert not ready.panel.compare.running
-    assert ending.target.GetName() == "V1 segmentation"
+    assert ending.target.GetName() == "FLAIR1 segmentation"
     assert ready.bench.parameters.target is ending.target
     assert ready.is_right(ending)
     ready.panel.ui.compareButton.click()

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.image.modality import modality_of, warned_if_guessed
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import default_catalogue
@@ -72,8 +71,9 @@ def segment(
               voxel centres along (z, y, x), the distance of slices first.
         model: id, folder or bundle; the default for the modality if not given.
         modality: "CT" (Hounsfield units) or "MR", where the image does not say it itself. Without
-            it and without a model, an array is refused, and an image that does not say what it is
-            is judged by its intensities, with a warning where that is a guess.
+            it and without a model, an image is refused where neither header nor name, nor the air
+            of CT tells what it is, and so is one that the default model is evidently not for. A
+            model that is named segments whatever it is given, with warnings.
         options: how to run; the defaults of `RunOptions` if not given.
         device: "auto", "cpu", "cuda", "cuda:N" or "mps", in place of that of the options.
         progress: called with slices done and slices in all.
@@ -88,14 +88,17 @@ def segment(
 
     volume = _with_modality(volume_of(image), modality)
     catalogue = default_catalogue()
-    if model is None:
-        if isinstance(image, tuple) and modality is None:
+    if model is None and modality is not None:
+        model = catalogue.default_for(modality, "segmentation")
+    elif model is None:
+        if isinstance(image, tuple):
             raise InputError(
                 f'{volume.name}: says neither CT nor MRI; give modality="CT" (Hounsfield units),'
                 ' modality="MR", or a model'
             )
-        volume = warned_if_guessed(volume)
-        model = catalogue.default_for(modality_of(volume), "segmentation")
+        from TumorSegLib.inference.model_for import model_for
+
+        model = model_for(volume, catalogue)
     bundle = model if isinstance(model, Bundle) else catalogue.find(model)
     channels = [channel.name for channel in bundle.specification.input.channels]
     volumes = {channels[0]: volume}

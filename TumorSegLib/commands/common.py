@@ -12,7 +12,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from TumorSegLib.commands.terminal import terminal, warn
 from TumorSegLib.errors import InputError
-from TumorSegLib.image.modality import modality_of, warned_if_guessed
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.model.bundle import Bundle
@@ -57,7 +56,7 @@ def add_volume_arguments(parser: ArgumentParser) -> None:
         "--precision", default="auto", help="auto (default), fp32 (reproducible) or bf16"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--quiet", action="store_true", help="say nothing, unless it fails")
 
 
 def add_overwrite_option(parser: ArgumentParser) -> None:
@@ -122,21 +121,22 @@ def read_channels(arguments: Namespace, bundle: Bundle, volume: Volume) -> dict[
     return volumes
 
 
-def with_guess(volume: Volume, model: str | None) -> Volume:
-    """Return a volume that warns if no `model` is named and its modality has to be guessed."""
-    return warned_if_guessed(volume) if model is None else volume
-
-
 def choose_bundle(catalogue: Catalogue, name: str | None, volume: Volume, task: str) -> Bundle:
-    """Return the named model, or the default one for the volume's modality.
+    """Return the named model, or the default one for what the volume certainly is.
 
     A model that cannot be used is a warning; it keeps no other one from being used.
+
+    Raises:
+        InputError: no model is named and none can be chosen; see `model_for`.
+        ModelError: there is no such model.
     """
+    from TumorSegLib.inference.model_for import model_for
+
     for line in catalogue.broken:
         warn(line, kind="unusable model")
     if name is not None:
         return catalogue.find(name)
-    return catalogue.default_for(modality_of(volume), task)
+    return model_for(volume, catalogue, task)
 
 
 def run_options(arguments: Namespace) -> RunOptions:
@@ -151,6 +151,21 @@ def run_options(arguments: Namespace) -> RunOptions:
         if hasattr(arguments, option)
     }
     return RunOptions(**given)
+
+
+class Told:
+    """Prints warnings, each once: those known before a run before it, the others after it."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown = shown
+        self._lines: set[str] = set()
+
+    def __call__(self, lines: Sequence[str]) -> None:
+        """Print those of `lines` that are new."""
+        for line in lines:
+            if self._shown and line not in self._lines:
+                warn(line)
+            self._lines.add(line)
 
 
 def with_model(

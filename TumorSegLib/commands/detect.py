@@ -7,14 +7,14 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from TumorSegLib.commands.common import (
+    Told,
     add_volume_arguments,
     choose_bundle,
     read_channels,
     read_named,
-    with_guess,
     with_model,
 )
-from TumorSegLib.commands.terminal import terminal, warn
+from TumorSegLib.commands.terminal import terminal
 from TumorSegLib.errors import ModelError
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.result import DetectionResult
@@ -35,18 +35,21 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Detect and print."""
-    volume = with_guess(read_named(str(arguments.volume), arguments.series), arguments.model)
+    volume = read_named(str(arguments.volume), arguments.series)
     catalogue = default_catalogue()
     bundle = _bundle(catalogue, arguments.model, volume)
     volumes = read_channels(arguments, bundle, volume)
 
+    told = Told(shown=not (arguments.json or arguments.quiet))
+
     def action(segmenter: Segmenter, progress: ProgressCallback) -> DetectionResult:
-        return segmenter.detect(volumes, progress=progress)
+        return segmenter.detect(volumes, progress=progress, on_warnings=told)
 
     result = with_model(arguments, bundle, catalogue, action)
     if arguments.json:
         print(json.dumps(_summary(result), indent=2))  # noqa: T201
     else:
+        told(result.warnings)
         _show(result)
     return 0
 
@@ -78,8 +81,6 @@ def _summary(result: DetectionResult) -> dict[str, object]:
 
 
 def _show(result: DetectionResult) -> None:
-    for warning in result.warnings:
-        warn(warning)
     console = terminal()
     console.print("slice  probability (slice 0 is the most inferior)")
     for index, probability in enumerate(result.probabilities):

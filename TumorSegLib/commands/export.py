@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from TumorSegLib.commands.common import choose_bundle, progress_bar, read_named
+from TumorSegLib.commands.common import progress_bar, read_named
 from TumorSegLib.commands.terminal import terminal, warn
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.modality import modality_of
@@ -260,7 +260,12 @@ class Export:
     def _model(self, volume: Volume) -> ModelSpecification:
         """Return the model whose data set this is, the same for all cases."""
         if self._specification is None:
-            bundle = choose_bundle(self._catalogue, self._arguments.model, volume, "segmentation")
+            named = self._arguments.model
+            bundle = (
+                self._catalogue.default_for(modality_of(volume))
+                if named is None
+                else self._catalogue.find(named)
+            )
             self._specification = bundle.specification
             known = {channel.name for channel in bundle.specification.input.channels}
             if unknown := sorted(set(self._channels) - known):

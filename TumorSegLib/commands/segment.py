@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from TumorSegLib.commands.common import (
+    Told,
     add_overwrite_option,
     add_volume_arguments,
     check_written,
@@ -20,11 +21,11 @@ from TumorSegLib.commands.common import (
     read_channels,
     read_named,
     run_options,
-    with_guess,
     with_model,
 )
 from TumorSegLib.commands.terminal import terminal, warn
 from TumorSegLib.errors import OutputError
+from TumorSegLib.image.modality import modality_known_by, modality_of
 from TumorSegLib.inference.result import SegmentationResult
 from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.measurement.derived import DerivedValue, derive
@@ -102,7 +103,7 @@ def run(arguments: Namespace) -> int:
     from TumorSegLib.writing import DICOM_ENDING, check_output, write_segmentation
     from TumorSegLib.writing.file_name import file_name_of
 
-    volume = with_guess(read_named(str(arguments.volume), arguments.series), arguments.model)
+    volume = read_named(str(arguments.volume), arguments.series)
     output = arguments.output or Path(f"{file_name_of(volume.name)}.seg.nrrd")
     as_dicom = check_output(output) == DICOM_ENDING
     source = None
@@ -120,8 +121,10 @@ def run(arguments: Namespace) -> int:
     bundle = choose_bundle(catalogue, arguments.model, volume, "segmentation")
     volumes = read_channels(arguments, bundle, volume)
 
+    told = Told(shown=not (arguments.json or arguments.quiet))
+
     def action(segmenter: Segmenter, progress: ProgressCallback) -> SegmentationResult:
-        return segmenter.segment(volumes, progress=progress)
+        return segmenter.segment(volumes, progress=progress, on_warnings=told)
 
     result = with_model(arguments, bundle, catalogue, action)
     if source is not None:
@@ -139,6 +142,7 @@ def run(arguments: Namespace) -> int:
             identify=identify,
             sequences=sequences_given(bundle.specification, volumes),
         )
+    told(result.warnings)
     measurements = result.measurements
     if arguments.json:
         print(json.dumps(summary(result, measurements, output, written, arguments.sr), indent=2))  # noqa: T201
@@ -190,6 +194,8 @@ def summary(
     """Return what --json prints."""
     return {
         "volume": result.volume.name,
+        "modality": modality_of(result.volume),
+        "modality_known_by": modality_known_by(result.volume),
         "model": result.specification.id,
         "model_version": result.specification.version,
         "device": result.device,
@@ -221,10 +227,8 @@ def _segments(
 def show(
     result: SegmentationResult, measurements: Sequence[Measurement], written: list[Path]
 ) -> None:
-    """Print warnings, a table of segments and what was written to the terminal."""
+    """Print a table of segments and what was written to the terminal."""
     console = terminal(stderr=True)
-    for warning in result.warnings:
-        warn(warning)
     table = Table("Segment", "Volume", "Components", "Longest axial diameter", box=None)
     for row in measurements:
         table.add_row(

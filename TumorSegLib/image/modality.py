@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
 from TumorSegLib.image.normalisation import strided_sample
 from TumorSegLib.image.sequence_names import sequence_of
 from TumorSegLib.image.volume import Volume
+
+ModalitySource = Literal["stated", "values", "name", "guess"]
 
 LABELMAP_VALUES = 12
 """Even an 8-bit image of a phantom has more different values than this."""
@@ -28,25 +30,20 @@ def modality_of(volume: Volume) -> str:
     return "CT" if looks_like_ct(volume) else "MR"
 
 
-def guessed_modality(volume: Volume) -> str | None:
-    """Return a line for a volume that is taken for MRI without saying so itself, else None.
+def modality_known_by(volume: Volume) -> ModalitySource:
+    """Return how the answer of `modality_of` is known.
 
-    CT whose values are no Hounsfield units has no air below `AIR_HU` either.
+    Returns:
+        "stated": by the volume's header, or by whoever handed it in; "values": air in Hounsfield
+        units; "name": the name or header tells an MRI sequence; "guess": by none of these. CT whose
+        values are no Hounsfield units has no air below `AIR_HU` either.
     """
-    if volume.modality is not None or modality_of(volume) == "CT":
-        return None
-    if volume.sequence is not None or sequence_of(volume.name) is not None:
-        return None
-    return (
-        f"{volume.name}: taken for MRI, as nothing lies below {AIR_HU} as air does in CT; if it is"
-        " CT, its values are not in Hounsfield units: convert it, and name the model with --model"
-    )
-
-
-def warned_if_guessed(volume: Volume) -> Volume:
-    """Return a volume that warns if it is taken for MRI without saying so itself."""
-    line = guessed_modality(volume)
-    return volume if line is None else replace(volume, warnings=(*volume.warnings, line))
+    if volume.modality is not None:
+        return "stated"
+    if looks_like_ct(volume):
+        return "values"
+    named = volume.sequence is not None or sequence_of(volume.name) is not None
+    return "name" if named else "guess"
 
 
 def looks_like_labelmap(volume: Volume) -> bool:

@@ -42,6 +42,7 @@ class Volume:
         warnings: what a reader had to assume or change, one line each.
         sequence: of MRI ("flair", "t1", "t1c", "t2"), where the header tells.
         origin: the DICOM images that it was read from, if it was; DICOM results refer to them.
+        body_part: DICOM's BodyPartExamined ("BRAIN", "ABDOMEN"), where known.
 
     Raises:
         InputError: the array is not a usable scalar volume.
@@ -54,6 +55,7 @@ class Volume:
     warnings: tuple[str, ...] = ()
     sequence: str | None = None
     origin: DicomOrigin | None = None
+    body_part: str = ""
 
     def __post_init__(self) -> None:
         check_voxels(self.voxels, self.name)

@@ -34,6 +34,7 @@ class Engine:
         device: where the networks are now.
         whole_slice: whether probabilities are one a slice (n, K), not one a pixel (n, K, H, W).
         dtype: float32 or bfloat16, now.
+        mirror: whether left-right mirrored slices are averaged in.
         warnings: one line for each time the engine had to retreat since the last restart.
     """
 
@@ -72,7 +73,7 @@ class Engine:
         self.networks = self._originals
         self.activation = activation
         self.whole_slice = whole_slice
-        self._mirror = mirror
+        self.mirror = mirror
         self._scales = tuple(scales) or (1.0,) * len(self.networks)
         weights = tuple(weights) or (1.0,) * len(self.networks)
         self._weights = [weight / sum(weights) for weight in weights]
@@ -134,7 +135,7 @@ class Engine:
 
     def _mirrored(self, batch: Tensor) -> Tensor:
         total = self._average(batch)
-        if self._mirror:
+        if self.mirror:
             mirrored = self._average(batch.flip(-1).contiguous(memory_format=torch.channels_last))
             total = (total + (mirrored if self.whole_slice else mirrored.flip(-1))) / 2
         return total

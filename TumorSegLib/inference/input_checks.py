@@ -7,17 +7,17 @@ warn, they refuse nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from TumorSegLib.image.grid import AxialView
-from TumorSegLib.image.modality import looks_like_labelmap, modality_of
+from TumorSegLib.image.modality import AIR_HU as AIR_IN_CT
+from TumorSegLib.image.modality import looks_like_labelmap, modality_known_by, modality_of
 from TumorSegLib.image.normalisation import strided_sample
 from TumorSegLib.image.sequence_names import sequence_of
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.body_region import some_slices, wrong_region
 from TumorSegLib.model.specification import ModelSpecification
 
 TILT_DEGREES = 30.0
@@ -36,11 +36,6 @@ AIR_HU = (-1150.0, -850.0)
 AIR_SHARE = 0.005
 """Where values below air, which pad round fields of view, are there, so is air itself."""
 
-BODY_HU, BONE_HU = -300.0, 300.0
-HEAD_CM2, HEAD_BONE = 330.0, 0.08
-"""A median slice of a head is smaller than this and has more bone: trunks are larger or, in
-children, have less bone."""
-
 T1_BRIGHT = 1.14
 """On T1 most of the deep brain is white matter and nothing is much brighter; on FLAIR grey matter
 is, and most lesions are: 95th percentile over median."""
@@ -48,8 +43,6 @@ T2_DARK, T2_BRIGHT = 0.65, 1.4
 """On FLAIR fluid is the darkest of the deep brain, on T2 the brightest: 2nd and 98th percentile
 over median."""
 
-LOOK_AT_SLICES = 16
-LOOK_AT_PIXELS = 256
 TITLES = {"flair": "FLAIR", "t1": "T1", "t1c": "T1 after contrast", "t2": "T2"}
 
 
@@ -61,20 +54,50 @@ def scope_warnings(volumes: Mapping[str, Volume], specification: ModelSpecificat
         specification: of the model.
     """
     volume = next(iter(volumes.values()))
-    lines = _wrong_size(volume)
-    if looks_like_labelmap(volume):
-        lines.append(f"{volume.name}: seems to be a label map, not an image")
-    wrong = _wrong_modality(volume, specification)
-    if wrong is None and specification.modality == "CT":
-        wrong = _wrong_units(volume) or _wrong_anatomy(volume, specification.anatomy)
-    found = [wrong] if wrong is not None else _wrong_sequences(volumes, specification)
-    lines += [f"{line}; do not rely on the result" for line in found]
+    lines = [
+        f"{line}; do not rely on the result" for line in contradictions(volumes, specification)
+    ]
     if (tilt := AxialView.of(volume.grid).tilt_degrees) > TILT_DEGREES:
         lines.append(
             f"{volume.name}: its slices are tilted by {tilt:.0f} degrees from axial; models are"
             " trained on axial slices"
         )
     return lines
+
+
+def contradictions(volumes: Mapping[str, Volume], specification: ModelSpecification) -> list[str]:
+    """Return a line for everything that `volumes` are and the model is not for.
+
+    Args:
+        volumes: by channel name, the volume to segment first.
+        specification: of the model.
+    """
+    volume = next(iter(volumes.values()))
+    lines = _wrong_size(volume)
+    if looks_like_labelmap(volume):
+        lines.append(f"{volume.name}: seems to be a label map, not an image")
+    wrong = _wrong_modality(volume, specification)
+    if wrong is None and specification.modality == "CT":
+        wrong = _wrong_units(volume)
+    if wrong is None:
+        wrong = wrong_region(volume, specification.modality, specification.anatomy)
+    found = [wrong] if wrong is not None else _wrong_sequences(volumes, specification)
+    return lines + found
+
+
+def doubts(volume: Volume, specification: ModelSpecification) -> list[str]:
+    """Return a line for everything that keeps a model from being chosen for a volume unasked.
+
+    Args:
+        volume: to segment, as the model's first channel.
+        specification: of the model that would be chosen.
+    """
+    if modality_known_by(volume) == "guess":
+        return [
+            f"{volume.name}: says neither CT nor MRI; nothing lies below {AIR_IN_CT} as air does in"
+            " CT, so it is MRI, or CT that is not in Hounsfield units"
+        ]
+    return contradictions({specification.input.channels[0].name: volume}, specification)
 
 
 def _wrong_size(volume: Volume) -> list[str]:
@@ -86,7 +109,7 @@ def _wrong_size(volume: Volume) -> list[str]:
     whole, voxel = (" x ".join(f"{mm:.2g}" for mm in part) for part in (sides, spacing))
     return [
         f"{volume.name}: measures {whole} mm, its voxels {voxel} mm; correct the spacing in its"
-        " header, which may be in metres; do not rely on the result"
+        " header, which may be in metres"
     ]
 
 
@@ -112,25 +135,6 @@ def _wrong_units(volume: Volume) -> str | None:
         f"{volume.name}: its values, {smallest:g} to {sample.max():g}, are not those of a body"
         " in Hounsfield units"
     )
-
-
-def _wrong_anatomy(volume: Volume, anatomy: str) -> str | None:
-    """Notice a head or a limb given to a model for the abdomen."""
-    if anatomy != "abdomen":
-        return None
-    slices, (rows, columns) = _looked_at(volume, slice(None))
-    areas, bones = [], []
-    for plane in slices:
-        solid = ndimage.binary_opening(plane > BODY_HU, iterations=max(1, round(3 / rows)))
-        components, count = ndimage.label(solid)
-        if count:
-            largest = components == np.bincount(components.ravel())[1:].argmax() + 1
-            body = ndimage.binary_fill_holes(largest)
-            areas.append(np.count_nonzero(body) * rows * columns / 100)
-            bones.append(np.mean(plane[body] > BONE_HU))
-    if not areas or np.median(areas) > HEAD_CM2 or np.median(bones) < HEAD_BONE:
-        return None
-    return f"{volume.name}: seems to show a head or a limb, the model is for the {anatomy}"
 
 
 def _wrong_sequences(volumes: Mapping[str, Volume], specification: ModelSpecification) -> list[str]:
@@ -163,7 +167,7 @@ def sequence_seen(volume: Volume) -> str | None:
     and 0.75 of the way up.
     """
     count = AxialView.of(volume.grid).apply(volume.voxels).shape[0]
-    slices, spacing = _looked_at(volume, slice(int(count * 0.4), int(count * 0.75) + 1))
+    slices, spacing = some_slices(volume, slice(int(count * 0.4), int(count * 0.75) + 1))
     tissue = slices > 0.6 * slices.mean()
     head = [
         ndimage.binary_fill_holes(ndimage.binary_opening(plane, iterations=2)) for plane in tissue
@@ -176,13 +180,3 @@ def sequence_seen(volume: Volume) -> str | None:
     if darkest > T2_DARK and brightest > T2_BRIGHT:
         return "t2"
     return "t1" if bright < T1_BRIGHT else None
-
-
-def _looked_at(volume: Volume, part: slice) -> tuple[NDArray[Any], tuple[float, float]]:
-    """Return some axial slices of a part of the volume, coarser if need be, and mm in plane."""
-    view = AxialView.of(volume.grid)
-    slices = view.apply(volume.voxels)[part]
-    step = -(-max(slices.shape[1:]) // LOOK_AT_PIXELS)
-    every = -(-len(slices) // LOOK_AT_SLICES)
-    chosen = slices[every // 2 :: every, ::step, ::step].astype(np.float32)
-    return chosen, (view.spacing_zyx[1] * step, view.spacing_zyx[2] * step)

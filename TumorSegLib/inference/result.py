@@ -58,6 +58,7 @@ class SegmentationResult(LabelledVolume):
         warnings: lines for the user.
         given_up: what the filter of false positives took out, the likeliest first.
         names: of the volumes by channel, which the warnings tell; the segmented one is first.
+        settings: how the model was run, beside device and precision ("detector": its id).
     """
 
     probabilities: NDArray[np.uint8]
@@ -68,6 +69,12 @@ class SegmentationResult(LabelledVolume):
     warnings: tuple[str, ...] = ()
     given_up: tuple[GivenUp, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def run_settings(self) -> Mapping[str, str]:
+        """Device, precision, and what else the run was told."""
+        return {"device": self.device, "precision": self.precision, **self.settings}
 
     def probability_maps(self) -> Sequence[NDArray[np.uint8]]:
         """Return for every label its probabilities, uint8 (z, y, x)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -31,6 +31,9 @@ from TumorSegLib.support.device import choose_device, choose_precision
 
 SlicesCallback = Callable[[int, int], None]
 """Called after the slices start..stop of the axial view have been written to the label map."""
+
+WarningsCallback = Callable[[Sequence[str]], None]
+"""Called with what is odd about the volumes before anything is computed."""
 
 
 class Segmenter:
@@ -129,6 +132,7 @@ class Segmenter:
         progress: ProgressCallback | None = None,
         cancelled: CancelCallback | None = None,
         on_slices: SlicesCallback | None = None,
+        on_warnings: WarningsCallback | None = None,
     ) -> SegmentationResult:
         """Segment the first of `volumes`, whose others are further sequences by channel name.
 
@@ -143,6 +147,7 @@ class Segmenter:
             cancelled: asked before every batch.
             on_slices: called as slices appear in the label map; post-processing may still change
                 them.
+            on_warnings: called once, before the first slice; the result has these lines, too.
 
         Raises:
             InputError: the volumes cannot be used with this model.
@@ -153,6 +158,8 @@ class Segmenter:
             raise ModelError(f"model {self.specification.id}: detects, it does not segment")
         slices = self.options.axial_slices if slices is None else slices
         run = self._run(volumes, slices)
+        if on_warnings is not None:
+            on_warnings(run.warnings)
         labels = self.specification.labels
         volume = run.volume
         labelmap = _output(labelmap, volume.grid.shape, "labelmap")
@@ -200,6 +207,7 @@ class Segmenter:
             precision=self.precision,
             seconds={"loading": self.loading_seconds} | run.seconds,
             warnings=(*run.warnings, *self._retreats(), *run.left_out()),
+            settings=self._settings(slices),
             given_up=tuple(
                 GivenUp(
                     item.label,
@@ -217,16 +225,20 @@ class Segmenter:
         *,
         progress: ProgressCallback | None = None,
         cancelled: CancelCallback | None = None,
+        on_warnings: WarningsCallback | None = None,
     ) -> DetectionResult:
         """Return for every axial slice the probability that it holds what the model looks for.
 
-        A segmentation model answers, too: with its highest probability on the slice.
+        A segmentation model answers, too: with its highest probability on the slice. Arguments are
+        those of `segment`.
 
         Raises:
             InputError: the volumes cannot be used with this model.
             Cancelled: the caller asked to stop.
         """
         run = self._run(volumes, None)
+        if on_warnings is not None:
+            on_warnings(run.warnings)
         probabilities: list[float] = []
         for _, _, batch in run.batches(progress, cancelled):
             probabilities += batch.flatten(1).amax(dim=1).tolist()
@@ -259,6 +271,17 @@ class Segmenter:
     def precision(self) -> str:
         """Precision of the network's arithmetic, "fp32" or "bf16"."""
         return "bf16" if self._engine.dtype == torch.bfloat16 else "fp32"
+
+    def _settings(self, slices: range | None) -> dict[str, str]:
+        """Return what the run was told beside device and precision."""
+        settings = {"flips": "on" if self._engine.mirror else "off"}
+        if self._detector is not None:
+            detector = self._detector.specification
+            settings["detector"] = f"{detector.id} {detector.version}"
+            settings["threshold"] = f"{self.options.detector_threshold:g}"
+        if slices is not None:
+            settings["slices"] = f"{slices.start + 1} to {slices.stop}"
+        return settings
 
     def _retreats(self) -> list[str]:
         """Return a line for each time that the run had to do with less than was asked for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,11 @@ class LabelledVolume:
     volume: Volume
     specification: ModelSpecification
     labelmap: NDArray[np.uint8]
+
+    @property
+    def run_settings(self) -> Mapping[str, str]:
+        """How the model was run that drew the labels; empty if none drew them."""
+        return {}
 
     def probability_maps(self) -> Sequence[NDArray[np.uint8] | None]:
         """Return for every label its probabilities, uint8 (z, y, x), where there are any."""

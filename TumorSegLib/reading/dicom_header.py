@@ -42,7 +42,14 @@ READ: list[Any] = [
     tag_for_keyword(keyword)
     for keyword in (
         *("SpecificCharacterSet", "SOPClassUID", "SeriesInstanceUID", "SeriesDescription"),
-        *("Modality", "ImageType", "PhotometricInterpretation", "SamplesPerPixel", "Rows"),
+        *(
+            "BodyPartExamined",
+            "Modality",
+            "ImageType",
+            "PhotometricInterpretation",
+            "SamplesPerPixel",
+            "Rows",
+        ),
         *("Columns", "NumberOfFrames", "BitsAllocated", "BitsStored", "PixelRepresentation"),
         *("RescaleSlope", "RescaleIntercept", "ImagePositionPatient", "ImageOrientationPatient"),
         *("PixelSpacing", "SliceThickness", "EchoTime", "RepetitionTime", "InversionTime"),

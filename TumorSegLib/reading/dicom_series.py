@@ -51,6 +51,7 @@ def read_series(folder: Path, *, series: str | None = None) -> Volume:
         name=folder.resolve().name,
         warnings=warnings,
         sequence=_sequence(first),
+        body_part=first.header.text("BodyPartExamined"),
         origin=DicomOrigin(folder, first.series),
     )
 

@@ -17,6 +17,7 @@ from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.licences import licences_of
 from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegLib.slicer_io.images import Box
+from TumorSegModule.logic.doubts import doubts_of_node
 from TumorSegModule.logic.model_choice import detector_for
 from TumorSegModule.logic.requirements import missing_packages
 from TumorSegModule.logic.run_extent import box_of_region
@@ -111,7 +112,12 @@ def script_options(
 
 def _bundle(model: Model, volume: slicer.vtkMRMLScalarVolumeNode, catalogue: Catalogue) -> Bundle:
     if model is None:
-        return catalogue.default_for(modality_of_node(volume))
+        bundle = catalogue.default_for(modality_of_node(volume))
+        if found := doubts_of_node(volume, bundle, picked=False):
+            raise InputError(
+                _("{doubt}; no model is chosen for it, pass one as model").format(doubt=found[0])
+            )
+        return bundle
     bundle = model if isinstance(model, Bundle) else catalogue.find(str(model))
     if bundle.specification.task != "segmentation":
         raise ModelError(

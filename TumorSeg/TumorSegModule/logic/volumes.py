@@ -76,7 +76,7 @@ def modality_of_node(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
     Raises:
         InputError: the node cannot be segmented.
     """
-    stated = _stated_modality(volume)
+    stated = stated_modality(volume)
     if stated:
         return stated
     channel = channel_of(volume)
@@ -85,7 +85,8 @@ def modality_of_node(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
     return modality_of(Volume(sample, Grid(sample.shape, (1.0, 1.0, 1.0)), name=channel.name))
 
 
-def _stated_modality(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
+def stated_modality(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
+    """Return what DICOM says of a node's modality, "" where there is nothing."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     item = hierarchy.GetItemByDataNode(volume) if hierarchy else 0
     stated = hierarchy.GetItemAttribute(item, MODALITY_ATTRIBUTE) if item else ""

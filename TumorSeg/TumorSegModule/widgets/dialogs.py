@@ -9,6 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from TumorSegLib.model.bundle import Bundle
 from TumorSegModule.logic.frames import Frames
 from TumorSegModule.logic.segments import ADD, NEW, REPLACE
 
@@ -67,6 +68,22 @@ def ask_about_frames(name: str, frames: Frames) -> bool | None:
     box.exec_()
     clicked = box.clickedButton()
     return True if clicked == every else False if clicked == this else None
+
+
+def segment_all_the_same(doubts: Sequence[str], bundle: Bundle) -> bool:
+    """Ask whether to run a model that may not fit; in tests of the application nobody is asked.
+
+    Args:
+        doubts: why, a line each.
+        bundle: the model.
+    """
+    if slicer.app.testingEnabled():
+        return True
+    return confirm(
+        _("Is {title} the right model?").format(title=bundle.specification.title),
+        "\n\n".join([*doubts, _("If it is not, cancel, and choose another model with Change.")]),
+        _("Segment all the same"),
+    )
 
 
 def confirm(text: str, explanation: str, yes: str) -> bool:

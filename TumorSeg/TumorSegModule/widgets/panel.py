@@ -23,7 +23,7 @@ from TumorSegModule.logic.session import Session
 from TumorSegModule.logic.worker_client import WorkerClient, python_command
 from TumorSegModule.widgets.advanced import AdvancedSection
 from TumorSegModule.widgets.compare_section import CompareSection
-from TumorSegModule.widgets.dialogs import ask_about_edits, ask_about_frames
+from TumorSegModule.widgets.dialogs import ask_about_edits, ask_about_frames, segment_all_the_same
 from TumorSegModule.widgets.dicom_section import DicomSection
 from TumorSegModule.widgets.documentation import open_documentation
 from TumorSegModule.widgets.editor import Editor
@@ -75,6 +75,7 @@ class Panel:
         ask: Callable[[Sequence[str]], str | None] = ask_about_edits,
         ask_frames: Callable[[str, Frames], bool | None] = ask_about_frames,
         agree: Callable[[Sequence[Bundle]], bool] = agreed_to,
+        sure: Callable[[Sequence[str], Bundle], bool] = segment_all_the_same,
         retrain_process: RetrainProcess | None = None,
     ) -> None:
         """Drive `ui`, with other processes, other models or ready answers in tests."""
@@ -82,7 +83,7 @@ class Panel:
         self.selection = selection = Selection(catalogue)
         self.editor = Editor()
         self.session = Session(client or WorkerClient(python_command()), self.editor, self)
-        self.questions = RunQuestions(selection, ask, ask_frames, agree)
+        self.questions = RunQuestions(selection, ask, ask_frames, agree, sure)
         self._gui_tag: int | None = None
         self._observer: int | None = None
         self._updating = False
@@ -206,7 +207,7 @@ class Panel:
             if every is None:
                 return
             options = self.questions.options(None if every else self.selection.target)
-            if options is None or not self.agreed(options):
+            if options is None or not self.questions.is_sure(options) or not self.agreed(options):
                 return
             if every:
                 self._frames.start(options)

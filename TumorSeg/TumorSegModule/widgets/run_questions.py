@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import slicer
 
 from TumorSegLib.errors import ModelError
 from TumorSegLib.model.bundle import Bundle
+from TumorSegModule.logic.doubts import doubts_of_node
 from TumorSegModule.logic.frames import Frames, frames_of
 from TumorSegModule.logic.parameters import WHOLE_VOLUME
 from TumorSegModule.logic.run_options import Options
@@ -28,6 +29,7 @@ class RunQuestions:
             nothing.
         ask_about_frames: by the name of a volume over time and its frames, returns whether all are
             to be segmented; None for nothing.
+        sure: shows why it is not certain that a model fits a volume, returns whether to run it.
         agree: shows the licences of models that the user has not accepted, returns whether all are
             accepted.
     """
@@ -36,6 +38,8 @@ class RunQuestions:
     ask_about_edits: Callable[[Sequence[str]], str | None]
     ask_about_frames: Callable[[str, Frames], bool | None]
     agree: Callable[[Sequence[Bundle]], bool]
+    sure: Callable[[Sequence[str], Bundle], bool]
+    _settled: set[tuple[str, str]] = field(default_factory=set)
 
     def every_frame(self) -> bool | None:
         """Return whether all frames of a volume over time are to be segmented, None for nothing."""
@@ -62,6 +66,23 @@ class RunQuestions:
             edited = edited_segments(target, bundle.specification)
             mode = self.ask_about_edits(edited) if edited else REPLACE
         return self.selection.options(bundle, target, mode) if mode is not None else None
+
+    def is_sure(self, options: Options) -> bool:
+        """Ask, once for a volume and a model, where it is not certain that the model fits.
+
+        Raises:
+            InputError: the volume cannot be segmented.
+        """
+        volume, bundle = options.volume, options.bundle
+        key = (volume.GetID(), bundle.id)
+        if key in self._settled:
+            return True
+        picked = self.selection.models.picked(self.selection.parameters) is not None
+        found = doubts_of_node(volume, bundle, picked=picked)
+        if found and not self.sure(found, bundle):
+            return False
+        self._settled.add(key)
+        return True
 
     def agreed(self, options: Options) -> bool:
         """Show licences that the user has not accepted; return whether all are."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 import slicer
+from slicer.i18n import tr as _
 
+from TumorSegLib.errors import InputError
 from TumorSegLib.model.bundle import Bundle
+from TumorSegModule.logic.doubts import doubts_of_node
 from TumorSegModule.logic.model_choice import effective, run_settings
 from TumorSegModule.logic.parameters import Settings
 from TumorSegModule.logic.run_options import Options
@@ -40,6 +43,9 @@ class PanelSeries:
         catalogue, settings = self._models.catalogue, self._settings
         if bundle is None:
             bundle = effective(self._models.bundle_for(volume, settings), catalogue, settings)
+            picked = self._models.picked(settings) is not None
+            if found := doubts_of_node(volume, bundle, picked=picked):
+                raise InputError(_("{doubt}; segment it by itself").format(doubt=found[0]))
         options = Options(
             volume,
             bundle,
