@@ -90,6 +90,36 @@ def test_a_segmentation_with_its_image(desk):
     assert (record["reviewed"], record["patient_known"]) == (True, True)
 
 
+def test_who_drew_a_segmentation_and_whether_it_was_changed_is_kept(desk):
+    pytest.importorskip("slicer")
+    for changed, said in ((False, "neither corrected nor marked as reviewed"), (True, None)):
+        if changed:
+            resave_in_slicer(desk.segmentation, desk.folder)
+        words = ("--channel", desk.image, "--json", "--replace")
+        status, out, _ = desk.export(desk.segmentation, *words)
+        assert status == 0
+        (case,) = desk.cases
+        record = json.loads((desk.dataset / "cases" / f"{case}.json").read_text())
+        assert record["drawn_by"] == ["tiny-ct 1"]
+        assert record["corrected"] is changed
+        (lines,) = [entry["warnings"] for entry in json.loads(out)["cases"]]
+        assert any(said in line for line in lines) if said else lines == []
+
+
+def resave_in_slicer(path, folder):
+    """Clear a corner of the first segment and save the file by 3D Slicer's own means."""
+    from slicer_scene import array_of, new_scene
+
+    slicer = new_scene(folder)
+    node = slicer.Segmentations.LoadSegmentationFromFile(str(path))
+    segment = node.GetSegmentation().GetNthSegment(0)
+    image = segment.GetRepresentation("Binary labelmap")
+    array = array_of(image)
+    array[np.unravel_index((array == segment.GetLabelValue()).argmax(), array.shape)] = 0
+    image.Modified()
+    assert node.GetStorageNode().WriteData(node)
+
+
 def test_several_scenes(desk, monkeypatch):
     pytest.importorskip("slicer")
     scenes = [desk.write(f"case {seed}.mrb", seed) for seed in range(2)]

@@ -20,15 +20,16 @@ from synthetic_data import write_nnunet
 from tiny_models import ALTERED, MASS, ct_specification, stump, write_tiny_bundle
 from waiting import HANG_SECONDS, wait_until
 
-from tumorseg_training.comparison import NEW, OLD, verdict
+from tumorseg_training.comparison import NEW, OLD, Verdict, verdict
 from tumorseg_training.deadline import Deadline
 from tumorseg_training.heldout_split import held_out
 from tumorseg_training.retraining import Retrained, retrain
-from tumorseg_training.retraining_plan import RetrainRequest
+from tumorseg_training.retraining_plan import RetrainRequest, read_sets
 from tumorseg_training.train import Devices
 from tumorseg_training.versions import GUARD, next_version
 from TumorSegLib.cli import main
 from TumorSegLib.errors import InputError, ModelError
+from TumorSegLib.export.case_metadata import CaseRecord, record_text
 from TumorSegLib.image.in_plane import PixelSpacing
 from TumorSegLib.image.normalisation import Window
 from TumorSegLib.model.bundle import Bundle, add_forest, load_forest, read_bundle
@@ -101,6 +102,37 @@ def at(words: str, action: Callable[[], object]) -> Callable[[str], None]:
             action()
 
     return report
+
+
+def test_cases_as_a_model_drew_them_teach_nothing(home: Path, tmp_path: Path) -> None:
+    untouched = write_nnunet(tmp_path / "untouched", 4)
+    (untouched / "cases").mkdir()
+    for number, (corrected, reviewed) in enumerate([(False, False), (False, True), (True, False)]):
+        name = sorted((untouched / "labelsTr").iterdir())[number].name.removesuffix(".nii.gz")
+        record = CaseRecord(
+            name,
+            f"patient {number}",
+            True,
+            "ball 1.0.0",
+            "TumorSeg",
+            reviewed,
+            {},
+            corrected=corrected,
+        )
+        (untouched / "cases" / f"{name}.json").write_text(record_text(record))
+    (new, _) = read_sets(
+        wish(home, dataset=untouched), read_bundle(home / "shipped" / "ball").specification
+    )
+    assert len(new.cases) == 3
+    (left_out,) = new.unusable
+    assert "is as the model drew it; correct it" in left_out.reason
+
+
+@pytest.fixture
+def always_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models after an epoch or two count as better, and are installed."""
+    told = Verdict(True, "better")
+    monkeypatch.setattr("tumorseg_training.comparison.verdict", lambda pairs: told)
 
 
 @pytest.fixture(scope="module")
@@ -178,8 +210,8 @@ def test_progress_can_be_followed_line_by_line(finished: SimpleNamespace) -> Non
 
 
 @pytest.mark.slow
-def test_a_worse_model_is_never_made_the_default(
-    home: Path, finished: SimpleNamespace, tmp_path: Path
+def test_a_worse_model_is_neither_installed_nor_made_the_default(
+    home: Path, finished: SimpleNamespace, tmp_path: Path, models: Path
 ) -> None:
     good = str(finished.found.bundle.folder)
     made = wish(home, base=good, epochs=1, learning_rate=5.0, as_default=True)
@@ -187,6 +219,8 @@ def test_a_worse_model_is_never_made_the_default(
     assert found.bundle.id == "ball-1.2.0"
     assert not found.comparison["better"]
     assert "not better" in found.comparison["reason"]
+    assert found.bundle.folder == tmp_path / "run" / "ball-1.2.0"
+    assert not (models / "ball-1.2.0").exists()
     assert default_catalogue().default_for("CT").id == "ball"
     split = found.bundle.specification.provenance.split
     assert set(finished.found.bundle.specification.provenance.split["training"]) <= {
@@ -246,6 +280,7 @@ def test_a_stopped_run_goes_on(home: Path, tmp_path: Path, models: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("always_better")
 def test_two_runs_at_once_write_two_versions(home: Path, tmp_path: Path, models: Path) -> None:
     other = []
 
@@ -261,6 +296,7 @@ def test_two_runs_at_once_write_two_versions(home: Path, tmp_path: Path, models:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("always_better")
 def test_a_resumed_run_does_not_replace_what_another_has_written(
     home: Path, tmp_path: Path, models: Path
 ) -> None:

@@ -82,6 +82,7 @@ def test_a_worse_model_is_not_offered_as_the_default(ready, monkeypatch):
     monkeypatch.setenv("FAKE_RETRAIN", "worse")
     run(ready)
     assert "not better" in ready.ui.retrainStatusLabel.text
+    assert "It is not in the list of models" in ready.ui.retrainStatusLabel.text
     assert ready.ui.retrainDefaultButton.isHidden()
     assert not ready.ui.retrainReportButton.isHidden()
 
@@ -239,7 +240,9 @@ def test_a_click_retrains_for_real(bench, monkeypatch):
     bench.until(lambda: not bench.panel.retrain.process.busy)
     bench.turn(600)
     assert bench.panel.retrain.process.state.stage == "done", ui.retrainStatusLabel.text
-    assert ui.retrainBaseSelector.findData("tiny-1.1.0") >= 0
+    result = bench.panel.retrain.process.state.result
+    assert (Path(result.folder) / "model.json").exists()
+    assert (ui.retrainBaseSelector.findData("tiny-1.1.0") >= 0) == result.better
     assert chart_values(bench, "Epoch") == [0, 1]
 
 

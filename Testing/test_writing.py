@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from tiny_models import brain_specification, ct_specification
 
 from TumorSegLib.errors import OutputError
 from TumorSegLib.image.itk import grid_of_image
+from TumorSegLib.slicer_io.segmentation_file import read_segments
+from TumorSegLib.support.version import __version__
 from TumorSegLib.writing import LABELMAP_ENDINGS, write_segmentation
 
 IMAGE_ENDINGS = (*LABELMAP_ENDINGS, ".seg.nrrd")
@@ -101,7 +104,23 @@ def test_region_is_left_open_where_the_model_names_none(tmp_path):
     path = tmp_path / "out.seg.nrrd"
     write_segmentation(result_of(two_structures() % 2, brain_specification()), path)
     tags = sitk.ReadImage(str(path)).GetMetaData("Segment0_Tags")
-    assert tags.endswith("~SCT^4147007^Mass~^^~Anatomic codes - DICOM master list~^^~^^|")
+    assert "~SCT^4147007^Mass~^^~Anatomic codes - DICOM master list~^^~^^|" in tags
+
+
+def test_the_file_says_which_model_drew_it_and_how(tmp_path):
+    path = tmp_path / "out.seg.nrrd"
+    result = result_of(two_structures() % 2, brain_specification())
+    write_segmentation(replace(result, settings={"flips": "on"}), path)
+    tags = dict(
+        tag.split(":", 1)
+        for tag in sitk.ReadImage(str(path)).GetMetaData("Segment0_Tags").strip("|").split("|")
+    )
+    model = result.specification
+    assert tags["TumorSeg.Model"] == f"{model.id} {model.version}"
+    settings = f"device {result.device}, precision {result.precision}, flips on"
+    assert tags["TumorSeg.Run"] == f"TumorSeg {__version__}, {settings}"
+    (mask,) = read_segments(path)
+    assert mask.changed(result.volume.grid) is False
 
 
 @pytest.mark.parametrize("ending", IMAGE_ENDINGS)

@@ -120,6 +120,12 @@ def append_case(
         labels = {WHOLE: labelmap}
         counts = {value: int(np.count_nonzero(labelmap == value)) for value in names}
     name = key.case(first)
+    corrected = _corrected(case, first.grid)
+    if corrected is False and not case.reviewed:
+        warnings.append(
+            "as the model drew it, neither corrected nor marked as reviewed: retraining leaves"
+            " it out"
+        )
     with silenced_stderr(), dataset.locked():
         exists = dataset.holds(name)
         if exists and not replace:
@@ -132,7 +138,7 @@ def append_case(
             reviewed=case.reviewed,
             labels={names[value]: LabelCount(value, count) for value, count in counts.items()},
             drawn_by=tuple(sorted({mask.model for mask in case.masks if mask.model})),
-            corrected=None if case.correction is None else bool(case.correction.slices),
+            corrected=corrected,
             correction=case.correction,
             replaced=replaced,
             one_file_a_segment=one_file_a_segment,
@@ -140,6 +146,16 @@ def append_case(
         with dataset.staged(name, apart=one_file_a_segment) as new:
             _write(new, record, list(channels.values()), labels)
         return Appended(name, len(dataset.cases()), exists, tuple(warnings))
+
+
+def _corrected(case: ExportCase, grid: Grid) -> bool | None:
+    """Return whether a person changed what a model drew, None where that is not known."""
+    if case.correction is not None:
+        return bool(case.correction.slices)
+    changed = [mask.changed(grid) for mask in case.masks]
+    if all(known is None for known in changed):
+        return None
+    return any(known is not False for known in changed)
 
 
 def _channels(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid
+from TumorSegLib.slicer_io.fingerprint import voxels_fingerprint
 
 TOLERANCE_MM = 0.01
 """How far apart voxels may be that are taken for the same, as in `Grid.geometry_equal`."""
@@ -28,6 +29,7 @@ class NamedMask:
         value: of the segment's voxels in it.
         affine: 4x4 from voxel indices (x, y, z) of `labelmap` to LPS mm.
         model: id and version of the model that drew it first; empty if none did.
+        as_drawn: fingerprint of its voxels as that model left them; empty if that is not known.
     """
 
     id: str
@@ -36,6 +38,21 @@ class NamedMask:
     value: int
     affine: NDArray[np.float64]
     model: str = ""
+    as_drawn: str = ""
+
+    def changed(self, grid: Grid) -> bool | None:
+        """Tell whether it was changed since a model drew it; None if that is not known.
+
+        Args:
+            grid: of the volume that it was drawn on.
+
+        Raises:
+            InputError: see `placed`.
+        """
+        if not self.as_drawn:
+            return None
+        (z, y, x), mask = self.placed(grid)
+        return voxels_fingerprint(mask, (z.start, y.start, x.start)) != self.as_drawn
 
     def placed(self, grid: Grid) -> tuple[Box, NDArray[np.bool_]]:
         """Return a box (z, y, x) of `grid` and the segment's mask in it.

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.correction import Correction
 from TumorSegLib.image.grid import LPS_FROM_RAS
+from TumorSegLib.slicer_io.fingerprint import VOXELS_TAG
 from TumorSegLib.slicer_io.geometry import parent_matrix
 from TumorSegLib.slicer_io.images import Box, Matrix4, image_array, matrix_of
 from TumorSegLib.slicer_io.named_mask import NamedMask
@@ -77,6 +78,7 @@ def masks_of(segmentation: Any) -> tuple[NamedMask, ...]:
                 segment.GetLabelValue(),
                 found[1],
                 tag_of(segment, MODEL_TAG),
+                tag_of(segment, VOXELS_TAG),
             )
         )
     return tuple(masks)

@@ -152,6 +152,7 @@ def _plain_mask(mask: NamedMask, arrays: _Arrays) -> dict[str, Any]:
         "value": mask.value,
         "affine": mask.affine.tolist(),
         "model": mask.model,
+        "as_drawn": mask.as_drawn,
     }
 
 
@@ -163,4 +164,5 @@ def _mask(said: dict[str, Any], arrays: Sequence[NDArray[Any]]) -> NamedMask:
         said["value"],
         np.array(said["affine"]),
         said["model"],
+        said["as_drawn"],
     )

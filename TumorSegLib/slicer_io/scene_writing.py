@@ -15,7 +15,7 @@ from TumorSegLib.image.grid import LPS_FROM_RAS, Grid
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.slicer_io.images import vtk_matrix
-from TumorSegLib.slicer_io.segments import SOURCE, new_segment, segment_id
+from TumorSegLib.slicer_io.segments import SOURCE, new_segment, segment_id, segment_tags
 from TumorSegLib.slicer_io.terminology import DICOM_MASTER_LIST
 
 VIEWS = (
@@ -104,6 +104,8 @@ def _add_segmentation(scene: Any, labelled: LabelledVolume, volume: Any) -> None
     image.SetImageToWorldMatrix(_ijk_to_ras(labelled.volume.grid))
     for label in labelled.specification.labels:
         segment = new_segment(label, context=DICOM_MASTER_LIST)
+        for name, value in segment_tags(labelled, label).items():
+            segment.SetTag(name, value)
         segment.AddRepresentation(SOURCE, image)
         segmentation.AddSegment(segment, segment_id(labelled.specification, label))
     node.GetDisplayNode().SetAllSegmentsOpacity2DFill(FILL_OPACITY)

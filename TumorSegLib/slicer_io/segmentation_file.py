@@ -11,6 +11,7 @@ import numpy as np
 from TumorSegLib.errors import InputError
 from TumorSegLib.reading.file_path import readable, reading
 from TumorSegLib.reading.nrrd_header import read_nrrd
+from TumorSegLib.slicer_io.fingerprint import VOXELS_TAG
 from TumorSegLib.slicer_io.named_mask import NamedMask
 from TumorSegLib.slicer_io.segments import MODEL_TAG
 
@@ -59,6 +60,7 @@ def _read_segments(path: Path) -> tuple[NamedMask, ...]:
                 _whole(path, fields, f"{segment}LabelValue", 1),
                 affine,
                 tags.get(MODEL_TAG, ""),
+                tags.get(VOXELS_TAG, ""),
             )
         )
         number += 1

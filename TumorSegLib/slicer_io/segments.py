@@ -12,11 +12,13 @@ from TumorSegLib.image.grid import LPS_FROM_RAS, Grid
 from TumorSegLib.image.voxel_box import bounding_box
 from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.model.specification import Label, ModelSpecification
+from TumorSegLib.slicer_io.fingerprint import VOXELS_TAG, voxels_fingerprint
 from TumorSegLib.slicer_io.terminology import (
     CATEGORY_CONTEXT,
     DICOM_MASTER_LIST,
     terminology_entry,
 )
+from TumorSegLib.support.version import __version__
 
 SOURCE = "Binary labelmap"
 """Slicer's name for segments that are kept as label maps."""
@@ -31,13 +33,25 @@ def segment_id(specification: ModelSpecification, label: Label) -> str:
     return "TumorSeg_" + re.sub(r"\W+", "_", words).strip("_")
 
 
-def segment_tags(label: Label) -> dict[str, str]:
-    """Return the tags of a label's segment.
+RUN_TAG = "TumorSeg.Run"
+"""Tag of a segment: version of TumorSeg and settings of the run that drew it."""
+
+
+def segment_tags(labelled: LabelledVolume, label: Label) -> dict[str, str]:
+    """Return the tags of a label's segment, which 3D Slicer keeps when the file is saved again.
 
     The codes are given in the context of the list that every 3D Slicer has, so that files are
-    understood where TumorSeg is not installed.
+    understood where TumorSeg is not installed. Where a model drew the labels, further tags say
+    which, how it was run, and what its voxels were. Nothing of the patient is in them.
     """
-    return {"TerminologyEntry": terminology_entry(label, context=DICOM_MASTER_LIST)}
+    tags = {"TerminologyEntry": terminology_entry(label, context=DICOM_MASTER_LIST)}
+    if labelled.run_settings:
+        model = labelled.specification
+        settings = [f"{name} {value}" for name, value in labelled.run_settings.items()]
+        tags[MODEL_TAG] = f"{model.id} {model.version}"
+        tags[RUN_TAG] = ", ".join([f"TumorSeg {__version__}", *settings])
+        tags[VOXELS_TAG] = voxels_fingerprint(labelled.labelmap == label.value, (0, 0, 0))
+    return {name: re.sub(r"[|:]", "_", value) for name, value in tags.items()}
 
 
 def segment_colour(label: Label) -> tuple[float, float, float]:
@@ -89,7 +103,7 @@ def segmentation_header(labelled: LabelledVolume) -> dict[str, str]:
         "Segmentation_ReferenceImageExtentOffset": "0 0 0",
     }
     for index, label in enumerate(labelled.specification.labels):
-        tags = "".join(f"{key}:{value}|" for key, value in segment_tags(label).items())
+        tags = "".join(f"{key}:{value}|" for key, value in segment_tags(labelled, label).items())
         segment = {
             "ID": segment_id(labelled.specification, label),
             "Name": label.name,

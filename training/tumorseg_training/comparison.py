@@ -91,9 +91,9 @@ def rows(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
 def table(pairs: Sequence[Pair]) -> Table:
     """Return the rows for a terminal."""
     base, retrained = (_called(item) for item in (pairs[0].base, pairs[0].retrained))
-    shown = Table(
-        "Held-out cases", "Structure", "Patients", base, retrained, "Difference", box=None
-    )
+    shown = Table(box=None)
+    for heading in ("Held-out cases", "Structure", "Patients", base, retrained, "Difference"):
+        shown.add_column(heading, overflow="fold")  # names of models are not cut
     for row in rows(pairs):
         shown.add_row(*_cells(row))
     return shown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from tumorseg_training.comparison import NEW, OLD, Pair, in_words, write_compari
 from tumorseg_training.data_module import left_out
 from tumorseg_training.deadline import Deadline
 from tumorseg_training.evaluation import Evaluation, evaluate
+from tumorseg_training.looked_through import unreviewed
 from tumorseg_training.progress import ProgressLog, Watched
 from tumorseg_training.publishing import write_model
 from tumorseg_training.retraining_plan import (
@@ -32,9 +33,8 @@ from tumorseg_training.summary import evaluation_record, summary
 from tumorseg_training.train import LAST, Devices, train
 from tumorseg_training.versions import alone_in, next_version, reserved_version
 from TumorSegLib.errors import InputError, OutputError
-from TumorSegLib.export.case_metadata import read_record
-from TumorSegLib.export.dataset import CASES
 from TumorSegLib.model.bundle import Bundle, load_forest
+from TumorSegLib.model.bundle_folder import SPECIFICATION_FILE
 from TumorSegLib.model.catalogue import default_catalogue, user_folder
 from TumorSegLib.model.default_models import make_default
 from TumorSegLib.support import leftovers
@@ -58,7 +58,10 @@ DRAFT = ".draft-"
 
 @dataclass(frozen=True)
 class Retrained:
-    """A finished run: the new bundle, both models side by side, and what to read about it."""
+    """A finished run: the new bundle, both models side by side, and what to read about it.
+
+    The bundle lies with the user's models if it is better, else in the run's folder.
+    """
 
     bundle: Bundle
     pairs: tuple[Pair, ...]
@@ -195,11 +198,12 @@ def _run(
         f"held-out patients of {request.dataset.name}",
         comparison={key: comparison[key] for key in ("base", "better", "reason", "rows")},
     )
-    target = user_folder() / plan.id
+    better: bool = comparison["better"]
+    target = (user_folder() if better else folder) / plan.id
     card = replace(config.card, data=f"{config.card.data} {in_words(pairs)}")
     config = replace(config, card=card)
     bundle = write_model(config, trained, target, measured=measured, forest=forest, origin=origin)
-    made_default = request.as_default and comparison["better"]
+    made_default = request.as_default and better
     if made_default:
         make_default(bundle.specification, user_folder())
     log.write(
@@ -207,7 +211,7 @@ def _run(
             id=bundle.id,
             version=plan.version,
             folder=str(bundle.folder),
-            better=comparison["better"],
+            better=better,
             reason=comparison["reason"],
             default=made_default,
             rows=tuple(comparison["rows"]),
@@ -242,12 +246,6 @@ def remove_checkpoints(folder: Path, report: Report) -> None:
             report(
                 f"{checkpoint}: cannot be removed ({error.strerror or error}); it has no use now"
             )
-
-
-def unreviewed(dataset: Path, cases: Iterable[Case]) -> list[str]:
-    """Return the cases that nobody has looked through, as far as their side files say."""
-    records = (read_record(dataset / CASES / f"{case.name}.json") for case in cases)
-    return [record.case for record in records if record is not None and not record.reviewed]
 
 
 def compared(
@@ -303,4 +301,5 @@ def _told(plan: RetrainPlan, counts: Mapping[str, int]) -> str:
 def _ids_in_use() -> set[str]:
     folder = user_folder()
     present = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    present |= {path.parent.name for path in Path("runs").glob(f"*/*/{SPECIFICATION_FILE}")}
     return present | {bundle.id for bundle in default_catalogue().bundles}

@@ -11,6 +11,7 @@ from tumorseg_training.config import Data
 from tumorseg_training.datasets import Selection
 from tumorseg_training.heldout_split import by_hash, held_out
 from tumorseg_training.labelling import value_of
+from tumorseg_training.looked_through import without_untouched
 from tumorseg_training.readers import read_cases
 from tumorseg_training.readers.nnunet import structures_of
 from TumorSegLib.errors import InputError
@@ -162,7 +163,7 @@ def read_sets(request: RetrainRequest, model: ModelSpecification) -> tuple[CaseL
     Raises:
         InputError: a folder cannot be used, or its structures are not the model's.
     """
-    new = _read(request.dataset, LAYOUT, request, model)
+    new = without_untouched(_read(request.dataset, LAYOUT, request, model), request.dataset)
     if request.old_cases is None:
         return new, CaseList(())
     if request.old_cases.resolve() == request.dataset.resolve():

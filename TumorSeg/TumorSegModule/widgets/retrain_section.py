@@ -254,8 +254,13 @@ def progress_text(state: State) -> str:
 def status_text(state: State, resumable: bool) -> str:
     """Return the line below the bar."""
     if state.stage == "done" and state.result is not None:
+        result = state.result
+        if not result.better:
+            return _(
+                "{id} is {reason}. It is not in the list of models; it lies in {folder}."
+            ).format(id=result.id, reason=result.reason, folder=result.folder)
         return _("{id} is {reason}. It is in the list of models.").format(
-            id=state.result.id, reason=state.result.reason
+            id=result.id, reason=result.reason
         )
     if state.stage == "stopped":
         return (

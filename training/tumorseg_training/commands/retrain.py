@@ -102,5 +102,8 @@ def run(arguments: Namespace) -> int:
     terminal().print(table(found.pairs))
     say(f"{found.bundle.id} is {found.comparison['reason']}")
     say(f"wrote {found.bundle.folder}")
+    if not found.comparison["better"]:
+        install = f"tumorseg models --install {found.bundle.folder}"
+        say(f"not installed; to use it all the same: {install}")
     say(f"wrote {found.page}")
     return 0
