@@ -7,7 +7,9 @@ import torch
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.inference.engine import GPU_BATCH_PIXELS, Engine
-from TumorSegLib.networks import UNet
+from TumorSegLib.networks import FCN8s, LinkNet, MUNet, ResNet50Classifier, UNet
+from TumorSegLib.networks.folding import fold_batch_norms
+from TumorSegLib.networks.packing import PackedConvolution, pack_convolutions
 from TumorSegLib.support.device import choose_device, choose_precision
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
@@ -32,6 +34,68 @@ def test_batches_do_not_matter(network):
     engine = engine_of(network)
     torch.testing.assert_close(engine.probabilities(slices), expected, rtol=1e-4, atol=1e-5)
     engine._batch_limit = 2
+    torch.testing.assert_close(engine.probabilities(slices), expected, rtol=1e-4, atol=1e-5)
+
+
+SMALL = {
+    "U-Net": lambda: UNet(3, 2, width=4, depth=2),
+    "mU-Net": lambda: MUNet(3, 2, width=4, depth=2),
+    "LinkNet": lambda: LinkNet(3, 2, width=8),
+    "LinkNet-50": lambda: LinkNet(3, 2, width=8, encoder="ResNet-50"),
+    "FCN-8s": lambda: FCN8s(3, 2, width=4, hidden=8, batch_norm=True),
+    "ResNet-50": lambda: ResNet50Classifier(3, 2, width=4, hidden=[8]),
+}
+
+
+@pytest.fixture
+def threads():
+    """Sets the number of threads within a test; with one alone PyTorch convolves without oneDNN."""
+    usual = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(usual)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", SMALL)
+def test_packed_convolutions_give_the_same_bits(name, dtype, threads):
+    threads(2)
+    torch.manual_seed(0)
+    network = fold_batch_norms(SMALL[name]().eval()).to(dtype)
+    network.to(memory_format=torch.channels_last)
+    packed = pack_convolutions(copy.deepcopy(network))
+    assert any(isinstance(module, PackedConvolution) for module in packed.modules())
+    assert not any(type(module) is torch.nn.Conv2d for module in packed.modules())
+    for shape in ((4, 3, 64, 64), (3, 3, 96, 70)):
+        slices = torch.rand(shape).to(dtype).contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            assert torch.equal(packed(slices), network(slices))
+
+
+def test_relus_behind_convolutions_are_part_of_them():
+    packed = pack_convolutions(fold_batch_norms(UNet(1, 1, width=4, depth=2).eval()))
+    assert not any(isinstance(module, torch.nn.ReLU) for module in packed.modules())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_engine_packs_for_a_cpu(network, dtype):
+    engine = Engine([network], torch.sigmoid, device=CPU, dtype=dtype)
+    assert any(isinstance(m, PackedConvolution) for m in engine.networks[0].modules())
+
+
+def test_a_pytorch_that_cannot_pack_runs_networks_as_they_are(network, monkeypatch):
+    slices = torch.rand(2, 1, 32, 32)
+    with torch.inference_mode():
+        expected = network(slices).sigmoid()
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    engine = engine_of(network)
+    torch.testing.assert_close(engine.probabilities(slices), expected, rtol=1e-4, atol=1e-5)
+
+    def refuse(*_, **__):
+        raise RuntimeError("no such operator")
+
+    monkeypatch.undo()
+    monkeypatch.setattr(PackedConvolution, "__init__", refuse)
+    engine = engine_of(network)
     torch.testing.assert_close(engine.probabilities(slices), expected, rtol=1e-4, atol=1e-5)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from TumorSegLib.image.in_plane import resize
 from TumorSegLib.networks.folding import fold_batch_norms
+from TumorSegLib.networks.packing import pack_convolutions
 from TumorSegLib.support.device import is_out_of_memory, reason_of
 
 CPU = torch.device("cpu")
@@ -23,7 +24,8 @@ GPU_BATCH_PIXELS = 32 * 256 * 256
 class Engine:
     """Networks on a device whose probabilities are averaged.
 
-    BatchNorms are folded, weights and activations are channels-last and in `dtype`.
+    BatchNorms are folded, weights and activations are channels-last and in `dtype`; where a CPU is
+    asked for, convolutions are packed.
 
     A GPU may fail: it has too little memory, or this PyTorch holds no code for it or lacks an
     operation there. The run then goes on on the CPU with a warning, and the next one (`restart`)
@@ -79,6 +81,8 @@ class Engine:
         self._weights = [weight / sum(weights) for weight in weights]
         self._sequences, self._first_alone = sequences, first_alone
         self._requested = (device, dtype)
+        if self._requested == (CPU, torch.float32):  # from where no run goes on elsewhere
+            self.networks = [pack_convolutions(network) for network in self._originals]
         self.device, self.dtype = CPU, torch.float32
         self.warnings: list[str] = []
         self._batch_limit: int | None = None
@@ -186,7 +190,10 @@ class Engine:
         self.device, self.dtype = CPU, torch.float32
         if (device, dtype) != (CPU, torch.float32):
             networks = [copy.deepcopy(network).to(dtype) for network in self._originals]
-            self.networks = [network.to(device) for network in networks]
+            self.networks = [
+                pack_convolutions(network) if device == CPU else network.to(device)
+                for network in networks
+            ]
         self.device, self.dtype = device, dtype
 
 

@@ -1,0 +1,75 @@
+"""Convolutions as the CPU wants them: weights in its order, and the ReLU behind them within.
+
+A convolution of PyTorch brings its weights into oneDNN's order at every call, and a ReLU reads and
+writes its feature map once more. Both are left out here with the operators that PyTorch's compiler
+uses on CPUs. The sums are those that oneDNN makes anyway, so results are the same bit for bit, but
+where PyTorch would do without oneDNN: with one thread alone, and for tiny maps of one slice.
+"""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class PackedConvolution(nn.Module):
+    """A convolution of fixed weights, and a ReLU if there is one."""
+
+    def __init__(self, convolution: nn.Conv2d, *, relu: bool) -> None:
+        """Take over weights; `convolution` itself stays as it is.
+
+        Raises:
+            AttributeError, RuntimeError: this PyTorch cannot.
+        """
+        super().__init__()
+        self._bias = None if convolution.bias is None else convolution.bias.detach()
+        self._geometry: tuple[Any, ...] = (
+            convolution.padding,
+            convolution.stride,
+            convolution.dilation,
+            convolution.groups,
+        )
+        self._behind = "relu" if relu else "none"
+        self._weight = torch.ops.mkldnn._reorder_convolution_weight(
+            convolution.weight.detach(), *self._geometry, None
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (B, outputs, H', W') for features (B, inputs, H, W)."""
+        convolved: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            features, self._weight, self._bias, *self._geometry, self._behind, [], ""
+        )
+        return convolved
+
+
+def pack_convolutions(network: nn.Module) -> nn.Module:
+    """Pack in place, everywhere in a network on the CPU whose BatchNorms are folded; return it.
+
+    A PyTorch that cannot leaves the network as it is.
+    """
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return network
+    for module in list(network.modules()):
+        children = [pair for pair in module.named_children() if not _is_nothing(pair[1])]
+        for (name, first), (behind, second) in zip_longest(
+            children, children[1:], fillvalue=("", None)
+        ):
+            if not isinstance(first, nn.Conv2d) or not isinstance(first.padding, tuple):
+                continue
+            relu = isinstance(module, nn.Sequential) and isinstance(second, nn.ReLU)
+            try:
+                packed = PackedConvolution(first, relu=relu)
+            except (AttributeError, RuntimeError):
+                return network
+            setattr(module, name, packed)
+            if relu:
+                setattr(module, behind, nn.Identity())
+    return network
+
+
+def _is_nothing(module: nn.Module) -> bool:
+    """Tell whether a module hands on what it is given, as a folded BatchNorm does."""
+    return isinstance(module, nn.Identity)
