@@ -92,14 +92,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Segment, write, report."""
-    from TumorSegLib.report import (
-        check_report_place,
-        has_pdf,
-        report_files,
-        why_no_pdf,
-        write_report,
-    )
-    from TumorSegLib.report.identification import chosen_items
     from TumorSegLib.writing import DICOM_ENDING, check_output, write_segmentation
     from TumorSegLib.writing.file_name import file_name_of
 
@@ -109,14 +101,11 @@ def run(arguments: Namespace) -> int:
     source = None
     if as_dicom or arguments.sr is not None:
         source = _source_images(volume, output, arguments.sr)
-    identify = chosen_items(arguments.identify)
-    report = [] if arguments.report is None else report_files(arguments.report)
+    identify, report = _report_asked_for(arguments)
     structured = [] if arguments.sr is None else [arguments.sr]
     check_written(arguments, [output, *structured, *report])
-    if arguments.report is not None:
-        check_report_place(arguments.report)
-        if not has_pdf():
-            warn(f"no PDF of the report: {why_no_pdf()}")
+    if report:
+        _check_report(arguments.report)
     catalogue = default_catalogue()
     bundle = choose_bundle(catalogue, arguments.model, volume, "segmentation")
     volumes = read_channels(arguments, bundle, volume)
@@ -134,7 +123,9 @@ def run(arguments: Namespace) -> int:
     else:
         write_segmentation(result, output, overwrite=True)
     written = []
-    if arguments.report is not None:
+    if report:
+        from TumorSegLib.report import write_report
+
         written = write_report(
             result,
             arguments.report,
@@ -149,6 +140,31 @@ def run(arguments: Namespace) -> int:
     elif not arguments.quiet:
         show(result, measurements, [output, *structured, *written])
     return 0
+
+
+def _report_asked_for(arguments: Namespace) -> tuple[tuple[str, ...], list[Path]]:
+    """Return what a report is to say of patient and image, and its files, if one is asked for.
+
+    Reports need much that is not loaded otherwise.
+    """
+    identify: tuple[str, ...] = ()
+    if arguments.identify:
+        from TumorSegLib.report.identification import chosen_items
+
+        identify = chosen_items(arguments.identify)
+    if arguments.report is None:
+        return identify, []
+    from TumorSegLib.report import report_files
+
+    return identify, report_files(arguments.report)
+
+
+def _check_report(place: Path) -> None:
+    from TumorSegLib.report import check_report_place, has_pdf, why_no_pdf
+
+    check_report_place(place)
+    if not has_pdf():
+        warn(f"no PDF of the report: {why_no_pdf()}")
 
 
 def sequences_given(

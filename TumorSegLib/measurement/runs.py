@@ -79,14 +79,17 @@ class Runs:
 
     def connected(self, steps: Sequence[tuple[int, int]]) -> Integers:
         """Return for each run the number, from 0, of the connected part that it belongs to."""
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
-
         pairs = [np.stack(pair) for pair in self.neighbours(steps)]
-        one, other = np.concatenate([np.zeros((2, 0), np.int32), *pairs], axis=1, dtype=np.int32)
-        graph = coo_array((np.ones(len(one), np.bool_), (one, other)), shape=(len(self), len(self)))
-        _, parts = connected_components(graph, directed=False)
-        return np.asarray(parts, np.int64)
+        one, other = np.concatenate([np.zeros((2, 0), np.int64), *pairs], axis=1)
+        part = np.arange(len(self))  # of each run: the first run known to be of the same part
+        while (apart := part[one] != part[other]).any():
+            one, other = one[apart], other[apart]
+            lowest = np.minimum(part[one], part[other])
+            np.minimum.at(part, part[one], lowest)
+            np.minimum.at(part, part[other], lowest)
+            while (known := part[part]).tobytes() != part.tobytes():
+                part = known
+        return np.unique(part, return_inverse=True)[1].astype(np.int64)
 
 
 def per_run(values: NDArray[Any], runs: Runs) -> NDArray[Any]:
