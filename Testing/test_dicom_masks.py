@@ -102,7 +102,9 @@ def test_other_kinds_of_segmentation_are_read(tmp_path, kind):
         np.testing.assert_array_equal(mask.labelmap == 1, case.labelmap == label.value)
 
 
-def structure_set(path: Path, volume, contours, *, name="Liver tumour", frame=None) -> Path:
+def structure_set(
+    path: Path, volume, contours, *, name="Liver tumour", frame=None, kind="CLOSED_PLANAR"
+) -> Path:
     dataset = pydicom.Dataset()
     dataset.file_meta = pydicom.dataset.FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
@@ -116,7 +118,7 @@ def structure_set(path: Path, volume, contours, *, name="Liver tumour", frame=No
     drawn.ContourSequence = []
     for points in contours:
         item = pydicom.Dataset()
-        item.ContourGeometricType = "CLOSED_PLANAR"
+        item.ContourGeometricType = kind
         item.ContourData = [f"{number:.6g}" for number in np.ravel(points)]
         drawn.ContourSequence.append(item)
     if frame:
@@ -142,6 +144,36 @@ def test_structures_are_read(tmp_path, orientation):
     for plane in (2, 3, 4):
         expected[plane, 1 + plane : 4 + plane, 2 + plane : 6 + plane] = True
     np.testing.assert_array_equal(mask.labelmap == 1, expected)
+
+
+@pytest.mark.parametrize("kind", ["CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "OPEN_PLANAR"])
+def test_contours_of_other_programs_are_read(tmp_path, kind):
+    """In any order, stored twice, around a hole by a keyhole, or open with ends that meet."""
+    volume = ct(tmp_path / "ct")
+    around = [(1.5, 1.5), (9.5, 1.5), (9.5, 4.5), (6.5, 4.5), (6.5, 3.5), (3.5, 3.5), (3.5, 6.5)]
+    back = [(6.5, 6.5), (6.5, 4.5), (9.5, 4.5), (9.5, 9.5), (1.5, 9.5), (1.5, 1.5)]
+    ring = np.array([*around, *back])
+    drawn = [in_patient(volume, plane, ring) for plane in (4, 2, 3, 4)]
+    path = structure_set(tmp_path / "s.dcm", volume, drawn, kind=kind)
+    (mask,) = read_dicom_segments(path, volume)
+    expected = np.zeros(volume.grid.shape, bool)
+    expected[2:5, 2:10, 2:10] = True
+    expected[2:5, 4:7, 4:7] = False
+    np.testing.assert_array_equal(mask.labelmap == 1, expected)
+
+
+def test_contours_that_would_lose_voxels_are_refused(tmp_path):
+    """A structure without them went into the data set as background."""
+    volume = ct(tmp_path / "ct")
+    drawn = [in_patient(volume, plane, SQUARE) for plane in (2, 3)]
+    path = structure_set(tmp_path / "open.dcm", volume, drawn, kind="OPEN_PLANAR")
+    with pytest.raises(InputError, match="contours of Liver tumour are open"):
+        read_dicom_segments(path, volume)
+    drawn = [in_patient(volume, plane, SQUARE) for plane in (1, 3, 7, 5)]
+    with pytest.raises(InputError, match="are 2 slices apart or more"):
+        read_dicom_segments(structure_set(tmp_path / "gaps.dcm", volume, drawn), volume)
+    points = structure_set(tmp_path / "points.dcm", volume, drawn[:1], kind="POINT")
+    assert read_dicom_segments(points, volume) == ()
 
 
 def test_a_segmentation_of_slices_that_drift_a_little_is_read_back(tmp_path):

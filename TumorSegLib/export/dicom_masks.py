@@ -24,6 +24,8 @@ from TumorSegLib.slicer_io.named_mask import NamedMask
 OFF_PLANE = 0.1
 """How far, as a part of their distance, frames and contours may lie from the volume's slices."""
 TAGS = ("SeriesInstanceUID", "FrameOfReferenceUID")
+CLOSED, OPEN = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR"), "OPEN_PLANAR"
+"""Kinds of contours; one that is called open is closed if its ends meet."""
 
 
 def is_dicom(path: Path) -> bool:
@@ -146,30 +148,46 @@ def _segments(path: Path, dataset: pydicom.Dataset, grid: Grid) -> Iterator[Name
 
 
 def _structures(path: Path, dataset: pydicom.Dataset, grid: Grid) -> Iterator[NamedMask]:
-    """Yield the structures of an RT Structure Set that are closed contours."""
+    """Yield the structures of an RT Structure Set that are contours.
+
+    Raises:
+        InputError: contours of one are open, lie beside the volume's slices or leave out slices.
+    """
     names = {int(item.ROINumber): str(item.ROIName) for item in dataset.StructureSetROISequence}
     for structure in dataset.get("ROIContourSequence") or ():
         number = int(structure.ReferencedROINumber)
+        name = names.get(number, f"ROI {number}")
         contours: dict[int, list[NDArray[np.float64]]] = {}
         for contour in structure.get("ContourSequence") or ():
-            if contour.ContourGeometricType != "CLOSED_PLANAR":
-                continue  # points and lines hold no volume
             points = np.array(contour.ContourData, np.float64).reshape(-1, 3)
+            if contour.ContourGeometricType == OPEN and not np.allclose(points[0], points[-1]):
+                raise InputError(
+                    f"{path}: contours of {name} are open, so that they enclose nothing; close them"
+                    " or leave the structure out, and export it again"
+                )
+            if contour.ContourGeometricType not in (*CLOSED, OPEN):
+                continue  # points and lines in space hold no volume
             indices = grid.indices(points)
             plane = round(float(indices[:, 0].mean()))
             apart = np.abs(indices[:, 0] - plane).max()
             if apart > plane_tolerance(grid, OFF_PLANE) or not 0 <= plane < grid.shape[0]:
                 raise InputError(
-                    f"{path}: contours of {names.get(number, number)} lie between or beyond the"
-                    " volume's slices; choose the series that they were drawn on"
+                    f"{path}: contours of {name} lie between or beyond the volume's slices; choose"
+                    " the series that they were drawn on"
                 )
-            contours.setdefault(plane, []).append(indices[:, :0:-1])
+            polygon, others = indices[:, :0:-1], contours.setdefault(plane, [])
+            if not any(np.array_equal(polygon, other) for other in others):  # not stored twice
+                others.append(polygon)
         if not contours:
             continue
+        if len(contours) > 2 and (step := np.diff(sorted(contours)).min()) > 1:
+            raise InputError(
+                f"{path}: contours of {name} are {step} slices apart or more, so that it has"
+                " gaps; interpolate them where they were drawn, and export it again"
+            )
         mask = np.zeros(grid.shape, np.uint8)
         for plane, polygons in contours.items():
             mask[plane] = filled(polygons, grid.shape[1:])
-        name = names.get(number, f"ROI {number}")
         yield NamedMask(f"DICOM_{number}", name, mask, 1, grid.affine)
 
 
