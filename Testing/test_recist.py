@@ -69,7 +69,7 @@ def test_other_and_new_lesions(current, others_now, new, expected):
 
 @pytest.mark.parametrize(
     ("others", "others_now", "new", "expected"),
-    [(2, 1, 0, "NE"), (2, 0, 0, "CR"), (2, 2, 1, "PD"), (0, 0, 0, "NE")],
+    [(2, 1, 0, "Non-CR/non-PD"), (2, 0, 0, "CR"), (2, 2, 1, "PD"), (0, 0, 0, "NE")],
 )
 def test_without_target_lesions(others, others_now, new, expected):
     found = categorised(0, 0, 0, targets=0, others=others, others_now=others_now, new=new)
@@ -107,7 +107,7 @@ def test_from_masks():
     assert category((40, 20, 15), (0, 0, 0)) == "CR"
     assert category((40, 20), (25, 15), sums_between_mm=(33.0, 36.0)) == "PD"  # 33 to 40
     assert category((40, 20), (25, 14), sums_between_mm=(33.0,)) == "PR"  # 18 %
-    assert category((8, 9), (8, 9)) == "NE"
+    assert category((8, 9), (8, 9)) == "Non-CR/non-PD"
     assert category((8, 9), ()) == "CR"
     assert category((), ()) == "NE"
     assert category((), (12,)) == "PD"

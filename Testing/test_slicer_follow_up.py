@@ -179,6 +179,59 @@ def test_one_side_may_have_no_lesions(bench, boxes):
     assert bench.panel.ui.recistText.text.startswith("RECIST 1.1, computed from the table: ")
 
 
+def add_segment(bench, node, name, box):
+    """Add a segment of lesions to a segmentation, with one in `box`."""
+    import vtk
+
+    content, entry = node.GetSegmentation(), vtk.mutable("")
+    tag = content.GetNthSegment(1).GetTerminologyEntryTagName()
+    content.GetNthSegment(1).GetTag(tag, entry)
+    added = content.AddEmptySegment("", name)
+    content.GetSegment(added).SetTag(tag, str(entry))
+    role = node.GetReferenceImageGeometryReferenceRole()
+    now, bench.volume = bench.volume, node.GetNodeReference(role)
+    draw(bench, node, box, content.GetNumberOfSegments() - 1)
+    bench.volume = now
+
+
+SEVENTEEN_MM = np.s_[4:6, 30:46, 30:34]
+
+
+def test_segments_of_one_name_count_each(followed):
+    """RECIST's sums had the last of them alone, and a new lesion in the first was none."""
+    for node in (followed.parameters.target, followed.earlier):
+        add_segment(followed, node, "Liver tumour", SEVENTEEN_MM)
+    settle(followed)
+    text = followed.panel.ui.recistText.text
+    assert "PD (progressive disease)" in text
+    assert "Liver tumour (2) 1 (" in text.splitlines()[1]
+    assert "New lesions: Liver tumour (1) 2" in text
+
+
+def test_a_segment_that_only_one_has_is_told(followed):
+    """Its lesions are neither new nor vanished, as nobody knows whether they were looked for."""
+    add_segment(followed, followed.parameters.target, "Kidney tumour", SEVENTEEN_MM)
+    settle(followed)
+    line = "Not compared, as only one of the two has such a segment: Kidney tumour."
+    assert line in followed.panel.ui.followUpNote.text
+    followed.panel.ui.copyFollowUpButton.click()
+    assert line in followed.qt.QApplication.clipboard().text()
+
+
+def test_an_earlier_segmentation_without_voxels_is_told_and_the_present_one_listed(followed):
+    """Contours, as those of an imported RT Structure Set, were taken for no lesion at all."""
+    content = followed.earlier.GetSegmentation()
+    content.CreateRepresentation("Closed surface", True)
+    content.SetSourceRepresentationName("Closed surface")
+    followed.panel.measured.segments.measure_soon()
+    settle(followed)
+    ui = followed.panel.ui
+    assert "earlier: its segments are stored as Closed surface" in ui.followUpNote.text
+    assert ui.followUpTable.isHidden()
+    assert ui.recistText.isHidden()
+    assert len(cells(ui.lesionsTable)) == 2
+
+
 def test_what_cannot_be_compared_is_told(followed):
     ui, slicer = followed.panel.ui, followed.slicer
     choose(followed, followed.parameters.target)
@@ -208,3 +261,7 @@ def test_another_patients_segmentation_is_noticed(followed):
     followed.panel.measured.segments.measure_soon()
     settle(followed)
     assert "another patient" in followed.panel.ui.followUpNote.text
+    from TumorSegModule.logic.report_facts import follow_up_of
+
+    reported = follow_up_of(followed.panel.measured.findings, followed.parameters.target)
+    assert reported.text.splitlines()[0] == "Beware: the scene says that this is another patient."

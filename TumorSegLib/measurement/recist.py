@@ -14,13 +14,14 @@ from typing import Literal
 
 from TumorSegLib.measurement.follow_up import FollowUp, percent
 
-Category = Literal["CR", "PR", "SD", "PD", "NE"]
+Category = Literal["CR", "PR", "SD", "PD", "Non-CR/non-PD", "NE"]
 
 NAMES: Mapping[Category, str] = {
     "CR": "complete response",
     "PR": "partial response",
     "SD": "stable disease",
     "PD": "progressive disease",
+    "Non-CR/non-PD": "lesions that are there, none of them a target",
     "NE": "not evaluable",
 }
 
@@ -167,7 +168,9 @@ def categorised(
     if new:
         return "PD"
     if not targets:
-        return "CR" if others and not others_now else "NE"
+        if not others:
+            return "NE"
+        return "Non-CR/non-PD" if others_now else "CR"
     if nadir == 0 and current > 0:
         return "PD"  # after a complete response lesions have come back
     if current == 0:

@@ -9,7 +9,7 @@ wait, call `present_findings`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -82,6 +82,8 @@ class Findings:
         box: of the volume that holds the segments, () if they are empty.
         numbers: (z, y, x) of that box: numbers of the components, by segment id.
         stamps: what differs as soon as anybody writes to the segments.
+        earlier_problem: why the earlier segmentation cannot be compared, "" if it can.
+        alone: names of segments of lesions, of either one, that have no counterpart.
     """
 
     segmentation: slicer.vtkMRMLSegmentationNode
@@ -95,6 +97,8 @@ class Findings:
     box: Box
     numbers: Mapping[str, NDArray[np.uint16]]
     stamps: Stamps
+    earlier_problem: str = ""
+    alone: tuple[str, ...] = ()
 
     @property
     def lesions(self) -> list[Lesion]:
@@ -172,7 +176,8 @@ def findings_of(
     ]
     yield None
     changes = {}
-    if request.earlier is not None:
+    alone = _without_counterpart(request, segments)
+    if request.earlier is not None and not prepared.earlier_problem:
         for name in request.earlier.pairs.values():
             changes[name] = follow_up_of(answer.changes[name])
             yield None
@@ -188,6 +193,8 @@ def findings_of(
         prepared.box,
         prepared.numbers,
         stamps,
+        prepared.earlier_problem,
+        alone,
     )
 
 
@@ -270,11 +277,29 @@ def _derived(
     return derive(specification.derived, named)
 
 
+def _without_counterpart(request: Request, segments: Sequence[Measurement]) -> tuple[str, ...]:
+    """Return the names of segments of lesions that are compared with none; empty ones may be."""
+    if request.earlier is None:
+        return ()
+    pairs = request.earlier.pairs
+    now = [
+        role.name
+        for role, one in zip(request.roles, segments, strict=True)
+        if role.lesions and role.id not in pairs.values() and one.voxels
+    ]
+    before = [role.name for role in request.earlier.roles if role.lesions and role.id not in pairs]
+    return (*now, *before)
+
+
 def _assessment(
     roles: tuple[Role, ...], changes: Mapping[str, FollowUp], earlier: Grid | None
 ) -> Assessment | None:
     if not changes or earlier is None:
         return None
-    names = {role.id: role.name for role in roles}
-    by_name = {names[name]: found for name, found in changes.items()}
+    by_name: dict[str, FollowUp] = {}
+    for role in roles:
+        if role.id in changes:
+            same = [other for other in roles if other.name == role.name and other.id in changes]
+            number = f" ({same.index(role) + 1})" if len(same) > 1 else ""
+            by_name[f"{role.name}{number}"] = changes[role.id]
     return assess(by_name, slice_mm=AxialView.of(earlier).spacing_zyx[0])

@@ -84,21 +84,41 @@ def follow_up_note(found: Findings) -> str:
         return ""
     if earlier is found.segmentation:
         return _("That is the same segmentation; choose an earlier one.")
+    if found.earlier_problem:
+        return found.earlier_problem
     if not found.changes:
         return _("{name} has no segment that corresponds to one of lesions here.").format(
             name=earlier.GetName()
         )
-    lines = []
-    patients = {_patient(earlier), _patient(found.segmentation)} - {None}
-    if len(patients) > 1:
+    changes = [change for one in found.changes.values() for change in one.changes]
+    counts = Counter(change.change for change in changes)
+    told = [f"{counts[word]} {WORDS[word]}" for word in WORDS if counts[word]]
+    counted = ", ".join(told) + "." if told else _("No lesions, then or now.")
+    return " ".join([*cautions(found), counted])
+
+
+def cautions(found: Findings) -> list[str]:
+    """Return what makes a comparison doubtful, a sentence each; reports and copies have it, too."""
+    lines, earlier = [], chosen_earlier(found.segmentation)
+    patients = {_patient(node) for node in (earlier, found.segmentation) if node is not None}
+    if len(patients - {None}) > 1:
         lines.append(_("Beware: the scene says that this is another patient."))
     changes = [change for one in found.changes.values() for change in one.changes]
     if {change.change for change in changes} == {"new", "vanished"}:
         lines.append(_("No lesion lies where one lay: are the two images aligned?"))
-    counts = Counter(change.change for change in changes)
-    told = [f"{counts[word]} {WORDS[word]}" for word in WORDS if counts[word]]
-    lines.append(", ".join(told) + "." if told else _("No lesions, then or now."))
-    return " ".join(lines)
+    if found.alone:
+        lines.append(
+            _("Not compared, as only one of the two has such a segment: {names}.").format(
+                names=", ".join(found.alone)
+            )
+        )
+    return lines
+
+
+def comparison_text(found: Findings) -> str:
+    """Return what makes the comparison doubtful, and RECIST's category, as lines for a report."""
+    category = [] if found.assessment is None else [found.assessment.text]
+    return "\n".join([*cautions(found), *category])
 
 
 def _row(change: LesionChange, changes: FollowUp, to_world: Matrix4) -> ChangeRow:

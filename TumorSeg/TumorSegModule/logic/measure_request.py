@@ -7,7 +7,7 @@ time, so that Slicer's views move in between.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -103,13 +103,15 @@ class Prepared:
         numbers: arrays (z, y, x) of the box to which the components' numbers are written, by
             segment id.
         earlier_grid: of the earlier segmentation, without what lies above it.
+        earlier_problem: why it cannot be compared, "" if it can.
     """
 
     command: Measure
     lattice: Lattice
     box: Box
     numbers: Mapping[str, NDArray[np.uint16]]
-    earlier_grid: Grid | None
+    earlier_grid: Grid | None = None
+    earlier_problem: str = ""
 
 
 def lattice_of(segmentation: slicer.vtkMRMLSegmentationNode) -> Lattice:
@@ -118,19 +120,31 @@ def lattice_of(segmentation: slicer.vtkMRMLSegmentationNode) -> Lattice:
     Raises:
         InputError: a transform warps or shears it, or it is made of surfaces.
     """
-    content, volume = segmentation.GetSegmentation(), volume_of(segmentation)
-    if content.GetNumberOfSegments() and content.GetSourceRepresentationName() != SOURCE:
-        raise InputError(
-            _("{name}: its segments are surfaces, not label maps, and cannot be measured").format(
-                name=segmentation.GetName()
-            )
-        )
+    _check_label_maps(segmentation)
+    volume = volume_of(segmentation)
     if volume is not None and volume.GetImageData() is not None:
         placement = placement_of(volume)
         return Lattice(placement.ijk_to(segmentation), placement.grid, volume)
     matrix, shape = own_lattice(segmentation)
     affine = LPS_FROM_RAS @ parent_matrix(segmentation) @ matrix
     return Lattice(matrix, grid_from_affine(affine, shape, segmentation.GetName()), None)
+
+
+def _check_label_maps(segmentation: slicer.vtkMRMLSegmentationNode) -> None:
+    """Refuse surfaces and contours, which have no voxels to measure.
+
+    Raises:
+        InputError: the segments are such.
+    """
+    content = segmentation.GetSegmentation()
+    kind = content.GetSourceRepresentationName()
+    if content.GetNumberOfSegments() and kind != SOURCE:
+        raise InputError(
+            _(
+                "{name}: its segments are stored as {kind}, which has no voxels to measure; make"
+                " Binary labelmap the source representation in the module Segmentations"
+            ).format(name=segmentation.GetName(), kind=kind)
+        )
 
 
 def own_lattice(segmentation: slicer.vtkMRMLSegmentationNode) -> tuple[Matrix4, tuple[int, ...]]:
@@ -152,6 +166,7 @@ def _earlier_lattice(
     segmentation: slicer.vtkMRMLSegmentationNode,
 ) -> tuple[Matrix4, tuple[int, ...]]:
     """Return the same of the volume below the same transform, on whose slices one measures."""
+    _check_label_maps(segmentation)
     volume = volume_of(segmentation)
     if (
         volume is None
@@ -184,32 +199,45 @@ def prepare(request: Request, job: int, allocate: Allocate) -> Generator[None, N
         array = voxels_of(lattice.volume)
         dtype = array.dtype.name
         voxels = yield from _copied(box, dtype, allocate, _parts_of(array))
-    earlier, earlier_grid = None, None
-    transform: tuple[float, ...] = ()
-    if request.earlier is not None:
-        node = request.earlier.segmentation
-        matrix, shape = _earlier_lattice(node)
-        earlier_grid = grid_from_affine(LPS_FROM_RAS @ matrix, shape, node.GetName())
-        own = Lattice(matrix, earlier_grid, None)
-        roles = request.earlier.roles
-        before, _box, _numbers = yield from _shared(node, roles, own, allocate, [], None)
-        pairs = request.earlier.pairs
-        paired = [
-            SharedSegment(
-                pairs[one.id],
-                one.name,
-                one.mask,
-                tuple(pairs.get(part, part) for part in one.includes),
-            )
-            for one in before.segments
-            if one.id in pairs
-        ]
-        taken = {*pairs, *pairs.values()}
-        parts = [one for one in before.segments if one.id not in taken]
-        earlier = SharedSegments(before.grid, before.box, (*paired, *parts))
-        transform = tuple((LPS_FROM_RAS @ parent_matrix(node) @ LPS_FROM_RAS).ravel().tolist())
-    command = Measure(job, segments, voxels, dtype, request.given_up, earlier, transform)
-    return Prepared(command, lattice, box, numbers, earlier_grid)
+    command = Measure(job, segments, voxels, dtype, request.given_up)
+    prepared = Prepared(command, lattice, box, numbers)
+    if request.earlier is None:
+        return prepared
+    try:
+        grid, earlier, transform = yield from _earlier(request.earlier, allocate)
+    except InputError as error:  # the present segments are measured all the same
+        return replace(prepared, earlier_problem=str(error))
+    command = replace(command, earlier=earlier, transform=transform)
+    return replace(prepared, command=command, earlier_grid=grid)
+
+
+def _earlier(
+    earlier: Earlier, allocate: Allocate
+) -> Generator[None, None, tuple[Grid, SharedSegments, tuple[float, ...]]]:
+    """Copy an earlier segmentation; return its grid, its segments and the transform above it.
+
+    Raises:
+        InputError: a transform warps or shears it, or it has no label maps.
+    """
+    node, pairs = earlier.segmentation, earlier.pairs
+    matrix, shape = _earlier_lattice(node)
+    grid = grid_from_affine(LPS_FROM_RAS @ matrix, shape, node.GetName())
+    transform = tuple((LPS_FROM_RAS @ parent_matrix(node) @ LPS_FROM_RAS).ravel().tolist())
+    own = Lattice(matrix, grid, None)
+    before, _box, _numbers = yield from _shared(node, earlier.roles, own, allocate, [], None)
+    paired = [
+        SharedSegment(
+            pairs[one.id],
+            one.name,
+            one.mask,
+            tuple(pairs.get(part, part) for part in one.includes),
+        )
+        for one in before.segments
+        if one.id in pairs
+    ]
+    taken = {*pairs, *pairs.values()}
+    parts = [one for one in before.segments if one.id not in taken]
+    return grid, SharedSegments(before.grid, before.box, (*paired, *parts)), transform
 
 
 def _shared(

@@ -18,7 +18,7 @@ from TumorSegLib.worker.report_protocol import ReportedChanges, ReportedRun
 from TumorSegModule.logic.correction import Change, compare
 from TumorSegModule.logic.ending import Ending
 from TumorSegModule.logic.findings import Findings
-from TumorSegModule.logic.follow_up_rows import HEADINGS, follow_up_rows
+from TumorSegModule.logic.follow_up_rows import HEADINGS, comparison_text, follow_up_rows
 from TumorSegModule.logic.model_baseline import reference_of
 from TumorSegModule.logic.slice_figures import figures_of
 
@@ -117,7 +117,7 @@ def follow_up_of(
     return ReportedChanges(
         tuple(" ".join(title.text.split()) for title in HEADINGS),
         tuple(row.texts for row in follow_up_rows(found)),
-        found.assessment.text if found.assessment is not None else "",
+        comparison_text(found),
     )
 
 

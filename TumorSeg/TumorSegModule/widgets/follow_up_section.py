@@ -17,6 +17,7 @@ from TumorSegModule.logic.follow_up_pairs import choose_earlier, chosen_earlier
 from TumorSegModule.logic.follow_up_rows import (
     HEADINGS,
     changes_table,
+    comparison_text,
     follow_up_note,
     follow_up_rows,
 )
@@ -127,8 +128,7 @@ class FollowUpSection:
         if found is None or content is None:
             return
         text = as_clipboard(content)
-        if found.assessment is not None:
-            text += f"\n{found.assessment.text}\n"
+        text += f"\n{comparison_text(found)}\n"
         qt.QApplication.clipboard().setText(text)
         self._say(_("Copied: paste it into a report or a spreadsheet."))
 
