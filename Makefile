@@ -11,6 +11,7 @@
 # make fuzz MINUTES=10
 #                  reads damaged inputs for so long, and prints what became of them
 # make soak        500 mixed jobs through one worker, and what it holds meanwhile
+# make bench       measures beside public peers, for half an hour; writes docs/performance.md
 #
 # make coverage    all tests again, counting lines and branches that they reach; fails under 90 %
 # make mutation MODULE=grid
@@ -19,18 +20,20 @@
 # make test-lowest test-newest
 #                  the quick tests with the lowest and the newest versions that pyproject.toml allows
 #
-# All make their own virtual environment in .venv first. PYTHON names another interpreter (3.11 or
+# All make their own virtual environment in .venv first, `make bench` another one within it. PYTHON names another interpreter (3.11 or
 # newer), TORCH another build of PyTorch; the test suite needs no GPU.
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
+ROUNDS ?= 3
 MINUTES ?= 10
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := $(VENV)/bench
 
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: demo test test-fast test-slicer test-wheel fault-injection fuzz soak coverage mutation audit \
+.PHONY: demo test test-fast test-slicer test-wheel fault-injection fuzz soak bench coverage mutation audit \
 	test-lowest test-newest lint publish-tree clean
 
 demo: $(VENV)/installed
@@ -56,6 +59,9 @@ fuzz: $(VENV)/installed-for-tests
 
 soak: $(VENV)/installed-for-tests
 	$(BIN)/python benchmarks/soak.py
+
+bench: $(BENCH)/installed
+	$(BENCH)/bin/python benchmarks/bench.py --rounds $(ROUNDS) $(if $(ONLY),--only $(ONLY))
 
 coverage: export COVERAGE_FILE := $(CURDIR)/$(VENV)/coverage/data
 coverage: $(VENV)/installed-for-quality
@@ -99,6 +105,17 @@ $(VENV)/installed-for-tests: $(VENV)/installed
 
 $(VENV)/installed-for-quality: $(VENV)/installed-for-tests
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[quality]"
+	@touch $@
+
+# A peer that does not install beside this PyTorch is left out of the table.
+$(BENCH)/installed: pyproject.toml benchmarks/peers.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" --editable .
+	while read -r peer; do \
+		$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" "$$peer" \
+			|| echo "left out: $$peer"; \
+	done < benchmarks/peers.txt
 	@touch $@
 
 publish-tree:

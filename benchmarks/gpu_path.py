@@ -145,9 +145,9 @@ class Waiting:
         """Keep the event."""
         self.done = event
 
-    def job_failed(self, job: object, message: str, details: str) -> None:
+    def job_failed(self, job: object, *why: object) -> None:
         """Keep the reason."""
-        self.failure = f"{message}\n{details}"
+        self.failure = "\n".join(map(str, why))
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         """Take everything else that a listener is told."""

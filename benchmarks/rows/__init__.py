@@ -1,0 +1,1 @@
+"""Families of rows of the table in docs/performance.md, and how all of them are measured."""

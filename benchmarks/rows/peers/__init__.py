@@ -1,0 +1,1 @@
+"""What people would otherwise run, each as a command of its own: files in, label map out."""
