@@ -1,4 +1,4 @@
-# make demo        segments a sample volume and says where the results are
+# make demo        segments a made-up head and says where the results are
 # make test        style, types and all tests
 # make test-fast   style, types and the tests that take no more than ten seconds each
 # make test-slicer SLICER=~/Slicer
@@ -94,9 +94,9 @@ $(VENV)/bin/python:
 		|| { echo "Python's venv is missing; on Debian: apt-get install python3-venv"; exit 1; }
 
 $(VENV)/installed: pyproject.toml setup.py | $(VENV)/bin/python
-	@echo "installing PyTorch and what TumorSeg needs into $(VENV), about a minute and 1 GB"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@echo "installing PyTorch and what TumorSeg needs into $(VENV): 1.5 GB; a minute or two, and the download"
+	$(BIN)/python -m pip install --disable-pip-version-check "$(TORCH)"
+	$(BIN)/python -m pip install --disable-pip-version-check --editable .
 	@touch $@
 
 $(VENV)/installed-for-tests: $(VENV)/installed

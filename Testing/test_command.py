@@ -225,6 +225,14 @@ def test_only_slices_that_a_detector_finds(place, capsys):
     refused(capsys, [*words, "--gate-threshold", "0"], "threshold 0: expected a number between")
 
 
+def test_a_threshold_without_its_detector_is_refused(place, capsys):
+    refused(
+        capsys,
+        ["segment", "flair.nii.gz", "--gate-threshold", "0.1"],
+        "--gate-threshold: has no effect without --gate",
+    )
+
+
 def test_no_model_is_chosen_by_a_guess(place, capsys):
     Path("flair.nii.gz").rename("case 7.nii.gz")
     refused(capsys, ["segment", "case 7.nii.gz"], "case 7: says neither CT nor MRI")

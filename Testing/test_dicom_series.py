@@ -525,3 +525,32 @@ def test_mri_sequences_are_told_by_description_or_timing(tmp_path, slices, attri
 def test_ct_has_no_sequence(tmp_path, slices):
     write_slices(tmp_path / "ct", slices, even(len(slices)), SeriesDescription="T2")
     assert read_volume(tmp_path / "ct").sequence is None
+
+
+def test_one_file_stands_for_its_series(tmp_path, slices):
+    first = write_slices(tmp_path / "study", slices, even(len(slices)), series="1.2.1")
+    names = [f"other{number}" for number in range(4)]
+    write_slices(tmp_path / "study", slices[:4], even(4), series="1.2.2", names=names)
+    volume = read_volume(first[3])
+    assert volume.voxels.shape == (len(slices), ROWS, COLUMNS)
+    assert volume.name == "study"
+    (tmp_path / "broken.dcm").write_bytes(first[0].read_bytes()[:140] + b"\xff" * 40)
+    assert "is damaged" in refusal(tmp_path / "broken.dcm")
+
+
+def test_a_folder_of_folders_says_which_to_name(tmp_path, slices):
+    for name in ("T1", "FLAIR"):
+        write_slices(tmp_path / "study" / name, slices, even(len(slices)))
+    message = refusal(tmp_path / "study")
+    assert message.endswith("sub-folders are not searched, name one of them: FLAIR, T1")
+    (tmp_path / "empty").mkdir()
+    assert "sub-folders" not in refusal(tmp_path / "empty")
+
+
+def test_a_series_without_uid_can_be_chosen(tmp_path, slices):
+    folder = tmp_path / "study"
+    write_slices(folder, slices, even(len(slices)), SeriesInstanceUID=None)
+    names = [f"other{number}" for number in range(4)]
+    write_slices(folder, slices[:4], even(4), series="1.2.2", names=names)
+    assert "no-uid (" in refusal(folder)
+    assert read_volume(folder, series="no-uid").voxels.shape[0] == len(slices)

@@ -120,6 +120,20 @@ def resave_in_slicer(path, folder):
     assert node.GetStorageNode().WriteData(node)
 
 
+def test_a_label_map_with_the_models_values(desk):
+    labels = desk.write("labels.nii.gz", 0)
+    desk.dataset = desk.folder / "data" / "sets" / "Dataset502_liver"  # no folder of these is there
+    assert desk.export(labels, "--channel", desk.image)[0] == 0
+    (case,) = desk.cases
+    np.testing.assert_array_equal(desk.label(case), two_structures())
+    other = sitk.GetImageFromArray(two_structures() * 3)
+    other.CopyInformation(sitk.ReadImage(str(labels)))
+    sitk.WriteImage(other, str(labels))
+    status, _, err = desk.export(labels, "--channel", desk.image, "--replace")
+    assert status == 2
+    assert "found value 3, expected a label map with the labels of tiny-ct: 0 background" in err
+
+
 def test_several_scenes(desk, monkeypatch):
     pytest.importorskip("slicer")
     scenes = [desk.write(f"case {seed}.mrb", seed) for seed in range(2)]

@@ -26,7 +26,7 @@ COMMANDS = {
     "label-fat": ("TumorSegLib.commands.label_fat", "label fat on CT by rule, to train on"),
     "models": ("TumorSegLib.commands.models", "list the models, install and remove others"),
     "export": ("TumorSegLib.commands.export", "add corrected cases to a data set to train on"),
-    "demo": ("TumorSegLib.commands.demo", "segment a sample volume"),
+    "demo": ("TumorSegLib.commands.demo", "segment a made-up head, for a first look"),
     "doctor": ("TumorSegLib.commands.doctor", "say what is installed and what is missing"),
 }
 """Module and summary of each command of this package."""

@@ -85,7 +85,7 @@ def check_segmentation() -> None:
     """The command segments a phantom, and finds its tumour."""
     import SimpleITK as sitk
 
-    assert cli.main(["demo", "--offline"]) == 0
+    assert cli.main(["demo"]) == 0
     labels = sitk.GetArrayFromImage(sitk.ReadImage("demo/segmentation.seg.nrrd"))
     assert labels.any(), "no tumour in the phantom"
     print(f"a tumour of {int((labels > 0).sum())} voxels in a phantom")

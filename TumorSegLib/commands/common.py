@@ -148,7 +148,7 @@ def run_options(arguments: Namespace) -> RunOptions:
     given = {
         field: getattr(arguments, option)
         for field, option in RUN_OPTIONS.items()
-        if hasattr(arguments, option)
+        if getattr(arguments, option, None) is not None
     }
     return RunOptions(**given)
 

@@ -1,4 +1,4 @@
-"""`tumorseg demo`: the main job on a sample volume, for a first look."""
+"""`tumorseg demo`: the main job on a made-up head, for a first look without any download."""
 
 from __future__ import annotations
 
@@ -14,29 +14,24 @@ from TumorSegLib.commands.common import add_overwrite_option
 from TumorSegLib.commands.terminal import terminal
 from TumorSegLib.errors import OutputError
 
-DOWNLOAD_SECONDS = 20.0
-
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of `tumorseg demo`."""
     parser.add_argument(
         "-o", "--output", metavar="DIR", type=Path, default=Path("demo"), help="default: demo"
     )
-    parser.add_argument(
-        "--offline", action="store_true", help="use the phantom, do not try the network"
-    )
     add_overwrite_option(parser)
 
 
 def run(arguments: Namespace) -> int:
-    """Get a volume, segment it with the command that users type, say where everything is."""
+    """Make a volume, segment it with the command that users type, say where everything is."""
     console = terminal(stderr=True)
     folder: Path = arguments.output
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made: {error.strerror or error}") from None
-    volume, channels = _sample(folder, console, offline=arguments.offline)
+    volume, channels = _phantom(folder, console)
     words = ["segment", str(volume), *channels, "-o", str(folder / "segmentation.seg.nrrd")]
     words += ["--report", str(folder / "report")]
     words += ["--overwrite"] if arguments.overwrite else []
@@ -61,25 +56,8 @@ def _command() -> str:
     return str(called)
 
 
-def _sample(folder: Path, console: Console, *, offline: bool) -> tuple[Path, list[str]]:
-    """Return a volume on disk and the options for its further sequences."""
-    from TumorSegLib.phantom.sample import SAMPLE_NAME, fetch_sample
-
-    if not offline:
-        path = fetch_sample(
-            folder,
-            timeout=DOWNLOAD_SECONDS,
-            explain=lambda reason: console.print(reason, soft_wrap=True),
-        )
-        if path is not None:
-            console.print(f"sample: {SAMPLE_NAME}, downloaded, checksum verified")
-            return path, []
-        console.print("no sample volume: using a phantom instead")
-    return _phantom(folder, console)
-
-
 def _phantom(folder: Path, console: Console) -> tuple[Path, list[str]]:
-    """Write the brain phantom's sequences as NIfTI files.
+    """Write the brain phantom's sequences as NIfTI files; return FLAIR and options for the others.
 
     Raises:
         OutputError: one cannot be written completely.
@@ -89,6 +67,7 @@ def _phantom(folder: Path, console: Console) -> tuple[Path, list[str]]:
     from TumorSegLib.support.atomic_write import atomic_write
     from TumorSegLib.writing.image_writing import write_image_atomically
 
+    console.print("making a head to segment ...")
     volumes, _ = brain_phantom()
     paths = {name: folder / f"phantom-{name}.nii.gz" for name in volumes}
     for name, path in paths.items():
@@ -98,6 +77,9 @@ def _phantom(folder: Path, console: Console) -> tuple[Path, list[str]]:
                     to_sitk(volumes[name].voxels, volumes[name].grid), new
                 ):
                     raise OutputError(f"{path}: cannot be written completely; is the disk full?")
-    console.print(f"phantom: a made-up head with a made-up tumour, in {folder}", soft_wrap=True)
+    console.print(
+        f"phantom: a made-up head with a made-up tumour, in {folder}; no patient's image",
+        soft_wrap=True,
+    )
     further = [f"--channel={name}={path}" for name, path in paths.items() if name != "flair"]
     return paths["flair"], further

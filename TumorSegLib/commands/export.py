@@ -34,14 +34,15 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=Path,
         nargs="+",
         help="scenes of 3D Slicer (.mrb), all segmentations of which are exported; or one"
-        " .seg.nrrd, DICOM segmentation or RT structure set, with --channel for its images",
+        " .seg.nrrd, label map with the model's values (.nii.gz), DICOM segmentation or RT"
+        " structure set, with --channel for its images",
     )
     parser.add_argument(
         "--dataset",
         metavar="FOLDER",
         type=Path,
         required=True,
-        help="DatasetNNN_Name; made if it is not there",
+        help="DatasetNNN_Name; made if it is not there, and the folders above it, too",
     )
     parser.add_argument(
         "--model",
@@ -216,11 +217,13 @@ class Export:
 
     def _segmentation(self, path: Path) -> tuple[tuple[NamedMask, ...], dict[str, Volume]]:
         """Return the segments in a file and the images that --channel names."""
-        from TumorSegLib.export.dicom_masks import is_dicom, read_dicom_segments
+        from TumorSegLib.export.dicom_masks import read_dicom_segments
+        from TumorSegLib.export.labelmap_file import is_labelmap, read_labelmap
+        from TumorSegLib.reading.source_files import is_dicom_file
         from TumorSegLib.slicer_io.segmentation_file import read_segments
 
-        of_dicom = is_dicom(path)
-        masks = () if of_dicom else read_segments(path)
+        of_dicom, of_labelmap = is_dicom_file(path), is_labelmap(path)
+        masks = () if of_dicom or of_labelmap else read_segments(path)
         if not self._channels:
             raise InputError(
                 f"{path}: needs its image; add --channel NAME=IMAGE, such as flair=flair.nii.gz"
@@ -231,6 +234,8 @@ class Export:
         ordered = {name: volumes[name] for name in names if name in volumes}
         if of_dicom:
             masks = read_dicom_segments(path, next(iter(ordered.values())))
+        elif of_labelmap:
+            masks = read_labelmap(path, specification)
         return masks, ordered
 
     def _sequences(self, case: SceneCase) -> dict[str, Volume]:

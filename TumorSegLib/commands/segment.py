@@ -24,10 +24,9 @@ from TumorSegLib.commands.common import (
     with_model,
 )
 from TumorSegLib.commands.terminal import terminal, warn
-from TumorSegLib.errors import OutputError
+from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.image.modality import modality_known_by, modality_of
 from TumorSegLib.inference.result import SegmentationResult
-from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.measurement.derived import DerivedValue, derive
 from TumorSegLib.measurement.lesions import with_lesions
 from TumorSegLib.measurement.quantities import shown, shown_mean
@@ -72,8 +71,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--gate-threshold",
         metavar="P",
         type=float,
-        default=RunOptions.detector_threshold,
-        help="the detector's probability from which on a slice is segmented (default: 0.2)",
+        help="with --gate: the probability from which on a slice is segmented (default: 0.2)",
     )
     parser.add_argument(
         "--report",
@@ -95,6 +93,8 @@ def run(arguments: Namespace) -> int:
     from TumorSegLib.writing import DICOM_ENDING, check_output, write_segmentation
     from TumorSegLib.writing.file_name import file_name_of
 
+    if arguments.gate_threshold is not None and arguments.gate is None:
+        raise InputError("--gate-threshold: has no effect without --gate; add --gate ID")
     volume = read_named(str(arguments.volume), arguments.series)
     output = arguments.output or Path(f"{file_name_of(volume.name)}.seg.nrrd")
     as_dicom = check_output(output) == DICOM_ENDING

@@ -22,7 +22,7 @@ from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.export.dataset_name import dataset_name, is_dataset_name
 from TumorSegLib.export.identity import ExportKey, key_file
 from TumorSegLib.model.specification import ModelSpecification
-from TumorSegLib.support.atomic_write import ensure_writable, flush, write_whole
+from TumorSegLib.support.atomic_write import ensure_makeable, flush, write_whole
 from TumorSegLib.support.schema import parsed
 
 FILE_ENDING = ".nii.gz"
@@ -58,7 +58,7 @@ class Dataset:
         Label values are the model's; values between them that it does not use get a name, too.
 
         Raises:
-            OutputError: the name is none of nnU-Net's, or the folder above it is missing.
+            OutputError: the name is none of nnU-Net's, or the folder cannot be made.
         """
         folder = folder.absolute()
         if not is_dataset_name(folder.name):
@@ -66,7 +66,7 @@ class Dataset:
                 f"{folder}: nnU-Net expects a folder DatasetNNN_Name, such as"
                 f" {folder / dataset_name(specification)}"
             )
-        ensure_writable(folder / DESCRIPTION) if folder.exists() else ensure_writable(folder)
+        ensure_makeable(folder)
         names = {label.value: label.name for label in specification.labels}
         values = range(1, max(names) + 1)
         labels = {names.get(value, f"not used {value}"): value for value in values}
@@ -82,7 +82,7 @@ class Dataset:
             OutputError: the folder cannot be written to.
         """
         try:
-            self.folder.mkdir(exist_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / f"{STAGING}.lock"):
                 self._begin()
                 shutil.rmtree(self._staging / NEW, ignore_errors=True)

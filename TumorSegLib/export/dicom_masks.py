@@ -17,8 +17,9 @@ from TumorSegLib.export.contours import filled
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.reading.dicom_geometry import plane_of, plane_tolerance
-from TumorSegLib.reading.dicom_header import MAGIC, PREAMBLE, quiet_pydicom, read_whole
+from TumorSegLib.reading.dicom_header import quiet_pydicom, read_whole
 from TumorSegLib.reading.functional_groups import functional_groups
+from TumorSegLib.reading.source_files import is_dicom_file
 from TumorSegLib.slicer_io.named_mask import NamedMask
 
 OFF_PLANE = 0.1
@@ -26,15 +27,6 @@ OFF_PLANE = 0.1
 TAGS = ("SeriesInstanceUID", "FrameOfReferenceUID")
 CLOSED, OPEN = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR"), "OPEN_PLANAR"
 """Kinds of contours; one that is called open is closed if its ends meet."""
-
-
-def is_dicom(path: Path) -> bool:
-    """Tell whether a file is one of DICOM."""
-    try:
-        with path.open("rb") as file:
-            return file.read(PREAMBLE + len(MAGIC))[PREAMBLE:] == MAGIC
-    except OSError:
-        return False
 
 
 def read_dicom_segments(path: Path, volume: Volume) -> tuple[NamedMask, ...]:
@@ -79,7 +71,7 @@ def _check_frame_of_reference(path: Path, dataset: pydicom.Dataset, volume: Volu
     headers = (
         pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(TAGS))
         for file in files
-        if is_dicom(file)
+        if is_dicom_file(file)
     )
     series = volume.origin.series
     own = next((one for one in headers if one.get("SeriesInstanceUID") == series), None)

@@ -9,6 +9,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.reading.file_path import readable, reading
 from TumorSegLib.reading.image_file import read_image_file
+from TumorSegLib.reading.source_files import is_dicom_file
 
 
 def read_volume(path: str | os.PathLike[str], *, series: str | None = None) -> Volume:
@@ -20,7 +21,8 @@ def read_volume(path: str | os.PathLike[str], *, series: str | None = None) -> V
     True
 
     Args:
-        path: a NIfTI, NRRD or MetaImage file, or a folder with DICOM files.
+        path: a NIfTI, NRRD or MetaImage file, or a folder with DICOM files; one DICOM file stands
+            for its series in its folder.
         series: SeriesInstanceUID, where a folder holds several series.
 
     Returns:
@@ -32,9 +34,15 @@ def read_volume(path: str | os.PathLike[str], *, series: str | None = None) -> V
     """
     path = readable(Path(path))
     with reading(path):
-        if path.is_dir():
-            from TumorSegLib.reading.dicom_series import read_series  # which loads pydicom
+        if path.is_dir() or is_dicom_file(path):
+            from TumorSegLib.reading.dicom_series import (  # which load pydicom
+                read_series,
+                series_of,
+            )
 
+            if path.is_file():
+                series = series or series_of(path)
+                path = path.parent
             return read_series(path, series=series)
         if series is not None:
             raise InputError(f"{path}: a series can be chosen from a DICOM folder only")

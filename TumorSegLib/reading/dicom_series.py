@@ -21,7 +21,8 @@ from TumorSegLib.image.volume import DicomOrigin, Volume
 from TumorSegLib.reading.dicom_decoding import DicomSlice, PixelReader
 from TumorSegLib.reading.dicom_files import DicomFile, list_dicom
 from TumorSegLib.reading.dicom_geometry import SAME_DIRECTION, slice_geometry
-from TumorSegLib.reading.dicom_header import quiet_pydicom
+from TumorSegLib.reading.dicom_header import quiet_pydicom, read_header
+from TumorSegLib.reading.dicom_structure import DamagedError
 from TumorSegLib.reading.multi_frame import frame_slices
 from TumorSegLib.reading.slice_stack import slice_axes, stack_slices
 from TumorSegLib.reading.source_files import SERIES_SIGN
@@ -29,6 +30,12 @@ from TumorSegLib.support.words import counted
 
 LONGEST_TEXT = 64
 """Characters of an identifier or a text of one line in DICOM (PS3.5 section 6.2)."""
+
+WITHOUT_UID = "no-uid"
+"""What the series of files without a SeriesInstanceUID is called and chosen by."""
+
+MOST_FOLDERS = 5
+"""Sub-folders that a message names."""
 
 SAME_POSITION_MM = 0.01
 """Slices nearer to each other than this are at one position."""
@@ -54,6 +61,22 @@ def read_series(folder: Path, *, series: str | None = None) -> Volume:
         body_part=first.header.text("BodyPartExamined"),
         origin=DicomOrigin(folder, first.series),
     )
+
+
+@quiet_pydicom()
+def series_of(path: Path) -> str:
+    """Return what the series is called that a DICOM file belongs to.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        header = read_header(path)
+    except DamagedError:
+        header = None
+    if header is None:
+        raise InputError(f"{path}: is damaged; copy or fetch it again")
+    return header.text("SeriesInstanceUID") or WITHOUT_UID
 
 
 @quiet_pydicom()
@@ -98,11 +121,10 @@ def choose_series(files: Sequence[DicomFile], folder: Path, series: str | None) 
     """
     by_series: dict[str, list[DicomFile]] = {}
     for file in files:
-        by_series.setdefault(file.series, []).append(file)
+        by_series.setdefault(file.series or WITHOUT_UID, []).append(file)
     if not by_series:
         raise InputError(
-            f"{folder}: found no DICOM images, expected the slices of a series; sub-folders are"
-            " not searched"
+            f"{folder}: found no DICOM images, expected the slices of a series{_within(folder)}"
         )
     listed = "; ".join(_listed(part) for part in by_series.values())
     if series is not None:
@@ -117,12 +139,24 @@ def choose_series(files: Sequence[DicomFile], folder: Path, series: str | None) 
     return next(iter(by_series.values()))
 
 
+def _within(folder: Path) -> str:
+    """Return what to say of a folder's sub-folders, which are not searched."""
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    if not names:
+        return ""
+    more = ", ..." if len(names) > MOST_FOLDERS else ""
+    return (
+        f"; sub-folders are not searched, name one of them: {', '.join(names[:MOST_FOLDERS])}{more}"
+    )
+
+
 def _listed(files: Sequence[DicomFile]) -> str:
     first = files[0]
     count = sum(file.frames for file in files)
     description = " ".join(first.description.split())[:LONGEST_TEXT] or "no description"
     modality = first.modality[:LONGEST_TEXT] or "no modality"
-    return f"{first.series[:LONGEST_TEXT]} ({description}, {modality}, {counted(count, 'slice')})"
+    series = first.series[:LONGEST_TEXT] or WITHOUT_UID
+    return f"{series} ({description}, {modality}, {counted(count, 'slice')})"
 
 
 def _images(files: Sequence[DicomFile], name: str) -> tuple[list[DicomFile], list[str]]:

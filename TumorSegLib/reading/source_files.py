@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+
+PREAMBLE, MAGIC = 128, b"DICM"
 
 SERIES_SIGN = "#"
 """Between a folder and the SeriesInstanceUID of one of its series."""
@@ -21,6 +24,14 @@ def folder_and_series(named: str) -> tuple[Path, str | None]:
 
 def source_files(path: Path) -> list[Path]:
     """Return the files that reading the volume in `path` may open; none if there is none."""
-    if path.is_dir():
-        return sorted(path.iterdir())
-    return [path]
+    folder = path.parent if is_dicom_file(path) else path
+    return sorted(folder.iterdir()) if folder.is_dir() else [path]
+
+
+def is_dicom_file(path: Path) -> bool:
+    """Tell whether a path is a file that begins as DICOM files do (PS3.10 section 7.1)."""
+    if not path.is_file():
+        return False
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(PREAMBLE + len(MAGIC))[PREAMBLE:] == MAGIC
+    return False

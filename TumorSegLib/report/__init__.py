@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +15,12 @@ from TumorSegLib.report.identification import facts_of, said_by
 from TumorSegLib.report.overview_picture import report_picture
 from TumorSegLib.report.page import page_of
 from TumorSegLib.report.subject import Subject, subject_of
-from TumorSegLib.support.atomic_write import atomic_write, ensure_writable, write_whole
+from TumorSegLib.support.atomic_write import (
+    atomic_write,
+    ensure_makeable,
+    ensure_writable,
+    write_whole,
+)
 from TumorSegLib.support.extras import pip_install
 
 PICTURE, PAGE, PDF = "report.png", "report.html", "report.pdf"
@@ -56,13 +60,9 @@ def check_report_place(place: Path) -> None:
     files = report_files(place)
     if _is_pdf(files[0]) and not has_pdf():
         raise OutputError(f"{place}: {why_no_pdf()}")
-    folder = files[0].parent.absolute()
-    above = folder
-    while not os.path.lexists(above) and above != above.parent:
-        above = above.parent
-    if not above.is_dir():
-        raise OutputError(f"{place}: cannot be made: {above} is not a folder")
-    ensure_writable(files[0] if above == folder else above / "new")
+    ensure_makeable(files[0].parent)
+    if files[0].parent.is_dir():
+        ensure_writable(files[0])
 
 
 def write_report(

@@ -64,6 +64,21 @@ def flush(path: Path) -> None:
         os.fsync(file.fileno())
 
 
+def ensure_makeable(folder: Path) -> None:
+    """Refuse folders that neither are there to be written to nor can be made.
+
+    Raises:
+        OutputError: it or the first above it that is there is no folder or cannot be written to.
+    """
+    above = folder.absolute()
+    while not os.path.lexists(above) and above != above.parent:
+        above = above.parent
+    if not above.is_dir():
+        raise OutputError(f"{folder}: cannot be made: {above} is not a folder")
+    if not os.access(above, os.W_OK):
+        raise OutputError(f"{folder}: the folder {above} cannot be written to")
+
+
 def ensure_writable(path: Path) -> None:
     """Refuse paths at which no file can be made, before any work is done.
 
