@@ -81,6 +81,7 @@ def test_a_segmentation_with_its_image(desk):
     status, out, _ = desk.export(desk.segmentation, "--channel", desk.image, *options, "--replace")
     assert status == 0
     assert json.loads(out) == {
+        "format": 1,
         "dataset": str(desk.dataset),
         "model": "tiny-ct",
         "cases": [{"case": case, "count": 1, "replaced": True, "warnings": []}],

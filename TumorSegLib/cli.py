@@ -10,11 +10,12 @@ import argparse
 import errno
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 from TumorSegLib.errors import InputError, TumorSegError
 from TumorSegLib.support.signals import ended_as_by_ctrl_c
@@ -28,8 +29,23 @@ COMMANDS = {
     "export": ("TumorSegLib.commands.export", "add corrected cases to a data set to train on"),
     "demo": ("TumorSegLib.commands.demo", "segment a made-up head, for a first look"),
     "doctor": ("TumorSegLib.commands.doctor", "say what is installed and what is missing"),
+    "completion": ("TumorSegLib.commands.completion", "print what completes commands in a shell"),
 }
 """Module and summary of each command of this package."""
+
+TASKS = {
+    "Segment": ("demo", "segment", "detect"),
+    "Train on corrected cases": ("export", "retrain", "train", "evaluate", "label-fat", "cache"),
+    "See to models and installation": ("models", "doctor", "completion"),
+}
+"""Commands by what they are for, as --help lists them."""
+
+EXAMPLES = (
+    "tumorseg segment flair.nii.gz --channel t1=t1.nii.gz -o tumour.seg.nrrd",
+    "tumorseg segment dicom-folder/ -o liver.nii.gz --report report/",
+    "tumorseg export case.mrb --dataset data/Dataset501_brain",
+    "tumorseg retrain data/Dataset501_brain --base brain-lgg-munet",
+)
 
 FURTHER = "tumorseg.commands"
 """Entry points of installed packages whose commands are offered, too; each is such a mapping."""
@@ -139,21 +155,73 @@ def _further_commands(given: Mapping[str, tuple[str, str]] | None) -> dict[str, 
 def _run(argv: list[str], further: Mapping[str, tuple[str, str]] | None) -> int:
     if "" in argv:  # a path would be the working folder
         raise InputError("an argument is empty, perhaps a variable that is not set; name a file")
-    parser = argparse.ArgumentParser(
-        prog="tumorseg", description="Tumours and organs in CT and MRI as editable segments."
-    )
-    parser.add_argument("--version", action="version", version=f"tumorseg {__version__}")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     own = bool(argv) and argv[0] in COMMANDS  # looking for others takes time
     commands = COMMANDS if own else {**COMMANDS, **_further_commands(further)}
     chosen = next((word for word in argv if word in commands), None)
-    for name, (_, summary) in commands.items():
-        subparser = subparsers.add_parser(name, help=summary, description=summary.capitalize())
-        if name == chosen:  # the others need not be imported
-            import_module(commands[name][0]).add_arguments(subparser)
-    arguments = parser.parse_args(argv)
+    arguments = command_parser(commands, [] if chosen is None else [chosen]).parse_args(argv)
     status: int = import_module(commands[arguments.command][0]).run(arguments)
     return status
+
+
+def all_commands() -> dict[str, tuple[str, str]]:
+    """Return module and summary of every command, those of installed packages, too."""
+    return {**COMMANDS, **_further_commands(None)}
+
+
+def command_parser(
+    commands: Mapping[str, tuple[str, str]], whole: Iterable[str], *, listed: bool = False
+) -> argparse.ArgumentParser:
+    """Return what parses the command's words.
+
+    Args:
+        commands: module and summary of each.
+        whole: those whose arguments are added; the modules of the others are not imported.
+        listed: have argparse itself list the commands, as what reads the parser expects.
+    """
+    parser = argparse.ArgumentParser(
+        prog="tumorseg",
+        usage="tumorseg [-h] [--version] COMMAND ...",
+        description="Tumours and organs in CT and MRI as editable segments.",
+        epilog=_overview(commands),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--version", action=_Versions, nargs=0, help="versions of TumorSeg and of its models"
+    )
+    subparsers = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True, help="below, by what they are for"
+    )
+    for name, (_, summary) in commands.items():
+        if listed:
+            subparser = subparsers.add_parser(name, help=summary)
+        else:
+            subparser = subparsers.add_parser(name, description=summary.capitalize())
+        if name in whole:
+            import_module(commands[name][0]).add_arguments(subparser)
+    return parser
+
+
+def _overview(commands: Mapping[str, tuple[str, str]]) -> str:
+    """Return the commands by what they are for, and examples."""
+    known = {name for names in TASKS.values() for name in names}
+    others = tuple(name for name in commands if name not in known)
+    lines = []
+    for task, names in {**TASKS, "Further": others}.items():
+        listed = [f"  {name:<12}{commands[name][1]}" for name in names if name in commands]
+        lines += [f"{task}:", *listed, ""] if listed else []
+    lines += ["Examples:", *(f"  {example}" for example in EXAMPLES), ""]
+    return "\n".join([*lines, "tumorseg COMMAND --help says what a command takes."])
+
+
+class _Versions(argparse.Action):
+    """Prints the versions of the package and of the models, and ends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from TumorSegLib.model.catalogue import default_catalogue
+
+        models = [f"{one.id} {one.specification.version}" for one in default_catalogue().bundles]
+        print("\n".join([f"tumorseg {__version__}", *models]))  # noqa: T201
+        parser.exit()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from TumorSegLib.commands.common import (
     read_named,
     with_model,
 )
-from TumorSegLib.commands.terminal import terminal
+from TumorSegLib.commands.terminal import JSON_FORMAT, terminal
 from TumorSegLib.errors import ModelError
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.result import DetectionResult
@@ -66,6 +66,7 @@ def _bundle(catalogue: Catalogue, name: str | None, volume: Volume) -> Bundle:
 
 def _summary(result: DetectionResult) -> dict[str, object]:
     return {
+        "format": JSON_FORMAT,
         "volume": result.volume.name,
         "model": result.specification.id,
         "model_version": result.specification.version,

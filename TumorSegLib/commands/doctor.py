@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from TumorSegLib.commands.terminal import terminal
+from TumorSegLib.commands.terminal import JSON_FORMAT, terminal
 from TumorSegLib.errors import TumorSegError
 from TumorSegLib.model.bundle import check_files
 from TumorSegLib.model.catalogue import default_catalogue, user_folder
@@ -41,6 +41,7 @@ OPTIONAL = {
     "slicer": ("slicer-core", "slicer", "scenes (.mrb) outside of 3D Slicer"),
     "dicom": ("highdicom", "highdicom", "DICOM Segmentations and reports"),
     "report": ("reportlab", "reportlab", "reports as PDF"),
+    "shell": ("shtab", "shtab", "completion in a shell"),
     "train": ("lightning", "lightning", "training and retraining"),
 }
 """By extra: a package of it, the name that it is imported by, and what needs it."""
@@ -75,7 +76,7 @@ def run(arguments: Namespace) -> int:
     findings = [*_system(), *_packages(), *_extras(), *_device(), *_models()]
     if arguments.json:
         rows = [asdict(finding) for finding in findings]
-        print(json.dumps({"findings": rows}, indent=2))  # noqa: T201
+        print(json.dumps({"format": JSON_FORMAT, "findings": rows}, indent=2))  # noqa: T201
     else:
         output = terminal()
         for finding in findings:

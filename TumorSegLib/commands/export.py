@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from TumorSegLib.commands.common import progress_bar, read_named
-from TumorSegLib.commands.terminal import terminal, warn
+from TumorSegLib.commands.terminal import JSON_FORMAT, terminal, warn
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.modality import modality_of
 from TumorSegLib.image.sequence_names import suggested_sequences
@@ -148,6 +148,7 @@ class Export:
     def summary(self) -> dict[str, object]:
         """Return what --json prints."""
         return {
+            "format": JSON_FORMAT,
             "dataset": str(self._arguments.dataset),
             "model": self._specification.id if self._specification else None,
             "cases": [asdict(case) for case in self.appended],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from TumorSegLib.commands.common import progress_bar
-from TumorSegLib.commands.terminal import terminal, warn
+from TumorSegLib.commands.terminal import JSON_FORMAT, terminal, warn
 from TumorSegLib.errors import ModelError
 from TumorSegLib.model.catalogue import SHIPPED, Catalogue, default_catalogue, user_folder
 from TumorSegLib.model.default_models import make_default
@@ -75,7 +75,8 @@ def run(arguments: Namespace) -> int:
             to_dict(bundle.specification) | {"folder": str(bundle.folder)}
             for bundle in catalogue.bundles
         ]
-        print(json.dumps({"models": models, "broken": list(catalogue.broken)}, indent=2))  # noqa: T201
+        answer = {"format": JSON_FORMAT, "models": models, "broken": list(catalogue.broken)}
+        print(json.dumps(answer, indent=2))  # noqa: T201
     else:
         _show(catalogue)
     if not catalogue.bundles:

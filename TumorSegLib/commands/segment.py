@@ -23,7 +23,7 @@ from TumorSegLib.commands.common import (
     run_options,
     with_model,
 )
-from TumorSegLib.commands.terminal import terminal, warn
+from TumorSegLib.commands.terminal import JSON_FORMAT, terminal, warn
 from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.image.modality import modality_known_by, modality_of
 from TumorSegLib.inference.result import SegmentationResult
@@ -209,6 +209,7 @@ def summary(
 ) -> dict[str, Any]:
     """Return what --json prints."""
     return {
+        "format": JSON_FORMAT,
         "volume": result.volume.name,
         "modality": modality_of(result.volume),
         "modality_known_by": modality_known_by(result.volume),

@@ -8,6 +8,9 @@ import os
 from rich.console import Console
 from rich.text import Text
 
+JSON_FORMAT = 1
+"""Of what --json prints (docs/json.md): a new field keeps it, any other change raises it."""
+
 
 def terminal(*, stderr: bool = False) -> Console:
     """Return where lines and tables are printed; nothing in them is taken for markup."""
