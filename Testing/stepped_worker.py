@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
+from collections.abc import Generator
 from typing import Any
 
 from TumorSegLib.worker.inbox import Blocks
@@ -112,8 +113,8 @@ class SteppedClient:
             self._worker = SteppedWorker()
             self.workers += 1
 
-    def new_block(self, size: int) -> SharedBlock:
-        block = SharedBlock.create(size)
+    def new_block(self, size: int) -> Generator[None, None, SharedBlock]:
+        block = yield from SharedBlock.creating(size)
         self._shared[block.name] = block
         self.send(Share(block.name, len(block.memory)))
         return block

@@ -8,6 +8,7 @@ import pytest
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.inference.given_up import GivenUp, runs_of
 from TumorSegLib.measurement.records import component_of, follow_up_of, measurement_of
+from TumorSegLib.measurement.runs import ALL_ROUND, Runs
 from TumorSegLib.measurement.segment import measure_segment
 from TumorSegLib.worker.measure_command import answer
 from TumorSegLib.worker.protocol import (
@@ -55,6 +56,15 @@ def command(**more):
     )
     now = SharedSegments(SHARED, BOX, segments)
     return Measure(7, now, "ct", "float32", **more), blocks
+
+
+def test_components_are_looked_for_once_a_segment(monkeypatch):
+    looked, connected = [], Runs.connected
+    monkeypatch.setattr(
+        Runs, "connected", lambda runs, steps: looked.append(steps) or connected(runs, steps)
+    )
+    answered(*command())
+    assert looked.count(ALL_ROUND) == 2
 
 
 def answered(told, blocks):

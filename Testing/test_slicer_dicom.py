@@ -19,6 +19,7 @@ from panel_bench import descendants, shared_blocks
 from pydicom.uid import generate_uid
 from results import names_in
 from scenes import edit_by_hand, segment_mask
+from short_turns import short_turns
 from test_dicom_objects import PATIENT, checked
 from test_grid import rotation_about
 from test_slicer_export import add_segmentation
@@ -412,12 +413,18 @@ def test_stop_and_a_closed_scene_leave_nothing(ready):
     assert not list(Path(ready.database.databaseDirectory).rglob("*.dcm"))
 
 
-def test_a_killed_worker_is_told(ready):
+@pytest.mark.parametrize("copying", [True, False])
+def test_a_killed_worker_is_told(ready, monkeypatch, copying):
+    from TumorSegModule.logic import worker_errand
+
+    if copying:
+        short_turns(monkeypatch, worker_errand)
     choose(ready, segmentation(ready))
     ready.ui.dicomSaveButton.click()
     client = ready.panel.dicom.saver.client
-    ready.until(lambda: client.pid and not ready.panel.dicom.saver.working)
+    ready.until(lambda: client.pid and copying == ready.panel.dicom.saver.working)
     client._process.kill()
+    client._process.wait()
     ready.until(lambda: not ready.panel.dicom.busy)
     assert ready.ui.dicomResult.text == (
         "the process that writes DICOM ended unexpectedly; try again"

@@ -184,8 +184,9 @@ def test_no_shared_memory_gives_a_line(slow_run, monkeypatch):
 
     def full(size):
         raise OSError(28, "No space left on device")
+        yield
 
-    monkeypatch.setattr(module.SharedBlock, "create", full)
+    monkeypatch.setattr(module.SharedBlock, "creating", full)
     status = slow_run.run()
     assert status.failed
     assert "No space left" in status.line

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import os
 import tracemalloc
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from bright_models import write_ct_model, write_model
 from scenes import add_head, add_large_body, edit_by_hand, segment_mask
+from short_turns import short_turns
 
 MOST_BYTES = 8 << 20
 """Of new arrays in one turn; the label map has 20 MiB, the part of it with what is found 2."""
+
+MOST_RESERVED = 4 << 20
+"""Bytes of shared memory in one turn, which the system fills with zeros."""
+
+MOST_MEASURED = 32 << 20
+"""Bytes of what is measured: of what the segments hold, not of label maps that are mostly empty."""
 
 
 class Turns:
@@ -25,18 +31,20 @@ class Turns:
         made: bytes of new arrays, by turn.
         steps: of copying voxels to shared memory, by turn.
         sizes: bytes a step, by array that was copied.
+        reserved: bytes of shared memory, by turn.
     """
 
     def __init__(self, qt, monkeypatch):
         from TumorSegModule.logic import exporter, runner, segment_copies, worker_errand
         from TumorSegModule.widgets import idle_work
 
-        self.made, self.steps, self.sizes = [], [0], []
-        self._now, self._least = 0.0, runner.COPY_BYTES
-        for module in (idle_work, runner, worker_errand):
-            monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=self._look))
+        self.made, self.steps, self.sizes, self.reserved = [], [0], [], [0]
+        self._least = runner.COPY_BYTES
+        short_turns(monkeypatch, idle_work, runner, worker_errand)
         for module in (exporter, runner, segment_copies):
             monkeypatch.setattr(module, "copy_voxels", self._counting(module.copy_voxels))
+        if hasattr(os, "posix_fallocate"):
+            monkeypatch.setattr(os, "posix_fallocate", self._reserving(os.posix_fallocate))
         tracemalloc.start()
         self._timer = qt.QTimer()
         self._timer.timeout.connect(self._turn)
@@ -49,11 +57,8 @@ class Turns:
         tracemalloc.stop()
         assert max(self.made[:-1]) < MOST_BYTES
         assert max(self.steps) <= 1
+        assert max(self.reserved) <= MOST_RESERVED
         assert max(self.sizes, default=0) <= self._least
-
-    def _look(self):
-        self._now += 0.006  # more than half of what a turn may take
-        return self._now
 
     def _counting(self, copy):
         def copied(voxels, block):
@@ -66,12 +71,20 @@ class Turns:
 
         return copied
 
+    def _reserving(self, reserve):
+        def reserved(descriptor, start, size):
+            self.reserved[-1] += size
+            reserve(descriptor, start, size)
+
+        return reserved
+
     def _turn(self):
         now, peak = tracemalloc.get_traced_memory()
         if self.made:
             self.made[-1] = peak - self.made[-1]
         self.made.append(now)
         self.steps.append(0)
+        self.reserved.append(0)
         tracemalloc.reset_peak()
 
 
@@ -133,6 +146,7 @@ def test_measuring_the_lesions_holds_up_no_turn(body, monkeypatch):
     turns.check()
     assert len(segments.findings.lesions) == specks.sum() > 400
     assert len(turns.made) > 50
+    assert sum(turns.reserved) < MOST_MEASURED
 
 
 def test_a_second_click_starts_inference_at_once(bench, monkeypatch):

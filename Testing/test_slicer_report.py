@@ -11,6 +11,7 @@ from panel_bench import descendants, shared_blocks
 from report_reading import read_page
 from results import names_in
 from scenes import add_body, add_head, edit_by_hand, segment_mask
+from short_turns import short_turns
 
 EVIL = '<script>alert("肝")</script>'
 
@@ -212,6 +213,21 @@ def test_stop_a_killed_worker_and_closing_the_scene_leave_nothing(ready):
     ready.until(lambda: set(descendants()) <= kept)
     assert not list(ready.folder.glob("*.html"))
     assert not [name for name in names_in(ready.folder) if name.startswith(".")]
+
+
+def test_a_worker_that_dies_while_voxels_are_copied_is_told(ready, monkeypatch):
+    from TumorSegModule.logic import worker_errand
+
+    assert not ready.run().failed
+    short_turns(monkeypatch, worker_errand)
+    writer = ready.report.writer
+    ready.ui.reportButton.click()
+    ready.until(lambda: writer.client.pid)
+    assert writer.working
+    writer.client._process.kill()
+    writer.client._process.wait()
+    ready.until(lambda: not writer.busy)
+    assert "ended unexpectedly" in ready.ui.reportResult.text
 
 
 def test_a_segmentation_that_is_edited_meanwhile_is_not_reported_half(ready, monkeypatch):

@@ -32,7 +32,7 @@ from TumorSegLib.worker.protocol import (
     from_line,
     to_line,
 )
-from TumorSegLib.worker.shared_memory import PREFIX, SharedBlock
+from TumorSegLib.worker.shared_memory import PREFIX, RESERVED_BYTES, SharedBlock
 from TumorSegLib.worker.shared_voxels import SharedVolume
 
 SHAPE = (12, 64, 64)
@@ -305,6 +305,14 @@ def test_blocks_have_no_names_once_attached(peer, voxels):
     wait_until(lambda: not leftovers())
 
 
+def test_a_block_that_is_left_half_made_leaves_nothing():
+    making = SharedBlock.creating(3 * RESERVED_BYTES)
+    next(making)
+    assert len(leftovers()) == 1
+    making.close()
+    assert not leftovers()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory has no size of its own")
 def test_the_pages_of_a_block_are_there_or_it_is_not_made():
     """Else the process ends while voxels are copied, and their name stays."""
@@ -390,10 +398,11 @@ def test_a_killed_parent_takes_the_worker_along(tmp_path):
     program = """
 import os, signal, sys, time
 sys.path.insert(0, sys.argv[1])
+from TumorSegLib.support.steps import finished
 from TumorSegModule.logic.worker_client import WorkerClient
 client = WorkerClient([sys.executable])
 client.start()
-client.new_block(1 << 20)
+finished(client.new_block(1 << 20))
 print(client.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """

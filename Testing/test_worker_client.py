@@ -12,6 +12,7 @@ from bright_models import write_model
 from pretended_windows import PIPE_BYTES, Windows, end
 from waiting import HANG_SECONDS, wait_until
 
+from TumorSegLib.support.steps import finished
 from TumorSegLib.worker.protocol import Done, Failed, Segment, Threshold, Thresholded
 from TumorSegLib.worker.shared_memory import PREFIX
 from TumorSegLib.worker.shared_voxels import SharedVolume
@@ -118,7 +119,7 @@ def test_a_volume_is_segmented_on_windows(windows, client_of, tmp_path):
     client = client_of(sys.executable)
     client.start()
     volume, labelmap, probabilities = (
-        client.new_block(size) for size in (voxels.nbytes, voxels.size, voxels.size)
+        finished(client.new_block(size)) for size in (voxels.nbytes, voxels.size, voxels.size)
     )
     volume.array(voxels.shape, np.int16)[:] = voxels
     flat = tuple(float(part) for part in np.eye(3).ravel())

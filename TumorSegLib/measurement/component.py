@@ -86,16 +86,27 @@ def numbered(runs: Runs) -> Integers:
 
 def numbered_components(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.int32]:
     """Return the components of a mask (z, y, x) by the numbers that `Component` has, else 0."""
-    view = AxialView.of(grid)
-    turned = view.apply(mask)
+    runs = runs_of(AxialView.of(grid).apply(mask))
+    return painted(mask, grid, runs, numbered(runs))
+
+
+def painted(mask: NDArray[np.bool_], grid: Grid, runs: Runs, parts: Integers) -> NDArray[np.int32]:
+    """Return the same of a mask whose runs in the axial view, and their components, are known."""
     numbers = np.zeros(mask.shape, np.int32)
-    runs = runs_of(turned)
-    view.apply(numbers)[turned] = np.repeat(numbered(runs) + 1, runs.lengths)
+    if len(runs):
+        view = AxialView.of(grid)
+        ends = ((runs.z, runs.z + 1), (runs.y, runs.y + 1), (runs.start, runs.stop))
+        box = tuple(slice(int(first.min()), int(last.max())) for first, last in ends)
+        view.apply(numbers)[box][view.apply(mask)[box]] = np.repeat(parts + 1, runs.lengths)
     return numbers
 
 
 def components_of_runs(
-    runs: Runs, grid: Grid, values: NDArray[Any] | None, probabilities: NDArray[np.uint8] | None
+    runs: Runs,
+    grid: Grid,
+    values: NDArray[Any] | None,
+    probabilities: NDArray[np.uint8] | None,
+    parts: Integers | None = None,
 ) -> tuple[Component, ...]:
     """Return the figures of each component, the largest first.
 
@@ -104,10 +115,11 @@ def components_of_runs(
         grid: of the array.
         values: of the volume, one for each voxel of the mask, in the order of the runs.
         probabilities: likewise, 0 to 255.
+        parts: the component of each run, if that is known, see `numbered`.
     """
     if not len(runs):
         return ()
-    view, parts = AxialView.of(grid), numbered(runs)
+    view, parts = AxialView.of(grid), numbered(runs) if parts is None else parts
     spacing = np.array(view.spacing_zyx)
     voxels = np.bincount(parts, runs.lengths)
     surface = surfaces(runs, parts, view.spacing_zyx)

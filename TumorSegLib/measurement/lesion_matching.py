@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid
-from TumorSegLib.measurement.component import Component, numbered_components
-from TumorSegLib.measurement.segment import measure_segment
+from TumorSegLib.measurement.component import Component
+from TumorSegLib.measurement.segment import measure_numbered
 
 Figures = NDArray[np.float64]
 
@@ -43,8 +43,8 @@ class Lesions:
         Raises:
             InputError: the mask is not on the grid.
         """
-        parts = measure_segment(mask, grid, name="lesions").parts
-        return cls(parts, numbered_components(mask, grid), grid)
+        found, numbers = measure_numbered(mask, grid, name="lesions")
+        return cls(found.parts, numbers(), grid)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from TumorSegLib.measurement.component import Component
 from TumorSegLib.measurement.follow_up import FollowUp, LesionChange
 from TumorSegLib.measurement.segment import Measurement
+from TumorSegLib.support.steps import finished
 
 
 def plain(record: Measurement | Component | FollowUp) -> dict[str, Any]:
@@ -22,8 +23,14 @@ def measurement_of(values: Mapping[str, Any]) -> Measurement:
     Raises:
         TypeError: they are of another version.
     """
-    parts = tuple(component_of(part) for part in values["parts"])
-    return Measurement(**{**_frozen(values), "parts": parts})
+    return finished(reading_measurement(values))
+
+
+def reading_measurement(values: Mapping[str, Any]) -> Generator[None, None, Measurement]:
+    """Return the same, as a generator that makes a component a step."""
+    others = {name: value for name, value in values.items() if name != "parts"}
+    parts = yield from _components(values["parts"])
+    return Measurement(**_frozen(others), parts=parts)
 
 
 def component_of(values: Mapping[str, Any]) -> Component:
@@ -41,11 +48,28 @@ def follow_up_of(values: Mapping[str, Any]) -> FollowUp:
     Raises:
         TypeError: they are of another version.
     """
-    return FollowUp(
-        tuple(component_of(part) for part in values["earlier"]),
-        tuple(component_of(part) for part in values["later"]),
-        tuple(LesionChange(**_frozen(change)) for change in values["changes"]),
-    )
+    return finished(reading_follow_up(values))
+
+
+def reading_follow_up(values: Mapping[str, Any]) -> Generator[None, None, FollowUp]:
+    """Return the same, as a generator that makes a component or a change a step."""
+    earlier = yield from _components(values["earlier"])
+    later = yield from _components(values["later"])
+    changes = []
+    for change in values["changes"]:
+        changes.append(LesionChange(**_frozen(change)))
+        yield
+    return FollowUp(earlier, later, tuple(changes))
+
+
+def _components(
+    values: Sequence[Mapping[str, Any]],
+) -> Generator[None, None, tuple[Component, ...]]:
+    parts = []
+    for part in values:
+        parts.append(component_of(part))
+        yield
+    return tuple(parts)
 
 
 def _frozen(values: Mapping[str, Any]) -> dict[str, Any]:

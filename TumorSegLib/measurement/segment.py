@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -16,9 +17,14 @@ from TumorSegLib.measurement.component import (
     Component,
     components_of_runs,
     mean_and_deviation,
+    numbered,
+    painted,
 )
-from TumorSegLib.measurement.runs import Runs
+from TumorSegLib.measurement.runs import Integers, Runs
 from TumorSegLib.model.labelled_volume import LabelledVolume
+
+Numbers = Callable[[], NDArray[np.int32]]
+"""Makes an array of the numbers of components."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,9 @@ def measure(labelled: LabelledVolume) -> list[Measurement]:
         mask = reduce(np.logical_or, (cropped == value for value in label.whole))
         certain = None if probabilities is None else view.apply(probabilities)[box]
         segment = _Cropped(mask, box, volume, certain)
-        measurements.append(_measured(segment, grid, label.name, label.value))
+        runs = segment.runs
+        figures = _measured(segment, grid, label.name, label.value, runs, numbered(runs))
+        measurements.append(figures)
     return measurements
 
 
@@ -101,6 +109,25 @@ def measure_segment(
     Raises:
         InputError: an array is not on the grid.
     """
+    return measure_numbered(
+        mask, grid, name=name, label=label, voxels=voxels, probabilities=probabilities
+    )[0]
+
+
+def measure_numbered(
+    mask: NDArray[np.bool_],
+    grid: Grid,
+    *,
+    name: str = "segment",
+    label: int = 0,
+    voxels: NDArray[Any] | None = None,
+    probabilities: NDArray[np.uint8] | None = None,
+) -> tuple[Measurement, Numbers]:
+    """Return the same, and what gives the components' numbers (z, y, x), 0 beside them.
+
+    Raises:
+        InputError: an array is not on the grid.
+    """
     for what, array in (("mask", mask), ("volume", voxels), ("probabilities", probabilities)):
         if array is not None and array.shape != grid.shape:
             raise InputError(
@@ -113,7 +140,11 @@ def measure_segment(
     volume, certain = (
         None if array is None else view.apply(array)[box] for array in (voxels, probabilities)
     )
-    return _measured(_Cropped(turned[box], box, volume, certain), grid, name, label)
+    segment = _Cropped(turned[box], box, volume, certain)
+    runs = segment.runs
+    parts = numbered(runs)
+    found = _measured(segment, grid, name, label, runs, parts)
+    return found, lambda: painted(mask, grid, runs, parts)
 
 
 @dataclass(frozen=True)
@@ -125,15 +156,21 @@ class _Cropped:
     volume: NDArray[Any] | None
     probabilities: NDArray[np.uint8] | None
 
+    @property
+    def runs(self) -> Runs:
+        """Of the mask, in the whole view."""
+        return Runs.of(self.mask).moved([part.start for part in self.box])
 
-def _measured(segment: _Cropped, grid: Grid, name: str, label: int) -> Measurement:
+
+def _measured(
+    segment: _Cropped, grid: Grid, name: str, label: int, runs: Runs, homes: Integers
+) -> Measurement:
     view = AxialView.of(grid)
-    runs = Runs.of(segment.mask).moved([part.start for part in segment.box])
     values, certain = (
         None if array is None else array[segment.mask]
         for array in (segment.volume, segment.probabilities)
     )
-    parts = components_of_runs(runs, grid, values, certain)
+    parts = components_of_runs(runs, grid, values, certain, homes)
     counts = np.bincount(runs.z, runs.lengths, grid.shape[view.axes[0]])
     areas = counts * view.spacing_zyx[1] * view.spacing_zyx[2]
     voxels = int(runs.lengths.sum())

@@ -6,7 +6,7 @@ segments do that were edited there. 3D Slicer and VTK are imported where they ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 import numpy as np
@@ -114,6 +114,48 @@ def shape_of(box: Box) -> tuple[int, int, int]:
     """Return how many voxels a box has along (z, y, x)."""
     z, y, x = (box[2 * axis + 1] - box[2 * axis] for axis in range(3))
     return z, y, x
+
+
+def filled_part(array: NDArray[Any], frame: Box, voxels: int) -> Generator[None, None, Box]:
+    """Return the box around what is not 0, as a generator that looks at so many voxels a step.
+
+    Args:
+        array: whole numbers (z, y, x).
+        frame: box of the array.
+        voxels: most that are looked at in a step, a row of the first axis at least.
+
+    Returns:
+        The box, () if all is 0, as the value of StopIteration.
+    """
+    if array.size == 0:
+        return ()
+    rows = max(1, voxels // array[0].size)
+    depth, shadow = np.zeros(len(array), array.dtype), np.zeros_like(array[0])
+    for start in range(0, len(array), rows):
+        part = array[start : start + rows]
+        shadow |= np.bitwise_or.reduce(part, axis=0)
+        depth[start : start + rows] = np.bitwise_or.reduce(part.reshape(len(part), -1), axis=1)
+        yield
+    edges: list[int] = []
+    for filled, first in zip(
+        (depth, shadow.any(axis=1), shadow.any(axis=0)), frame[::2], strict=True
+    ):
+        hit = np.flatnonzero(filled)
+        if not hit.size:
+            return ()
+        edges += [int(hit[0]) + first, int(hit[-1]) + 1 + first]
+    return tuple(edges)
+
+
+def slabs_of(box: Box, voxels: int) -> list[Box]:
+    """Return the parts of a box along its first axis that have so many voxels at most.
+
+    A part has one row at least.
+    """
+    if not box:
+        return []
+    rows = max(1, voxels // ((box[3] - box[2]) * (box[5] - box[4])))
+    return [(start, min(start + rows, box[1]), *box[2:]) for start in range(box[0], box[1], rows)]
 
 
 def _placed_image(box: Box, ijk_to_ras: Matrix4) -> Any:

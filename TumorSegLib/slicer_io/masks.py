@@ -32,19 +32,23 @@ def mask_of(segment: Any, ijk_to_ras: Matrix4) -> tuple[Mask | None, Box]:
     return (read(box), box) if box else (None, ())
 
 
-def mask_reader(segment: Any, ijk_to_ras: Matrix4) -> tuple[Box, Callable[[Box], Mask]]:
+def mask_reader(
+    segment: Any, ijk_to_ras: Matrix4, filled: Box | None = None
+) -> tuple[Box, Callable[[Box], Mask]]:
     """Return a segment's box on the lattice of `ijk_to_ras`, and how to read parts of its mask.
 
     Args:
         segment: vtkSegment, None for none.
         ijk_to_ras: 4x4 from the lattice's indices to the coordinates that the segmentation stores.
+        filled: part of the label map beyond which it is empty, () if it is; all of it if not given.
 
     Returns:
-        The box, and a function that takes a box and returns the mask there.
+        A box beyond which the mask is empty, and a function that takes a box and returns the mask
+        there.
     """
     image = segment.GetRepresentation(SOURCE) if segment is not None else None
     array, frame = image_array(image)
-    if image is None or 0 in array.shape:
+    if image is None or 0 in array.shape or filled == ():
         return (), lambda part: np.zeros(shape_of(part), bool)
     value, own = segment.GetLabelValue(), matrix_of(image.GetImageToWorldMatrix)
     same = np.allclose(own, ijk_to_ras, atol=1e-4)
@@ -56,7 +60,11 @@ def mask_reader(segment: Any, ijk_to_ras: Matrix4) -> tuple[Box, Callable[[Box],
             mask[inside(overlap, part)] = source[inside(overlap, place)] == value
         return mask
 
-    return (frame if same else _box_on(ijk_to_ras, own, frame)), read
+    part = frame if filled is None else filled
+    if same:
+        return part, read
+    around = tuple(edge + (1 if n % 2 else -1) for n, edge in enumerate(part))  # half a voxel
+    return _box_on(ijk_to_ras, own, intersection(around, frame)), read
 
 
 def _box_on(ijk_to_ras: Matrix4, own: Matrix4, box: Box) -> Box:

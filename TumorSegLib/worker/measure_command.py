@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TumorSegLib.inference.given_up import GivenUp
-from TumorSegLib.measurement.component import numbered_components
 from TumorSegLib.measurement.follow_up import follow_up
 from TumorSegLib.measurement.lesion_matching import Lesions
 from TumorSegLib.measurement.records import plain
-from TumorSegLib.measurement.segment import measure_segment
+from TumorSegLib.measurement.segment import measure_numbered
 from TumorSegLib.worker.protocol import Measure, Measured, SharedSegments
 from TumorSegLib.worker.shared_mask import ArrayOf, grid_of
 
@@ -36,12 +35,12 @@ def answer(command: Measure, blocks: ArrayOf) -> Measured:
     for segment in command.now.segments:
         mask = now.mask(segment.id)
         probabilities = now.whole(segment.probabilities, "uint8") if segment.probabilities else None
-        figures = measure_segment(
+        figures, numbers_of = measure_numbered(
             mask, now.grid, name=segment.name, voxels=voxels, probabilities=probabilities
         )
         measured.append(plain(figures))
         if segment.numbers and now.box:
-            numbers = numbered_components(mask, now.grid)[now.place]
+            numbers = numbers_of()[now.place]
             target = blocks(segment.numbers, numbers.shape, "uint16")
             np.copyto(target, np.where(numbers > np.iinfo("uint16").max, 0, numbers), "unsafe")
         items = command.given_up.get(segment.id, ())
@@ -105,10 +104,10 @@ def _absent(
             item.draw(drawn)
     if not absent:
         return []
-    parts = measure_segment(drawn, now.grid, voxels=voxels).parts
-    numbers = numbered_components(drawn, now.grid)
+    figures, numbers_of = measure_numbered(drawn, now.grid, voxels=voxels)
+    numbers = numbers_of()
     return [
-        (place, plain(parts[numbers[item.runs[0], item.runs[1], item.runs[2]] - 1]))
+        (place, plain(figures.parts[numbers[item.runs[0], item.runs[1], item.runs[2]] - 1]))
         for place, item in absent
     ]
 

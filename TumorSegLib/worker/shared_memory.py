@@ -8,10 +8,12 @@ merely attached to it ends.
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 import sys
 import uuid
+from collections.abc import Generator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -20,7 +22,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from TumorSegLib.support.steps import finished
+
 PREFIX = "tumorseg-"
+
+RESERVED_BYTES = 1 << 22
+"""Bytes reserved in one step; the system fills them with zeros, which takes a few milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,17 @@ class SharedBlock:
         Raises:
             OSError: there is not enough shared memory.
         """
+        return finished(cls.creating(size))
+
+    @classmethod
+    def creating(cls, size: int) -> Generator[None, None, SharedBlock]:
+        """Return the same, as a generator that can be left between two steps, also for good.
+
+        Raises:
+            OSError: there is not enough shared memory.
+        """
         name = f"{PREFIX}{os.getpid()}-{uuid.uuid4().hex[:8]}"  # macOS allows 31 characters
-        return cls(name, _map(name, max(size, 1), create=True))
+        return cls(name, (yield from _mapping(name, max(size, 1))))
 
     @classmethod
     def attach(cls, name: str, size: int) -> SharedBlock:
@@ -56,7 +72,7 @@ class SharedBlock:
         Raises:
             OSError: it is not there.
         """
-        return cls(name, _map(name, max(size, 1), create=False))
+        return cls(name, _map(name, max(size, 1)))
 
     def unlink(self) -> None:
         """Remove the name; does nothing where it has been removed already."""
@@ -69,8 +85,12 @@ class SharedBlock:
 
 if sys.platform == "win32":
 
-    def _map(name: str, size: int, *, create: bool) -> mmap.mmap:
+    def _map(name: str, size: int) -> mmap.mmap:
         return mmap.mmap(-1, size, tagname=name)
+
+    def _mapping(name: str, size: int) -> Generator[None, None, mmap.mmap]:
+        yield from ()
+        return _map(name, size)
 
     def unlink(name: str) -> None:
         """Do nothing: Windows removes a block's name with its last mapping."""
@@ -78,21 +98,34 @@ if sys.platform == "win32":
 else:
     import _posixshmem  # type: ignore[import-not-found]
 
-    def _map(name: str, size: int, *, create: bool) -> mmap.mmap:
-        flags = os.O_RDWR | (os.O_CREAT | os.O_EXCL if create else 0)
+    def _map(name: str, size: int) -> mmap.mmap:
+        descriptor = _posixshmem.shm_open(f"/{name}", os.O_RDWR)
+        try:
+            return mmap.mmap(descriptor, size)
+        finally:
+            os.close(descriptor)
+
+    def _mapping(name: str, size: int) -> Generator[None, None, mmap.mmap]:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
         descriptor = _posixshmem.shm_open(f"/{name}", flags, mode=0o600)
         try:
-            if create:
-                os.ftruncate(descriptor, size)
-                if hasattr(os, "posix_fallocate"):  # else a page that is not there ends the process
-                    os.posix_fallocate(descriptor, 0, size)
+            os.ftruncate(descriptor, size)
+            if hasattr(os, "posix_fallocate"):  # else a page that is not there ends the process
+                yield from _reserved(descriptor, size)
             return mmap.mmap(descriptor, size)
-        except BaseException:
-            if create:
-                unlink(name)
+        except BaseException:  # GeneratorExit, too
+            unlink(name)
             raise
         finally:
             os.close(descriptor)
+
+    def _reserved(descriptor: int, size: int) -> Generator[None, None, None]:
+        room = os.fstatvfs(descriptor)
+        if room.f_bavail * room.f_frsize < size:  # at once, not when all of it is taken
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        for start in range(0, size, RESERVED_BYTES):
+            os.posix_fallocate(descriptor, start, min(RESERVED_BYTES, size - start))
+            yield
 
     def unlink(name: str) -> None:
         """Remove a block's name; does nothing where it has been removed already."""

@@ -10,7 +10,7 @@ import slicer
 from numpy.typing import NDArray
 
 from TumorSegLib.image.correction import Correction
-from TumorSegLib.slicer_io.images import Box, inside, intersection, shape_of, union
+from TumorSegLib.slicer_io.images import Box, inside, intersection, shape_of, slabs_of, union
 from TumorSegLib.slicer_io.masks import Mask, mask_reader
 from TumorSegModule.logic.slice_figures import SliceFigures
 
@@ -116,7 +116,7 @@ def compare(
     def per_slice(mask: Mask) -> NDArray[np.int64]:
         return mask.sum(axis=others, dtype=np.int64)
 
-    for slab in _slabs(box):
+    for slab in slabs_of(box, SLAB_VOXELS):
         place = inside(slab, (0,) * 6)[axis]
         any_now, any_changed = np.zeros(shape_of(slab), bool), np.zeros(shape_of(slab), bool)
         for name, (read_now, read_kept) in readers.items():
@@ -138,11 +138,3 @@ def compare(
         tuple((areas * pixel_mm2)[order].tolist()),
         tuple((whole.changed * pixel_mm2)[order].tolist()),
     )
-
-
-def _slabs(box: Box) -> list[Box]:
-    """Return parts of a box, rows of its first axis."""
-    if not box:
-        return []
-    rows = max(1, SLAB_VOXELS // ((box[3] - box[2]) * (box[5] - box[4])))
-    return [(start, min(start + rows, box[1]), *box[2:]) for start in range(box[0], box[1], rows)]

@@ -19,7 +19,6 @@ from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegLib.slicer_io.segments import tag_of
 from TumorSegLib.worker.dicom_protocol import DicomMask, DicomSaved, SaveDicom, SavingDicom
 from TumorSegLib.worker.protocol import Failed
-from TumorSegLib.worker.shared_memory import SharedBlock
 from TumorSegLib.worker.shared_voxels import SharedMask
 from TumorSegModule.logic.dicom_images import images_of
 from TumorSegModule.logic.runner import copy_voxels, described
@@ -87,16 +86,16 @@ class DicomSaver(WorkerErrand):
     def stop(self) -> None:
         """End it; no output is there then, unless both are."""
         self.client.stop()
-        self._order, self._work = None, None
+        self._order, self._work, self._begun = None, None, False
 
     def _send(self, order: DicomOrder) -> Iterator[None]:
         """Find the images and copy the voxels to shared memory bit by bit, then send it."""
         images = yield from images_of(order.volume)
-        self.client.start()
+        self._begin()
         channel = channel_of(order.volume)
-        block = self._new_block(channel.voxels.nbytes)
+        block = yield from self.client.new_block(channel.voxels.nbytes)
         yield from copy_voxels(channel.voxels, block)
-        masks = yield from copied_masks(order.segmentation, self._new_block)
+        masks = yield from copied_masks(order.segmentation, self.client.new_block)
         nodes = (order.segmentation, order.volume)
         if not all(slicer.mrmlScene.IsNodePresent(node) for node in nodes):
             raise InputError(_("the segmentation or its volume was removed from the scene"))
@@ -117,12 +116,9 @@ class DicomSaver(WorkerErrand):
             )
         )
 
-    def _new_block(self, size: int) -> SharedBlock:
-        return self.client.new_block(size)
-
     def _take(self, event: Any) -> None:
         if isinstance(event, WorkerEnded):
-            if self.busy and not self.working:
+            if self._begun:
                 self._fail(_("the process that writes DICOM ended unexpectedly; try again"))
             return
         if self._order is None or event.job != self._job:

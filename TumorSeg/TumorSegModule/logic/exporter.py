@@ -5,7 +5,7 @@ MRML, no Qt. The worker is one of its own, so that exports and runs do not wait 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -126,7 +126,8 @@ class Exporter(WorkerErrand):
     def stop(self) -> None:
         """End it; the data set keeps the cases that it has, whole."""
         self.client.stop()
-        self._waiting, self._case, self._work, self._blocks = [], None, None, []
+        self._waiting, self._blocks = [], []
+        self._case, self._work, self._begun = None, None, False
 
     def _next(self) -> None:
         """Begin with the next case; the last one ends the worker."""
@@ -142,12 +143,13 @@ class Exporter(WorkerErrand):
         """Copy a case's voxels to shared memory bit by bit, then send it."""
         segmentation = case.segmentation
         channels = _channels(case)
-        self.client.start()
+        self._begin()
         volumes, blocks = {}, {}
         for name, channel in channels.items():
             if channel.key not in blocks:
-                blocks[channel.key] = self._new_block(channel.voxels.nbytes)
-                yield from copy_voxels(channel.voxels, blocks[channel.key])
+                block = yield from self._new_block(channel.voxels.nbytes)
+                blocks[channel.key] = block
+                yield from copy_voxels(channel.voxels, block)
             volumes[name] = described(channel, blocks[channel.key])
         masks = yield from copied_masks(segmentation, self._new_block)
         for name, channel in _channels(case).items():
@@ -174,14 +176,15 @@ class Exporter(WorkerErrand):
             )
         )
 
-    def _new_block(self, size: int) -> SharedBlock:
+    def _new_block(self, size: int) -> Generator[None, None, SharedBlock]:
         """Return a block that is let go of when the case is over."""
-        self._blocks.append(self.client.new_block(size))
-        return self._blocks[-1]
+        block = yield from self.client.new_block(size)
+        self._blocks.append(block)
+        return block
 
     def _take(self, event: Any) -> None:
         if isinstance(event, WorkerEnded):
-            if self._blocks:  # else the next worker has all of the case
+            if self._begun:
                 self._fail(
                     _("the export process ended unexpectedly; nothing of this case is there")
                 )
@@ -209,7 +212,7 @@ class Exporter(WorkerErrand):
         self._end_case()
 
     def _end_case(self) -> None:
-        self._work = None
+        self._work, self._begun = None, False
         for block in self._blocks:
             self.client.forget(block)
         self._blocks = []

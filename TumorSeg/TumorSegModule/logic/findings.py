@@ -9,7 +9,7 @@ wait, call `present_findings`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,17 +23,18 @@ from TumorSegLib.measurement.component import Component
 from TumorSegLib.measurement.derived import DerivedValue, derive
 from TumorSegLib.measurement.follow_up import FollowUp
 from TumorSegLib.measurement.recist import Assessment, assess
-from TumorSegLib.measurement.records import component_of, follow_up_of, measurement_of
+from TumorSegLib.measurement.records import component_of, reading_follow_up, reading_measurement
 from TumorSegLib.measurement.segment import Measurement
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegLib.slicer_io.images import Box
 from TumorSegLib.slicer_io.nodes import volume_of
+from TumorSegLib.support.steps import finished
 from TumorSegLib.worker.protocol import Measured
 from TumorSegModule.logic.follow_up_pairs import earlier_of
 from TumorSegModule.logic.given_up_lesions import given_up_of
-from TumorSegModule.logic.measure_request import Lattice, Prepared, Request, prepare
+from TumorSegModule.logic.measure_request import Lattice, Memory, Prepared, Request, prepare
 from TumorSegModule.logic.segment_roles import Role, roles_of, specification_of
 from TumorSegModule.logic.segments import Stamps, stamps_of
 
@@ -167,8 +168,8 @@ def findings_of(
     """Yield None while the answer of whoever measured is read, at last the findings."""
     roles, segments = request.roles, []
     for values in answer.segments:
-        segments.append(measurement_of(values))
-        yield None
+        measurement = yield from reading_measurement(values)
+        segments.append(measurement)
     absent = [
         Absent(role, request.given_up[role.id][place], component_of(values))
         for role in roles
@@ -179,8 +180,7 @@ def findings_of(
     alone = _without_counterpart(request, segments)
     if request.earlier is not None and not prepared.earlier_problem:
         for name in request.earlier.pairs.values():
-            changes[name] = follow_up_of(answer.changes[name])
-            yield None
+            changes[name] = yield from reading_follow_up(answer.changes[name])
     yield Findings(
         request.segmentation,
         prepared.lattice,
@@ -221,19 +221,14 @@ def present_findings(
     def array(name: str, shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
         return memory[name].view(dtype).reshape(shape)
 
-    def allocate(size: int) -> tuple[str, Any]:
+    def allocate(size: int) -> Generator[None, None, Memory]:
+        yield from ()
         name = str(len(memory))
         memory[name] = np.zeros(size, np.uint8)
         return name, lambda shape, dtype: array(name, shape, dtype)
 
     stamps = stamps_of(segmentation)
-    copying = prepare(request, 0, allocate)
-    while True:
-        try:
-            next(copying)
-        except StopIteration as end:
-            prepared = end.value
-            break
+    prepared = finished(prepare(request, 0, allocate))
     measured = answer(prepared.command, array)
     *_, found = findings_of(request, prepared, measured, specification, stamps)
     assert found is not None

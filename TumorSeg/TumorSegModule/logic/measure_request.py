@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,13 @@ from TumorSegLib.slicer_io.geometry import parent_matrix, placement_of
 from TumorSegLib.slicer_io.images import (
     Box,
     Matrix4,
+    filled_part,
     image_array,
     inside,
     intersection,
     matrix_of,
     shape_of,
+    slabs_of,
     union,
 )
 from TumorSegLib.slicer_io.masks import mask_reader
@@ -38,8 +41,11 @@ from TumorSegModule.logic.segment_roles import Role
 SLAB_VOXELS = 1 << 19
 """Voxels copied between two looks at the clock; a few milliseconds."""
 
-Allocate = Callable[[int], tuple[str, Callable[[tuple[int, ...], str], NDArray[Any]]]]
-"""From a number of bytes to a block's name, and how to get an array on it by shape and type."""
+Memory = tuple[str, Callable[[tuple[int, ...], str], NDArray[Any]]]
+"""A block's name, and how to get an array on it by shape and type."""
+
+Allocate = Callable[[int], Generator[None, None, Memory]]
+"""From a number of bytes to a block, as a generator that can be left between two steps."""
 
 
 @dataclass(frozen=True)
@@ -250,9 +256,13 @@ def _shared(
 ) -> Generator[None, None, tuple[SharedSegments, Box, dict[str, NDArray[np.uint16]]]]:
     """Copy segments; return what the other side is told, the box, and arrays for numbers."""
     content = segmentation.GetSegmentation()
-    readers = {
-        role.id: mask_reader(content.GetSegment(role.id), lattice.ijk_to_node) for role in roles
-    }
+    readers, filled = {}, {}
+    for role in roles:
+        segment = content.GetSegment(role.id)
+        image = segment.GetRepresentation(SOURCE) if segment is not None else None
+        if image not in filled:
+            filled[image] = yield from filled_part(*image_array(image), SLAB_VOXELS)
+        readers[role.id] = mask_reader(segment, lattice.ijk_to_node, filled[image])
     whole = tuple(edge for count in lattice.grid.shape for edge in (0, count))
     box = intersection(union([*(place for place, _ in readers.values()), *marks]), whole)
     shared, numbers = [], {}
@@ -261,7 +271,7 @@ def _shared(
         mask = yield from _copied(box, "bool", allocate, read)
         certain, numbered = "", ""
         if role.lesions and box:
-            numbered, on = allocate(2 * int(np.prod(shape_of(box))))
+            numbered, on = yield from allocate(2 * prod(shape_of(box)))
             numbers[role.id] = on(shape_of(box), "uint16")
             if probabilities is not None and role.channel is not None:
                 read_part = _parts_of(probabilities[role.channel])
@@ -277,12 +287,10 @@ def _copied(
     if not box:
         return ""
     shape = shape_of(box)
-    name, on = allocate(int(np.prod(shape)) * np.dtype(dtype).itemsize)
+    name, on = yield from allocate(prod(shape) * np.dtype(dtype).itemsize)
     target = on(shape, dtype)
-    rows = max(1, SLAB_VOXELS // (shape[1] * shape[2]))
-    for start in range(box[0], box[1], rows):
-        part = (start, min(start + rows, box[1]), *box[2:])
-        target[part[0] - box[0] : part[1] - box[0]] = read(part)
+    for part in slabs_of(box, SLAB_VOXELS):
+        target[inside(part, box)] = read(part)
         yield
     return name
 

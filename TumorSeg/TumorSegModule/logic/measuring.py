@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, Protocol
 
-from numpy.typing import NDArray
 from slicer.i18n import tr as _
 
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.worker.protocol import Cancel, Failed, Measured
 from TumorSegLib.worker.shared_memory import SharedBlock
 from TumorSegModule.logic.findings import Findings, findings_of
-from TumorSegModule.logic.measure_request import Prepared, Request, prepare
+from TumorSegModule.logic.measure_request import Memory, Prepared, Request, prepare
 from TumorSegModule.logic.segments import Stamps, stamps_of
 from TumorSegModule.logic.worker_client import WorkerClient, WorkerEnded
 from TumorSegModule.logic.worker_errand import WorkerErrand
@@ -21,8 +20,8 @@ from TumorSegModule.logic.worker_errand import WorkerErrand
 class Listener(Protocol):
     """What is told, always from within `poll`."""
 
-    def measured(self, found: Findings) -> None:
-        """The segments are measured; they may have been edited meanwhile."""
+    def measured(self, found: Findings) -> Generator[None, None, None]:
+        """The segments are measured, they may have been edited meanwhile; taken in bit by bit."""
 
     def measuring_failed(self, line: str) -> None:
         """They cannot be measured, and why."""
@@ -68,19 +67,19 @@ class Measuring(WorkerErrand):
 
     def _send(self, request: Request) -> Iterator[None]:
         """Copy what is to be measured to shared memory bit by bit, then send it."""
-        self.client.start()
+        self._begin()
         self._prepared = yield from prepare(request, self._job, self._allocate)
         self.client.send(self._prepared.command)
         self._waiting = True
 
-    def _allocate(self, size: int) -> tuple[str, Callable[[tuple[int, ...], str], NDArray[Any]]]:
-        block = self.client.new_block(size)
+    def _allocate(self, size: int) -> Generator[None, None, Memory]:
+        block = yield from self.client.new_block(size)
         self._blocks.append(block)
         return block.name, block.array
 
     def _take(self, event: Any) -> None:
         if isinstance(event, WorkerEnded):
-            if self._blocks:  # else the next worker has all of it
+            if self._begun:
                 self._fail(
                     _("the measuring process ended unexpectedly; edit a segment to try again")
                 )
@@ -96,17 +95,21 @@ class Measuring(WorkerErrand):
                 self._fail(event.message)
 
     def _read(self, event: Measured) -> Iterator[None]:
-        """Make findings of an answer bit by bit, then tell."""
+        """Make findings of an answer, let go of memory, and tell, all bit by bit."""
         assert self._order is not None
         assert self._prepared is not None
+        self._begun = False
         request, specification, stamps = self._order
         found = None
         for step in findings_of(request, self._prepared, event, specification, stamps):
             found = step
             yield
-        self._drop()
         assert found is not None
-        self._listener.measured(found)
+        while self._blocks:
+            self.client.forget(self._blocks.pop())
+            yield
+        yield from self._listener.measured(found)
+        self._drop()
 
     def _fail(self, line: str) -> None:
         self._drop()
@@ -116,7 +119,8 @@ class Measuring(WorkerErrand):
         """Let go of what is under way; what is kept in memory lives as long as somebody looks."""
         if self._waiting:
             self.client.send(Cancel(self._job))
-        self._waiting, self._work, self._order, self._prepared = False, None, None, None
+        self._waiting, self._begun = False, False
+        self._work, self._order, self._prepared = None, None, None
         for block in self._blocks:
             self.client.forget(block)
         self._blocks = []

@@ -21,7 +21,6 @@ from TumorSegLib.worker.report_protocol import (
     ReportWritten,
     WriteReport,
 )
-from TumorSegLib.worker.shared_memory import SharedBlock
 from TumorSegLib.worker.shared_voxels import SharedMask
 from TumorSegModule.logic.ending import Ending
 from TumorSegModule.logic.report_facts import DrawnBy, changes_of, run_of
@@ -91,17 +90,17 @@ class ReportWriter(WorkerErrand):
     def stop(self) -> None:
         """End it; the file is whole then, or as it was before."""
         self.client.stop()
-        self._order, self._work = None, None
+        self._order, self._work, self._begun = None, None, False
 
     def _send(self, order: ReportOrder) -> Iterator[None]:
         """Compare with the model's mask, copy voxels to shared memory, bit by bit, then send."""
-        self.client.start()
+        self._begin()
         channel = channel_of(order.volume)
-        block = self.client.new_block(channel.voxels.nbytes)
+        block = yield from self.client.new_block(channel.voxels.nbytes)
         yield from copy_voxels(channel.voxels, block)
         stamps = stamps_of(order.segmentation)
         changes = yield from changes_of(order.segmentation)
-        masks = yield from copied_masks(order.segmentation, self._new_block)
+        masks = yield from copied_masks(order.segmentation, self.client.new_block)
         if not all(map(slicer.mrmlScene.IsNodePresent, (order.segmentation, order.volume))):
             raise InputError(_("the segmentation or its volume was removed from the scene"))
         same = channel_of(order.volume).is_like(channel)
@@ -129,12 +128,9 @@ class ReportWriter(WorkerErrand):
             )
         )
 
-    def _new_block(self, size: int) -> SharedBlock:
-        return self.client.new_block(size)
-
     def _take(self, event: Any) -> None:
         if isinstance(event, WorkerEnded):
-            if self.busy and not self.working:
+            if self._begun:
                 self._fail(_("the process that writes reports ended unexpectedly; try again"))
             return
         if self._order is None or event.job != self._job:

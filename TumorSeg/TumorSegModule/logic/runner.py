@@ -48,6 +48,7 @@ class Runner:
         self._listener = listener
         self._count = 0
         self._phase = "idle"
+        self._begun = False
         self._copying: Iterator[None] = iter(())
         self._inputs: dict[tuple[Any, ...], SharedBlock] = {}
         self._unconfirmed: dict[int, float] = {}
@@ -78,7 +79,7 @@ class Runner:
         self.release()
         self._count += 1
         job = self.job = Job(self._count, request, time.perf_counter())
-        self._phase = "copying"
+        self._phase, self._begun = "copying", False
         self._copying = self._share(job)
         return job
 
@@ -140,17 +141,18 @@ class Runner:
     def _share(self, job: Job) -> Iterator[None]:
         """Copy the job's voxels to shared memory bit by bit, then send it."""
         self.client.start()
+        self._begun = True
         shape = next(iter(job.request.channels.values())).grid.shape
         labels = (job.request.labels, *shape)
-        job.blocks["labelmap"] = self.client.new_block(prod(shape))
-        job.blocks["probabilities"] = self.client.new_block(prod(labels))
+        for name, size in (("labelmap", prod(shape)), ("probabilities", prod(labels))):
+            job.blocks[name] = yield from self.client.new_block(size)
         job.labelmap = job.blocks["labelmap"].array(shape, np.uint8)
         job.probabilities = job.blocks["probabilities"].array(labels, np.uint8)
         volumes = {}
         for name, channel in job.request.channels.items():
             block = self._inputs.get(channel.key)
             if block is None or not self.client.has(block):
-                block = self.client.new_block(channel.voxels.nbytes)
+                block = yield from self.client.new_block(channel.voxels.nbytes)
                 try:
                     yield from copy_voxels(channel.voxels, block)
                 except GeneratorExit:  # cancelled
@@ -216,7 +218,7 @@ class Runner:
         self._listener.threshold_failed(job, event.message, event.details)
 
     def _take_end(self, event: WorkerEnded) -> None:
-        begun = self.busy and bool(self._current.blocks)  # else the next worker has all of the job
+        begun = self.busy and self._begun  # else the next worker has all of the job
         self._worker_is_gone()
         if begun:
             self._fail(

@@ -20,13 +20,14 @@ COPIES = 5
 
 
 def copied_masks(
-    segmentation: slicer.vtkMRMLSegmentationNode, new_block: Callable[[int], SharedBlock]
+    segmentation: slicer.vtkMRMLSegmentationNode,
+    new_block: Callable[[int], Generator[None, None, SharedBlock]],
 ) -> Generator[None, None, tuple[SharedMask, ...]]:
     """Return a node's segments in shared memory, as a generator that copies bit by bit.
 
     Args:
         segmentation: node.
-        new_block: makes a shared block of so many bytes.
+        new_block: makes a shared block of so many bytes, bit by bit.
 
     Raises:
         InputError: they are surfaces, a transform warps them, or somebody goes on editing them.
@@ -36,8 +37,9 @@ def copied_masks(
         found, blocks = masks_of(segmentation), {}
         for mask in found:
             if id(mask.labelmap) not in blocks:
-                blocks[id(mask.labelmap)] = new_block(mask.labelmap.nbytes)
-                yield from copy_voxels(mask.labelmap, blocks[id(mask.labelmap)])
+                block = yield from new_block(mask.labelmap.nbytes)
+                blocks[id(mask.labelmap)] = block
+                yield from copy_voxels(mask.labelmap, block)
         if stamps_of(segmentation) == stamps:
             return tuple(_shared(mask, blocks[id(mask.labelmap)]) for mask in found)
     raise InputError(_("is being edited; export it when you have done"))

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -110,16 +110,17 @@ class WorkerClient:
         self._events = LineReader(_pipe(process.stdout))
         self._printed = LineReader(_pipe(process.stderr))
 
-    def new_block(self, size: int) -> SharedBlock:
-        """Return a block of `size` zero bytes that the worker shares.
+    def new_block(self, size: int) -> Generator[None, None, SharedBlock]:
+        """Return a block of `size` zero bytes that the worker shares, as a generator.
 
-        Its name is gone when the worker has attached to it, or has died.
+        It can be left between two steps. The block's name is gone when the worker has attached to
+        it, or has died.
 
         Raises:
             MemoryError: there is not enough shared memory, with a line for the user.
         """
         try:
-            block = SharedBlock.create(size)
+            block = yield from SharedBlock.creating(size)
         except OSError as error:
             line = _("no shared memory of {size} MiB: {reason}; close other data")
             line = line.format(size=size >> 20, reason=error.strerror)

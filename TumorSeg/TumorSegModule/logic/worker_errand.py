@@ -16,6 +16,8 @@ WORK_SECONDS = 0.01
 class WorkerErrand:
     """One errand at a time; nothing here ever waits for the worker.
 
+    An errand that `_begin` has begun fails with the worker, in whichever step of it that ends.
+
     Attributes:
         client: the worker's.
     """
@@ -25,6 +27,7 @@ class WorkerErrand:
         self.client = client
         self._work: Iterator[Any] | None = None
         self._job = 0
+        self._begun = False
 
     @property
     def working(self) -> bool:
@@ -45,6 +48,15 @@ class WorkerErrand:
                 self._work = None
         except (InputError, MemoryError, OSError) as error:
             self._fail(str(error))
+
+    def _begin(self) -> None:
+        """Have a worker for the errand.
+
+        Raises:
+            OSError: the interpreter cannot be started.
+        """
+        self.client.start()
+        self._begun = True
 
     def _take(self, event: Any) -> None:
         """Take what the worker says."""

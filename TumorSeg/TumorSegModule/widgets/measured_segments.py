@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import qt
@@ -113,16 +114,22 @@ class MeasuredSegments:
             slicer.mrmlScene.RemoveObserver(self._scene_tag)
             self._scene_tag = None
 
-    def measured(self, found: Findings) -> None:
+    def measured(self, found: Findings) -> Generator[None, None, None]:
         """See `TumorSegModule.logic.measuring.Listener`."""
         if found.segmentation is not self.target:
             return
         known = lesion_table.known_certainties(self.target)
         found = with_certainties(found, known)
+        yield
         lesion_table.write_table(found)
+        yield
         area_plot.AreaPlot().update(found)
-        self._outdated = not found.current  # else an observer has told, and it is measured again
-        self._take(found)
+        yield
+        self._outdated = not found.current  # then an observer has told, and it is measured again
+        self.findings, self.problem = found, ""
+        for listener in self._listeners:
+            listener.findings_changed(found)
+            yield
 
     def measuring_failed(self, line: str) -> None:
         """See `TumorSegModule.logic.measuring.Listener`."""
