@@ -481,3 +481,27 @@ def test_importing_the_panel_loads_no_torch():
         "assert not loaded, loaded"
     )
     subprocess.run([sys.executable, "-c", program], check=True, cwd=root, capture_output=True)
+
+
+def test_what_tells_an_edited_segment_is_computed_by_the_worker(ready, monkeypatch):
+    """It takes long where much is labelled; the sensitivity slider changes it, too."""
+    from TumorSegModule.logic import segments
+
+    here, fingerprint = [], segments.fingerprint
+    monkeypatch.setattr(
+        segments, "fingerprint", lambda segment: here.append(segment) or fingerprint(segment)
+    )
+    assert not ready.run().failed
+    segment = ready.parameters.target.GetSegmentation().GetNthSegment(0)
+    first = tag(segment)
+    assert first == fingerprint(segment)
+    ready.panel.ui.sensitivitySlider.value = 90
+    ready.until(lambda: not ready.panel.session.pending)
+    assert tag(segment) == fingerprint(segment) != first
+    assert not here
+
+
+def tag(segment):
+    from TumorSegLib.slicer_io.segments import tag_of
+
+    return tag_of(segment, "TumorSeg.Voxels")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +12,17 @@ VOXELS_TAG = "TumorSeg.Voxels"
 """Tag of a segment: the fingerprint of its voxels as the model left them, saved with the scene."""
 
 
-def voxels_fingerprint(mask: NDArray[np.bool_], corner: tuple[int, int, int]) -> str:
+def voxels_fingerprint(labelmap: NDArray[Any], corner: tuple[int, int, int], value: int = 1) -> str:
     """Return a short text that is equal for equal voxels, however much surrounds them.
 
     Args:
-        mask: bool (z, y, x).
-        corner: index (z, y, x) on the volume of the mask's first voxel.
+        labelmap: mask or whole numbers (z, y, x).
+        corner: index (z, y, x) on the volume of the first voxel.
+        value: of the voxels that count.
     """
     checksum, count = 0, 0
-    for z, plane in enumerate(mask):
+    for z, labels in enumerate(labelmap):
+        plane = labels == value
         rows = np.flatnonzero(plane.any(axis=1))
         if rows.size:
             occupied = plane[rows[0] : rows[-1] + 1]

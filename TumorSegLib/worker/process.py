@@ -141,10 +141,11 @@ class Worker:
             on_slices=note,
         )
         self._last = (command, segmenter.specification, first.grid)
+        box = _box(labelmap)
         self._send(
             Done(
                 command.job,
-                box=_box(labelmap),
+                box=box,
                 device=result.device,
                 precision=result.precision,
                 seconds=result.seconds,
@@ -160,6 +161,7 @@ class Worker:
                 ),
                 given_up=result.given_up,
                 names=result.names,
+                fingerprints=_fingerprints(labelmap, box, segmenter.specification),
             )
         )
         from TumorSegLib.support.allocator import release_memory
@@ -181,7 +183,9 @@ class Worker:
             sensitivity=command.sensitivity,
             axial_slices=segment.options.axial_slices,
         )
-        self._send(Thresholded(command.job, command.sensitivity, _box(labelmap)))
+        box = _box(labelmap)
+        fingerprints = _fingerprints(labelmap, box, specification)
+        self._send(Thresholded(command.job, command.sensitivity, box, fingerprints))
 
     def _export(self, command: Export) -> None:
         from TumorSegLib.worker.export_command import answer
@@ -284,6 +288,17 @@ def _box(labelmap: NDArray[np.uint8]) -> tuple[int, ...]:
 
     box = bounding_box(labelmap)
     return () if box is None else tuple(edge for part in box for edge in (part.start, part.stop))
+
+
+def _fingerprints(
+    labelmap: NDArray[np.uint8], box: tuple[int, ...], specification: ModelSpecification
+) -> tuple[str, ...]:
+    """Return those of the labels' voxels, which the panel would take a while for."""
+    from TumorSegLib.slicer_io.fingerprint import voxels_fingerprint
+
+    z, y, x = (slice(*box[axis : axis + 2]) if box else slice(0, 0) for axis in (0, 2, 4))
+    part, corner = labelmap[z, y, x], (z.start, y.start, x.start)
+    return tuple(voxels_fingerprint(part, corner, label.value) for label in specification.labels)
 
 
 def main() -> None:

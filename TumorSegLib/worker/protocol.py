@@ -235,6 +235,7 @@ class Done:
             see `TumorSegLib.inference.result.SliceMetrics`.
         given_up: what the filter of false positives took out, the likeliest first.
         names: of the volumes by channel, which the warnings tell; the segmented one is first.
+        fingerprints: of each label's voxels, see `TumorSegLib.slicer_io.fingerprint`.
     """
 
     kind: ClassVar[str] = "done"
@@ -247,16 +248,18 @@ class Done:
     slices: tuple[tuple[int, float, float, float], ...]
     given_up: tuple[GivenUp, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    fingerprints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Thresholded:
-    """The label map has been written anew; `box` as in `Done`."""
+    """The label map has been written anew; `box` and `fingerprints` as in `Done`."""
 
     kind: ClassVar[str] = "thresholded"
     job: int
     sensitivity: float
     box: tuple[int, ...]
+    fingerprints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ def write_segments(
     *,
     within: Box | None = None,
     mode: str,
+    fingerprints: Sequence[str] = (),
 ) -> None:
     """Write a label map to a segmentation's segments.
 
@@ -104,6 +105,7 @@ def write_segments(
         within: box to which the run was limited; the segments' other voxels stay. The whole
             volume if not given.
         mode: REPLACE the segments' voxels, or ADD to them.
+        fingerprints: of the labels' voxels, if they are known.
 
     Raises:
         InputError: the segmentation holds surfaces instead of label maps.
@@ -120,10 +122,11 @@ def write_segments(
     keeps_others = within is not None or mode == ADD
     corrected = {name for name in names if keeps_others and _is_corrected(segmentation, name)}
     write_labelmap(segmentation, specification, labels, box, ijk_to_ras, within=within, mode=mode)
+    known = {} if keeps_others else dict(zip(names, fingerprints, strict=False))
     for name in names:
         if name not in corrected:  # what was drawn by hand stays so, for the next run
             segment = segmentation.GetSegment(name)
-            segment.SetTag(VOXELS_TAG, fingerprint(segment))
+            segment.SetTag(VOXELS_TAG, known.get(name) or fingerprint(segment))
 
 
 def _is_corrected(segmentation: slicer.vtkSegmentation, name: str) -> bool:
@@ -203,7 +206,7 @@ def fingerprint(segment: slicer.vtkSegment) -> str:
     if image is None:
         return "none"
     array, box = image_array(image)
-    return voxels_fingerprint(array == segment.GetLabelValue(), (box[0], box[2], box[4]))
+    return voxels_fingerprint(array, (box[0], box[2], box[4]), segment.GetLabelValue())
 
 
 def stamps_of(segmentation: slicer.vtkMRMLSegmentationNode) -> Stamps:
@@ -226,12 +229,12 @@ def _detach(segmentation: slicer.vtkSegmentation, segments: Iterable[slicer.vtkS
     """
     ours = {segmentation.GetSegmentIdBySegment(segment) for segment in segments}
     for name in ours:
-        if _sharing(segmentation, name) - ours:
+        if sharing(segmentation, name) - ours:
             segmentation.ClearSegment(name)
 
 
-def _sharing(segmentation: slicer.vtkSegmentation, name: str) -> set[str]:
-    """Return the ids of the segments that are kept in the same label map."""
+def sharing(segmentation: slicer.vtkSegmentation, name: str) -> set[str]:
+    """Return the ids of the segments that are kept in the same label map, `name` among them."""
     image = segmentation.GetSegment(name).GetRepresentation(SOURCE)
     ids = (segmentation.GetNthSegmentID(n) for n in range(segmentation.GetNumberOfSegments()))
     return {n for n in ids if segmentation.GetSegment(n).GetRepresentation(SOURCE) is image}

@@ -17,7 +17,6 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.slicer_io.geometry import Placement
-from TumorSegLib.slicer_io.images import Box
 from TumorSegLib.slicer_io.nodes import volume_of
 from TumorSegLib.slicer_io.segments import segment_id
 from TumorSegLib.worker.protocol import Done, Progress, Started, Thresholded
@@ -226,7 +225,7 @@ class Session:
             return
         if not result.undo_saved:
             self._editor.save_for_undo()
-        self._write(result.run, result.target, placement, event.box)
+        self._write(result.run, result.target, placement, event)
         stamps = self._stamps_of(result.run, result.target)
         self._result = replace(result, undo_saved=True, stamps=stamps)
         self._view.status_changed()
@@ -258,7 +257,7 @@ class Session:
         if options.show:
             self._editor.edit(target, options.volume)
             self._editor.save_for_undo()
-        self._write(run, target, placement, event.box)
+        self._write(run, target, placement, event)
         adopt_result(target, placement, event.slices)
         if options.within is None:
             keep_given_up(target, placement, options.bundle.specification, event.given_up)
@@ -277,7 +276,7 @@ class Session:
         run: SegmentationRun,
         target: slicer.vtkMRMLSegmentationNode,
         placement: Placement,
-        box: Box,
+        event: Done | Thresholded,
     ) -> None:
         """Write segments; a shown 3-D surface would hold up the slice views, it is made later."""
         options = run.options
@@ -286,8 +285,10 @@ class Session:
         if shown:
             target.RemoveClosedSurfaceRepresentation()
         specification, ijk_to_ras = options.bundle.specification, placement.ijk_to(target)
-        written = target, specification, run.job.labelmap, box, ijk_to_ras
-        write_segments(*written, within=options.within, mode=options.mode)
+        written = target, specification, run.job.labelmap, event.box, ijk_to_ras
+        write_segments(
+            *written, within=options.within, mode=options.mode, fingerprints=event.fingerprints
+        )
         keep_reference(*written, within=options.within)
         if shown:
             self._view.surface_outdated(target)
