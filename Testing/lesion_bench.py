@@ -75,8 +75,8 @@ def write_liver_model(models, *, gives_up=False):
 
 
 def settle(bench):
-    """Wait until what the panel shows is measured."""
-    bench.until(lambda: not bench.panel.measured.segments.busy)
+    """Wait until segments are edited, and what the panel shows is measured."""
+    bench.until(lambda: not bench.panel.measured.busy)
 
 
 def measured_panel(bench, voxels=None, *, gives_up=False, run=True):

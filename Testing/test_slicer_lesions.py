@@ -11,6 +11,7 @@ from lesion_bench import LARGE, SMALL, cells, draw, liver, mask, measured_panel,
 from panel_bench import alive, descendants, shared_blocks
 
 from TumorSegLib.measurement.segment import measure_segment
+from TumorSegLib.support.steps import finished
 
 
 @pytest.fixture
@@ -162,6 +163,7 @@ def test_a_lesion_that_was_edited_meanwhile_is_not_removed(measured):
     draw(measured, measured.parameters.target, np.s_[5, 30:32, 30:32], 1)
     before = mask(measured, 1)
     measured.panel.ui.removeLesionButton.click()
+    measured.until(lambda: not measured.panel.measured.lesions.busy)
     assert (mask(measured, 1) == before).all()
     assert "try again" in measured.panel.ui.lesionsNote.text
     settle(measured)
@@ -267,6 +269,7 @@ def test_what_was_given_up_can_be_added_back_after_saving_and_opening(bench):
     bench.volume = bench.parameters.volume
     pick(bench, 1)
     bench.panel.ui.addBackButton.click()
+    settle(bench)
     assert mask(bench, 1)[SMALL].any()
 
 
@@ -510,6 +513,7 @@ def test_a_slice_whose_lesion_was_removed_can_be_restored(measured):
     before = mask(measured, 0), mask(measured, 1)
     pick(measured, 1)
     measured.panel.ui.removeLesionButton.click()
+    settle(measured)
     measured.until(lambda: not measured.panel.review.busy)
     for index in (5, 6, 7):
         measured.panel.review.go_to(index)
@@ -555,7 +559,7 @@ def test_only_the_lesion_changes_where_segments_share_a_label_map(bench):
     assert [mask(bench, n).sum() for n in range(3)] == [(labels == n).sum() for n in (1, 2, 7)]
     found = present_findings(node, selection.models.catalogue)
     assert [lesion.part.voxels for lesion in found.lesions] == [80, 39]
-    remove_lesion(found, found.lesions[1], NoEditor())
+    finished(remove_lesion(found, found.lesions[1], NoEditor()))
     labels[4, 15:35, 20] = labels[4, 34, 20:40] = 1
     for index, value in enumerate((1, 2, 7)):
         assert (mask(bench, index) == (labels == value)).all(), value

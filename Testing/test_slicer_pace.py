@@ -20,6 +20,9 @@ MOST_BYTES = 8 << 20
 MOST_RESERVED = 4 << 20
 """Bytes of shared memory in one turn, which the system fills with zeros."""
 
+MOST_KEPT = 1 << 22
+"""Voxels of the label maps of which Slicer keeps a copy for Undo; the volume has 20 MiB."""
+
 MOST_MEASURED = 32 << 20
 """Bytes of what is measured: of what the segments hold, not of label maps that are mostly empty."""
 
@@ -147,6 +150,35 @@ def test_measuring_the_lesions_holds_up_no_turn(body, monkeypatch):
     assert len(segments.findings.lesions) == specks.sum() > 400
     assert len(turns.made) > 50
     assert sum(turns.reserved) < MOST_MEASURED
+
+
+def test_removing_a_lesion_holds_up_no_turn(body, monkeypatch):
+    """Not even where label maps are as large as the volume, which Slicer copies for Undo."""
+    assert not body.run().failed
+    target, measured = body.parameters.target, body.panel.measured
+    for index in (0, 1):
+        edit_by_hand(body.slicer, target, body.volume, np.s_[30:33, 160:163, 140:143], index)
+    body.panel.ui.lesionsSection.collapsed = False
+    body.until(lambda: not measured.busy)
+    content, kept, save = target.GetSegmentation(), [], body.panel.editor.save_for_undo
+
+    def counted():
+        images = [content.GetNthSegment(n).GetRepresentation("Binary labelmap") for n in (0, 1)]
+        kept.append(sum(image.GetNumberOfPoints() for image in images))
+        save()
+
+    monkeypatch.setattr(body.panel.editor, "save_for_undo", counted)
+    lesions = segment_mask(body.slicer, target, body.volume, 1).sum()
+    body.panel.ui.lesionsTable.selectRow(1)
+    turns = Turns(body.qt, monkeypatch)
+    body.panel.ui.removeLesionButton.click()
+    body.until(lambda: not measured.lesions.busy)
+    body.turn()
+    turns.check()
+    assert len(turns.made) > 20
+    assert len(kept) == 1
+    assert kept[0] < MOST_KEPT
+    assert segment_mask(body.slicer, target, body.volume, 1).sum() == lesions - 27
 
 
 def test_a_second_click_starts_inference_at_once(bench, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from TumorSegModule.logic.selection import Selection
 from TumorSegModule.widgets.dialogs import choose_new_file
 from TumorSegModule.widgets.editor import Editor
 from TumorSegModule.widgets.figure_table import FigureTable
+from TumorSegModule.widgets.idle_work import IdleWork
 from TumorSegModule.widgets.measured_segments import MeasuredSegments
 
 NEXT_KEY, PREVIOUS_KEY = "Shift+N", "Shift+P"
@@ -46,6 +48,7 @@ class LesionsSection:
         self._ui, self._selection = ui, selection
         self._measured, self._editor = measured, editor
         self.mark = LesionMark()
+        self._editing = IdleWork()
         self._rows: list[Row] = []
         self._place: int | None = None
         self._line = ""
@@ -70,8 +73,15 @@ class LesionsSection:
         measured.want(self, not ui.lesionsSection.collapsed)
         self.findings_changed(None)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a lesion is being removed or added back."""
+        return self._editing.busy
+
     def findings_changed(self, found: Findings | None) -> None:
         """See `TumorSegModule.logic.listeners.FindingsListener`."""
+        if found is None:  # of another segmentation, perhaps
+            self._editing.stop()
         ui, before = self._ui, self._shown_row
         ui.lesionsSection.visible = self._measured.target is not None
         self._rows = rows(found) if found is not None else []
@@ -108,6 +118,7 @@ class LesionsSection:
 
     def close(self) -> None:
         """Show no lesion any more, as before the scene is closed."""
+        self._editing.stop()
         self.mark.clear()
 
     @property
@@ -180,18 +191,23 @@ class LesionsSection:
     def _remove(self, *_clicked: Any) -> None:
         row, found = self._shown_row, self._measured.findings
         if row is not None and found is not None and isinstance(row.what, Lesion):
-            try:
-                remove_lesion(found, row.what, self._editor)
-            except InputError as error:
-                self._say(str(error))
+            self._edit(remove_lesion(found, row.what, self._editor))
 
     def _add_back(self, *_clicked: Any) -> None:
         row, found = self._shown_row, self._measured.findings
         if row is not None and found is not None and isinstance(row.what, Absent):
-            try:
-                add_back(found, row.what, self._editor)
-            except InputError as error:
-                self._say(str(error))
+            self._edit(add_back(found, row.what, self._editor))
+
+    def _edit(self, steps: Generator[None, None, None]) -> None:
+        """Edit the segments bit by bit, what is under way first."""
+        if self.busy:
+            self._say(_("The segments are being edited; try again in a moment."))
+        else:
+            self._editing.start(_problem_of(steps), self._edited)
+
+    def _edited(self, problem: str) -> None:
+        if problem:
+            self._say(problem)
 
     def _copy(self, *_clicked: Any) -> None:
         found = self._measured.findings
@@ -216,6 +232,15 @@ class LesionsSection:
     def _plot(self, *_clicked: Any) -> None:
         if self._measured.findings is not None:
             AreaPlot().show(self._measured.findings)
+
+
+def _problem_of(steps: Generator[None, None, None]) -> Generator[None, None, str]:
+    """Take steps, and return why they cannot be gone through, "" if they could."""
+    try:
+        yield from steps
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def clipboard_text(found: Findings) -> str:

@@ -41,6 +41,11 @@ class MeasuredSections:
         self.follow_up = FollowUpSection(ui, self.segments, choices)
 
     @property
+    def busy(self) -> bool:
+        """Whether a lesion is being removed or added back, or the segments are being measured."""
+        return self.lesions.busy or self.segments.busy
+
+    @property
     def findings(self) -> Findings | None:
         """The figures of the segmentation, None while there are none."""
         return self.segments.findings
