@@ -105,6 +105,21 @@ def test_unknown_items_are_refused_before_the_run(place, capsys):
     refused(capsys, words, "--identify shoes: expected some of name, id")
 
 
+def test_what_would_be_no_report_is_refused_before_the_run(place, capsys):
+    """A folder was made that was called report.docx, and --identify alone said nothing."""
+    words = ["segment", "flair.nii.gz", "-o", "out.seg.nrrd"]
+    for name in ("report.docx", "report.txt", "report.PNGs", "out.nrrd"):
+        refused(capsys, [*words, "--report", name], "expected a folder or a file that ends in .htm")
+    refused(capsys, [*words, "--identify", "name"], "add --report")
+    Path("my.report").mkdir()
+    assert segment("flair.nii.gz", "--report", "my.report") == 0
+    assert segment("flair.nii.gz", "--report", "report.v2", "--overwrite") == 0
+    assert (names_in(Path("my.report")), Path("report.v2").is_dir()) == (
+        ["report.html", "report.pdf", "report.png"],
+        True,
+    )
+
+
 def test_help_lists_all_items(capsys):
     with pytest.raises(SystemExit):
         cli.main(["segment", "--help"])

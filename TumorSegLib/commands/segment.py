@@ -146,6 +146,9 @@ def _report_asked_for(arguments: Namespace) -> tuple[tuple[str, ...], list[Path]
     """Return what a report is to say of patient and image, and its files, if one is asked for.
 
     Reports need much that is not loaded otherwise.
+
+    Raises:
+        InputError: an item is unknown, or there is no report that would say it.
     """
     identify: tuple[str, ...] = ()
     if arguments.identify:
@@ -153,6 +156,11 @@ def _report_asked_for(arguments: Namespace) -> tuple[tuple[str, ...], list[Path]
 
         identify = chosen_items(arguments.identify)
     if arguments.report is None:
+        if identify:
+            raise InputError(
+                f"--identify {arguments.identify}: is what a report says of the patient; add"
+                " --report"
+            )
         return identify, []
     from TumorSegLib.report import report_files
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +29,8 @@ PICTURE, PAGE, PDF = "report.png", "report.html", "report.pdf"
 
 ENDINGS = (".html", ".htm", ".pdf", ".png")
 """Of a report that is one file."""
+OTHER_FILE = re.compile(r"\.[A-Za-z]{2,5}")
+"""Ends what is meant as a file: report.docx, but not a folder that is called report.v2."""
 
 
 def report_files(place: Path) -> list[Path]:
@@ -54,9 +57,12 @@ def check_report_place(place: Path) -> None:
     """Refuse a place at which no report can be written, before any work is done.
 
     Raises:
-        OutputError: the folder is none, or it or the one above cannot be written to, or the PDF
-            that is asked for needs a package that is not there.
+        OutputError: a file of another kind is named, or the folder is none, or it or the one above
+            cannot be written to, or the PDF that is asked for needs a package that is not there.
     """
+    is_file = OTHER_FILE.fullmatch(place.suffix) and not place.is_dir()
+    if is_file and place.suffix.lower() not in ENDINGS:
+        raise OutputError(f"{place}: expected a folder or a file that ends in {', '.join(ENDINGS)}")
     files = report_files(place)
     if _is_pdf(files[0]) and not has_pdf():
         raise OutputError(f"{place}: {why_no_pdf()}")
