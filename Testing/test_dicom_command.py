@@ -176,6 +176,22 @@ def test_the_report_says_on_which_side_a_finding_is(tmp_path):
     assert checked("dciodvfy", case.outputs[1]) == []
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "~SCT^49755003^Morph~MY-OWN-LONG-CODING-SCHEME^12345678901234567890^mine~^^~X~^^~^^",
+        "~SCT^49755003^Mo\\rph~99L^12\\34^\\~^^~X~^^~^^",
+        "~SCT^49755003^形态~99L^1234^肿块~^^~X~^^~^^",
+    ],
+)
+def test_any_terminology_is_written_as_dicom_can_hold_it(tmp_path, entry):
+    case = Case(tmp_path)
+    case.add("A", A, entry)
+    case.save()
+    for path in case.outputs:
+        assert checked("dciodvfy", path) == []
+
+
 def test_a_transform_of_the_scene_moves_neither_images_nor_segments(tmp_path):
     moved = np.eye(4)
     moved[:3, :3], moved[:3, 3] = rotation_about(2, 30), (50, -3, 12)

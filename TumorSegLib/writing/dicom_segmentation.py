@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pydicom.sr.coding import Code as DicomCode
 
 MANUFACTURER = "TumorSeg"
+LONGEST_SCHEME = 16
+"""Characters of a coding scheme's designator (value representation SH)."""
 SERIES_NUMBER = 9001
 """Behind what scanners give; viewers sort series by it."""
 
@@ -108,10 +110,12 @@ def set_character_set(dataset: pydicom.Dataset, names: Iterable[str], source: So
 
 
 def dicom_code(code: CodedConcept) -> DicomCode:
-    """Return a code as pydicom's."""
+    """Return a code as pydicom's, as far as DICOM can hold what somebody has called it."""
     from pydicom.sr.coding import Code as DicomCode
 
-    return DicomCode(code.value, code.scheme, lo_text(code.meaning))
+    value = lo_text(code.value, empty="none")
+    scheme = lo_text(code.scheme, LONGEST_SCHEME, empty="99NONE")
+    return DicomCode(value, scheme, lo_text(code.meaning, empty=value))
 
 
 def _pixels(content: DicomContent, source: SourceImages) -> NDArray[Any]:
