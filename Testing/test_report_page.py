@@ -387,6 +387,12 @@ def test_settings_name_no_folder():
     }
 
 
+def test_every_printed_page_has_the_notice():
+    page = page_for(subject_of(liver_result()))
+    margin = page.style.partition("@bottom-left")[2].partition("}")[0]
+    assert f'content: "{NOTICE}"' in margin
+
+
 def test_short_tables_are_not_cut_by_a_page_and_long_ones_repeat_their_headings():
     page = page_for(subject_of(liver_result(specks())))
     kinds = [one["class"] for one in page.named("div") if one["class"].startswith("table")]
