@@ -19,6 +19,7 @@ from typing import NoReturn
 
 from TumorSegLib.errors import InputError, TumorSegError
 from TumorSegLib.support.signals import ended_as_by_ctrl_c
+from TumorSegLib.support.threads import wait_asleep
 from TumorSegLib.support.version import __version__
 
 COMMANDS = {
@@ -155,6 +156,7 @@ def _further_commands(given: Mapping[str, tuple[str, str]] | None) -> dict[str, 
 def _run(argv: list[str], further: Mapping[str, tuple[str, str]] | None) -> int:
     if "" in argv:  # a path would be the working folder
         raise InputError("an argument is empty, perhaps a variable that is not set; name a file")
+    wait_asleep()
     own = bool(argv) and argv[0] in COMMANDS  # looking for others takes time
     commands = COMMANDS if own else {**COMMANDS, **_further_commands(further)}
     chosen = next((word for word in argv if word in commands), None)

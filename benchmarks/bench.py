@@ -3,7 +3,8 @@
     python benchmarks/bench.py [--rounds 3] [--only network path ...] [--json FILE] [--page FILE]
 
 Measures family by family, writes every sample to the JSON and the table to the page. What is not
-measured again stays as it is there. A peer that is not installed is left out with the reason.
+measured again stays as it is there; `--only` without a name writes the page anew. A peer that is not
+installed is left out with the reason.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any
 
 from rows.pairs import Row, measured
 from rows.table import markdown, replaced
+
+from TumorSegLib.support.threads import wait_asleep
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,18 +40,24 @@ def main() -> None:
     """Measure, and write what was measured after each family."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--only", nargs="*", default=list(FAMILIES), metavar="FAMILY")
     parser.add_argument("--json", type=Path, default=ROOT / "benchmarks" / "results.json")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "performance.md")
     arguments = parser.parse_args()
+    wait_asleep()  # all networks in this process alike, which is to the peers' advantage
     results = json.loads(arguments.json.read_text("utf-8")) if arguments.json.exists() else {}
     for name in arguments.only:
         results[name] = family(name, arguments.rounds)
-        if name == "scaling":
-            draw(results, arguments.page.parent / "images" / "time-against-slices.png")
         arguments.json.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-        page = arguments.page.read_text("utf-8")
-        arguments.page.write_text(replaced(page, table(results)), "utf-8")
+        show(results, arguments.page)
+    show(results, arguments.page)
+
+
+def show(results: dict[str, Any], page: Path) -> None:
+    """Write the table to the page, and the plot beside its pictures."""
+    page.write_text(replaced(page.read_text("utf-8"), table(results)), "utf-8")
+    if "scaling" in results:
+        draw(results, page.parent / "images" / "time-against-slices.png")
 
 
 def family(name: str, rounds: int) -> dict[str, Any]:

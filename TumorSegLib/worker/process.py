@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from TumorSegLib.errors import Cancelled, TumorSegError
+from TumorSegLib.support.threads import wait_asleep
 from TumorSegLib.worker.dicom_protocol import SaveDicom, SavingDicom
 from TumorSegLib.worker.inbox import Blocks, Garbled, Inbox, Waiting
 from TumorSegLib.worker.protocol import (
@@ -303,6 +304,7 @@ def _fingerprints(
 
 def main() -> None:
     """Serve the panel on standard input and output, which nobody else here may use."""
+    wait_asleep()
     outbox = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     inbox = Inbox(take_standard_input(), Blocks())

@@ -158,6 +158,8 @@ def measured(group: Group, rounds: int, rates: Rates | None = None) -> list[Row]
     samples: dict[str, list[Sample]] = {one.name: [] for one in group.contenders}
     shares: dict[str, list[float]] = {one.name: [] for one in group.contenders}
     left_out = dict(group.left_out)
+    if all(one.gflop is None for one in group.contenders):
+        rates = None
     for number in range(rounds):
         before = rates() if rates else {}
         for one in group.contenders[:: -1 if number % 2 else 1]:

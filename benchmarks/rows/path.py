@@ -16,7 +16,8 @@ from TumorSegLib.model.bundle import read_bundle
 from TumorSegLib.model.catalogue import SHIPPED
 
 PEERS = Path(__file__).with_name("peers")
-SCRIPT = "the obvious script"
+SCRIPT = "the obvious script, not mirrored"
+MIRRORED, PLAIN = "nnU-Net 2d, mirrored (its default)", "nnU-Net 2d, not mirrored"
 MRI, CT = "MRI 256x256x40x3", "CT 512x512x200"
 
 
@@ -43,27 +44,25 @@ def _group(
         volumes: one a channel.
         nnunet: width, size in pixels and spacing in mm of nnU-Net's network beside it.
     """
-    own, plain = SHIPPED / model, without_mirroring(model, folder)
+    own = SHIPPED / model
     flips = read_bundle(own).specification.flips
     outputs = {name: folder / f"{model}-{name}.nii.gz" for name in ("ours", "script")}
     contenders = []
-    ours = {"as the model says" if flips else "": own} | ({"not mirrored": plain} if flips else {})
     pairs: list[tuple[str, str | None]] = []
-    nnunets = {f"nnU-Net, {word}": word for word in ("mirror", "plain")}
-    for precision in precisions():
-        for how, place in ours.items():
-            title = " ".join(("TumorSegLib", precision, how)).strip()
-            words = tumorseg_words(volumes, place, outputs["ours"], precision)
-            contenders.append(Contender(title, partial(process.sample_of, words)))
-            pairs.append((title, SCRIPT))
-            if precision == "fp32":
-                beside = [
-                    name for name in nnunets if not flips or (place == own) == ("mir" in name)
-                ]
-                pairs += [(title, name) for name in beside]
+    runs = [(precision, own) for precision in precisions()]
+    runs += [("fp32", without_mirroring(model, folder))] if flips else []
+    for precision, place in runs:
+        mirrored = flips and place == own
+        title = f"TumorSegLib {precision}{', mirrored' if mirrored else ''}"
+        words = tumorseg_words(volumes, place, outputs["ours"], precision)
+        contenders.append(Contender(title, partial(process.sample_of, words)))
+        pairs += [(title, SCRIPT)]
+        if precision == "fp32":
+            pairs += [(title, MIRRORED)] if mirrored or not flips else []
+            pairs += [(title, PLAIN)] if not mirrored else []
     script = [str(PEERS / "straightforward.py"), str(own), str(outputs["script"])]
     contenders.append(Contender(SCRIPT, partial(_python, [*script, *map(str, volumes)])))
-    for name, word in nnunets.items():
+    for name, word in ((MIRRORED, "mirror"), (PLAIN, "plain")):
         words = _nnunet(volumes, folder / "nnunet.nii.gz", nnunet, word)
         contenders.append(Contender(name, partial(_python, words)))
     return Group(what, contenders, pairs)
