@@ -3,8 +3,8 @@
     python benchmarks/bench.py [--rounds 3] [--only network path ...] [--json FILE] [--page FILE]
 
 Measures family by family, writes every sample to the JSON and the table to the page. What is not
-measured again stays as it is there; `--only` without a name writes the page anew. A peer that is not
-installed is left out with the reason.
+measured again stays as it is there; `--only` without a name writes the page alone. A peer that is
+not installed is left out with the reason.
 """
 
 from __future__ import annotations
