@@ -3,6 +3,8 @@
 # make test-fast   style, types and the tests that take no more than ten seconds each
 # make test-slicer SLICER=~/Slicer
 #                  the tests of the Slicer module, with the Python files of a source tree of 3D Slicer
+# make docs        serves the documentation, with a reference of the library, on this computer
+# make docs-check  builds it, and fails at every warning
 # make publish-tree DEST=../SlicerTumorSeg
 #                  writes the tree of a fresh repository's first commit, and checks it
 # make test-wheel  builds the wheel, installs it in an empty environment and uses it from elsewhere
@@ -34,7 +36,7 @@ BENCH := $(VENV)/bench
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 .PHONY: demo test test-fast test-slicer test-wheel fault-injection fuzz soak bench coverage mutation audit \
-	test-lowest test-newest lint publish-tree clean
+	test-lowest test-newest lint docs docs-check publish-tree clean
 
 demo: $(VENV)/installed
 	$(BIN)/tumorseg demo --overwrite
@@ -117,6 +119,16 @@ $(BENCH)/installed: pyproject.toml benchmarks/peers.txt | $(VENV)/bin/python
 			|| echo "left out: $$peer"; \
 	done < benchmarks/peers.txt
 	@touch $@
+
+$(VENV)/installed-for-docs: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[docs]"
+	@touch $@
+
+docs: $(VENV)/installed-for-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
+docs-check: $(VENV)/installed-for-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir $(VENV)/site
 
 publish-tree:
 	$(PYTHON) tools/publish_tree.py "$(DEST)"

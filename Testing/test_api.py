@@ -64,12 +64,16 @@ def blocks_of(page: Path) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 
-def test_the_examples_of_the_readme_run_as_they_stand(here):
-    blocks = blocks_of(ROOT / "README.md")
+@pytest.mark.parametrize(
+    ("page", "written"),
+    [("README.md", ["tumour.seg.nrrd"]), ("docs/library.md", ["tumour.seg.nrrd", "liver.nii.gz"])],
+)
+def test_the_examples_of_the_pages_run_as_they_stand(here, page, written):
+    blocks = blocks_of(ROOT / page)
     assert blocks
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), {})
-    assert {path.name for path in here.iterdir()} > {"tumour.seg.nrrd", "liver.nii.gz"}
+        exec(compile(block, page, "exec"), {})
+    assert {path.name for path in here.iterdir()} > set(written)
 
 
 @pytest.mark.parametrize("module", DOCUMENTED)

@@ -13,10 +13,10 @@ from TumorSegLib.model.catalogue import SHIPPED, Catalogue
 from TumorSegLib.model.licences import licences_of
 
 PAGE = ROOT / "TumorSeg" / "Resources" / "Documentation" / "TumorSeg.html"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NOT_OF_THE_PANEL = {
     *("retraining-curve.png", "time-against-slices.png"),
-    *("report-page.png", "report-phone.png", "report-pdf.png"),
+    *("report-page.png", "report-views.png", "report-phone.png", "report-pdf.png"),
 }
 PUBLIC = ("https://creativecommons.org/licenses/", "https://www.slicer.org")
 

@@ -44,23 +44,24 @@ def segment(
     The result lies on the very grid of `image`. For many volumes make one `Segmenter`, which keeps
     the model in memory.
 
-    >>> import TumorSegLib as tumorseg
-    >>> result = tumorseg.segment("flair.nii.gz", t1="t1.nii.gz", t1c="t1c.nii.gz")
-    >>> result.save("brain.seg.nrrd").name
-    'brain.seg.nrrd'
+    Examples:
+        >>> import TumorSegLib as tumorseg
+        >>> result = tumorseg.segment("flair.nii.gz", t1="t1.nii.gz", t1c="t1c.nii.gz")
+        >>> result.save("brain.seg.nrrd").name
+        'brain.seg.nrrd'
 
-    A SimpleITK image, and one array without a header, which must say what it is:
+        A SimpleITK image, and one array without a header, which must say what it is:
 
-    >>> import SimpleITK as sitk
-    >>> ct = sitk.ReadImage("ct.nii.gz")
-    >>> mask = tumorseg.segment(ct, "liver-ct-munet").to_sitk()
-    >>> mask.GetSize() == ct.GetSize()
-    True
-    >>> array = sitk.GetArrayFromImage(ct)  # (z, y, x)
-    >>> spacing = ct.GetSpacing()[::-1]  # mm along (z, y, x)
-    >>> result = tumorseg.segment((array, spacing), modality="CT")
-    >>> [label.name for label in result.specification.labels]
-    ['Liver', 'Liver tumour']
+        >>> import SimpleITK as sitk
+        >>> ct = sitk.ReadImage("ct.nii.gz")
+        >>> mask = tumorseg.segment(ct, "liver-ct-munet").to_sitk()
+        >>> mask.GetSize() == ct.GetSize()
+        True
+        >>> array = sitk.GetArrayFromImage(ct)  # (z, y, x)
+        >>> spacing = ct.GetSpacing()[::-1]  # mm along (z, y, x)
+        >>> result = tumorseg.segment((array, spacing), modality="CT")
+        >>> [label.name for label in result.specification.labels]
+        ['Liver', 'Liver tumour']
 
     Args:
         image: one of

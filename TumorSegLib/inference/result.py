@@ -42,12 +42,13 @@ class SliceMetrics:
 class SegmentationResult(LabelledVolume):
     """What a model has segmented.
 
-    >>> import TumorSegLib as tumorseg
-    >>> result = tumorseg.segment("flair.nii.gz")
-    >>> result.labelmap.shape == result.volume.voxels.shape
-    True
-    >>> [measurement.name for measurement in result.measurements]
-    ['Tumour']
+    Examples:
+        >>> import TumorSegLib as tumorseg
+        >>> result = tumorseg.segment("flair.nii.gz")
+        >>> result.labelmap.shape == result.volume.voxels.shape
+        True
+        >>> [measurement.name for measurement in result.measurements]
+        ['Tumour']
 
     Attributes:
         probabilities: uint8 (label, z, y, x), 0 to 255 for 0 to 1, in the order of the labels.
@@ -93,13 +94,14 @@ class SegmentationResult(LabelledVolume):
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the segmentation; the file is whole or absent.
 
-        >>> import TumorSegLib as tumorseg
-        >>> result = tumorseg.segment("flair.nii.gz")
-        >>> result.save("tumour.seg.nrrd").name
-        'tumour.seg.nrrd'
-        >>> result.save("tumour.seg.nrrd")
-        Traceback (most recent call last):
-        TumorSegLib.errors.OutputError: tumour.seg.nrrd: is there already; ...
+        Examples:
+            >>> import TumorSegLib as tumorseg
+            >>> result = tumorseg.segment("flair.nii.gz")
+            >>> result.save("tumour.seg.nrrd").name
+            'tumour.seg.nrrd'
+            >>> result.save("tumour.seg.nrrd")
+            Traceback (most recent call last):
+            TumorSegLib.errors.OutputError: tumour.seg.nrrd: is there already; ...
 
         Args:
             path: ends in `.seg.nrrd` (3D Slicer's segments, with names, colours and terminology),

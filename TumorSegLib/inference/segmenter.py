@@ -39,10 +39,11 @@ WarningsCallback = Callable[[Sequence[str]], None]
 class Segmenter:
     """A model on a device, ready for one volume after the other.
 
-    >>> from TumorSegLib import Segmenter, read_volume
-    >>> segmenter = Segmenter("brain-lgg-linknet", device="cpu")
-    >>> segmenter.segment(read_volume("flair.nii.gz")).device
-    'cpu'
+    Examples:
+        >>> from TumorSegLib import Segmenter, read_volume
+        >>> segmenter = Segmenter("brain-lgg-linknet", device="cpu")
+        >>> segmenter.segment(read_volume("flair.nii.gz")).device
+        'cpu'
 
     Attributes:
         options: how it runs.

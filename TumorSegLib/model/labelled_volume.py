@@ -42,10 +42,11 @@ class LabelledVolume:
     def to_sitk(self) -> sitk.Image:
         """Return a copy of the label map as an image with the volume's spacing, origin, direction.
 
-        >>> import TumorSegLib as tumorseg
-        >>> result = tumorseg.segment("flair.nii.gz")
-        >>> result.to_sitk().GetPixelIDTypeAsString()
-        '8-bit unsigned integer'
+        Examples:
+            >>> import TumorSegLib as tumorseg
+            >>> result = tumorseg.segment("flair.nii.gz")
+            >>> result.to_sitk().GetPixelIDTypeAsString()
+            '8-bit unsigned integer'
         """
         from TumorSegLib.image.itk import to_sitk
 

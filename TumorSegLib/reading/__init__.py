@@ -15,10 +15,11 @@ from TumorSegLib.reading.source_files import is_dicom_file
 def read_volume(path: str | os.PathLike[str], *, series: str | None = None) -> Volume:
     """Read a volume.
 
-    >>> from TumorSegLib import read_volume
-    >>> flair = read_volume("flair.nii.gz")
-    >>> flair.voxels.shape == flair.grid.shape
-    True
+    Examples:
+        >>> from TumorSegLib import read_volume
+        >>> flair = read_volume("flair.nii.gz")
+        >>> flair.voxels.shape == flair.grid.shape
+        True
 
     Args:
         path: a NIfTI, NRRD or MetaImage file, or a folder with DICOM files; one DICOM file stands
