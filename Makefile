@@ -4,7 +4,7 @@
 # make test-slicer SLICER=~/Slicer
 #                  the tests of the Slicer module, with the Python files of a source tree of 3D Slicer
 # make docs        serves the documentation, with a reference of the library, on this computer
-# make docs-check  builds it, and fails at every warning
+# make docs-check  builds it; fails at every warning and at links that lead nowhere
 # make publish-tree DEST=../SlicerTumorSeg
 #                  writes the tree of a fresh repository's first commit, and checks it
 # make test-wheel  builds the wheel, installs it in an empty environment and uses it from elsewhere
@@ -127,8 +127,8 @@ $(VENV)/installed-for-docs: $(VENV)/installed
 docs: $(VENV)/installed-for-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
-docs-check: $(VENV)/installed-for-docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir $(VENV)/site
+docs-check: $(VENV)/installed-for-docs $(VENV)/installed-for-tests
+	$(BIN)/python -m pytest Testing/test_docs_site.py
 
 publish-tree:
 	$(PYTHON) tools/publish_tree.py "$(DEST)"
