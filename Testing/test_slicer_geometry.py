@@ -121,6 +121,7 @@ def test_a_non_linear_transform_is_refused_with_the_reason(ready):
     field = vtk.vtkImageData()
     field.SetDimensions(3, 3, 3)
     field.AllocateScalars(vtk.VTK_DOUBLE, 3)
+    field.GetPointData().GetScalars().Fill(0)  # memory may hold what is no number
     grid.SetDisplacementGridData(field)
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLGridTransformNode", "Warp")
     node.SetAndObserveTransformFromParent(grid)

@@ -369,6 +369,7 @@ def warp(stepping):
     field = vtk.vtkImageData()
     field.SetDimensions(3, 3, 3)
     field.AllocateScalars(vtk.VTK_DOUBLE, 3)
+    field.GetPointData().GetScalars().Fill(0)  # memory may hold what is no number
     grid.SetDisplacementGridData(field)
     node = stepping.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLGridTransformNode", "Warp")
     node.SetAndObserveTransformFromParent(grid)
