@@ -49,7 +49,8 @@ class _Reader(HTMLParser):
         assert self.page.open.pop() == tag
 
     def handle_data(self, data):
-        page, inside = self.page, self.page.open[-1] if self.page.open else ""
+        page, around = self.page, [tag for tag in self.page.open if tag != "bdi"]
+        inside = around[-1] if around else ""
         if inside == "style":
             page.style += data
             return

@@ -24,7 +24,7 @@ from TumorSegLib.measurement.table import Column, Table
 from TumorSegLib.model.derived import Count, Difference, Ratio, Sum
 from TumorSegLib.model.evaluation import Evaluation, Lesions, PatientMean, StructureEvaluation
 from TumorSegLib.model.specification import Label
-from TumorSegLib.report.blocks import Pictures, printable
+from TumorSegLib.report.blocks import Document, Lines, Pictures, Section, printable
 from TumorSegLib.report.content import NOTICE, document_of
 from TumorSegLib.report.findings import findings_of_segments
 from TumorSegLib.report.page import page_of
@@ -177,6 +177,15 @@ def test_the_plot_of_areas_has_its_names_in_text(name):
     plot = document.sections[-4].blocks[0].pictures[0]
     assert [one for one, _ in plot.legend] == ["Liver", name]
     assert f"Area on each sliceLiver{name}" in read_page(page_of(document)).text
+
+
+def test_numbers_stay_behind_a_name_from_right_to_left():
+    """Without isolation "12.0 mm" is shown before the name, and its parts in another order."""
+    text = "Target: ورم الكبد 1 (12.0 mm), גידול 2 (8.0 mm) <b>"
+    html = page_of(Document("", "", "", (Section("", (Lines((text,)),)),), ""))
+    assert (
+        "<p>Target: <bdi>ورم الكبد</bdi> 1 (12.0 mm), <bdi>גידול</bdi> 2 (8.0 mm) &lt;b&gt;</p>"
+    ) in html
 
 
 def test_nothing_identifies_unless_asked_for():

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from TumorSegLib.report.blocks import Document, printable
 
 TEMPLATES = Path(__file__).parent / "templates"
+LETTERS = r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]"
+RIGHT_TO_LEFT = re.compile(rf"{LETTERS}+(?:\s+{LETTERS}+)*")
+"""Words in Hebrew, Arabic and their like."""
 
 
 def page_of(report: Document) -> str:
@@ -27,7 +31,7 @@ def page_of(report: Document) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_without_controls,
+        finalize=_text,
     )
     pages.filters["base64"] = _base64
     style = (TEMPLATES / "report.css").read_text("utf-8")
@@ -36,9 +40,12 @@ def page_of(report: Document) -> str:
     return page.render(report=report, style=Markup(style), style_hash=digest)  # noqa: S704 - ours
 
 
-def _without_controls(value: Any) -> Any:
-    is_text = isinstance(value, str) and not isinstance(value, Markup)
-    return printable(value) if is_text else value
+def _text(value: Any) -> Any:
+    """Return a text without controls; words from right to left keep the numbers behind in order."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    text = str(escape(printable(value)))
+    return Markup(RIGHT_TO_LEFT.sub(r"<bdi>\g<0></bdi>", text))  # noqa: S704 - escaped above
 
 
 def _base64(data: bytes) -> Markup:
