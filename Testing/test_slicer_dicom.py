@@ -413,6 +413,22 @@ def test_stop_and_a_closed_scene_leave_nothing(ready):
     assert not list(Path(ready.database.databaseDirectory).rglob("*.dcm"))
 
 
+@pytest.mark.parametrize("removed", [False, True])
+def test_the_end_is_told_though_another_segmentation_is_chosen_meanwhile(ready, removed):
+    """The line that says where the files are, or why there are none, went with the choice."""
+    first, second = segmentation(ready), segmentation(ready)
+    choose(ready, first)
+    ready.ui.dicomSaveButton.click()
+    if removed:
+        ready.slicer.mrmlScene.RemoveNode(first)
+    ready.parameters.target = second
+    ready.panel.selection_changed()
+    ready.until(lambda: not ready.panel.dicom.busy)
+    ready.turn()
+    said = ready.ui.dicomResult.text
+    assert ("was removed from the scene" if removed else "patient Müller^Jo, study Abdomen") in said
+
+
 @pytest.mark.parametrize("copying", [True, False])
 def test_a_killed_worker_is_told(ready, monkeypatch, copying):
     from TumorSegModule.logic import worker_errand

@@ -214,11 +214,12 @@ class DicomSection:
         """See `TumorSegModule.logic.dicom_saver.DicomListener`."""
         self._remove_temporary()
         self._looked_at = None
+        self.show()  # of what is chosen now; the line is of what was chosen then
         self._show_result(line, failed=True)
-        self.show()
 
     def dicom_written(self, order: DicomOrder, saved: DicomSaved) -> None:
         """See `TumorSegModule.logic.dicom_saver.DicomListener`."""
+        self.show()
         if self._temporary is None:
             names = [Path(output).name for output in order.outputs]
             self._show_result(
@@ -228,12 +229,13 @@ class DicomSection:
             )
         elif has_database():
             self._import.start(self._temporary, lambda: self._imported(saved))
+            self.show()
         else:
             self.dicom_failed(order, why_not_written())
-        self.show()
 
     def _imported(self, saved: DicomSaved) -> None:
         self._remove_temporary()
+        self.show()
         if not has_database() or not_added(saved.instances):
             self._show_result(
                 why_not_written()
@@ -245,7 +247,6 @@ class DicomSection:
             )
         else:
             self._show_result(place_in_database(saved.instances[0], saved.descriptions))
-        self.show()
 
     def _remove_temporary(self) -> None:
         if self._temporary is not None:
