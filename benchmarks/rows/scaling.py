@@ -16,7 +16,7 @@ from rows.path import tumorseg_words
 from TumorSegLib.model.catalogue import SHIPPED
 from TumorSegLib.phantom import abdomen_phantom
 
-SLICES = (25, 50, 100, 200, 400, 800)
+SLICES = (25, 100, 200, 400, 800)
 SIZE, PAINTED = 512, 50
 LABELS = 2
 """Of the liver model; each has a map of probabilities beside the label map."""
