@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import time
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from stepping import DIM, STRICT, voxels
@@ -9,7 +13,7 @@ from stepping import DIM, STRICT, voxels
 
 @pytest.fixture
 def three(stepping):
-    """FLAIR0, V1 and V2 in the queue, the first of them being segmented."""
+    """FLAIR0, FLAIR1 and FLAIR2 in the queue, the first of them being segmented."""
     stepping.volumes = [stepping.add_volume(kind) for kind in range(3)]
     stepping.panel.ui.queueAddAllButton.click()
     stepping.panel.ui.queueRunButton.click()
@@ -418,6 +422,49 @@ ANOTHER = {
     "no image": "holds no voxels",
 }
 """How a volume becomes another one during its run, and what is said of it."""
+
+
+def test_probabilities_are_those_of_the_last_result_as_long_as_they_are_there(ready):
+    session, volume = ready.session, ready.volume
+    assert session.probabilities_of(None) is None
+    ending = ready.run()
+    number, node, maps = session.probabilities_of(ending.target)
+    assert (number, node) == (ending.number, volume)
+    assert maps.shape == (1, *ready.slicer.util.arrayFromVolume(volume).shape)
+    assert ((maps[0] > 127) == ready.expected(volume, DIM)).all()
+    other = ready.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    assert session.probabilities_of(other) is None
+    assert session.probabilities_of(None) is None
+    remove(ready, volume)
+    assert session.probabilities_of(ending.target) is None
+
+
+def test_probabilities_that_were_freed_are_not_given(ready):
+    ending = ready.run()
+    ready.session.runner.release()
+    assert ready.session.probabilities_of(ending.target) is None
+
+
+def test_a_result_says_how_long_it_took_and_whether_anything_was_found(ready):
+    began = time.perf_counter()
+    first = ready.run()
+    took = time.perf_counter() - began
+    (seconds,) = re.fullmatch(r"Segmented in (\d+\.\d) s\.", first.line).groups()
+    assert float(seconds) <= took + 0.1
+    array = ready.slicer.util.arrayFromVolume(ready.volume)
+    array[array > 60] = 60
+    ready.slicer.util.arrayFromVolumeModified(ready.volume)
+    second = ready.run()
+    assert re.fullmatch(r"Segmented in \d+\.\d s; nothing was found\..*", second.line, re.DOTALL)
+
+
+def test_a_line_about_several_runs_leaves_the_rest_of_the_status(ready):
+    ready.bench.click()
+    ready.until_running()
+    before = ready.session.status
+    ready.session.tell("2 of 3 volumes")
+    assert ready.session.status == replace(before, line="2 of 3 volumes")
+    ready.until_idle()
 
 
 @pytest.mark.parametrize("how", ANOTHER)
