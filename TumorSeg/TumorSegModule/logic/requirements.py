@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.machinery import PathFinder
 from importlib.metadata import distributions
 from pathlib import Path
@@ -73,6 +75,12 @@ def missing_packages(
     lines = [f"torch{torch_requirement()}", *requirement_lines(training=training, pdf=pdf)]
     checked = [unmet(line, path) for line in lines]
     return [missing for missing in checked if missing is not None]
+
+
+def import_ahead() -> None:
+    """Import what reads requirements, so that no click waits for that."""
+    with suppress(ImportError):
+        import_module("packaging.requirements")
 
 
 def requirement_lines(*, training: bool = False, pdf: bool = False) -> list[str]:

@@ -11,6 +11,7 @@ import slicer
 from TumorSegLib.errors import TumorSegError
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue, default_catalogue
+from TumorSegModule.logic import requirements
 from TumorSegModule.logic.ending import Ending
 from TumorSegModule.logic.frames import FrameRun, Frames
 from TumorSegModule.logic.kept_nodes import SettingNode
@@ -79,6 +80,7 @@ class Panel:
         retrain_process: RetrainProcess | None = None,
     ) -> None:
         """Drive `ui`, with other processes, other models or ready answers in tests."""
+        requirements.import_ahead()
         self.ui = ui
         self.selection = selection = Selection(catalogue)
         self.editor = Editor()
