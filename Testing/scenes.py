@@ -51,11 +51,11 @@ def segment_mask(slicer, segmentation, volume, index=0):
     return slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume) > 0
 
 
-def edit_by_hand(slicer, segmentation, volume, box, index=0):
-    """Paint a box (three slices along z, y, x) as the Segment Editor does."""
+def edit_by_hand(slicer, segmentation, volume, box, index=0, value=1):
+    """Paint a box (three slices along z, y, x) as the Segment Editor does, or erase it with 0."""
     segment_id = segmentation.GetSegmentation().GetNthSegmentID(index)
     array = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segment_id, volume)
-    array[box] = 1
+    array[box] = value
     slicer.util.updateSegmentBinaryLabelmapFromArray(array, segmentation, segment_id, volume)
 
 
