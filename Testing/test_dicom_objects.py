@@ -21,7 +21,7 @@ from pydicom.uid import generate_uid
 from tiny_models import ct_specification, write_tiny_bundle
 
 from TumorSegLib import cli
-from TumorSegLib.errors import OutputError
+from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.reading import read_volume
@@ -303,6 +303,20 @@ def test_what_was_resampled_is_refused(tmp_path):
 
 def labelled_like(volume) -> LabelledVolume:
     return LabelledVolume(volume, liver_specification(), np.zeros(volume.voxels.shape, np.uint8))
+
+
+def test_results_beside_the_images_are_no_second_series(tmp_path):
+    """Whoever saved seg.dcm into the folder could not read it again without --series."""
+    case = labelled(ct(tmp_path / "ct"))
+    for path in written(tmp_path / "ct", case):
+        path.rename(tmp_path / "ct" / path.name)
+    again = read_volume(tmp_path / "ct")
+    np.testing.assert_array_equal(again.voxels, case.volume.voxels)
+    assert len(find_source(tmp_path / "ct", again.grid).datasets) == SHAPE[0]
+    for path in (tmp_path / "ct").glob("0*.dcm"):
+        path.unlink()
+    with pytest.raises(InputError, match="found no DICOM images"):
+        read_volume(tmp_path / "ct")
 
 
 def test_no_dicom_is_told(tmp_path):

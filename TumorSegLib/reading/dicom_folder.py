@@ -24,6 +24,9 @@ SLICE_CLASSES = frozenset(
 )
 """SOP classes of slices. A file of another class (report, structure set) may lack an image."""
 
+SEGMENTATION_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.66.{suffix}" for suffix in ("4", "7"))
+"""DICOM Segmentations have pixels, but are no images: results that were saved beside these."""
+
 LEFT_BY_SYSTEMS = frozenset(("thumbs.db", "desktop.ini", "icon\r"))
 DICOM_ENDINGS = frozenset((".dcm", ".dicom", ".ima"))
 LOOK_AT = 4096
@@ -46,9 +49,10 @@ class DicomFolder:
 def read_folder(folder: Path) -> DicomFolder:
     """Look through the files in `folder`, sub-folders left out.
 
-    What is no DICOM, and DICOM without an image, is passed over. Files that are named like the
-    slices must be slices: an incomplete copy has empty files, zeros, or links to what was not
-    fetched in their place, which would make the volume shorter or its slices lie farther apart.
+    What is no DICOM, and DICOM without an image, is passed over, as are segmentations. Files that
+    are named like the slices must be slices: an incomplete copy has empty files, zeros, or links to
+    what was not fetched in their place, which would make the volume shorter or its slices lie
+    farther apart.
 
     Raises:
         InputError: the folder or a file in it cannot be opened, or a slice is damaged or missing.
@@ -57,12 +61,15 @@ def read_folder(folder: Path) -> DicomFolder:
     others: list[Path] = []
     for path in _files(folder):
         header = _header(path)
+        classes = {header.file_class, header.text("SOPClassUID")} if header is not None else set()
         if header is None:
             others.append(path)
+        elif classes & SEGMENTATION_CLASSES:
+            continue
         elif header.pixels is not None:
             check_pixels(path, header)
             images.append((path, header))
-        elif {header.file_class, header.text("SOPClassUID")} & SLICE_CLASSES:
+        elif classes & SLICE_CLASSES:
             raise _damaged_slice(path)
     return DicomFolder(images, _passed_over(others, [path for path, _ in images]))
 
