@@ -176,6 +176,18 @@ def test_the_report_says_on_which_side_a_finding_is(tmp_path):
     assert checked("dciodvfy", case.outputs[1]) == []
 
 
+def test_lesions_have_groups_in_the_codes_of_older_scenes_too(tmp_path):
+    """SNOMED RT was DICOM's until 2019."""
+    case = Case(tmp_path)
+    older = "~SRT^M-01000^Morphologically Altered Structure~SRT^M-03000^Mass~^^~X~^^~^^"
+    case.add("two lesions", A | box(8, slice(2), slice(2)), older)
+    case.save()
+    groups = highdicom.sr.srread(case.outputs[1]).content.get_volumetric_roi_measurement_groups()
+    assert [group.tracking_identifier for group in groups] == [
+        *("tiny two lesions", "two lesions 1", "two lesions 2")
+    ]
+
+
 @pytest.mark.parametrize(
     "entry",
     [

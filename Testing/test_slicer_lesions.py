@@ -419,6 +419,27 @@ def test_segments_that_a_user_drew_are_lesions_where_nothing_says_what_they_are(
     assert bench.panel.measured.lesions.mark.nodes[0].GetName().startswith("转移 1")
 
 
+def test_lesions_of_older_scenes_are_told_from_organs(bench):
+    """Slicer's terms were of SNOMED RT until 2019: all segments counted as lesions."""
+    measured_panel(bench, run=False)
+    node = bench.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "of 2018")
+    node.SetReferenceImageGeometryParameterFromVolumeNode(bench.volume)
+    bench.parameters.target = node
+    anatomical, altered = (
+        "T-D000A^Anatomical Structure",
+        "M-01000^Morphologically Altered Structure",
+    )
+    for name, category in (("Organ", anatomical), ("Tumour", altered)):
+        added = node.GetSegmentation().AddEmptySegment(name, name)
+        segment = node.GetSegmentation().GetSegment(added)
+        entry = f"Segmentation~SRT^{category}~SRT^M-03000^Mass~^^~X~^^~^^"
+        segment.SetTag(segment.GetTerminologyEntryTagName(), entry)
+    draw(bench, node, LARGE, 0)
+    draw(bench, node, SMALL, 1)
+    settle(bench)
+    assert [row[:2] for row in cells(bench.panel.ui.lesionsTable)] == [["1", "0.54"]]
+
+
 def test_names_in_labels_are_no_markup(measured):
     from PySide6.QtCore import Qt
 

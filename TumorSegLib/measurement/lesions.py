@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from TumorSegLib.measurement.segment import Measurement
 from TumorSegLib.model.specification import Label, ModelSpecification
 
-LESION_CATEGORY = ("SCT", "49755003")
-"""Morphologically Altered Structure, the category of tumours in DICOM's CID 7150."""
+LESION_CATEGORIES = frozenset((("SCT", "49755003"), ("SRT", "M-01000")))
+"""Morphologically Altered Structure, the category of tumours in DICOM's CID 7150, and what it is in
+SNOMED RT, which older scenes of Slicer have."""
 
 
 def is_lesion(label: Label) -> bool:
     """Tell whether each component of a label is a lesion."""
-    return (label.category.scheme, label.category.value) == LESION_CATEGORY
+    return (label.category.scheme, label.category.value) in LESION_CATEGORIES
 
 
 def with_lesions(

@@ -15,6 +15,7 @@ import numpy as np
 
 from TumorSegLib.image.modality import modality_of
 from TumorSegLib.measurement.component import Component
+from TumorSegLib.measurement.lesions import LESION_CATEGORIES
 from TumorSegLib.measurement.segment import Measurement, measure_segment
 from TumorSegLib.reading.dicom_header import quiet_pydicom
 from TumorSegLib.slicer_io.terminology import Terminology
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     import highdicom
     from highdicom import sr
 
-ABNORMAL = "49755003"
-"""SNOMED CT: morphologically abnormal structure, the category of tumours and other lesions."""
 SIDES = frozenset(("7771000", "24028007", "51440002", "66459002"))
 """SNOMED CT: left, right, both and one side, DICOM's CID 244; other modifiers are no laterality."""
 SERIES_NUMBER = 9002
@@ -143,7 +142,8 @@ def _groups(
     planes = np.flatnonzero(mask.any(axis=(1, 2))) if measured.voxels else range(len(mask))
     on = [_source_image(source, int(plane)) for plane in planes]
     yield _group(whole, segment, _segment(segmentation, number, on), values)
-    if segment.codes.category.value != ABNORMAL:
+    category = segment.codes.category
+    if (category.scheme, category.value) not in LESION_CATEGORIES:
         return
     for part in measured.parts:
         suffix = f" {part.number}"

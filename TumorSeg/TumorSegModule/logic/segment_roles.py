@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import slicer
 
 from TumorSegLib.errors import ModelError
-from TumorSegLib.measurement.lesions import LESION_CATEGORY, is_lesion
+from TumorSegLib.measurement.lesions import LESION_CATEGORIES, is_lesion
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.slicer_io.segments import MODEL_TAG, segment_id, tag_of
@@ -93,4 +93,4 @@ def _labels(specification: ModelSpecification) -> dict[str, Role]:
 def is_called_lesion(segment: slicer.vtkSegment) -> bool:
     """Tell whether a segment's terminology puts it among lesions."""
     entry = tag_of(segment, segment.GetTerminologyEntryTagName()).split("~")
-    return len(entry) > 1 and tuple(entry[1].split("^")[:2]) == LESION_CATEGORY
+    return len(entry) > 1 and tuple(entry[1].split("^")[:2]) in LESION_CATEGORIES
