@@ -319,6 +319,17 @@ def test_results_beside_the_images_are_no_second_series(tmp_path):
         read_volume(tmp_path / "ct")
 
 
+def test_frames_of_several_files_are_told(tmp_path):
+    """They were said to be resampled, which they are not."""
+    for part in range(2):
+        frames = np.arange(4 * 20 * 24, dtype=np.int16).reshape(4, 20, 24)
+        places = [(0, 0, 3.0 * (index + 4 * part)) for index in range(4)]
+        write_frames(tmp_path / f"{part}.dcm", frames, places)
+    grid = read_volume(tmp_path).grid
+    with pytest.raises(OutputError, match="its images are frames of 2 files"):
+        find_source(tmp_path, grid)
+
+
 def test_no_dicom_is_told(tmp_path):
     case = labelled(ct(tmp_path / "ct"))
     (tmp_path / "other").mkdir()

@@ -116,7 +116,7 @@ def source_among(datasets: Iterable[pydicom.Dataset], grid: Grid, name: str) -> 
 def _on_planes(datasets: Iterable[pydicom.Dataset], grid: Grid, name: str) -> SourceImages:
     """Return the images that `source_among` looks for, whatever they say."""
     found: dict[int, pydicom.Dataset] = {}
-    first = None
+    first, stacks = None, 0
     for dataset in datasets:
         first = dataset if first is None else first
         planes = _planes(dataset, grid)
@@ -124,6 +124,7 @@ def _on_planes(datasets: Iterable[pydicom.Dataset], grid: Grid, name: str) -> So
             missing = set(range(grid.shape[0])) - set(planes)
             if not missing:
                 return SourceImages((dataset,), tuple(planes))
+            stacks += max(planes) >= 0
             continue
         for plane in planes:
             if plane >= 0:
@@ -135,6 +136,11 @@ def _on_planes(datasets: Iterable[pydicom.Dataset], grid: Grid, name: str) -> So
         )
     order = range(grid.shape[0])
     absent = len(set(order) - set(found))
+    if absent and stacks > 1:
+        raise OutputError(
+            f"{name}: its images are frames of {stacks} files, of which a DICOM segmentation can"
+            " refer to one; write another format, such as .seg.nrrd"
+        )
     if absent:
         size, images = grid.shape[1:], (first.Rows, first.Columns)
         if images == size:
