@@ -78,3 +78,27 @@ def test_the_extension_files_agree():
     assert "\r" not in cmake
     assert (ROOT / "TumorSeg" / "Resources" / "Icons" / "TumorSeg.png").is_file()
     assert sys.version_info >= (3, 11)
+
+
+BY_CODE = {
+    *("removeModelButton", "uncertaintyBox", "dicomSaveButton", "dicomFolderButton"),
+    *("ensembleBox", "onlyDetectedBox"),
+}
+"""Controls whose tool tip depends on what there is; the module's code sets it."""
+
+
+def test_every_control_has_a_tool_tip():
+    import xml.etree.ElementTree as ET
+
+    kinds = "QPushButton QToolButton QComboBox QCheckBox QSpinBox QDoubleSpinBox QLineEdit"
+    kinds += " ctkSliderWidget QListWidget QTableWidget qMRMLNodeComboBox"
+    kinds += " qMRMLSegmentationShow3DButton"
+    tree = ET.parse(ROOT / "TumorSeg" / "Resources" / "UI" / "TumorSeg.ui")
+    bare = {
+        widget.get("name")
+        for widget in tree.iter("widget")
+        if widget.get("class") in kinds.split()
+        and not widget.findtext("property[@name='toolTip']/string")
+    }
+    named_by_report = {name for name in bare if name.endswith("ReportBox")}
+    assert bare - named_by_report == BY_CODE

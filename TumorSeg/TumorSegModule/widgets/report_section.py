@@ -103,7 +103,11 @@ class ReportSection:
         known = known_of(volume)
         for item, box in self._boxes.items():
             box.enabled = item in known
-            box.toolTip = "" if item in known else _("The scene does not say it of this volume")
+            box.toolTip = (
+                _("The report says it only where this is ticked")
+                if item in known
+                else _("The scene does not say it of this volume")
+            )
         ui.reportButton.enabled = segmentation is not None and volume is not None
         ui.reportNote.text = (
             _("Nothing names the patient unless it is ticked.")
