@@ -11,7 +11,7 @@ HEAD_MATRIX = np.diag([1.0, 1.0, 5.0, 1.0])
 def head(shape=(12, 64, 64)):
     """Return int16 voxels of a "head" with a bright box, and the box's mask."""
     voxels = np.zeros(shape, np.int16)
-    voxels[0, 0, :16] = range(16)  # as in no label map
+    voxels.flat[:16] = range(16)  # as in no label map
     voxels[:, 8:-8, 8:-8] = 60
     mask = np.zeros(shape, bool)
     third = shape[0] // 3
@@ -29,7 +29,7 @@ def add_head(slicer, name="FLAIR", shape=(12, 64, 64), matrix=HEAD_MATRIX):
 def add_body(slicer, name="CT", shape=(12, 64, 64)):
     """Add a CT of a "body" in air, with an organ and a brighter tumour in it."""
     voxels = np.full(shape, -1000, np.int16)
-    voxels[0, 0, :16] = range(-1000, -984)  # as in no label map
+    voxels.flat[:16] = range(-1000, -984)  # as in no label map
     voxels[:, 8:-8, 8:-8] = -100
     voxels[4:8, 16:40, 16:40] = 100
     voxels[5:7, 20:28, 20:28] = 300

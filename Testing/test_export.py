@@ -356,8 +356,10 @@ def test_data_sets_of_another_kind_are_refused(tmp_path):
                masks=masks(names=("Tumour",)))  # fmt: skip
     with pytest.raises(OutputError, match=r"nnU-Net expects a folder DatasetNNN_Name, such as"):
         append(tmp_path / "cases")
-    with pytest.raises(OutputError, match=r"absent does not exist"):
-        append(tmp_path / "absent" / "Dataset001_x")
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file is not a folder"):
+        append(tmp_path / "file" / "Dataset001_x")
+    assert append(tmp_path / "absent" / "sets" / "Dataset001_x").count == 1
     (folder / "dataset.json").write_text("{")
     with pytest.raises(InputError, match=r"not JSON"):
         append(folder, seed=1)

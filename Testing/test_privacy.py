@@ -126,9 +126,18 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
         out = f"case{seed}.seg.nrrd"
         segmenting.append(["segment", f"scans/scan{seed}", "--model", "tiny-ct", "-o", out])
         words = ["export", out, "--channel", f"ct=scans/scan{seed}", "--dataset", "Dataset501_l"]
-        exporting.append([*words, "--model", "tiny-ct", "--patient", f"{NUMBER}{seed}"])
+        words += ["--model", "tiny-ct", "--patient", f"{NUMBER}{seed}", "--reviewed"]
+        exporting.append(words)
     if ".mrb" in endings:
-        words = ["export", "out.mrb", "--dataset", "Dataset501_l", "--model", "tiny-ct"]
+        words = [
+            "export",
+            "out.mrb",
+            "--dataset",
+            "Dataset501_l",
+            "--model",
+            "tiny-ct",
+            "--reviewed",
+        ]
         exporting.append([*words, "--replace", "--json"])
     desk.run(*segmenting, *exporting)
     return desk

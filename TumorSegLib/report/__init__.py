@@ -60,8 +60,8 @@ def check_report_place(place: Path) -> None:
         OutputError: a file of another kind is named, or the folder is none, or it or the one above
             cannot be written to, or the PDF that is asked for needs a package that is not there.
     """
-    is_file = OTHER_FILE.fullmatch(place.suffix) and not place.is_dir()
-    if is_file and place.suffix.lower() not in ENDINGS:
+    ending = place.suffix.lower()
+    if OTHER_FILE.fullmatch(ending) and ending not in ENDINGS and not place.is_dir():
         raise OutputError(f"{place}: expected a folder or a file that ends in {', '.join(ENDINGS)}")
     files = report_files(place)
     if _is_pdf(files[0]) and not has_pdf():
