@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 import sys
 
+import numpy as np
 import pytest
 from rows.network import peer
 from rows.pairs import Contender, Group, LeftOut, Row, Sample, Series, measured
 from rows.process import sample_of
 from rows.table import BEGIN, END, digits, markdown, replaced
+from rows.worker import request_of
+
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.run_options import RunOptions
 
 
 def contender(name, seconds, order, **options):
@@ -119,3 +125,12 @@ def test_the_table_takes_the_place_of_the_one_before():
     assert replaced(page, "new\n") == f"above\n{BEGIN}\nnew\n{END}\nbelow\n"
     with pytest.raises(ValueError, match="lacks"):
         replaced("a page", "new\n")
+
+
+def test_clicks_are_those_of_the_panel():
+    grid = Grid((1, 2, 2), (1.0, 1.0, 1.0))
+    request = request_of(
+        Volume(np.arange(4.0).reshape(grid.shape), grid), 1, RunOptions(device="cpu")
+    )
+    assert request.options.device == "cpu"
+    assert request.channels["ct"].grid == grid

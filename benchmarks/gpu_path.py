@@ -23,12 +23,14 @@ import torch
 from torch import nn
 
 from TumorSegLib.inference.engine import Engine
-from TumorSegLib.model.catalogue import SHIPPED
+from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.networks import LinkNet, UNet
 from TumorSegLib.phantom import abdomen_phantom
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "TumorSeg"))
-from TumorSegModule.logic.runner import Channel, Request, Runner
+from rows.worker import request_of
+
+from TumorSegModule.logic.runner import Runner
 from TumorSegModule.logic.worker_client import WorkerClient
 
 GFLOP = {"U-Net 32": 24.1, "LinkNet-18": 5.4}
@@ -168,10 +170,8 @@ def worker_rows(device: str, slices: int, size: int, rounds: int) -> list[dict[s
                     if kind == "same volume":
                         key = ("a", click, precision)
                     waiting.done = None
-                    channel = Channel(phantom.voxels, phantom.grid, "phantom", key)
-                    request = Request(
-                        str(SHIPPED / "liver-ct-unet"), 2, {"ct": channel}, device, precision
-                    )
+                    options = RunOptions(device=device, precision=precision)
+                    request = request_of(phantom, key, options)
                     started = time.perf_counter()
                     runner.submit(request)
                     while waiting.done is None and not waiting.failure:

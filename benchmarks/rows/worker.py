@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "TumorSeg"))
 
 from rows.pairs import Row, Series
+from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.model.catalogue import SHIPPED
 from TumorSegLib.phantom import abdomen_phantom
 from TumorSegModule.logic.runner import Channel, Request, Runner
@@ -75,10 +76,15 @@ def rows(rounds: int) -> list[Row]:
     return [Row(what, Series(name, tuple(own))) for name, own in seconds.items()]
 
 
-def _submit(runner: Runner, told: Told, phantom: Any, key: int) -> float:
-    told.first, told.done = None, False
+def request_of(phantom: Volume, key: Hashable, options: RunOptions) -> Request:
+    """Return a click on a phantom CT, whose voxels are shared anew if its `key` is."""
     channel = Channel(phantom.voxels, phantom.grid, "phantom", ("phantom", key))
-    request = Request(str(SHIPPED / "liver-ct-unet"), 2, {"ct": channel}, "cpu", "auto")
+    return Request(str(SHIPPED / "liver-ct-unet"), 2, {"ct": channel}, options)
+
+
+def _submit(runner: Runner, told: Told, phantom: Volume, key: int) -> float:
+    told.first, told.done = None, False
+    request = request_of(phantom, key, RunOptions(device="cpu"))
     began = time.perf_counter()
     runner.submit(request)
     return began
