@@ -355,7 +355,7 @@ def test_sequences_are_filled_in_by_name_and_resampled_with_a_word(bench):
 def test_several_volumes_one_after_the_other(bench):
     write_model(bench.models, "tiny")
     panel = bench.open()
-    volumes = [add_head(bench.slicer, name)[0] for name in ("A", "B", "C")]
+    volumes = [add_head(bench.slicer, name)[0] for name in ("FLAIR A", "FLAIR B", "FLAIR C")]
     constant = bench.slicer.util.addVolumeFromArray(
         np.ones((4, 32, 32), np.int16), HEAD_MATRIX, "Constant"
     )
@@ -365,19 +365,19 @@ def test_several_volumes_one_after_the_other(bench):
     panel.ui.queueRunButton.click()
     bench.until(lambda: not panel._queue.running)
     states = {entry.name: (entry.state, entry.line) for entry in panel._queue.entries}
-    assert states["A"][0] == states["C"][0] == "done"
-    assert states["B"] == ("failed", "removed from the scene")
+    assert states["FLAIR A"][0] == states["FLAIR C"][0] == "done"
+    assert states["FLAIR B"] == ("failed", "removed from the scene")
     assert states["Constant"][0] == "failed"
     assert "nothing to segment" in states["Constant"][1]
     names = {node.GetName() for node in bench.segmentations}
-    assert names == {"A segmentation", "C segmentation"}
+    assert names == {"FLAIR A segmentation", "FLAIR C segmentation"}
     assert constant is not None
 
 
 def test_cancelling_stops_the_queue(bench):
     write_model(bench.models, "tiny", width=16, depth=3)
     panel = bench.open()
-    for name in ("A", "B"):
+    for name in ("FLAIR A", "FLAIR B"):
         add_head(bench.slicer, name, shape=(90, 96, 96))
     panel.ui.queueAddAllButton.click()
     bench.one_event_at_a_time()
