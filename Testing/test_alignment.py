@@ -58,7 +58,7 @@ def test_the_first_volume_stays_and_the_others_come_to_it():
     assert volumes["t1"] is twin
     assert volumes["t2"].grid == REFERENCE
     np.testing.assert_allclose(volumes["t2"].voxels, first.voxels, atol=1e-3)
-    assert warnings == ["channel t2: resampled onto the grid of flair"]
+    assert warnings == ["channel t2: resampled onto the grid of channel flair"]
 
 
 def apart(millimetres):
