@@ -7,7 +7,6 @@ from dataclasses import replace
 import slicer
 
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.inference.input_checks import contradictions, doubts
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegModule.logic.volumes import channel_of, stated_modality
@@ -29,6 +28,8 @@ def doubts_of_node(
     Raises:
         InputError: the node cannot be segmented.
     """
+    from TumorSegLib.inference.input_checks import contradictions, doubts  # brings SciPy
+
     channel, grid = channel_of(volume), placement_of(volume).grid
     steps = [-(-count // LOOK_AT_VOXELS) for count in grid.shape]
     voxels = channel.voxels[tuple(slice(None, None, step) for step in steps)]
