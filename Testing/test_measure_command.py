@@ -7,9 +7,10 @@ import pytest
 
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.inference.given_up import GivenUp, runs_of
-from TumorSegLib.measurement.records import component_of, follow_up_of, measurement_of
+from TumorSegLib.measurement.records import component_of, reading_follow_up, reading_measurement
 from TumorSegLib.measurement.runs import ALL_ROUND, Runs
 from TumorSegLib.measurement.segment import measure_segment
+from TumorSegLib.support.steps import finished
 from TumorSegLib.worker.measure_command import answer
 from TumorSegLib.worker.protocol import (
     Measure,
@@ -82,7 +83,7 @@ def test_a_box_of_a_volume_is_measured_as_the_whole():
         measure_segment(ORGAN, GRID, name="Liver", voxels=VOXELS),
         measure_segment(TUMOUR, GRID, name="肝肿瘤", voxels=VOXELS),
     ]
-    assert [measurement_of(one) for one in found.segments] == expected
+    assert [finished(reading_measurement(one)) for one in found.segments] == expected
     numbers = blocks["numbers"]
     assert [(numbers == part.number).sum() for part in expected[1].parts] == [40, 12]
 
@@ -106,7 +107,7 @@ def test_what_was_given_up_is_measured_unless_it_is_back(back):
 def test_nothing_at_all_is_measured_as_nothing():
     empty = SharedSegments(SHARED, (), (SharedSegment("t", "Tumour", ""),))
     found = answered(Measure(1, empty), {})
-    assert measurement_of(found.segments[0]).parts == ()
+    assert finished(reading_measurement(found.segments[0])).parts == ()
     assert found.changes == {}
 
 
@@ -118,5 +119,5 @@ def test_an_earlier_image_is_compared_through_its_transform():
     far[0, 3] = 300
     for matrix, words in ((here, {"unchanged"}), (far, {"new", "vanished"})):
         told, blocks = command(earlier=earlier, transform=tuple(matrix.ravel().tolist()))
-        changes = follow_up_of(answered(told, blocks).changes["t"]).changes
+        changes = finished(reading_follow_up(answered(told, blocks).changes["t"])).changes
         assert {change.change for change in changes} == words

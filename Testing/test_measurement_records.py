@@ -13,11 +13,12 @@ from TumorSegLib.measurement.follow_up import follow_up
 from TumorSegLib.measurement.lesion_matching import Lesions
 from TumorSegLib.measurement.records import (
     component_of,
-    follow_up_of,
-    measurement_of,
     plain,
+    reading_follow_up,
+    reading_measurement,
 )
 from TumorSegLib.measurement.segment import measure_segment
+from TumorSegLib.support.steps import finished
 
 GRID = Grid((6, 20, 20), (0.8, 0.8, 3.0))
 
@@ -38,10 +39,10 @@ def test_measurements_are_the_same_with_and_without_figures_that_are_not_known()
     voxels = np.random.default_rng(0).normal(100, 5, GRID.shape).astype(np.float32)
     for given in (None, voxels):
         found = measure_segment(mask, GRID, name="肝", voxels=given)
-        assert measurement_of(through_json(found)) == found
+        assert finished(reading_measurement(through_json(found))) == found
         assert component_of(through_json(found.parts[0])) == found.parts[0]
     empty = measure_segment(np.zeros_like(mask), GRID)
-    assert measurement_of(through_json(empty)) == empty
+    assert finished(reading_measurement(through_json(empty))) == empty
 
 
 def test_changes_are_the_same():
@@ -49,7 +50,7 @@ def test_changes_are_the_same():
     later = Lesions.of(spots((1, 3, 2), (4, 2, 14)), GRID)
     found = follow_up(earlier, later)
     assert len(found.changes) == 2
-    assert follow_up_of(through_json(found)) == found
+    assert finished(reading_follow_up(through_json(found))) == found
 
 
 def test_who_shows_figures_loads_no_scipy():

@@ -9,7 +9,6 @@ from typing import Any
 from TumorSegLib.measurement.component import Component
 from TumorSegLib.measurement.follow_up import FollowUp, LesionChange
 from TumorSegLib.measurement.segment import Measurement
-from TumorSegLib.support.steps import finished
 
 
 def plain(record: Measurement | Component | FollowUp) -> dict[str, Any]:
@@ -17,17 +16,12 @@ def plain(record: Measurement | Component | FollowUp) -> dict[str, Any]:
     return asdict(record)
 
 
-def measurement_of(values: Mapping[str, Any]) -> Measurement:
-    """Return the measurement that `plain` made these values of.
+def reading_measurement(values: Mapping[str, Any]) -> Generator[None, None, Measurement]:
+    """Return the measurement that `plain` made these values of, making a component a step.
 
     Raises:
         TypeError: they are of another version.
     """
-    return finished(reading_measurement(values))
-
-
-def reading_measurement(values: Mapping[str, Any]) -> Generator[None, None, Measurement]:
-    """Return the same, as a generator that makes a component a step."""
     others = {name: value for name, value in values.items() if name != "parts"}
     parts = yield from _components(values["parts"])
     return Measurement(**_frozen(others), parts=parts)
@@ -42,17 +36,12 @@ def component_of(values: Mapping[str, Any]) -> Component:
     return Component(**_frozen(values))
 
 
-def follow_up_of(values: Mapping[str, Any]) -> FollowUp:
-    """Return the changes that `plain` made these values of.
+def reading_follow_up(values: Mapping[str, Any]) -> Generator[None, None, FollowUp]:
+    """Return the changes that `plain` made these values of, making a component or a change a step.
 
     Raises:
         TypeError: they are of another version.
     """
-    return finished(reading_follow_up(values))
-
-
-def reading_follow_up(values: Mapping[str, Any]) -> Generator[None, None, FollowUp]:
-    """Return the same, as a generator that makes a component or a change a step."""
     earlier = yield from _components(values["earlier"])
     later = yield from _components(values["later"])
     changes = []
