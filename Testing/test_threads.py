@@ -21,14 +21,19 @@ sys.meta_path.insert(0, Watch())
 
 def told(code, **variables):
     environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"} | variables
-    done = subprocess.run(
-        [sys.executable, "-c", WATCH + code],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    standard_input, held = os.pipe()  # at the end of its input the worker is gone at once
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", WATCH + code],
+            env=environment,
+            stdin=standard_input,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    finally:
+        os.close(standard_input)
+        os.close(held)
     return [line for line in done.stderr.splitlines() if line.startswith("at ")]
 
 
