@@ -28,7 +28,7 @@ from tumorseg_training.retraining_plan import RetrainRequest, read_sets
 from tumorseg_training.train import Devices
 from tumorseg_training.versions import GUARD, next_version
 from TumorSegLib.cli import main
-from TumorSegLib.errors import InputError, ModelError
+from TumorSegLib.errors import InputError, ModelError, OutputError
 from TumorSegLib.export.case_metadata import CaseRecord, record_text
 from TumorSegLib.image.in_plane import PixelSpacing
 from TumorSegLib.image.normalisation import Window
@@ -311,13 +311,14 @@ def test_a_resumed_run_does_not_replace_what_another_has_written(
     assert (models / "ball-1.1.0" / "model.json").read_bytes() == before
 
 
-@pytest.mark.slow
-def test_a_model_in_the_runs_folder_stays(home: Path, tmp_path: Path) -> None:
+def test_what_lies_in_a_models_place_in_the_runs_folder_stays(home: Path, tmp_path: Path) -> None:
     there = tmp_path / "run" / "ball-1.1.0" / "scan.nii.gz"
     there.parent.mkdir(parents=True)
     there.write_bytes(b"a patient's")
-    run(wish(home, epochs=1), tmp_path / "run")
+    with pytest.raises(OutputError, match="holds scan.nii.gz, which is no part of a model"):
+        run(wish(home, epochs=1), tmp_path / "run")
     assert there.read_bytes() == b"a patient's"
+    assert not list((tmp_path / "run").rglob("*.ckpt"))
 
 
 def test_names_of_files_do_not_get_into_the_model(

@@ -34,7 +34,7 @@ from tumorseg_training.train import LAST, Devices, train
 from tumorseg_training.versions import alone_in, next_version, reserved_version
 from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.model.bundle import Bundle, load_forest
-from TumorSegLib.model.bundle_folder import SPECIFICATION_FILE
+from TumorSegLib.model.bundle_folder import SPECIFICATION_FILE, check_place_of_bundle
 from TumorSegLib.model.catalogue import default_catalogue, user_folder
 from TumorSegLib.model.default_models import make_default
 from TumorSegLib.support import leftovers
@@ -154,6 +154,7 @@ def _run(
     report: Report,
     progress: bool,
 ) -> Retrained:
+    check_place_of_bundle(folder / plan.id)  # where a model that is not better will lie
     write_whole(folder / PLAN, json.dumps(to_dict(plan), indent=2) + "\n")
     for item in chosen.unusable:
         report(left_out(item))
