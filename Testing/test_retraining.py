@@ -262,6 +262,7 @@ def test_a_new_version_keeps_its_bases_forest(home: Path, tmp_path: Path, models
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("always_better")
 def test_a_stopped_run_goes_on(home: Path, tmp_path: Path, models: Path) -> None:
     folder = tmp_path / "run"
     made = wish(home, epochs=3)
