@@ -36,7 +36,7 @@ BENCH := $(VENV)/bench
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 .PHONY: demo test test-fast test-slicer test-wheel fault-injection fuzz soak bench coverage mutation audit \
-	test-lowest test-newest lint docs docs-check publish-tree clean
+	test-lowest test-newest lint docs docs-check pictures publish-tree clean
 
 demo: $(VENV)/installed
 	$(BIN)/tumorseg demo --overwrite
@@ -129,6 +129,10 @@ docs: $(VENV)/installed-for-docs
 
 docs-check: $(VENV)/installed-for-docs $(VENV)/installed-for-tests
 	$(BIN)/python -m pytest Testing/test_docs_site.py
+
+pictures: $(VENV)/installed-for-tests
+	TUMORSEG_PICTURES=docs/images $(BIN)/python -m pytest Testing/test_slicer_pictures.py
+	$(BIN)/python tools/report_pictures.py docs/images
 
 publish-tree:
 	$(PYTHON) tools/publish_tree.py "$(DEST)"

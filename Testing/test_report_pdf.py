@@ -13,7 +13,7 @@ from tiny_models import ALTERED, MASS, brain_specification
 
 from TumorSegLib.measurement.table import Column, Table
 from TumorSegLib.model.specification import Label
-from TumorSegLib.report.blocks import Document, Rows, Section
+from TumorSegLib.report.blocks import Document, Lines, Rows, Section
 from TumorSegLib.report.content import NOTICE, document_of
 from TumorSegLib.report.page import page_of
 from TumorSegLib.report.subject import subject_of
@@ -98,6 +98,17 @@ def test_a_table_goes_on_with_its_headings_and_rows_are_whole():
     rows = [re.findall(r"L(\d+)\s+(\d+)", page) for page in pages]
     assert [int(number) for page in rows for number, _ in page] == list(range(150))
     assert all(name == value for page in rows for name, value in page)
+
+
+@pytest.mark.parametrize("lines_before", range(30, 66, 4))
+def test_a_section_begins_on_the_page_of_its_first_pictures(lines_before):
+    document = document_of(subject_of(liver_result()))
+    slices = next(section for section in document.sections if section.title == "Slices")
+    before = Section("Findings", tuple(Lines(("a finding",)) for _ in range(lines_before)))
+    reader = pypdf.PdfReader(io.BytesIO(pdf_of(replace(document, sections=(before, slices)))))
+    (begun,) = [page for page in reader.pages if "Slices" in page.extract_text()]
+    assert "The patient's right" in begun.extract_text()
+    assert len(begun.images) > 0
 
 
 def test_many_lesions_fit():

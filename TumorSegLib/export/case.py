@@ -123,8 +123,8 @@ def append_case(
     corrected = _corrected(case, first.grid)
     if corrected is False and not case.reviewed:
         warnings.append(
-            "as the model drew it, neither corrected nor marked as reviewed: retraining leaves"
-            " it out"
+            "it is as the model drew it, neither corrected nor marked as reviewed: retraining"
+            " leaves it out"
         )
     with silenced_stderr(), dataset.locked():
         exists = dataset.holds(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeGuard
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from TumorSegLib.image.modality import modality_of
 from TumorSegLib.inference.uncertainty_ranking import unsure_slices
 from TumorSegLib.measurement.derived import derive
 from TumorSegLib.measurement.quantities import shown
-from TumorSegLib.model.derived import Count, Sum
+from TumorSegLib.model.derived import Count, Derived, Sum
 from TumorSegLib.model.licences import licence_of
 from TumorSegLib.report.area_plot import area_plot, legend
 from TumorSegLib.report.blocks import (
@@ -82,6 +83,7 @@ def _identification(subject: Subject) -> Section:
 def _findings(subject: Subject) -> Section:
     """Return what a reader in a hurry needs: a line a structure, and what is derived."""
     rows: list[Fact] = []
+    wholes = _names_of_wholes(subject)
     for finding in subject.findings:
         one = finding.measurement
         if not one.voxels:
@@ -97,7 +99,7 @@ def _findings(subject: Subject) -> Section:
             )
         elif one.components > 1:
             text += f" in {one.components} parts"
-        rows.append((one.name, text))
+        rows.append((wholes.get(one.name, one.name), text))
     rows += _derived(subject)
     if not subject.findings:
         rows = [("Segments", "none")]
@@ -116,10 +118,19 @@ def _derived(subject: Subject) -> list[Fact]:
     return [
         (value.name, value.text)
         for item, value in zip(subject.specification.derived, values, strict=True)
-        if value.value is not None
-        and not isinstance(item, Count)
-        and not (isinstance(item, Sum) and len(item.labels) == 1 and item.quantity == "volume")
+        if value.value is not None and not isinstance(item, Count) and not _is_whole(item)
     ]
+
+
+def _names_of_wholes(subject: Subject) -> dict[str, str]:
+    """Return what the model calls structures that are measured with their parts, by name."""
+    derived = subject.specification.derived if subject.specification else ()
+    return {item.labels[0]: item.name for item in derived if _is_whole(item)}
+
+
+def _is_whole(item: Derived) -> TypeGuard[Sum]:
+    """Return whether a derived value is the volume of one structure, parts included."""
+    return isinstance(item, Sum) and len(item.labels) == 1 and item.quantity == "volume"
 
 
 def _warnings(subject: Subject) -> Section:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import Any
 
 from reportlab.lib import colors
@@ -152,8 +153,10 @@ class _Writer:
             style=[("LINEBELOW", (0, 0), (-1, -1), 1, LINE), *_padding(0, 2)],
         )
         blocks: list[list[Flowable]] = [self._block(block) for block in section.blocks]
-        first, *others = [part for block in blocks for part in block]
-        head = [Spacer(0, 4 * mm), title, Spacer(0, 1.5 * mm)]
+        parts = [part for block in blocks for part in block]
+        texts = list(takewhile(lambda part: isinstance(part, (Paragraph, Spacer)), parts[:-1]))
+        first, *others = parts[len(texts) :]
+        head = [Spacer(0, 4 * mm), title, Spacer(0, 1.5 * mm), *texts]
         if isinstance(first, Table) and getattr(first, "may_split", False):
             return [CondPageBreak(40 * mm), *head, first, *others]
         kept = first.tables if isinstance(first, _Kept) else [first]
