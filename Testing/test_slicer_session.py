@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from stepping import DIM, STRICT, voxels
+
+from TumorSegLib.worker.protocol import Progress
 
 
 @pytest.fixture
@@ -453,6 +456,19 @@ def test_a_result_says_how_long_it_took_and_whether_anything_was_found(ready):
     ready.slicer.util.arrayFromVolumeModified(ready.volume)
     second = ready.run()
     assert re.fullmatch(r"Segmented in \d+\.\d s; nothing was found\..*", second.line, re.DOTALL)
+
+
+def test_the_time_that_is_left_follows_from_the_pace_since_the_run_began(ready, monkeypatch):
+    now = 100.0
+    clock = SimpleNamespace(perf_counter=lambda: now)
+    monkeypatch.setattr("TumorSegModule.logic.session.time", clock)
+    ready.bench.click()
+    ready.until(lambda: ready.session.status.stage == "running")
+    for seconds, done, left in ((6, 1, 24), (4, 4, 2.5), (0, 5, 0)):
+        now += seconds
+        ready.session.job_progressed(None, Progress(1, done, 5, 0, done))
+        assert ready.session.status.seconds_left == pytest.approx(left)
+    ready.until_idle()
 
 
 def test_a_line_about_several_runs_leaves_the_rest_of_the_status(ready):
