@@ -126,6 +126,17 @@ def test_measuring_patients_that_a_model_was_trained_on_is_told(tmp_path, capsys
     assert "TCGA_XX_0001_19990101, TCGA_XX_0002_19990101" in line
 
 
+def test_how_many_of_the_cases_were_measured_is_told(tmp_path, capsys, trained_on):
+    data, model = write_kaggle(tmp_path / "data", 3), trained_on("balls", []).folder
+    damaged = sorted(path for path in data.rglob("*.tif") if "_mask" not in path.name)[0]
+    damaged.write_bytes(damaged.read_bytes()[:40])
+    words = ["evaluate", str(data), "--layout", "kaggle_3m", "--device", "cpu", "--model", model]
+    assert main([*map(str, words), "-o", str(tmp_path / "results.json")]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "balls: 3 cases"
+    assert "balls: 2 of 3 cases measured" in lines
+
+
 def test_whom_a_member_was_trained_on_the_ensemble_has_seen(
     tmp_path, capsys, monkeypatch, trained_on
 ):

@@ -119,7 +119,7 @@ def test_what_killed_processes_left_goes_and_all_else_stays(tmp_path):
 
 
 def test_signals_wait_until_the_block_ends():
-    passed = []
+    passed, before = [], signal.getsignal(signal.SIGINT)
 
     def block():
         with ended_as_by_ctrl_c(), signals_held():
@@ -129,7 +129,7 @@ def test_signals_wait_until_the_block_ends():
     with pytest.raises(KeyboardInterrupt):
         block()
     assert passed == ["went on"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_other_threads_leave_signals_alone():

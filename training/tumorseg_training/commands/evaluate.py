@@ -102,6 +102,7 @@ def run(arguments: Namespace) -> int:
         evaluation = evaluate(
             bundle, cases, device=arguments.device, precision=arguments.precision, report=say
         )
+        say(f"{name}: {len(evaluation.cases)} of {len(cases)} cases measured")
         evaluations.append(replace(evaluation, name=name))
     title = f"{', '.join(names)} on {arguments.dataset.name}"
     for path in write_results(evaluations, output, title):
