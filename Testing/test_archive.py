@@ -105,7 +105,7 @@ def test_scenes_that_name_files_elsewhere_are_refused(scene, tmp_path, temporary
     def change(entry, content):
         if not entry.endswith(".mrml"):
             return content
-        made = re.sub(rf'{attribute}="[^"]*"', lambda _: f'{attribute}="{name}"', content.decode())
+        made = re.sub(r'fileName="[^"]*"', lambda _: f'{attribute}="{name}"', content.decode())
         assert name in made
         return made.encode()
 

@@ -47,7 +47,7 @@ def test_nothing_imports_upward():
         ("training", ("slicer", "vtk", "qt", "ctk", "TumorSeg")),
     ):
         for path in (ROOT / package).rglob("*.py"):
-            if path.parent.name == "slicer_io":  # writes Slicer scenes with slicer-core
+            if path.parent.name == "slicer_io":  # knows Slicer's nodes
                 continue
             for line in path.read_text(encoding="utf-8").splitlines():
                 words = line.split()

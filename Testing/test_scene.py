@@ -16,8 +16,6 @@ from test_grid import rotation_about, stored_as
 from test_writing import PLACEMENTS, TERMINOLOGY
 from tiny_models import brain_specification, ct_specification
 
-from TumorSegLib import writing
-from TumorSegLib.errors import OutputError
 from TumorSegLib.writing import write_segmentation
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,6 +59,15 @@ def test_slicer_sees_the_volume_and_its_segments(tmp_path, axes, signs, rotation
     assert node.GetNodeReference(role).GetID() == volume.GetID()
 
 
+def extents(grid, across):
+    """The larger extent in mm of a volume in a plane, as width and height of a square."""
+    corners = np.array(
+        [[x, y, z, 1] for z in (-0.5, 8.5) for y in (-0.5, 29.5) for x in (-0.5, 29.5)]
+    )
+    sizes = np.ptp(corners @ grid.affine.T, axis=0)[:3]
+    return [max(np.delete(sizes, across))] * 2
+
+
 def test_slice_views_show_the_volume_where_it_is_labelled(tmp_path):
     pytest.importorskip("slicer")
     rotation = rotation_about(0, 23)
@@ -81,6 +88,8 @@ def test_slice_views_show_the_volume_where_it_is_labelled(tmp_path):
         assert composite.GetBackgroundVolumeID() == volume.GetID()
         view = slicer.scene.GetNodeByID(f"vtkMRMLSliceNode{name}")
         assert view.GetOrientation() == orientation
+        assert view.GetNumberOfSliceOrientationPresets() == 3
+        assert view.GetFieldOfView()[:2] == pytest.approx(extents(result.volume.grid, axis))
         assert view.GetSliceToRAS().GetElement(axis, 3) == pytest.approx(centre[axis], abs=1e-3)
 
 
@@ -106,7 +115,9 @@ def test_nothing_found(tmp_path):
     assert not segments["TumorSeg_brain_Tumour"].mask.any()
 
 
-@pytest.mark.parametrize("name", ["AX T1/POST", "a.seg", "Kopf “groß” 脑", "..", 'x:y*?"<z>|'])
+@pytest.mark.parametrize(
+    "name", ["AX T1/POST", "a.seg", "Kopf “groß” 脑", "..", "50 % 'x'", 'x:y*?"<z>|']
+)
 def test_volumes_with_odd_names(tmp_path, name):
     pytest.importorskip("slicer")
     result = result_of(two_structures() % 2, brain_specification(), name=name)
@@ -116,6 +127,15 @@ def test_volumes_with_odd_names(tmp_path, name):
     volume = slicer.scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
     assert volume.GetName() == name
     np.testing.assert_array_equal(array_of(volume.GetImageData()), result.volume.voxels)
+
+
+def test_a_name_that_is_no_text_is_written_as_one(tmp_path):
+    """As of a file whose name is not in UTF-8, and of a series description with a bell in it."""
+    pytest.importorskip("slicer")
+    result = result_of(two_structures() % 2, brain_specification(), name="a\udce4\x07")
+    write_segmentation(result, tmp_path / "out.mrb")
+    slicer = reopened(tmp_path / "out.mrb", tmp_path)
+    assert slicer.scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode").GetName() == "a__"
 
 
 WRITE = """
@@ -149,13 +169,23 @@ def test_nothing_is_left_elsewhere(tmp_path):
         assert str(tmp_path).encode() not in b"".join(map(bundle.read, bundle.namelist()))
 
 
-def test_says_what_to_install_without_slicer_core(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "find_spec", lambda name: None)
-    with pytest.raises(OutputError, match=r'pip install "slicer-core=='):
-        write_segmentation(
-            result_of(two_structures() % 2, brain_specification()), tmp_path / "out.mrb"
-        )
-    assert names_in(tmp_path) == []
+def test_no_library_of_slicers_is_needed(tmp_path, monkeypatch):
+    for library in ("slicer", "slicer_core", "vtk", "vtkmodules"):
+        monkeypatch.setitem(sys.modules, library, None)
+    write_segmentation(result_of(two_structures() % 2, brain_specification()), tmp_path / "out.mrb")
+    assert names_in(tmp_path) == ["out.mrb"]
+
+
+def test_slicer_does_not_warn_of_who_saved_it(tmp_path):
+    """It compares the application's name and version with its own."""
+    slicer, vtk = pytest.importorskip("slicer"), pytest.importorskip("vtk")
+    write_segmentation(result_of(two_structures() % 2, brain_specification()), tmp_path / "out.mrb")
+    scene = reopened(tmp_path / "out.mrb", tmp_path).scene
+    application, *numbers = (vtk.mutable(start) for start in ("", 0, 0, 0, 0))
+    saved_by = scene.GetLastLoadedVersion()
+    assert slicer.vtkMRMLScene.ParseVersion(saved_by, application, *numbers)
+    assert str(application) == "Slicer"
+    assert [int(number) for number in numbers[:2]] <= [5, 10]
 
 
 def test_window_follows_the_intensities_of_mr(tmp_path):

@@ -232,8 +232,6 @@ def write_in_child(folder, path, *, before):
 @pytest.mark.parametrize("ending", [*IMAGE_ENDINGS, ".mrb"])
 @pytest.mark.skipif(sys.platform == "win32", reason="file sizes cannot be limited")
 def test_file_cut_short_is_never_seen(tmp_path, tmp_path_factory, ending):
-    if ending == ".mrb":
-        pytest.importorskip("slicer")
     path = tmp_path / f"out{ending}"
     path.write_text("the former result")
     run = write_in_child(tmp_path_factory.mktemp("pickle"), path, before=FULL_DISK)

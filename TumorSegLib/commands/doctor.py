@@ -38,7 +38,7 @@ REQUIRED = {
 """Packages without which nothing is segmented, and the names that they are imported by."""
 
 OPTIONAL = {
-    "slicer": ("slicer-core", "slicer", "scenes (.mrb) outside of 3D Slicer"),
+    "slicer": ("slicer-core", "slicer", "scenes (.mrb) read outside of 3D Slicer"),
     "dicom": ("highdicom", "highdicom", "DICOM Segmentations and reports"),
     "report": ("reportlab", "reportlab", "reports as PDF"),
     "shell": ("shtab", "shtab", "completion in a shell"),

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from pathlib import Path
 
 from TumorSegLib.errors import OutputError
 from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.support.atomic_write import atomic_write, ensure_writable
-from TumorSegLib.support.extras import pip_install
-from TumorSegLib.support.signals import signals_held
 from TumorSegLib.writing.replacing import check_replacing
 
 SEGMENTATION_ENDING = ".seg.nrrd"
@@ -31,11 +28,6 @@ def check_output(path: Path) -> str:
     if ending is None or path.name.lower() == ending:
         raise OutputError(f"{path}: expected a file name that ends in {', '.join(ENDINGS)}")
     ensure_writable(path)
-    if ending == SCENE_ENDING and find_spec("slicer_core") is None:
-        raise OutputError(
-            f"{path}: scenes need slicer-core, which is not installed; run {pip_install('slicer')}"
-            " or choose .seg.nrrd"
-        )
     return ending
 
 
@@ -72,10 +64,9 @@ def write_segmentation(
     with atomic_write(path, ending=ending) as new:
         with silenced_stderr():
             if ending == SCENE_ENDING:
-                from TumorSegLib.slicer_io.scene_writing import write_scene
+                from TumorSegLib.writing.scene import write_scene
 
-                with signals_held():
-                    whole = write_scene(labelled, new)
+                whole = write_scene(labelled, new)
             else:
                 whole = _write_image(labelled, new, named=ending == SEGMENTATION_ENDING)
         if not whole:
