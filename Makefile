@@ -98,7 +98,7 @@ $(VENV)/bin/python:
 $(VENV)/installed: pyproject.toml setup.py | $(VENV)/bin/python
 	@echo "installing PyTorch and what TumorSeg needs into $(VENV): 1.5 GB; a minute or two, and the download"
 	$(BIN)/python -m pip install --disable-pip-version-check "$(TORCH)"
-	$(BIN)/python -m pip install --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install --disable-pip-version-check --editable ".[report]"
 	@touch $@
 
 $(VENV)/installed-for-tests: $(VENV)/installed

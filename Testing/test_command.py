@@ -68,6 +68,30 @@ def test_label_maps_lie_on_the_volumes_grid(place, ending):
     assert set(np.unique(sitk.GetArrayFromImage(image))) == {0, 1}
 
 
+def test_one_run_writes_several_kinds_of_files(place, capsys):
+    files = ["out.seg.nrrd", "out.nii.gz", "out.mrb"]
+    words = ["segment", "flair.nii.gz", *(f"-o{file}" for file in files), "--json"]
+    assert cli.main(words) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["output"], printed["outputs"]) == (files[0], files)
+    assert all(Path(file).is_file() for file in files)
+    maps = [sitk.GetArrayFromImage(sitk.ReadImage(file)) for file in files[:2]]
+    np.testing.assert_array_equal(*maps)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-oout.nii.gz", "-o./out.nii.gz"], "is named twice"),
+        (["-oout.nii.gz", "-oflair.nii.gz"], "flair.nii.gz: is an input"),
+        (["-oout.nii.gz", "-onone/out.mrb"], "the folder none does not exist"),
+        (["-oout.nii.gz", "-oout.jpg"], "expected a file name that ends in"),
+    ],
+)
+def test_each_of_several_files_is_looked_at_before_the_run(place, capsys, words, message):
+    refused(capsys, ["segment", "flair.nii.gz", *words], message)
+
+
 def test_default_output_and_plain_words(place, capsys):
     assert cli.main(["segment", "flair.nii.gz"]) == 0
     captured = capsys.readouterr()

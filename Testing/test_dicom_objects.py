@@ -380,7 +380,7 @@ def test_the_command_writes_both(tmp_path, monkeypatch, capsys):
     group = content.get_volumetric_roi_measurement_groups()[1]
     assert group.get_measurements(VOLUME)[0].value == pytest.approx(tumour["volume_ml"], rel=1e-5)
     for more, line in (
-        (["-o", str(tmp_path / "x.nrrd"), "--sr", str(tmp_path / "y.dcm")], "add -o with a name"),
+        (["-o", str(tmp_path / "x.nrrd"), "--sr", str(tmp_path / "y.dcm")], "found 0; give -o"),
         (["-o", str(tmp_path / "x.dcm"), "--sr", str(tmp_path / "y.nrrd")], "ends in .dcm"),
         (["-o", str(tmp_path / "x.dcm"), "--sr", str(tmp_path / "x.dcm")], "name another"),
         (["-o", str(out)], "is there already"),

@@ -188,7 +188,7 @@ def test_one_key_stands_once():
 
 def test_json_has_lesions_and_derived_values():
     result = result_of(two_structures(), ct_specification(derived=LIVER))
-    printed = json.loads(json.dumps(summary(result, measure(result), Path("out.nrrd"), [])))
+    printed = json.loads(json.dumps(summary(result, measure(result), [Path("out.nrrd")], [])))
     liver, tumour = printed["segments"]
     assert {"name", "label", "voxels", "volume_ml", "components", "largest_component_ml"} <= set(
         liver
@@ -205,7 +205,7 @@ def test_json_has_lesions_and_derived_values():
         "code": {"scheme": "SCT", "value": "118565006", "meaning": "Volume"},
     }
     empty = result_of(np.zeros((3, 8, 8)), ct_specification(derived=LIVER))
-    printed = json.loads(json.dumps(summary(empty, measure(empty), Path("out.nrrd"), [])))
+    printed = json.loads(json.dumps(summary(empty, measure(empty), [Path("out.nrrd")], [])))
     assert printed["segments"][1]["lesions"] == []
     assert printed["segments"][1]["centroid_mm"] is None
     assert printed["derived"][3]["value"] is None

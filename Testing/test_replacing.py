@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from tiny_models import brain_specification, ct_specification, write_tiny_bundle
 from TumorSegLib import cli
 from TumorSegLib.errors import OutputError
 from TumorSegLib.image.itk import to_sitk
+from TumorSegLib.phantom import brain_phantom
 from TumorSegLib.writing import write_segmentation
 
 FLAIR = ("segment", "flair.nii.gz")
@@ -81,12 +83,21 @@ def test_a_dead_link_counts_as_a_result(tmp_path):
     assert not path.is_symlink()
 
 
-def test_the_demo_says_what_next_and_replaces_nothing(place, capsys):
+def test_the_demo_says_what_next_and_replaces_nothing(place, capsys, monkeypatch):
+    """On a small phantom: what it ends with can be opened in a browser and in 3D Slicer."""
+    volumes, tumour = brain_phantom(shape=(6, 48, 48), spacing=(5.0, 5.0, 20.0))
+    monkeypatch.setattr("TumorSegLib.phantom.brain_phantom", lambda: (volumes, tumour))
     words = ["demo", "-o", "demo"]
     assert cli.main(words) == 0
     kept = {path: path.stat().st_mtime_ns for path in Path("demo").rglob("*.nii.gz")}
-    look, further = capsys.readouterr().err.splitlines()[-2:]
-    assert Path(look.split()[1]).is_file()
+    size, browser, slicer, further = capsys.readouterr().err.splitlines()[-4:]
+    assert size == f"the made-up tumour has {np.count_nonzero(tumour) * 0.5:.1f} ml"
+    assert "<html" in urlopen(browser.removeprefix("in a browser: ")).read().decode()
+    assert slicer == (
+        "in 3D Slicer: demo/scene.mrb, or demo/segmentation.seg.nrrd with demo/phantom-flair.nii.gz"
+    )
+    assert Path("demo/scene.mrb").is_file()
+    assert Path("demo/segmentation.seg.nrrd").is_file()
     assert further == "next: tumorseg segment VOLUME -o result.seg.nrrd"
     assert cli.main(words) == 2
     assert "is there already" in capsys.readouterr().err

@@ -31,19 +31,22 @@ def run(arguments: Namespace) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made: {error.strerror or error}") from None
-    volume, channels = _phantom(folder, console)
-    words = ["segment", str(volume), *channels, "-o", str(folder / "segmentation.seg.nrrd")]
+    volume, channels, tumour_ml = _phantom(folder, console)
+    segmentation, scene = folder / "segmentation.seg.nrrd", folder / "scene.mrb"
+    words = ["segment", str(volume), *channels, "-o", str(segmentation), "-o", str(scene)]
     words += ["--report", str(folder / "report")]
     words += ["--overwrite"] if arguments.overwrite else []
     console.print("tumorseg " + " ".join(words), style="bold", soft_wrap=True)
     status = cli.main(words)
     if status == 0:
-        console.print(
-            f"look: {folder / 'report' / 'report.html'} in a browser; {volume} and"
-            f" {folder / 'segmentation.seg.nrrd'} in 3D Slicer",
-            soft_wrap=True,
+        lines = (
+            f"the made-up tumour has {tumour_ml:.1f} ml",
+            f"in a browser: {(folder / 'report' / 'report.html').absolute().as_uri()}",
+            f"in 3D Slicer: {scene}, or {segmentation} with {volume}",
+            f"next: {_command()} segment VOLUME -o result.seg.nrrd",
         )
-        console.print(f"next: {_command()} segment VOLUME -o result.seg.nrrd", soft_wrap=True)
+        for line in lines:
+            console.print(line, soft_wrap=True)
     return status
 
 
@@ -56,19 +59,24 @@ def _command() -> str:
     return str(called)
 
 
-def _phantom(folder: Path, console: Console) -> tuple[Path, list[str]]:
-    """Write the brain phantom's sequences as NIfTI files; return FLAIR and options for the others.
+def _phantom(folder: Path, console: Console) -> tuple[Path, list[str], float]:
+    """Write the brain phantom's sequences as NIfTI files, those that are not there yet.
+
+    Returns:
+        The FLAIR volume's file, options for the other sequences, and the tumour's ml.
 
     Raises:
         OutputError: one cannot be written completely.
     """
+    import numpy as np
+
     from TumorSegLib.image.itk import to_sitk
     from TumorSegLib.phantom import brain_phantom
     from TumorSegLib.support.atomic_write import atomic_write
     from TumorSegLib.writing.image_writing import write_image_atomically
 
     console.print("making a head to segment ...")
-    volumes, _ = brain_phantom()
+    volumes, tumour = brain_phantom()
     paths = {name: folder / f"phantom-{name}.nii.gz" for name in volumes}
     for name, path in paths.items():
         if not path.exists():
@@ -82,4 +90,5 @@ def _phantom(folder: Path, console: Console) -> tuple[Path, list[str]]:
         soft_wrap=True,
     )
     further = [f"--channel={name}={path}" for name, path in paths.items() if name != "flair"]
-    return paths["flair"], further
+    tumour_ml = int(np.count_nonzero(tumour)) * volumes["flair"].grid.voxel_ml
+    return paths["flair"], further, tumour_ml

@@ -52,8 +52,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--output",
         metavar="OUT",
         type=Path,
+        action="append",
         help="*.seg.nrrd, *.nii.gz, *.nrrd, *.mrb or, of DICOM, *.dcm (default: NAME.seg.nrrd in"
-        " this folder)",
+        " this folder); may be given several times",
     )
     parser.add_argument(
         "--sr",
@@ -96,14 +97,15 @@ def run(arguments: Namespace) -> int:
     if arguments.gate_threshold is not None and arguments.gate is None:
         raise InputError("--gate-threshold: has no effect without --gate; add --gate ID")
     volume = read_named(str(arguments.volume), arguments.series)
-    output = arguments.output or Path(f"{file_name_of(volume.name)}.seg.nrrd")
-    as_dicom = check_output(output) == DICOM_ENDING
+    outputs = arguments.output or [Path(f"{file_name_of(volume.name)}.seg.nrrd")]
+    dicom = [output for output in outputs if check_output(output) == DICOM_ENDING]
+    _check_distinct(outputs)
     source = None
-    if as_dicom or arguments.sr is not None:
-        source = _source_images(volume, output, arguments.sr)
+    if dicom or arguments.sr is not None:
+        source = _source_images(volume, dicom, arguments.sr)
     identify, report = _report_asked_for(arguments)
     structured = [] if arguments.sr is None else [arguments.sr]
-    check_written(arguments, [output, *structured, *report])
+    check_written(arguments, [*outputs, *structured, *report])
     if report:
         _check_report(arguments.report)
     catalogue = default_catalogue()
@@ -116,12 +118,13 @@ def run(arguments: Namespace) -> int:
         return segmenter.segment(volumes, progress=progress, on_warnings=told)
 
     result = with_model(arguments, bundle, catalogue, action)
-    if source is not None:
-        from TumorSegLib.writing.dicom_output import write_dicom
+    for output in outputs:
+        if source is not None and output in dicom:
+            from TumorSegLib.writing.dicom_output import write_dicom
 
-        write_dicom(result, source, output, arguments.sr)
-    else:
-        write_segmentation(result, output, overwrite=True)
+            write_dicom(result, source, output, arguments.sr)
+        else:
+            write_segmentation(result, output, overwrite=True)
     written = []
     if report:
         from TumorSegLib.report import write_report
@@ -136,9 +139,9 @@ def run(arguments: Namespace) -> int:
     told(result.warnings)
     measurements = result.measurements
     if arguments.json:
-        print(json.dumps(summary(result, measurements, output, written, arguments.sr), indent=2))  # noqa: T201
+        print(json.dumps(summary(result, measurements, outputs, written, arguments.sr), indent=2))  # noqa: T201
     elif not arguments.quiet:
-        show(result, measurements, [output, *structured, *written])
+        show(result, measurements, [*outputs, *structured, *written])
     return 0
 
 
@@ -185,25 +188,36 @@ def sequences_given(
     return tuple(channel.title for channel in channels if channel.name in volumes)
 
 
-def _source_images(volume: Volume, output: Path, report: Path | None) -> SourceImages:
+def _check_distinct(outputs: Sequence[Path]) -> None:
+    """Refuse a place that is named twice.
+
+    Raises:
+        OutputError: one is.
+    """
+    for number, output in enumerate(outputs):
+        if output.resolve() in [other.resolve() for other in outputs[:number]]:
+            raise OutputError(f"-o {output}: is named twice; leave one out")
+
+
+def _source_images(volume: Volume, outputs: Sequence[Path], report: Path | None) -> SourceImages:
     """Return the images that DICOM results refer to, before the run, which is in vain without them.
 
     Raises:
         OutputError: see `source_images`; the report's name is another kind of file's, or that of
-            the segmentation, or there is no DICOM segmentation that it could refer to.
+            the segmentation, or there is not one DICOM segmentation that it could refer to.
     """
     from TumorSegLib.writing import DICOM_ENDING, check_output
     from TumorSegLib.writing.dicom_output import source_images
 
     if report is not None:
-        if not output.name.lower().endswith(DICOM_ENDING):
+        if len(outputs) != 1:
             raise OutputError(
-                f"--sr {report}: refers to a DICOM segmentation; add -o with a name that ends in"
-                f" {DICOM_ENDING}"
+                f"--sr {report}: refers to a DICOM segmentation, found {len(outputs)}; give -o with"
+                f" a name that ends in {DICOM_ENDING} once"
             )
         if check_output(report) != DICOM_ENDING:
             raise OutputError(f"--sr {report}: expected a name that ends in {DICOM_ENDING}")
-        if report.resolve() == output.resolve():
+        if report.resolve() == outputs[0].resolve():
             raise OutputError(f"--sr {report}: is the segmentation's place, too; name another")
     return source_images(volume)
 
@@ -211,7 +225,7 @@ def _source_images(volume: Volume, output: Path, report: Path | None) -> SourceI
 def summary(
     result: SegmentationResult,
     measurements: Sequence[Measurement],
-    output: Path,
+    outputs: Sequence[Path],
     report: list[Path],
     structured: Path | None = None,
 ) -> dict[str, Any]:
@@ -230,7 +244,8 @@ def summary(
         "derived": [asdict(value) for value in derive(result.specification.derived, measurements)],
         "slices": [asdict(figure) for figure in result.slices],
         "warnings": list(result.warnings),
-        "output": str(output),
+        "output": str(outputs[0]),
+        "outputs": [str(output) for output in outputs],
         "structured_report": None if structured is None else str(structured),
         "report": [str(path) for path in report],
     }
