@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from html import unescape
 from pathlib import Path
 
 import grimp
@@ -65,6 +66,13 @@ def test_the_picture_shows_the_imports_that_do_not_follow_from_others(imports):
     needed = {arrow for arrow in imports if arrow[1] not in reached(arrow[0], imports - {arrow})}
     shown = {f"{one} --> {other}" for one, other in ARROWS}
     assert shown == {f"{one} --> {other}" for one, other in needed}
+
+
+def test_the_drawn_picture_has_the_same_arrows():
+    """Where not: python tools/architecture_picture.py draws it anew."""
+    drawn = (ROOT / "docs" / "images" / "architecture.svg").read_text(encoding="utf-8")
+    titles = [unescape(title) for title in re.findall("<title>(.*?)</title>", drawn)]
+    assert {title for title in titles if "->" in title} == {f"{a}->{b}" for a, b in ARROWS}
 
 
 @pytest.mark.parametrize("path", [ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *RECORDS])

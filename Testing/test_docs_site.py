@@ -21,11 +21,15 @@ class Targets(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.targets, self.anchors = set(), set()
+        self.targets, self.anchors, self.fetched = set(), set(), set()
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         given = dict(attributes)
+        if tag in ("script", "img", "iframe", "link") and given.get("rel") != "canonical":
+            self.fetched |= {given[name] for name in ("href", "src") if given.get(name)}
+        if "mermaid" in (given.get("class") or "").split():  # drawn by a script from the internet
+            self.fetched.add("https://unpkg.com/mermaid")
         self.targets |= {given[name] for name in ("href", "src") if given.get(name)}
         self.anchors |= {given[name] for name in ("id", "name") if given.get(name)}
 
@@ -57,6 +61,14 @@ def test_every_link_within_the_site_leads_somewhere(site):
             if parts.fragment and there in pages:
                 anchors = pages[there].anchors
                 assert unquote(parts.fragment) in anchors, f"{page.relative_to(site)}: {target}"
+
+
+@pytest.mark.slow
+def test_a_reader_without_internet_sees_all_of_it(site):
+    for page in site.rglob("*.html"):
+        fetched = Targets(page.read_text("utf-8")).fetched
+        elsewhere = {target for target in fetched if urlsplit(target).netloc}
+        assert not elsewhere, page.relative_to(site)
 
 
 @pytest.mark.slow

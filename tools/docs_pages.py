@@ -17,6 +17,10 @@ from mkdocs.structure.files import File, Files
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "Resources" / "Models"
 LINK = re.compile(r"(\]\()(?!https?:|mailto:|#)([^)#\s]+)((?:#[^)]*)?\))")
+MERMAID = re.compile(r"^```mermaid\n.*?^```", re.DOTALL | re.MULTILINE)
+DRAWN = "![Who imports whom](docs/images/architecture.svg)"
+"""In place of the text, which needs a script from the internet (architecture_picture.py)."""
+
 TOP = {"README.md": "index.md"} | {
     f"{name}.md": f"{name.lower()}.md" for name in ("CONTRIBUTING", "CHANGELOG", "SECURITY")
 }
@@ -67,7 +71,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         kind = "tree" if (ROOT / target).is_dir() else "blob"
         return f"{match[1]}{config['repo_url']}/{kind}/main/{target}{match[3]}"
 
-    return LINK.sub(replaced, markdown)
+    return LINK.sub(replaced, MERMAID.sub(DRAWN, markdown))
 
 
 def _source(name: str) -> str:
