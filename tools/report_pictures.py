@@ -64,7 +64,8 @@ def screenshot(page: str, width: int, folder: Path) -> Image.Image:
     with Image.open(picture) as file:
         shown = file.convert("RGB").crop((0, 0, width, 6000))
     blank = Image.new("RGB", shown.size, "white")
-    return shown.crop((0, 0, width, ImageChops.difference(shown, blank).getbbox()[3] + 18))
+    *_, bottom = ImageChops.difference(shown, blank).getbbox() or (0,)
+    return shown.crop((0, 0, width, bottom + 18))
 
 
 def until(page: str, title: str) -> str:
