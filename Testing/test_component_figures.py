@@ -142,6 +142,17 @@ def test_every_figure_of_a_segment(axes, signs):
     assert found.standard_deviation == pytest.approx(values[mask].std(ddof=1))
 
 
+@pytest.mark.parametrize("spacing", [(1e6, 1e-6, 1e-6), (1, 1e6, 1e6)])
+def test_spacings_of_any_ratio_have_a_surface(spacing):
+    """Directions that cannot be told apart ended a report after its run."""
+    mask = np.zeros((4, 6, 6), bool)
+    mask[1:3, 1:5, 1:5] = True
+    runs = Runs.of(mask)
+    (found,) = surfaces(runs, np.zeros(len(runs), int), spacing)
+    z, y, x = np.multiply((2, 4, 4), spacing)
+    assert 0.5 < found / (2 * (z * y + z * x + y * x)) < 1.1  # its worst case is flat faces
+
+
 def test_slices_without_the_segment_do_not_count_in_the_mean_area():
     mask = np.zeros((5, 4, 4), bool)
     mask[1, 0, 0] = mask[3, :2, 0] = True

@@ -30,6 +30,13 @@ def test_images_that_lack_what_must_be_repeated_are_told_before_the_run(tmp_path
         find_source(tmp_path / "ct", volume.grid)
 
 
+def test_images_that_share_their_name_are_told_before_the_run(tmp_path):
+    """All frames of a segmentation referred to the same image, which a reader cannot tell."""
+    volume = ct(tmp_path / "ct", SOPInstanceUID="1.2.3.4")
+    with pytest.raises(OutputError, match=r"its \d+ images have 1 SOPInstanceUIDs"):
+        find_source(tmp_path / "ct", volume.grid)
+
+
 def test_what_no_value_of_dicom_is_becomes_empty(tmp_path):
     """Dates of strange shape, and a sex that is unknown, stopped a result after its run."""
     odd = {"PatientBirthDate": "??", "StudyDate": "2020-01-01", "StudyTime": "noon"}

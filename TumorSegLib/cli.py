@@ -85,7 +85,10 @@ def main(
         _drop_output()
         return 0
     except OSError as error:
-        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO, errno.EBADF):
+        if error.filename is not None:  # a name too long, a folder that may not be looked into
+            named = f"{error.filename}: cannot be used ({error.strerror})"
+            return _told(str(TumorSegError(named)))
+        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EBADF):
             raise
         _drop_output()
         return _told(f"standard output cannot be written to ({error.strerror})")

@@ -11,21 +11,28 @@ import re
 LONG_WORD = re.compile(r"(\S{300})\S{400,}(\S{300})")
 
 
-class TumorSegError(Exception):
-    r"""Base of all errors whose message is written for the user.
+def printable(text: str) -> str:
+    r"""Return a text that a terminal shows as it is, on one line.
 
-    Names and values from files stand in messages: what would not show, move the cursor of a
-    terminal or turn the text round is written as an escape, `\x1b` for instance, and of what is
-    longer than a path the middle is left out.
+    What would not show, move the cursor or turn the text round is written as an escape, `\x1b` for
+    instance.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
+    )
+
+
+class TumorSegError(Exception):
+    """Base of all errors whose message is written for the user.
+
+    Names and values from files stand in messages: see `printable`; and of what is longer than a
+    path the middle is left out.
     """
 
     def __str__(self) -> str:
-        text = LONG_WORD.sub(r"\1...\2", super().__str__())
-        if text.isprintable():
-            return text
-        return "".join(
-            sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
-        )
+        return printable(LONG_WORD.sub(r"\1...\2", super().__str__()))
 
 
 class InputError(TumorSegError):

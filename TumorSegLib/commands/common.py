@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from TumorSegLib.commands.terminal import terminal, warn
-from TumorSegLib.errors import InputError
+from TumorSegLib.errors import InputError, printable
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.model.bundle import Bundle
@@ -201,7 +201,7 @@ def progress_bar(
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=terminal(stderr=True)) as bar:
-        task = bar.add_task(description, total=None)
+        task = bar.add_task(printable(description), total=None)
 
         def update(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from TumorSegLib.commands.common import progress_bar
-from TumorSegLib.commands.terminal import JSON_FORMAT, terminal, warn
+from TumorSegLib.commands.terminal import JSON_FORMAT, say, terminal, warn
 from TumorSegLib.errors import ModelError
 from TumorSegLib.model.catalogue import SHIPPED, Catalogue, default_catalogue, user_folder
 from TumorSegLib.model.default_models import make_default
@@ -94,9 +94,10 @@ def _install(arguments: Namespace, catalogue: Catalogue) -> None:
         unpacked_models(path, own) as bundles,
     ):
         if "://" in source and arguments.sha256 is None:
-            print(f"SHA-256 of what came: {sha256}", file=sys.stderr)  # noqa: T201
+            say(f"SHA-256 of what came: {sha256}")
         for licence in licences_of(bundles):
-            print(f"{licence.name} {licence.url}\n{licence.use}", file=sys.stderr)  # noqa: T201
+            say(f"{licence.name} {licence.url}")
+            say(licence.use)
             if not arguments.yes and not _agreed():
                 raise ModelError(f"{source}: not installed, for want of --yes to its licence")
         add_models(bundles, catalogue, own, overwrite=arguments.overwrite)

@@ -11,6 +11,9 @@ from TumorSegLib.measurement.runs import ALL_ROUND, Integers, Runs
 
 Figures = NDArray[np.float64]
 
+LARGEST_RATIO = 1e4
+"""Of spacings; beyond it the directions of neighbours cannot be told apart any more."""
+
 
 def surfaces(runs: Runs, parts: Integers, spacing_zyx: tuple[float, float, float]) -> Figures:
     """Return the surface in mm² of each part; parts do not touch each other.
@@ -54,7 +57,7 @@ def _weights(spacing_zyx: tuple[float, float, float]) -> dict[tuple[int, ...], f
     from scipy.spatial import SphericalVoronoi
 
     directions = [step for step in product((-1, 0, 1), repeat=3) if any(step)]
-    vectors = np.array(directions) * spacing_zyx
+    vectors = np.array(directions) * np.maximum(spacing_zyx, max(spacing_zyx) / LARGEST_RATIO)
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     shares = SphericalVoronoi(vectors).calculate_areas() / (4 * np.pi)
     return {step: 2 * float(share) for step, share in zip(directions, shares, strict=True)}

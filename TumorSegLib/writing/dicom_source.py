@@ -101,7 +101,7 @@ def source_among(datasets: Iterable[pydicom.Dataset], grid: Grid, name: str) -> 
     Raises:
         OutputError: there is no image, or a plane of the grid has none: the volume was cropped,
             moved or resampled, perhaps while it was read (gantry tilt, uneven spacing, a missing
-            slice), or an image lacks one of `MUST_BE_THERE`.
+            slice), an image lacks one of `MUST_BE_THERE`, or two share a SOPInstanceUID.
     """
     source = _on_planes(datasets, grid, name)
     for dataset in source.datasets:
@@ -110,6 +110,12 @@ def source_among(datasets: Iterable[pydicom.Dataset], grid: Grid, name: str) -> 
                 f"{name}: its images lack {', '.join(absent)}, which a DICOM segmentation repeats;"
                 " write another format, such as .seg.nrrd"
             )
+    different = len({str(dataset.SOPInstanceUID) for dataset in source.datasets})
+    if different < len(source.datasets):
+        raise OutputError(
+            f"{name}: its {len(source.datasets)} images have {different} SOPInstanceUIDs, by which"
+            " a DICOM segmentation refers to them; write another format, such as .seg.nrrd"
+        )
     return source
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from tumorseg_training.commands.extra import require_train_extra
+from TumorSegLib.commands.terminal import say
 from TumorSegLib.support.words import counted
 
 
@@ -32,5 +32,5 @@ def run(arguments: Namespace) -> int:
         line = f"removed {counted(count, 'case')}, {size / 1e6:.1f} MB, from {folder}"
     else:
         line = f"decoded slices are kept in {folder}; --clear removes them"
-    print(line, file=sys.stderr)  # noqa: T201
+    say(line)
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from tumorseg_training.commands.extra import require_train_extra
 from tumorseg_training.commands.options import add_label_option
 from TumorSegLib.commands.common import add_overwrite_option
+from TumorSegLib.commands.terminal import say
 from TumorSegLib.errors import InputError
 from TumorSegLib.support.schema import parsed
 from TumorSegLib.support.words import counted
@@ -188,8 +188,3 @@ def read_patients(path: Path, fold: str | None) -> set[str]:
     if not isinstance(content, list):
         raise InputError(f"{path}: expected a list of patients")
     return {str(patient) for patient in content}
-
-
-def say(line: str) -> None:
-    """Print a line for the user."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201

@@ -6,9 +6,9 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from tumorseg_training.commands.evaluate import say
 from tumorseg_training.commands.extra import require_train_extra
 from tumorseg_training.commands.options import add_accelerator_option, add_label_option
+from TumorSegLib.commands.terminal import say
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tumorseg_training.commands.extra import require_train_extra
 from tumorseg_training.commands.options import add_accelerator_option
 from tumorseg_training.places import config_file
+from TumorSegLib.commands.terminal import say as said
 from TumorSegLib.errors import InputError
 
 if TYPE_CHECKING:
@@ -211,4 +212,4 @@ def say(line: str) -> None:
     from lightning.pytorch.utilities import rank_zero_only
 
     if getattr(rank_zero_only, "rank", 0) == 0:
-        print(line, file=sys.stderr, flush=True)  # noqa: T201
+        said(line)
