@@ -91,6 +91,33 @@ def test_a_segmentation_with_its_image(desk):
     assert (record["reviewed"], record["patient_known"]) == (True, True)
 
 
+@pytest.mark.parametrize("ending", [".nii.gz", ".nrrd"])
+def test_a_label_map_without_a_finding_is_a_case(desk, ending):
+    volume = desk.result(0).volume
+    path = desk.folder / f"nothing{ending}"
+    sitk.WriteImage(to_sitk(np.zeros(volume.grid.shape, np.uint8), volume.grid), str(path))
+    assert desk.export(path, "--channel", desk.image, "--quiet") == (0, "", "")
+    (case,) = desk.cases
+    assert not desk.label(case).any()
+
+
+def test_a_segmentation_under_another_name_is_no_label_map(desk):
+    """Its values number segments, which need not be those of the model."""
+    path = desk.segmentation.with_name("drawn.nrrd")
+    path.write_bytes(desk.segmentation.read_bytes())
+    status, _, err = desk.export(path, "--channel", desk.image, "--quiet")
+    assert status == 2
+    assert "drawn.nrrd: a segmentation made by 3D Slicer, expected a label map" in err
+
+
+@pytest.mark.parametrize("option", ["--channel", "--map"])
+def test_an_option_that_is_given_twice_is_refused(desk, option):
+    """The last one counted, and nobody heard of the other."""
+    words = [option, "ct=1", option, "ct=2"]
+    status, _, err = desk.export(desk.segmentation, *words, "--quiet")
+    assert (status, err) == (2, f"tumorseg: {option} ct: given twice\n")
+
+
 def test_who_drew_a_segmentation_and_whether_it_was_changed_is_kept(desk):
     pytest.importorskip("slicer")
     for changed, said in ((False, "neither corrected nor marked as reviewed"), (True, None)):

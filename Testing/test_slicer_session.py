@@ -218,6 +218,53 @@ def test_the_slider_stays_on_while_it_is_moved(ready):
     assert all(states)
 
 
+def test_an_edit_made_while_the_slider_is_answered_stays(ready):
+    target = ready.run().target
+    ready.panel.ui.sensitivitySlider.value = 100
+    ready.bench.turn()
+    assert ready.session.pending
+    paint(ready, target, ready.volume)
+    edited = ready.found(target, ready.volume)
+    ready.until_idle()
+    assert (ready.found(target, ready.volume) == edited).all()
+
+
+def test_moves_of_the_slider_are_one_step_of_undo(ready, monkeypatch):
+    ready.run()
+    saved, editor = [], ready.session._editor
+    save = editor.save_for_undo
+    monkeypatch.setattr(editor, "save_for_undo", lambda: (saved.append(1), save()))
+    for value in (100, -100):
+        ready.panel.ui.sensitivitySlider.value = value
+        ready.until_idle()
+        assert saved == [1]
+
+
+def test_a_run_is_starting_until_the_worker_has_begun(ready):
+    ready.bench.click()
+    assert ready.session.status.stage == "starting"
+    ready.until(lambda: ready.session.status.stage != "starting")
+    assert ready.session.status.stage == "running"
+    ready.until_idle()
+
+
+def test_a_move_of_the_slider_that_has_no_place_is_told(ready, monkeypatch):
+    from TumorSegLib.errors import InputError
+    from TumorSegModule.logic.segmentation_run import SegmentationRun
+
+    ready.run()
+
+    def nowhere(run):
+        raise InputError("FLAIR0: its transform is not linear")
+
+    monkeypatch.setattr(SegmentationRun, "placement", nowhere)
+    ready.panel.ui.sensitivitySlider.value = 50
+    ready.until_idle()
+    assert ready.session.status.line == "FLAIR0: its transform is not linear"
+    assert ready.session.status.failed
+    assert not ready.panel.ui.sensitivitySlider.enabled
+
+
 def test_a_label_map_is_taken_over_before_the_worker_writes_it_again(ready, monkeypatch):
     ready.run()
     session, order = ready.session, []

@@ -78,3 +78,17 @@ def test_any_file_that_cannot_be_used_is_told_in_a_line(place, capsys, monkeypat
 
     monkeypatch.setattr("TumorSegLib.commands.doctor.run", forbidden)
     refused(capsys, ["doctor"], "patients/\\x1b[2J: cannot be used (Permission denied)")
+
+
+@pytest.mark.parametrize("words", [["models"], ["doctor"], ["segment", "flair.nii.gz"]])
+def test_a_user_without_a_home_is_told_what_to_do(place, capsys, monkeypatch, words):
+    """As in containers and batch systems, for users that have no account."""
+
+    def nobody(*_):
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("TUMORSEG_MODELS", "XDG_DATA_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", nobody)
+    monkeypatch.setattr(Path, "expanduser", nobody)
+    refused(capsys, words, "this user has no home folder; name one in the environment: HOME=/a")

@@ -102,6 +102,8 @@ def _why(error: Exception) -> str | None:
             return None
         pip = f"{sys.executable} -m pip install {package}"
         return f"the package {package} is not installed; install it with: {pip}"
+    if "home directory" in str(error):  # as pathlib says it
+        return "this user has no home folder; name one in the environment: HOME=/a/folder"
     if not isinstance(error, MemoryError):
         from TumorSegLib.support.device import is_out_of_memory
 

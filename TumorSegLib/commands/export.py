@@ -125,8 +125,8 @@ class Export:
 
     def __init__(self, arguments: Namespace) -> None:
         self._arguments = arguments
-        self._channels = dict(_pair("--channel", entry) for entry in arguments.channel)
-        self._mapping = dict(_pair("--map", entry) for entry in arguments.mapping)
+        self._channels = _pairs("--channel", arguments.channel)
+        self._mapping = _pairs("--map", arguments.mapping)
         self._catalogue = default_catalogue()
         self._specification: ModelSpecification | None = None
         self.appended: list[Appended] = []
@@ -305,11 +305,16 @@ def _together(failures: list[str], done: int) -> str:
     return f"{len(failures)} not exported, {done} exported: {'; '.join(failures)}"
 
 
-def _pair(option: str, entry: str) -> tuple[str, str]:
-    name, separator, value = entry.partition("=")
-    if not separator or not name:
-        raise InputError(f"{option} {entry}: expected a name, =, and what it stands for")
-    return name, value
+def _pairs(option: str, entries: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for entry in entries:
+        name, separator, value = entry.partition("=")
+        if not separator or not name:
+            raise InputError(f"{option} {entry}: expected a name, =, and what it stands for")
+        if name in found:
+            raise InputError(f"{option} {name}: given twice")
+        found[name] = value
+    return found
 
 
 def _is_scene(path: Path) -> bool:

@@ -8,7 +8,8 @@ import numpy as np
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.specification import ModelSpecification
-from TumorSegLib.reading import read_volume
+from TumorSegLib.reading.file_path import readable, reading
+from TumorSegLib.reading.image_file import read_array
 from TumorSegLib.slicer_io.named_mask import NamedMask
 from TumorSegLib.slicer_io.segments import segment_id
 
@@ -25,12 +26,15 @@ def is_labelmap(path: Path) -> bool:
 def read_labelmap(path: Path, specification: ModelSpecification) -> tuple[NamedMask, ...]:
     """Return a segment for every label of a model, empty where the label map has none.
 
+    All may be empty: a patient without a finding is a case, too.
+
     Raises:
         InputError: the file cannot be read, or has values that are none of the model's labels.
     """
-    volume = read_volume(path)
+    with reading(readable(path)):
+        voxels, grid = read_array(path, segmentations=False)
     labels = {label.value: label.name for label in specification.labels}
-    unknown = sorted(set(np.unique(volume.voxels).tolist()) - {0, *labels})
+    unknown = sorted(set(np.unique(voxels).tolist()) - {0, *labels})
     if unknown:
         known = ", ".join(f"{value} {name}" for value, name in labels.items())
         raise InputError(
@@ -41,9 +45,9 @@ def read_labelmap(path: Path, specification: ModelSpecification) -> tuple[NamedM
         NamedMask(
             segment_id(specification, label),
             label.name,
-            volume.voxels,
+            voxels,
             label.value,
-            volume.grid.affine,
+            grid.affine,
         )
         for label in specification.labels
     )

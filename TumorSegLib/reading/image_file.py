@@ -57,13 +57,22 @@ def read_image_file(path: Path) -> Volume:
     return Volume(voxels, grid, name=name, warnings=tuple(warnings))
 
 
-def read_array(path: Path) -> tuple[NDArray[Any], Grid]:
+def read_array(path: Path, *, segmentations: bool = True) -> tuple[NDArray[Any], Grid]:
     """Return the voxels (z, y, x) in `path`, which may all be alike, and where they lie.
+
+    Args:
+        path: of the file.
+        segmentations: whether the file may be one of 3D Slicer, whose values number its segments.
 
     Raises:
         InputError: see `read_image_file`.
     """
     image = FORMATS[_ending(path)](path)
+    if image.is_segmentation and not segmentations:
+        raise InputError(
+            f"{path}: a segmentation made by 3D Slicer, expected a label map; rename it to"
+            " .seg.nrrd"
+        )
     check_components(path, image.components)
     grid = image.grid()
     return image.read()[0], grid

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tumorseg_training.commands.extra import require_train_extra
-from tumorseg_training.commands.options import add_label_option
+from tumorseg_training.commands.options import add_label_option, labels_of
 from TumorSegLib.commands.common import add_overwrite_option
 from TumorSegLib.commands.terminal import say
 from TumorSegLib.errors import InputError
@@ -121,7 +121,7 @@ def cases_for(bundle: Bundle, arguments: Namespace) -> list[Case]:
 
     reading = reader_options_for(
         bundle.specification,
-        labels=dict(arguments.labels),
+        labels=labels_of(arguments.labels),
         spacing=tuple(arguments.spacing) if arguments.spacing else None,
         window=tuple(arguments.window) if arguments.window else None,
         mask_suffix=arguments.mask_suffix,

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Sequence
+
+from TumorSegLib.errors import InputError
 
 
 def add_label_option(parser: ArgumentParser) -> None:
@@ -26,6 +29,20 @@ def add_accelerator_option(parser: ArgumentParser) -> None:
         default="auto",
         help="kind of device",
     )
+
+
+def labels_of(pairs: Sequence[tuple[str, int]]) -> dict[str, int]:
+    """Return the value of each structure that --label names.
+
+    Raises:
+        InputError: one is named twice.
+    """
+    labels: dict[str, int] = {}
+    for structure, value in pairs:
+        if structure in labels:
+            raise InputError(f"--label {structure}: given twice")
+        labels[structure] = value
+    return labels
 
 
 def mapped(text: str) -> tuple[str, int]:

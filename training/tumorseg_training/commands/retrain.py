@@ -7,7 +7,11 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from tumorseg_training.commands.extra import require_train_extra
-from tumorseg_training.commands.options import add_accelerator_option, add_label_option
+from tumorseg_training.commands.options import (
+    add_accelerator_option,
+    add_label_option,
+    labels_of,
+)
 from TumorSegLib.commands.terminal import say
 
 
@@ -87,7 +91,7 @@ def run(arguments: Namespace) -> int:
         old_cases=arguments.old_cases,
         old_layout=arguments.old_layout,
         old_count=arguments.old_count,
-        labels=dict(arguments.labels),
+        labels=labels_of(arguments.labels),
         learning_rate=arguments.learning_rate,
         as_default=arguments.as_default,
     )
