@@ -248,7 +248,10 @@ def trained(folder: Path) -> None:
 
 def retraining(folder: Path) -> int:
     from tumorseg_training import retraining_recipe
+    from tumorseg_training.run_folder import is_finished
 
+    if is_finished(folder / "run"):
+        return 0  # another in its place is refused
     without_drawing()
     retraining_recipe.SLICES_AN_EPOCH = (8, 8)
     resume = ("--resume",) if (folder / "run/last.ckpt").exists() else ()

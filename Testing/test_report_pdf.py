@@ -168,4 +168,4 @@ def _resolved(found):
 
 def _descriptor(font):
     holder = font["/DescendantFonts"][0].get_object() if "/DescendantFonts" in font else font
-    return holder.get("/FontDescriptor", {})
+    return _resolved(holder.get("/FontDescriptor", pypdf.generic.DictionaryObject()))

@@ -498,6 +498,7 @@ def test_a_result_says_how_long_it_took_and_whether_anything_was_found(ready):
     first = ready.run()
     (seconds,) = re.fullmatch(r"Segmented in (\d+\.\d) s\.", first.line).groups()
     assert float(seconds) < 3600  # not the clock's own count
+    assert ready.session.status.line == first.line
     array = ready.slicer.util.arrayFromVolume(ready.volume)
     array[array > 60] = 60
     ready.slicer.util.arrayFromVolumeModified(ready.volume)

@@ -29,6 +29,7 @@ from tumorseg_training.retraining_plan import (
     read_sets,
 )
 from tumorseg_training.retraining_recipe import config_for, origin_of
+from tumorseg_training.run_folder import check_run_folder, default_folder, is_finished
 from tumorseg_training.summary import evaluation_record, summary
 from tumorseg_training.train import LAST, Devices, train
 from tumorseg_training.versions import alone_in, next_version, reserved_version
@@ -99,16 +100,19 @@ def retrain(
     new, old = read_sets(request, base.specification)
     begun = None
     if resume:
-        folder = folder or Path("runs") / next_version(base.specification, _ids_in_use())[0]
+        folder = folder or default_folder(next_version(base.specification, _ids_in_use())[0])
         begun = read_plan(folder, base)
     wanted = None if begun is None else (begun.id, begun.version)
     with reserved_version(base.specification, user_folder(), _ids_in_use, wanted) as version:
-        folder = folder or Path("runs") / version[0]
+        folder = folder or default_folder(version[0])
+        check_run_folder(folder, [request.dataset, *filter(None, [request.old_cases])])
         if begun is None and (folder / LAST).exists():
             raise InputError(
                 f"{folder}: holds a run already; go on with --resume, or choose another folder by"
                 " -o"
             )
+        if begun is None and is_finished(folder):
+            raise InputError(f"{folder}: holds a finished run; choose another folder by -o")
         if begun is None:
             plan = planned(request, base, new, old, *version)
         else:
@@ -240,7 +244,8 @@ def draft_folder(folder: Path) -> Iterator[Path]:
 
 def remove_checkpoints(folder: Path, report: Report) -> None:
     """Remove a run's checkpoints; one that stays is only told, as the model is there already."""
-    for checkpoint in folder.glob("*.ckpt"):
+    last = folder / LAST  # goes last: without it the run counts as finished
+    for checkpoint in sorted(folder.glob("*.ckpt"), key=lambda path: path == last):
         try:
             checkpoint.unlink()
         except OSError as error:

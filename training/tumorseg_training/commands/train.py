@@ -87,16 +87,20 @@ def run(arguments: Namespace) -> int:
     """Train and publish, or what the options ask for instead."""
     require_train_extra("train")
     from tumorseg_training.config import read_config, read_ensemble, read_recipe
+    from tumorseg_training.run_folder import check_run_folder
     from TumorSegLib.support.allocator import keep_large_blocks
 
     ensemble = read_ensemble(arguments.config, arguments.overrides)
     if ensemble is not None:
-        averaged(ensemble, arguments.output or Path("runs") / ensemble.model.id, arguments)
+        folder = arguments.output or Path("runs") / ensemble.model.id
+        check_run_folder(folder)
+        averaged(ensemble, folder, arguments)
         return 0
     config = read_config(arguments.config, arguments.overrides)
     recipe = read_recipe(arguments.config, arguments.overrides)
     check_stages(recipe, arguments)
     folder = arguments.output or Path("runs") / config.model.id
+    check_run_folder(folder, [config.data.folder])
     keep_large_blocks()
     if arguments.preview:
         from tumorseg_training.preview import write_preview
