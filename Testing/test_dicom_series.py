@@ -234,6 +234,37 @@ def test_copies_are_left_out(tmp_path, slices):
     assert "left out a second copy of 2 slices" in volume.warnings[0]
 
 
+def test_slices_of_several_patients_are_refused(tmp_path, slices):
+    """Two scans whose series got the same UID interleaved, and were segmented as one."""
+    half = len(slices) // 2
+    write_slices(tmp_path, slices[:half], even(9)[:half], PatientID="Anna-1", names="abcd")
+    write_slices(tmp_path, slices[half:], even(9)[half:], PatientID="Bert-2", names="efghi")
+    message = refusal(tmp_path)
+    assert "its series has images of 2 patients, expected one" in message
+    assert "Anna" not in message
+    for path in map(tmp_path.joinpath, "abcd"):
+        path.unlink()
+    assert read_volume(tmp_path).grid.shape[0] == len(slices) - half
+
+
+def test_slices_that_do_not_all_say_whose_they_are_are_one_patients(tmp_path, slices):
+    write_slices(tmp_path, slices[:4], even(9)[:4], PatientID="1 ", names="abcd")
+    write_slices(tmp_path, slices[4:7], even(9)[4:7], PatientID="", names="efg")
+    write_slices(tmp_path, slices[7:], even(9)[7:], names="hi")
+    volume = read_volume(tmp_path)
+    np.testing.assert_array_equal(volume.voxels, slices)
+    assert volume.warnings == ()
+
+
+def test_slices_of_several_frames_of_reference_are_warned_of(tmp_path, slices):
+    write_slices(tmp_path, slices[:4], even(9)[:4], FrameOfReferenceUID="1.5", names="abcd")
+    write_slices(tmp_path, slices[4:], even(9)[4:], FrameOfReferenceUID="1.6", names="efghi")
+    volume = read_volume(tmp_path)
+    np.testing.assert_array_equal(volume.voxels, slices)
+    (warning,) = volume.warnings
+    assert "its slices have 2 frames of reference" in warning
+
+
 def test_several_images_at_one_position_are_refused(tmp_path, slices):
     write_slices(tmp_path, slices, even(9))
     write_slices(tmp_path, slices + 1, even(9), names=[f"phase2_{n}" for n in range(9)])

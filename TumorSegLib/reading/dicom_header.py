@@ -54,6 +54,7 @@ READ: list[Any] = [
         *("RescaleSlope", "RescaleIntercept", "ImagePositionPatient", "ImageOrientationPatient"),
         *("PixelSpacing", "SliceThickness", "EchoTime", "RepetitionTime", "InversionTime"),
         *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+        *("PatientID", "FrameOfReferenceUID"),
     )
 ]
 """Tags of what is kept of a header."""

@@ -94,7 +94,7 @@ def read_stack(
     name = folder.resolve().name
     listed, warnings = list_dicom(folder)
     files, left_out = _images(choose_series(listed, folder, series), name)
-    warnings += left_out
+    warnings += [*left_out, *_of_one_patient(files, name)]
     slices = [part for file in files for part in _slices(file)]
     with PixelReader() as read:
         slices, copies = _sorted(slices, read, name)
@@ -179,6 +179,29 @@ def _images(files: Sequence[DicomFile], name: str) -> tuple[list[DicomFile], lis
     if len(kept) == len(files):
         return kept, []
     return kept, [f"{name}: {len(files) - len(kept)} localizer images were left out"]
+
+
+def _of_one_patient(files: Sequence[DicomFile], name: str) -> list[str]:
+    """Return a warning where slices may not lie towards each other as they say.
+
+    Raises:
+        InputError: they are of several patients, whose series got the same UID.
+    """
+    patients, frames = (
+        {text for file in files if (text := file.header.text(keyword))}
+        for keyword in ("PatientID", "FrameOfReferenceUID")
+    )
+    if len(patients) > 1:
+        raise InputError(
+            f"{name}: its series has images of {len(patients)} patients, expected one; put those of"
+            " each into a folder of their own"
+        )
+    if len(frames) > 1:
+        return [
+            f"{name}: its slices have {len(frames)} frames of reference, expected one; look whether"
+            " they belong together"
+        ]
+    return []
 
 
 def _slices(file: DicomFile) -> list[DicomSlice]:
