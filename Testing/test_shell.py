@@ -32,6 +32,16 @@ def test_the_help_lists_every_command_once_by_what_it_is_for(capsys):
     assert "Further:" not in help_text
 
 
+@pytest.mark.parametrize("words", [["--no-such"], ["--no-such", "value"]])
+def test_a_wrong_option_shows_the_usage_of_its_command(capsys, words):
+    with pytest.raises(SystemExit) as done:
+        cli.main(["segment", "flair.nii.gz", *words])
+    assert done.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("usage: tumorseg segment [-h]")
+    assert said.endswith(f"tumorseg segment: error: unrecognized arguments: {' '.join(words)}\n")
+
+
 def test_commands_of_other_packages_are_listed_apart(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--help"], further={"dance": ("nowhere", "dance a waltz")})

@@ -4,6 +4,7 @@ import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from runpy import run_path
 
 import numpy as np
 import pytest
@@ -53,6 +54,18 @@ def test_kaggle_gives_three_sequences_and_the_mask(tmp_path: Path) -> None:
     np.testing.assert_array_equal(content.labelmap, ball_case(1)[1])
     flair, t1 = content.volumes["flair"].voxels, content.volumes["t1"].voxels
     assert (t1 == flair // 2).all()
+
+
+def test_the_example_of_made_up_heads_is_a_data_set_of_its_layout(tmp_path: Path) -> None:
+    path = Path(__file__).parents[1] / "docs" / "examples" / "phantom_data_set.py"
+    script = run_path(str(path))
+    script["write_data_set"](tmp_path / "heads", 2, (4, 32, 32))
+    found = read_cases(tmp_path / "heads", "nnunet", MR)
+    assert [case.patient for case in found.cases] == ["head0", "head1"]
+    content = found.cases[0].decode()
+    assert set(content.volumes) == {"flair", "t1", "t1c"}
+    assert content.labelmap.any()
+    assert content.volumes["flair"].grid.spacing == pytest.approx((7.2, 7.2, 30.0))
 
 
 def test_kaggle_lists_what_cannot_be_paired(tmp_path: Path) -> None:

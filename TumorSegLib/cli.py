@@ -165,7 +165,10 @@ def _run(argv: list[str], further: Mapping[str, tuple[str, str]] | None) -> int:
     own = bool(argv) and argv[0] in COMMANDS  # looking for others takes time
     commands = COMMANDS if own else {**COMMANDS, **_further_commands(further)}
     chosen = next((word for word in argv if word in commands), None)
-    arguments = command_parser(commands, [] if chosen is None else [chosen]).parse_args(argv)
+    parser = command_parser(commands, [] if chosen is None else [chosen])
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:  # with the command's own usage, where argparse shows that of all commands
+        arguments.refuse(f"unrecognized arguments: {' '.join(unknown)}")
     status: int = import_module(commands[arguments.command][0]).run(arguments)
     return status
 
@@ -196,7 +199,11 @@ def command_parser(
         "--version", action=_Versions, nargs=0, help="versions of TumorSeg and of its models"
     )
     subparsers = parser.add_subparsers(
-        dest="command", metavar="COMMAND", required=True, help="below, by what they are for"
+        dest="command",
+        metavar="COMMAND",
+        required=True,
+        prog="tumorseg",
+        help="below, by what they are for",
     )
     for name, (_, summary) in commands.items():
         if listed:
@@ -205,6 +212,7 @@ def command_parser(
             subparser = subparsers.add_parser(name, description=summary.capitalize())
         if name in whole:
             import_module(commands[name][0]).add_arguments(subparser)
+            subparser.set_defaults(refuse=subparser.error)
     return parser
 
 
