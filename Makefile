@@ -1,6 +1,6 @@
 # make demo        segments a made-up head and says where the results are
 # make test        style, types and all tests
-# make test-fast   style, types and the tests that take no more than ten seconds each
+# make test-fast   style, types and what is quick of each part of the tests
 # make test-slicer SLICER=~/Slicer
 #                  the tests of the Slicer module, with the Python files of a source tree of 3D Slicer
 # make docs        serves the documentation, with a reference of the library, on this computer

@@ -76,6 +76,7 @@ def test_the_examples_of_the_pages_run_as_they_stand(here, page, written):
     assert {path.name for path in here.iterdir()} > set(written)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", DOCUMENTED)
 def test_the_examples_of_the_docstrings_are_right(here, module):
     flags = doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL

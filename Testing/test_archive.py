@@ -206,6 +206,7 @@ DAMAGED_FIELDS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("old", "new"), DAMAGED_FIELDS)
 def test_scenes_whose_images_end_their_reader_are_refused(scene, tmp_path, temporary, old, new):
     def change(name, content):

@@ -127,6 +127,7 @@ def test_tensors_of_every_layout():
         assert array_from_tensor(view).tolist() == view.tolist()
 
 
+@pytest.mark.slow
 def test_volumes_are_segmented_without_the_bridge(tmp_path):
     """As it is with torch 2.2 beside NumPy 2, with every normalisation, a detector and a forest."""
     from TumorSegLib.image.normalisation import HistogramEqualisation

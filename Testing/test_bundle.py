@@ -334,6 +334,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="processes are killed by signals")
 @pytest.mark.parametrize("renames", range(3))
 def test_a_kill_at_any_rename_leaves_one_whole_model_and_nothing_else(judged, renames):

@@ -45,6 +45,7 @@ def test_segment_with_sequences(place, capsys):
     assert list(Path("pictures").glob("*.png"))
 
 
+@pytest.mark.slow
 def test_a_run_without_a_report_loads_nothing_that_only_reports_or_dicom_need(place):
     words = ["segment", "flair.nii.gz", "-o", "out.nii.gz", "--json"]
     code = (

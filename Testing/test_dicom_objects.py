@@ -249,6 +249,7 @@ def test_an_empty_segmentation_and_one_without_tumour(tmp_path):
         assert volumes == [pytest.approx(liver, rel=1e-5), 0]
 
 
+@pytest.mark.slow
 def test_many_specks(tmp_path):
     case = labelled(ct(tmp_path / "ct"))
     case.labelmap[:] = 0

@@ -55,6 +55,7 @@ def threads():
     torch.set_num_threads(usual)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", SMALL)
 def test_packed_convolutions_give_the_same_bits(name, dtype, threads):

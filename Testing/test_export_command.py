@@ -199,6 +199,7 @@ def test_what_a_killed_process_has_unpacked_is_removed(desk, monkeypatch):
     assert names_in(temporary) == [f"tumorseg-scene-{os.getpid()}-abc"]
 
 
+@pytest.mark.slow
 def test_scenes_of_another_modality_need_the_models_name(desk, monkeypatch):
     pytest.importorskip("slicer")
     monkeypatch.setenv("TUMORSEG_MODELS", str(desk.folder))

@@ -72,6 +72,7 @@ def test_labels_lie_on_the_grid_of_a_volume_stored_in_another_order(phantom, lab
     assert np.array_equal(AxialView.of(grid).apply(found), labelled)
 
 
+@pytest.mark.slow
 def test_what_is_no_ct_or_shows_no_body_is_refused(phantom):
     flair = brain_phantom()[0]["flair"]
     with pytest.raises(InputError, match="seems to be MR, expected CT"):

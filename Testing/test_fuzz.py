@@ -130,6 +130,7 @@ def test_what_becomes_of_an_input_is_noticed(kind):
     assert outcome.is_fault == (expected not in (READ, REFUSED))
 
 
+@pytest.mark.slow
 def test_an_input_that_ends_its_process_is_told_apart_from_its_batch():
     def read(folder):
         content = (folder / "a").read_bytes()

@@ -117,6 +117,7 @@ def evaluate(tmp_path, capsys, *models):
     return [line for line in lines if line.startswith("warning")]
 
 
+@pytest.mark.slow
 def test_measuring_patients_that_a_model_was_trained_on_is_told(tmp_path, capsys, trained_on):
     patients = ["TCGA_XX_0001_19990101", "TCGA_XX_0002_19990101", "TCGA_YY_0009_19990101"]
     seen = trained_on("seen", patients)

@@ -61,6 +61,7 @@ def child(script, *words):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("step", ["write_image_atomically", "_description", "_add_view"])
 def test_an_interrupted_scene_leaves_what_was_there(tmp_path, step, number):

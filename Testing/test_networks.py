@@ -122,6 +122,7 @@ def test_unknown_network_and_argument():
         build_network("U-Net", {"breadth": 3})
 
 
+@pytest.mark.slow
 def test_shapes_alone_are_those_of_the_network_and_import_no_compiler(tmp_path):
     script = (
         "import sys, torch\n"

@@ -53,6 +53,7 @@ except InputError as error:
 freed, and zeros that are asked for there are written."""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells")
 @pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha"])
 def test_a_small_file_of_zeros_takes_no_memory(tmp_path, ending):

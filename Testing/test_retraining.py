@@ -162,6 +162,7 @@ def test_a_new_version_lies_beside_its_base(finished: SimpleNamespace) -> None:
     assert not list(finished.folder.glob("*.ckpt"))
 
 
+@pytest.mark.slow
 def test_the_new_version_is_better_and_both_stand_side_by_side(finished: SimpleNamespace) -> None:
     comparison = json.loads((finished.folder / "comparison.json").read_text())
     assert comparison["better"]
@@ -338,6 +339,7 @@ def test_names_of_files_do_not_get_into_the_model(
     assert not re.findall(r"(?:BALL|OLD)_\d+", text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "empty", "noise", "other"])
 def test_a_damaged_checkpoint_is_one_line(
     home: Path, tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch

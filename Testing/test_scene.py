@@ -123,6 +123,8 @@ def test_volumes_with_odd_names(tmp_path, name):
     result = result_of(two_structures() % 2, brain_specification(), name=name)
     path = tmp_path / "Ergebnis für 脑.mrb"
     write_segmentation(result, path)
+    with zipfile.ZipFile(path) as bundle:
+        assert all(entry.isascii() for entry in bundle.namelist())  # whatever the locale
     slicer = reopened(path, tmp_path)
     volume = slicer.scene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
     assert volume.GetName() == name

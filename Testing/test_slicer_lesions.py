@@ -613,6 +613,7 @@ def test_what_was_given_up_is_kept_with_the_segmentation(stored):
     assert given_up_of(node, None) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["text", "base64", "zlib", "json", "beyond", "bomb", "grid"])
 def test_damaged_or_foreign_stored_lesions_are_passed_over(stored, damage):
     import base64

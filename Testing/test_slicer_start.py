@@ -45,6 +45,7 @@ def test_start_up_offers_the_phantoms_and_logs_nothing(host, caplog):
         assert (ROOT / source.thumbnailFileName).is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PHANTOMS)
 def test_a_click_in_sample_data_loads_a_phantom(clean_scene, name):
     source = shown_sources(clean_scene)[name]
@@ -163,6 +164,7 @@ def test_the_self_test_of_the_application(application_panel, capsys):
     assert any(node.GetSegmentation().GetNumberOfSegments() for node in nodes)
 
 
+@pytest.mark.slow
 def test_the_self_test_says_what_it_skips_where_torch_is_missing(application_panel, monkeypatch):
     import TumorSeg
     from TumorSegModule.widgets import installation

@@ -71,6 +71,7 @@ def test_locks_of_killed_runs_go_and_those_of_others_stay(tmp_path):
     assert names_in(tmp_path) == [".lock"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 def test_a_killed_run_holds_no_version(tmp_path):
     script = (
@@ -203,6 +204,7 @@ def test_the_loader_needs_no_files_of_its_own(tmp_path, data, monkeypatch):
     assert (tmp_path / "run" / "last.ckpt").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on a file's size")
 @pytest.mark.parametrize("what", ["demo", "preview"])
 def test_pictures_and_phantoms_are_whole_or_absent(tmp_path, data, what):

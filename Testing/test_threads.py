@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from surroundings import ROOT
 
 WATCH = f"""
@@ -43,6 +44,7 @@ assert cli.main(["segment", "flair.nii.gz", "-o", "out.nii.gz", "--quiet"]) == 0
 """
 
 
+@pytest.mark.slow
 def test_the_commands_threads_wait_asleep(place):
     assert told(SEGMENT) == ["at torch: passive"]
 

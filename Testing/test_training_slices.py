@@ -343,6 +343,7 @@ def test_a_loaders_process_is_handed_the_files_not_their_content(
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(part)).images, part.images)
 
 
+@pytest.mark.slow
 def test_slices_are_drawn_in_a_process_that_was_spawned(
     config: TrainingConfig, tmp_path: Path
 ) -> None:

@@ -9,18 +9,17 @@ import numpy as np
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.reading.file_path import readable, reading
-from TumorSegLib.reading.image_file import read_array
+from TumorSegLib.reading.image_file import FORMATS, read_array
 from TumorSegLib.slicer_io.named_mask import NamedMask
 from TumorSegLib.slicer_io.segments import segment_id
 
-ENDINGS = (".nii", ".nii.gz", ".mha", ".mhd", ".nrrd", ".nhdr")
 SEGMENTATION_ENDINGS = (".seg.nrrd", ".seg.nhdr")
 
 
 def is_labelmap(path: Path) -> bool:
     """Tell whether a file's name is that of a label map, not of a segmentation of 3D Slicer."""
     name = path.name.lower()
-    return name.endswith(ENDINGS) and not name.endswith(SEGMENTATION_ENDINGS)
+    return name.endswith(tuple(FORMATS)) and not name.endswith(SEGMENTATION_ENDINGS)
 
 
 def read_labelmap(path: Path, specification: ModelSpecification) -> tuple[NamedMask, ...]:

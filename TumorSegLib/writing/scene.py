@@ -56,7 +56,8 @@ def write_scene(labelled: LabelledVolume, path: Path) -> bool:
     Its images are left beside `path`, nothing is written elsewhere.
     """
     volume, grid = labelled.volume, labelled.volume.grid
-    name = file_name_of(_printable(volume.name))
+    # Slicer unpacks other than ASCII names as the process's locale has it.
+    name = file_name_of(volume.name.encode("ascii", "replace").decode())
     images = {
         path.with_name("volume.nrrd"): f"{name}.nrrd",
         path.with_name("segmentation.seg.nrrd"): f"{name} segmentation.seg.nrrd",
