@@ -383,6 +383,25 @@ def test_segments_of_a_scene_are_shown_with_their_parts():
         findings_of_segments(result.volume, [elsewhere], None, colours={})
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"modality": "CT"}, "CT, as its header"),
+        ({"modality": None}, "CT, by its values, which have air as in Hounsfield units"),
+        ({"modality": None, "voxels": "bright", "name": "x FLAIR"}, "name or header tells: flair"),
+        ({"modality": None, "voxels": "bright", "name": "x"}, "MR, a guess: neither header"),
+    ],
+)
+def test_it_says_what_the_image_was_taken_for_and_why(changes, words):
+    result = liver_result()
+    voxels = np.random.default_rng(0).integers(-1000, 900, result.volume.grid.shape)
+    if changes.get("voxels") == "bright":
+        voxels = np.abs(voxels)
+    volume = replace(result.volume, **{**changes, "voxels": voxels.astype(np.int16)})
+    page = page_for(subject_of(replace(result, volume=volume), RunOptions()))
+    assert words in page.facts["Taken for"]
+
+
 def test_settings_name_no_folder():
     options = RunOptions(mirror_tta=True, slice_detector="/home/doe/models/gate", slices=(2, 5))
     facts = dict(settings_of("cuda:0", "bf16", 2.5, options, ("FLAIR", "T1")))

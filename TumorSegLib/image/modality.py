@@ -42,8 +42,22 @@ def modality_known_by(volume: Volume) -> ModalitySource:
         return "stated"
     if looks_like_ct(volume):
         return "values"
-    named = volume.sequence is not None or sequence_of(volume.name) is not None
-    return "name" if named else "guess"
+    return "guess" if _sequence(volume) is None else "name"
+
+
+def taken_for(volume: Volume) -> str:
+    """Return in words what a volume was taken for, and on which evidence."""
+    evidence = {
+        "stated": "as its header, or who loaded it, says",
+        "values": "by its values, which have air as in Hounsfield units",
+        "name": f"by the sequence that its name or header tells: {_sequence(volume)}",
+        "guess": "a guess: neither header, nor name, nor values tell",
+    }
+    return f"{modality_of(volume)}, {evidence[modality_known_by(volume)]}"
+
+
+def _sequence(volume: Volume) -> str | None:
+    return volume.sequence or sequence_of(volume.name)
 
 
 def looks_like_labelmap(volume: Volume) -> bool:

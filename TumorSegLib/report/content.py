@@ -8,7 +8,7 @@ from typing import TypeGuard
 import numpy as np
 
 from TumorSegLib.image.grid import AxialView
-from TumorSegLib.image.modality import modality_of
+from TumorSegLib.image.modality import modality_of, taken_for
 from TumorSegLib.inference.uncertainty_ranking import unsure_slices
 from TumorSegLib.measurement.derived import derive
 from TumorSegLib.measurement.quantities import shown
@@ -237,18 +237,18 @@ def _model(subject: Subject) -> Section:
     grid, specification = subject.volume.grid, subject.specification
     spacing = " x ".join(f"{mm:.3g}" for mm in grid.spacing)
     shape = " x ".join(str(count) for count in grid.shape[::-1])
-    image: Fact = (
-        "Image",
-        f"{subject.volume.modality or ''} {shape} voxels of {spacing} mm".strip(),
+    image: tuple[Fact, ...] = (
+        ("Image", f"{shape} voxels of {spacing} mm"),
+        ("Taken for", taken_for(subject.volume)),
     )
     if specification is None:
-        return Section("Settings", (Facts((image, *subject.settings)),))
+        return Section("Settings", (Facts((*image, *subject.settings)),))
     licence = licence_of(specification.licence)
     stated = specification.licence or "not stated"
     rows: list[Fact] = [
         ("Model", f"{specification.title} ({specification.id}), version {subject.version}"),
         ("Licence of its weights", f"{stated}. {licence.use}"),
-        image,
+        *image,
         *subject.settings,
     ]
     blocks: list[Block] = [Facts(tuple(rows))]
