@@ -46,6 +46,17 @@ def test_commands_are_found():
     assert sum(len(commands_of(page)) for page in PAGES) > 30
 
 
+RUN_ELSEWHERE = {"README.md", "library.md", "scripting.md"}
+"""Pages whose Python is run as it stands: test_api.py, test_slicer_scripting.py."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_python_on_a_page_is_run_or_says_that_no_test_runs_it(page):
+    before = re.findall(r"(.*?)^```python$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    if page.name not in RUN_ELSEWHERE:
+        assert all("no test runs this" in text.rstrip().split("\n\n")[-1] for text in before)
+
+
 @pytest.fixture
 def newcomer(tmp_path, monkeypatch):
     """A folder with what the README's commands read, and small models for both modalities."""
