@@ -11,7 +11,7 @@ import pytest
 from results import result_of, two_structures
 from tiny_models import ct_specification
 
-from TumorSegLib.commands.segment import summary
+from TumorSegLib.inference.summary import summary
 from TumorSegLib.measurement.derived import DerivedValue, derive
 from TumorSegLib.measurement.segment import measure
 from TumorSegLib.model.bundle import read_bundle

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from TumorSegLib import cli
-from TumorSegLib.commands.terminal import JSON_FORMAT
+from TumorSegLib.support.version import JSON_FORMAT
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -14,12 +14,13 @@ from TumorSegLib.commands.common import (
     read_named,
     with_model,
 )
-from TumorSegLib.commands.terminal import JSON_FORMAT, terminal
+from TumorSegLib.commands.terminal import terminal
 from TumorSegLib.errors import ModelError
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.result import DetectionResult
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue, default_catalogue
+from TumorSegLib.support.version import JSON_FORMAT
 
 if TYPE_CHECKING:
     from TumorSegLib.inference.segmenter import Segmenter

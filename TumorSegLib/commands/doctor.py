@@ -14,12 +14,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from TumorSegLib.commands.terminal import JSON_FORMAT, terminal
+from TumorSegLib.commands.terminal import terminal
 from TumorSegLib.errors import TumorSegError
 from TumorSegLib.model.bundle import check_files
 from TumorSegLib.model.catalogue import default_catalogue, user_folder
 from TumorSegLib.support.extras import EXTRAS, pip_install
-from TumorSegLib.support.version import __version__
+from TumorSegLib.support.version import JSON_FORMAT, __version__
 
 State = Literal["ok", "missing", "broken"]
 
@@ -42,6 +42,7 @@ OPTIONAL = {
     "dicom": ("highdicom", "highdicom", "DICOM Segmentations and reports"),
     "report": ("reportlab", "reportlab", "reports as PDF"),
     "shell": ("shtab", "shtab", "completion in a shell"),
+    "cohort": ("ray", "ray", "many cases at once"),
     "train": ("lightning", "lightning", "training and retraining"),
 }
 """By extra: a package of it, the name that it is imported by, and what needs it."""

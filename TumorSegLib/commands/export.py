@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from TumorSegLib.commands.common import progress_bar, read_named
-from TumorSegLib.commands.terminal import JSON_FORMAT, terminal, warn
+from TumorSegLib.commands.terminal import terminal, warn
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.modality import modality_of
 from TumorSegLib.image.sequence_names import suggested_sequences
 from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.model.specification import ModelSpecification
+from TumorSegLib.support.version import JSON_FORMAT
 
 if TYPE_CHECKING:
     from TumorSegLib.export.case import Appended, ExportCase

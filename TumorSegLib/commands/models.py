@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from TumorSegLib.commands.common import progress_bar
-from TumorSegLib.commands.terminal import JSON_FORMAT, say, terminal, warn
+from TumorSegLib.commands.terminal import say, terminal, warn
 from TumorSegLib.errors import ModelError
 from TumorSegLib.model.catalogue import SHIPPED, Catalogue, default_catalogue, user_folder
 from TumorSegLib.model.default_models import make_default
@@ -20,6 +20,7 @@ from TumorSegLib.model.licences import licences_of
 from TumorSegLib.model.model_import import add_models, remove_model, unpacked_models
 from TumorSegLib.model.model_source import model_source
 from TumorSegLib.support.schema import to_dict
+from TumorSegLib.support.version import JSON_FORMAT
 from TumorSegLib.support.words import counted
 
 if TYPE_CHECKING:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -23,16 +22,15 @@ from TumorSegLib.commands.common import (
     run_options,
     with_model,
 )
-from TumorSegLib.commands.terminal import JSON_FORMAT, terminal, warn
+from TumorSegLib.commands.terminal import terminal, warn
 from TumorSegLib.errors import InputError, OutputError
-from TumorSegLib.image.modality import modality_known_by, modality_of
 from TumorSegLib.inference.result import SegmentationResult
+from TumorSegLib.inference.summary import sequences_given, summary
 from TumorSegLib.measurement.derived import DerivedValue, derive
 from TumorSegLib.measurement.lesions import with_lesions
 from TumorSegLib.measurement.quantities import shown, shown_mean
 from TumorSegLib.measurement.segment import Measurement
 from TumorSegLib.model.catalogue import default_catalogue
-from TumorSegLib.model.specification import ModelSpecification
 
 if TYPE_CHECKING:
     from TumorSegLib.image.volume import Volume
@@ -178,16 +176,6 @@ def _check_report(place: Path) -> None:
         warn(f"no PDF of the report: {why_no_pdf()}")
 
 
-def sequences_given(
-    specification: ModelSpecification, volumes: Mapping[str, Volume]
-) -> tuple[str, ...]:
-    """Return the titles of the sequences that a model of several was given."""
-    channels = specification.input.channels
-    if len(channels) == 1:
-        return ()
-    return tuple(channel.title for channel in channels if channel.name in volumes)
-
-
 def _check_distinct(outputs: Sequence[Path]) -> None:
     """Refuse a place that is named twice.
 
@@ -220,48 +208,6 @@ def _source_images(volume: Volume, outputs: Sequence[Path], report: Path | None)
         if report.resolve() == outputs[0].resolve():
             raise OutputError(f"--sr {report}: is the segmentation's place, too; name another")
     return source_images(volume)
-
-
-def summary(
-    result: SegmentationResult,
-    measurements: Sequence[Measurement],
-    outputs: Sequence[Path],
-    report: list[Path],
-    structured: Path | None = None,
-) -> dict[str, Any]:
-    """Return what --json prints."""
-    return {
-        "format": JSON_FORMAT,
-        "volume": result.volume.name,
-        "modality": modality_of(result.volume),
-        "modality_known_by": modality_known_by(result.volume),
-        "model": result.specification.id,
-        "model_version": result.specification.version,
-        "device": result.device,
-        "precision": result.precision,
-        "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
-        "segments": _segments(result.specification, measurements),
-        "derived": [asdict(value) for value in derive(result.specification.derived, measurements)],
-        "slices": [asdict(figure) for figure in result.slices],
-        "warnings": list(result.warnings),
-        "output": str(outputs[0]),
-        "outputs": [str(output) for output in outputs],
-        "structured_report": None if structured is None else str(structured),
-        "report": [str(path) for path in report],
-    }
-
-
-def _segments(
-    specification: ModelSpecification, measurements: Sequence[Measurement]
-) -> list[dict[str, Any]]:
-    """Return the segments, and one by one the components of those that are lesions."""
-    lesions = {measurement.label for measurement in with_lesions(specification, measurements)}
-    segments = []
-    for measurement in measurements:
-        segment = asdict(measurement)
-        parts = segment.pop("parts")
-        segments.append(segment | {"lesions": parts if measurement.label in lesions else []})
-    return segments
 
 
 def show(

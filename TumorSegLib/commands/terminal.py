@@ -12,9 +12,6 @@ from rich.text import Text
 
 from TumorSegLib.errors import printable
 
-JSON_FORMAT = 1
-"""Of what --json prints (docs/json.md): a new field keeps it, any other change raises it."""
-
 
 def terminal(*, stderr: bool = False) -> Console:
     """Return where lines and tables are printed; nothing in them is taken for markup."""
