@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,3 +95,14 @@ def test_a_user_without_a_home_is_told_what_to_do(place, capsys, monkeypatch, wo
     monkeypatch.setattr(Path, "home", nobody)
     monkeypatch.setattr(Path, "expanduser", nobody)
     refused(capsys, words, "this user has no home folder; name one in the environment: HOME=/a")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="it has no such shell")
+def test_what_is_closed_is_not_taken_by_a_file(place):
+    """What was said went to standard output, and a result could get number 2."""
+    words = [sys.executable, "-m", "TumorSegLib.cli", "segment", "none.nii.gz"]
+    shell = ["sh", "-c", 'exec "$0" "$@" 2>&-', *words]
+    folder = str(Path(cli.__file__).resolve().parents[1])
+    environment = os.environ | {"PYTHONPATH": folder}
+    done = subprocess.run(shell, cwd=place, env=environment, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout) == (2, b"")

@@ -64,6 +64,7 @@ def main(
         argv: the words after the command's name; none: the process's own.
         further: commands like `COMMANDS`; none: those that installed packages offer.
     """
+    _open_closed_streams()
     try:
         try:
             with ended_as_by_ctrl_c():
@@ -92,6 +93,20 @@ def main(
             raise
         _drop_output()
         return _told(f"standard output cannot be written to ({error.strerror})")
+
+
+def _open_closed_streams() -> None:
+    """Have nothing else take the place of standard streams that are closed, as by `2>&-`.
+
+    A file opened under their number would get what libraries print.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for good
 
 
 def _why(error: Exception) -> str | None:
