@@ -28,9 +28,9 @@ def place(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("folder", "found"),
     [
-        ("models", "is in the folder of your models"),
-        ("models/run", "is in the folder of your models"),
-        ("link/run", "is in the folder of your models"),
+        ("models", "is the folder of your models"),
+        ("link", "is the folder of your models"),
+        ("models/ball", "is in the model ball"),
         ("elsewhere/ball", "is in the model ball"),
         ("elsewhere/ball/run/1", "is in the model ball"),
         ("data", "holds files of the data set data"),
@@ -44,7 +44,7 @@ def test_a_run_does_not_lie_among_cases_or_models(place, folder, found):
         check_run_folder(Path(folder), ["data"])
 
 
-@pytest.mark.parametrize("folder", [".", "run", "data/runs/ball", "elsewhere", "database"])
+@pytest.mark.parametrize("folder", [".", "run", "data/runs/ball", "elsewhere", "models/runs"])
 def test_other_folders_are_a_runs_own(place, folder):
     check_run_folder(Path(folder), ["data"])
     (place / "data" / "runs" / "ball").mkdir(parents=True)

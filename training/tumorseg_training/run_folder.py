@@ -23,19 +23,17 @@ def check_run_folder(folder: Path, data: Iterable[str | Path] = ()) -> None:
         data: folders of the data sets that are read.
 
     Raises:
-        InputError: it is, or lies in, a model's folder or that of the user's models; or it is a
+        InputError: it is the folder of the user's models; it is a model's, or lies in one; it is a
             data set's, or lies in one and holds volumes.
     """
     place = folder.resolve()
     ways = (place, *place.parents)
-    models = user_folder().resolve()
-    for above in ways:
-        if above == models or (above / SPECIFICATION_FILE).is_file():
-            what = "the folder of your models" if above == models else f"the model {above.name}"
-            raise InputError(
-                f"{folder}: is in {what}, which a run's files are no part of; choose another folder"
-                " by -o"
-            )
+    model = next((above for above in ways if (above / SPECIFICATION_FILE).is_file()), None)
+    if model is not None or place == user_folder().resolve():
+        what = "the folder of your models" if model is None else f"in the model {model.name}"
+        raise InputError(
+            f"{folder}: is {what}, which a run's files are no part of; choose another folder by -o"
+        )
     for source in data:
         root = Path(source).expanduser().resolve()
         if place == root or (root in ways and _holds_volumes(place)):
