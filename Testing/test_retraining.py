@@ -276,8 +276,9 @@ def test_a_stopped_run_goes_on(home: Path, tmp_path: Path, models: Path) -> None
     with pytest.raises(InputError, match="--resume"):
         run(made, folder)
     run(replace(made, epochs=5), folder, resume=True)  # as it was begun
-    with pytest.raises(InputError, match="holds a finished run"):
-        run(made, folder)
+    for again in (False, True):
+        with pytest.raises(InputError, match="holds a finished run"):
+            run(made, folder, resume=again)
     with pytest.raises(InputError, match="holds files of the data set"):
         run(made, home / "corrected")
     epochs = [entry["epoch"] for entry in events(folder) if entry["event"] == "epoch"]

@@ -111,7 +111,7 @@ def retrain(
                 f"{folder}: holds a run already; go on with --resume, or choose another folder by"
                 " -o"
             )
-        if begun is None and is_finished(folder):
+        if is_finished(folder):
             raise InputError(f"{folder}: holds a finished run; choose another folder by -o")
         if begun is None:
             plan = planned(request, base, new, old, *version)
