@@ -64,6 +64,7 @@ def blocks_of(page: Path) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "written"),
     [("README.md", ["tumour.seg.nrrd"]), ("docs/library.md", ["tumour.seg.nrrd", "liver.nii.gz"])],

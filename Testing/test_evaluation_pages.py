@@ -128,6 +128,7 @@ def test_names_are_text():
     assert [found["alt"] for tag, found in content.tags if tag == "img"][-1].startswith(HOSTILE)
 
 
+@pytest.mark.slow
 def test_a_retraining_begins_with_its_verdict(tmp_path):
     base, retrained = evaluation("base"), evaluation("retrained", 0.2)
     retrained = replace(retrained, model=replace(retrained.model, version="<2>"))

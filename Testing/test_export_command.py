@@ -162,6 +162,7 @@ def test_a_label_map_with_the_models_values(desk):
     assert "found value 3, expected a label map with the labels of tiny-ct: 0 background" in err
 
 
+@pytest.mark.slow
 def test_several_scenes(desk, monkeypatch):
     pytest.importorskip("slicer")
     scenes = [desk.write(f"case {seed}.mrb", seed) for seed in range(2)]

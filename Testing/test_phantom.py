@@ -72,6 +72,7 @@ def test_seed_decides():
     assert (one.voxels != two.voxels).mean() > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 8))
 def test_every_seed_has_one_main_tumour(seed):
     volumes, labelmap = brain_phantom(seed, shape=(12, 96, 96), spacing=(2.4, 2.4, 10.0))

@@ -465,6 +465,7 @@ def test_the_search_hides_other_models(bench):
     assert hidden == [True, False]
 
 
+@pytest.mark.slow
 def test_importing_the_panel_loads_no_torch():
     import subprocess
     import sys

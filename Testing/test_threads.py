@@ -49,6 +49,7 @@ def test_the_commands_threads_wait_asleep(place):
     assert told(SEGMENT) == ["at torch: passive"]
 
 
+@pytest.mark.slow
 def test_a_users_choice_stays(place):
     assert told(SEGMENT, OMP_WAIT_POLICY="active") == ["at torch: active"]
 
@@ -62,5 +63,6 @@ process.main()
     assert told(code) == ["at torch: passive"]
 
 
+@pytest.mark.slow
 def test_a_library_in_somebody_elses_process_leaves_threads_as_they_are():
     assert told("import TumorSegLib; TumorSegLib.Segmenter") == ["at torch: None"]
