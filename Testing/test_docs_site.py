@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -75,7 +76,10 @@ def test_a_reader_without_internet_sees_all_of_it(site):
 def test_every_model_and_every_public_name_has_a_page_or_an_entry(site):
     for model in (ROOT / "Resources" / "Models").glob("*/model.json"):
         page = site / "models" / model.parent.name / "index.html"
-        assert "Known failures" in page.read_text("utf-8")
+        text = page.read_text("utf-8")
+        assert "Known failures" in text
+        ensemble = json.loads(model.read_text("utf-8")).get("members")
+        assert ensemble or f"failures-{model.parent.name}.png" in text
     reference = (site / "reference" / "index.html").read_text("utf-8")
     for name in ("TumorSegLib.api.segment", "TumorSegLib.model.specification.ModelSpecification"):
         assert f'id="{name}"' in reference

@@ -99,7 +99,11 @@ def test_pictures_say_that_they_are_from_the_stand_in(host, page):
 
     text = page.read_text("utf-8")
     pictures = re.findall(r"!\[([^\]]*)\]\(([^)]+\.png)\)", text)
-    ours = [(alt, path) for alt, path in pictures if Path(path).name not in NOT_OF_THE_PANEL]
+    ours = [
+        (alt, path)
+        for alt, path in pictures
+        if Path(path).name not in NOT_OF_THE_PANEL and not Path(path).name.startswith("failures-")
+    ]
     for alt, path in ours:
         assert alt.startswith("Stand-in for Slicer: "), path
         assert is_labelled(page.parent / path), path

@@ -45,7 +45,8 @@ def on_files(files: Files, config: Any) -> Files:
         files.append(File.generated(config, name, content=(ROOT / source).read_text("utf-8")))
     for card in _cards():
         model = card.parent.name
-        files.append(File.generated(config, f"models/{model}.md", content=card.read_text("utf-8")))
+        content = card.read_text("utf-8") + _failures(model)
+        files.append(File.generated(config, f"models/{model}.md", content=content))
         for picture in (*card.parent.glob("*.png"), *card.parent.glob("*.jpg")):
             files.append(
                 File.generated(config, f"models/{picture.name}", abs_src_path=str(picture))
@@ -93,6 +94,17 @@ def _on_site(target: str) -> str | None:
         card = parts[3] == "README.md"
         return f"models/{parts[2]}.md" if card else f"models/{parts[2]}/{parts[3]}"
     return target.removeprefix("docs/") if target.startswith("docs/") else None
+
+
+def _failures(model: str) -> str:
+    """Return what the page of failures has of a model, as a part of its card; "" if nothing."""
+    page = (ROOT / "docs" / "failures.md").read_text("utf-8")
+    _, heading, rest = page.partition(f"\n## {model}\n")
+    if not heading:
+        return ""
+    part = rest.partition("\n## ")[0].replace("](images/", "](../../../docs/images/")
+    about = "[What these pictures are](../../../docs/failures.md)"
+    return f"\n## Where it fails, on phantoms\n{part}\n{about}\n"
 
 
 def _cards() -> list[Path]:
