@@ -24,6 +24,7 @@ from TumorSegLib.support.version import __version__
 
 COMMANDS = {
     "segment": ("TumorSegLib.commands.segment", "segment a volume"),
+    "cohort": ("TumorSegLib.commands.cohort", "segment many cases, on one computer or a cluster"),
     "detect": ("TumorSegLib.commands.detect", "probability of a finding, slice by slice"),
     "label-fat": ("TumorSegLib.commands.label_fat", "label fat on CT by rule, to train on"),
     "models": ("TumorSegLib.commands.models", "list the models, install and remove others"),
@@ -35,7 +36,7 @@ COMMANDS = {
 """Module and summary of each command of this package."""
 
 TASKS = {
-    "Segment": ("demo", "segment", "detect"),
+    "Segment": ("demo", "segment", "cohort", "detect"),
     "Train on corrected cases": ("export", "retrain", "train", "evaluate", "label-fat", "cache"),
     "See to models and installation": ("models", "doctor", "completion"),
 }
@@ -44,6 +45,7 @@ TASKS = {
 EXAMPLES = (
     "tumorseg segment flair.nii.gz --channel t1=t1.nii.gz -o tumour.seg.nrrd",
     "tumorseg segment dicom-folder/ -o liver.nii.gz --report report/",
+    "tumorseg cohort studies/ -o results/",
     "tumorseg export case.mrb --dataset data/Dataset501_brain",
     "tumorseg retrain data/Dataset501_brain --base brain-lgg-munet",
 )

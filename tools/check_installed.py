@@ -33,6 +33,8 @@ OPTIONAL = {
     "lightning",
     "matplotlib",
     "monai",
+    "pyarrow",
+    "ray",
     "reportlab",
     "slicer",
     "sklearn",

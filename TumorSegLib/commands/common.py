@@ -8,7 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from TumorSegLib.commands.terminal import terminal, warn
 from TumorSegLib.errors import InputError, printable
@@ -187,9 +196,16 @@ def with_model(
 
 @contextmanager
 def progress_bar(
-    description: str, *, shown: bool, counted: str = "slice"
+    description: str, *, shown: bool, counted: str = "slice", rated: bool = False
 ) -> Iterator[ProgressCallback]:
-    """Show a bar with slices and the time left on the terminal; yield what moves it."""
+    """Show a bar with slices and the time left on the terminal; yield what moves it.
+
+    Args:
+        description: of what is done.
+        shown: whether there is a bar at all.
+        counted: what is counted.
+        rated: show how many are done in an hour, too.
+    """
     if not shown:  # Rich before 15 ends a bar that it does not show with an empty line
         yield lambda done, total: None
         return
@@ -198,12 +214,23 @@ def progress_bar(
         BarColumn(),
         TextColumn(counted),
         MofNCompleteColumn(),
+        *([_RateColumn()] if rated else []),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=terminal(stderr=True)) as bar:
+    period = 600.0 if rated else 30.0
+    console = terminal(stderr=True)
+    with Progress(*columns, console=console, speed_estimate_period=period) as bar:
         task = bar.add_task(printable(description), total=None)
 
         def update(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
         yield update
+
+
+class _RateColumn(ProgressColumn):
+    """How many are done in an hour, from the last ten minutes."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate; nothing before it is known."""
+        return Text("" if task.speed is None else f"{task.speed * 3600:,.0f} an hour")

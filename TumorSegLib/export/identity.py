@@ -49,6 +49,10 @@ class ExportKey:
         """Return a patient's id, the same for all of a patient's cases."""
         return "patient_" + self._hash("patient", patient.strip().casefold().encode())
 
+    def source(self, described: str) -> str:
+        """Return an id for where images are from, a UID or a path, which it does not tell."""
+        return "case_" + self._hash("source", described.encode("utf-8", "surrogateescape"))
+
     def _hash(self, purpose: str, content: bytes) -> str:
         digest = hmac.new(self.secret, purpose.encode() + b"\0", hashlib.sha256)
         digest.update(content)

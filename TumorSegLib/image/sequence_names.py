@@ -22,9 +22,21 @@ SEQUENCE_WORDS = (
 def sequence_of(name: str) -> str | None:
     """Return the sequence ("flair", "t1", "t1c", "t2") that a volume's name suggests, or None."""
     for sequence, words in SEQUENCE_WORDS:
-        if re.search(rf"(?<![a-z0-9])({words})(?![a-z0-9]*[a-z]{{4}})", name.lower()):
+        if _search(words, name):
             return sequence
     return None
+
+
+def without_sequence(name: str) -> str:
+    """Return a name without the words that tell its sequence."""
+    for _, words in SEQUENCE_WORDS:
+        if found := _search(words, name):
+            return name[: found.start()] + name[found.end() :]
+    return name
+
+
+def _search(words: str, name: str) -> re.Match[str] | None:
+    return re.search(rf"(?<![a-z0-9])({words})(?![a-z0-9]*[a-z]{{4}})", name.lower())
 
 
 def sequence_by_timing(

@@ -42,6 +42,7 @@ READ: list[Any] = [
     tag_for_keyword(keyword)
     for keyword in (
         *("SpecificCharacterSet", "SOPClassUID", "SeriesInstanceUID", "SeriesDescription"),
+        "StudyInstanceUID",
         *(
             "BodyPartExamined",
             "Modality",

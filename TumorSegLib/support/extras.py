@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Literal
 
-Extra = Literal["slicer", "train", "dicom", "report", "shell"]
+Extra = Literal["slicer", "train", "dicom", "report", "shell", "cohort"]
 
 EXTRAS: dict[Extra, tuple[str, ...]] = {
     "slicer": ("slicer-core==5.12.4.0",),
@@ -24,6 +24,7 @@ EXTRAS: dict[Extra, tuple[str, ...]] = {
     "dicom": ("highdicom>=0.28",),
     "report": ("reportlab>=4.2",),
     "shell": ("shtab>=1.7",),
+    "cohort": ("ray[client]>=2.52", "pyarrow>=16"),
 }
 """As in `pyproject.toml`, which is not there where TumorSeg is installed."""
 

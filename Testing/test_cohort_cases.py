@@ -1,0 +1,294 @@
+"""What is a case: the right series of DICOM, files by their names, rows of a manifest."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from bright_models import write_ct_model, write_model
+from dicom_writing import write_slices
+from synthetic_data import write_nnunet
+
+from TumorSegLib.cohort.case import Case, Refused, discreet
+from TumorSegLib.cohort.finding import find_cases
+from TumorSegLib.cohort.models import Models
+from TumorSegLib.errors import InputError
+from TumorSegLib.model.catalogue import Catalogue
+
+CORONAL = (1, 0, 0, 0, 0, -1)
+FLAIR = {"Modality": "MR", "EchoTime": 120, "RepetitionTime": 9000, "InversionTime": 2500}
+T1 = {"Modality": "MR", "EchoTime": 4, "RepetitionTime": 600}
+
+
+@pytest.fixture
+def models(tmp_path):
+    write_ct_model(tmp_path / "models", "tiny-ct", default=True)
+    write_model(tmp_path / "models", "tiny-mr", default=True)
+    return Models(Catalogue.of([tmp_path / "models"]))
+
+
+def write(folder, count, series, *, study="1.9", step=(0, 0, 3.0), orientation=None, **header):
+    """Write a series of noise."""
+    random = np.random.default_rng(len(series))
+    slices = random.integers(0, 900, (count, 16, 16)).astype(np.int16)
+    where = [tuple(index * np.array(step)) for index in range(count)]
+    more = {} if orientation is None else {"orientation": orientation}
+    header = {"Modality": "CT", "StudyInstanceUID": study, **header}
+    names = [f"{series}-{index}.dcm" for index in range(count)]
+    return write_slices(folder, slices, where, series=series, names=names, **more, **header)
+
+
+def found(folder, models, **options):
+    options = {"pseudonym": None, **options}
+    return {case.name: case for case in find_cases([str(folder)], models, **options)}
+
+
+def chosen(case):
+    assert isinstance(case, Case), case
+    return {channel: source.series for channel, source in case.sources.items()}
+
+
+def test_of_a_study_the_axial_series_with_the_most_slices_is_taken(tmp_path, models):
+    study = tmp_path / "in" / "patient" / "study"
+    write(study / "a", 6, "1.1")
+    write(study / "b", 9, "1.2")
+    write(study / "c", 30, "1.3", step=(0, 3.0, 0), orientation=CORONAL)
+    write(study / "d", 3, "1.4")
+    write(study / "e", 20, "1.5", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    write(study / "f", 20, "1.6", PhotometricInterpretation="RGB")
+    write(study / "g", 20, "1.7", BodyPartExamined="HEAD")
+    write(study / "h", 40, "1.8", ImageType=["DERIVED", "SECONDARY", "AXIAL"])
+    write(study / "i", 8, "1.9.1", Modality="PT")
+    (case,) = found(tmp_path / "in", models).values()
+    assert chosen(case) == {"": "1.2"}
+    assert case.chosen == (
+        "CT: axial, 9 slices, the best of 3; of 9 series (1 PT, 1 another part of the body,"
+        " 1 fewer than 5 slices, 2 further fitting, 1 localizer, 1 not axial, 1 not grey)"
+    )
+
+
+def test_several_phases_in_one_series_come_after_one_phase(tmp_path, models):
+    study = tmp_path / "in"
+    write(study, 6, "1.1")
+    paths = write(study, 12, "1.2")
+    import pydicom
+
+    for index, path in enumerate(paths):
+        image = pydicom.dcmread(path)
+        image.ImagePositionPatient = [0, 0, 3.0 * (index // 2)]
+        image.save_as(path)
+    (case,) = found(study, models).values()
+    assert chosen(case) == {"": "1.1"}
+
+
+def test_sequences_of_mri_go_to_their_channels_by_description_or_times(tmp_path, models):
+    study = tmp_path / "in" / "somebody"
+    write(study, 7, "1.1", **FLAIR)
+    write(study, 8, "1.2", **T1)
+    write(study, 8, "1.3", **T1, SeriesDescription="t1 tse post contrast")
+    write(study, 9, "1.4", Modality="MR", EchoTime=100, RepetitionTime=4000)
+    (case,) = found(tmp_path / "in", models).values()
+    assert chosen(case) == {"flair": "1.1", "t1": "1.2", "t1c": "1.3"}
+    assert "post" not in case.chosen
+
+
+def test_a_study_without_the_sequence_that_is_segmented_is_named_with_what_it_has(tmp_path, models):
+    write(tmp_path / "in" / "p1", 8, "1.2", **T1)
+    (refused,) = found(tmp_path / "in", models).values()
+    assert refused == Refused("p1", "no FLAIR for tiny-mr among 1 series (1 T1)")
+
+
+def test_a_study_may_lie_in_several_folders_and_a_folder_may_hold_many_patients(tmp_path, models):
+    write(tmp_path / "in" / "x" / "1", 5, "1.1", study="1.7")
+    write(tmp_path / "in" / "x" / "2", 8, "1.2", study="1.7")
+    for patient in range(3):
+        write(tmp_path / "in" / "all", 6, f"2.{patient}", study=f"2.9.{patient}")
+    cases = found(tmp_path / "in", models)
+    assert sorted(cases) == ["all", "all_2", "all_3", "x_1"]
+    assert chosen(cases["x_1"]) == {"": "1.2"}
+    assert {chosen(cases[name])[""] for name in ("all", "all_2", "all_3")} == {"2.0", "2.1", "2.2"}
+
+
+def test_ct_and_mri_of_one_study_are_two_cases_unless_a_model_is_named(tmp_path, models):
+    write(tmp_path / "in" / "p", 6, "1.1")
+    write(tmp_path / "in" / "p", 6, "1.2", **FLAIR)
+    assert sorted(found(tmp_path / "in", models)) == ["p CT", "p MR"]
+    only = Models(models.catalogue, models.catalogue.find("tiny-ct"))
+    assert [chosen(case) for case in found(tmp_path / "in", only).values()] == [{"": "1.1"}]
+
+
+def test_a_damaged_slice_is_a_row_and_stops_no_other_folder(tmp_path, models):
+    write(tmp_path / "in" / "good", 6, "1.1", study="1.7")
+    path = write(tmp_path / "in" / "bad", 6, "1.2", study="1.8")[2]
+    path.write_bytes(path.read_bytes()[:-100])
+    cases = found(tmp_path / "in", models)
+    assert isinstance(cases["good"], Case)
+    assert "damaged" in cases["bad"].reason
+
+
+def test_names_of_dicom_are_pseudonyms_that_stay_the_same(tmp_path, models):
+    write(tmp_path / "in" / "Quendelbaum", 6, "1.1")
+    asked = []
+
+    def pseudonym(described):
+        asked.append(described)
+        return f"case_{len(set(asked))}"
+
+    (name,) = found(tmp_path / "in", models, pseudonym=pseudonym)
+    (tmp_path / "in" / "Quendelbaum").rename(tmp_path / "in" / "elsewhere")
+    (again,) = found(tmp_path / "in", models, pseudonym=pseudonym)
+    assert name == again == "case_1"
+
+
+def test_no_message_about_a_hidden_case_has_its_path(tmp_path, models):
+    write(tmp_path / "in" / "Quendel baum", 6, "1.1")
+    (case,) = found(tmp_path / "in", models, pseudonym=lambda _: "case_1").values()
+    (source,) = case.sources.values()
+    lines = [
+        f"{source.path}: found 2 series",
+        f"{source.files[0]}: a DICOM slice that cannot be read",
+        "Quendel baum: slices differ in size (1.1-0.dcm and 1.1-1.dcm), expected one stack",
+    ]
+    for line in lines:
+        told = discreet(line, case)
+        assert "uendel" not in told
+        assert "baum" not in told
+        assert "1.1" not in told
+        assert "case_1" in told
+
+
+def test_a_damaged_hidden_folder_is_not_named(tmp_path, models):
+    path = write(tmp_path / "in" / "Quendelbaum", 6, "1.1")[2]
+    path.write_bytes(path.read_bytes()[:-100])
+    (refused,) = found(tmp_path / "in", models, pseudonym=lambda _: "case_1").values()
+    assert "Quendelbaum" not in refused.reason
+    assert "damaged" in refused.reason
+
+
+def write_image(path, *, high=900):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    voxels = np.random.default_rng(0).integers(0, high, (6, 16, 16)).astype(np.int16)
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(path))
+
+
+def test_each_file_is_a_case_unless_names_tell_channels(tmp_path, models):
+    top = tmp_path / "in"
+    for name in ("a.nii.gz", "deep/b.nrrd", "deep/c.mha"):
+        write_image(top / name)
+    for name in ("flair", "t1", "t1c", "t2"):
+        write_image(top / "P1" / f"{name}.nii.gz")
+        write_image(top / f"P2_{name}.nii.gz")
+    write_image(top / "P3_t1.nii.gz")
+    write_image(top / "P4" / "x_t1.nii.gz")
+    write_image(top / "P4" / "x_t2.nii.gz")
+    cases = found(top, models)
+    assert sorted(cases) == ["P1", "P2", "P3_t1", "P4_x", "a", "deep_b", "deep_c"]
+    for name in ("P1", "P2"):
+        assert list(cases[name].sources) == ["flair", "t1", "t1c"]
+    assert cases["P4_x"].reason == "has t1, t2, no flair, which tiny-mr segments"
+    assert list(cases["P3_t1"].sources) == [""]
+
+
+def test_nnunets_channels_are_the_models_in_order_or_as_its_json_says(tmp_path, models):
+    write_nnunet(tmp_path / "in", 2)
+    (tmp_path / "in" / "labelsTr" / "mask_0000.nii.gz").write_bytes(b"no image")
+    assert sorted(found(tmp_path / "in", models)) == ["imagesTr_BALL_000", "imagesTr_BALL_001"]
+    for number in range(3):
+        write_image(tmp_path / "mr" / "imagesTs" / f"A_{number:04}.nii.gz")
+    (case,) = found(tmp_path / "mr", models).values()
+    assert [source.path.name for source in case.sources.values()] == [
+        f"A_{number:04}.nii.gz" for number in range(3)
+    ]
+    assert list(case.sources) == ["flair", "t1", "t1c"]
+    content = {"channel_names": {"0": "T1", "1": "FLAIR", "2": "T2"}}
+    (tmp_path / "mr" / "dataset.json").write_text(json.dumps(content))
+    (case,) = found(tmp_path / "mr", models).values()
+    assert {name: source.path.name for name, source in case.sources.items()} == {
+        "flair": "A_0001.nii.gz",
+        "t1": "A_0000.nii.gz",
+    }
+
+
+def test_results_and_what_is_hidden_are_no_input(tmp_path, models):
+    for name in ("a.nii.gz", ".hidden/b.nii.gz", "out/cases/a/segmentation.nii.gz", "a.seg.nrrd"):
+        write_image(tmp_path / name)
+    assert list(found(tmp_path, models, without=tmp_path / "out")) == ["a"]
+
+
+def test_names_differ_on_every_system(tmp_path, models):
+    for name in ("a.nii", "A.nii.gz", "a.nrrd"):
+        write_image(tmp_path / "in" / name)
+    names = list(found(tmp_path / "in", models))
+    assert len({name.casefold() for name in names}) == 3
+
+
+def manifest_of(tmp_path, rows):
+    path = tmp_path / "manifest.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    return path
+
+
+def test_a_manifest_names_cases_channels_and_models(tmp_path, models):
+    for name in ("f.nii.gz", "t.nii.gz", "c.nii.gz"):
+        write_image(tmp_path / name)
+    path = manifest_of(
+        tmp_path,
+        [
+            ("case", "flair", "t1", "volume", "model"),
+            ("one", "f.nii.gz", "t.nii.gz", "", ""),
+            ("two", "", "", "c.nii.gz", "tiny-ct"),
+            ("gone", "absent.nii.gz", "", "", ""),
+            ("odd", "", "", "c.nii.gz", "no-such"),
+            ("none", "", "", "", ""),
+            ("late", "", "t.nii.gz", "", ""),
+            ("one", "f.nii.gz", "", "", ""),
+        ],
+    )
+    cases = found(path, models)
+    assert list(cases["one"].sources) == ["flair", "t1"]
+    assert (list(cases["two"].sources), cases["two"].model) == ([""], "tiny-ct")
+    reasons = {name: one.reason for name, one in cases.items() if isinstance(one, Refused)}
+    assert sorted(reasons) == ["gone", "late", "none", "odd", "one_2"]
+    assert "no such file" in reasons["gone"]
+    assert "no-such: not found" in reasons["odd"]
+    assert "names no flair" in reasons["late"]
+    assert "twice" in reasons["one_2"]
+
+
+def test_a_manifest_as_parquet_is_the_same(tmp_path, models):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    write_image(tmp_path / "f.nii.gz")
+    table = pyarrow.table({"case": ["one", "two"], "volume": ["f.nii.gz", None]})
+    parquet.write_table(table, tmp_path / "m.parquet")
+    cases = found(tmp_path / "m.parquet", models)
+    assert list(cases["one"].sources) == [""]
+    assert "names no image" in cases["two"].reason
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "has no rows"),
+        (b"name,volume\na,b\n", "found the columns name, volume; expected case"),
+        (b"case\na\n", "expected case"),
+        (b"case,volume\n\xff\xfe,b\n", "no CSV in UTF-8"),
+    ],
+)
+def test_a_manifest_that_is_none_is_refused_in_a_line(tmp_path, models, content, message):
+    (tmp_path / "m.csv").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        found(tmp_path / "m.csv", models)
+
+
+def test_an_input_that_is_not_there_is_refused(tmp_path, models):
+    with pytest.raises(InputError, match="no such file or folder"):
+        found(tmp_path / "absent", models)
+    (tmp_path / "text.txt").write_text("x")
+    with pytest.raises(InputError, match="expected a folder, an image"):
+        found(tmp_path / "text.txt", models)

@@ -1,0 +1,93 @@
+"""One case of a cohort: its images by channel, before anything of them is decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from TumorSegLib.writing.file_name import file_name_of
+
+FIRST = ""
+"""Stands for the model's first channel, whatever that is called."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One image of a case.
+
+    Attributes:
+        path: of a file, or of a folder of DICOM.
+        series: SeriesInstanceUID, where it is one of several in a folder.
+        files: what is read, for telling whether it has changed.
+    """
+
+    path: Path
+    series: str | None = None
+    files: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is to be segmented.
+
+    Attributes:
+        name: of its folder and row; nothing else names it in what is written.
+        sources: images by the model's channel, the segmented one first; `FIRST` where it is not
+            known yet how a model calls it.
+        modality: "CT" or "MR", where the header says so.
+        model: id or folder that was asked for; None: the default for what the image is.
+        chosen: why these images.
+        is_private: whether the names of its files may tell who the patient is.
+    """
+
+    name: str
+    sources: Mapping[str, Source]
+    modality: str | None = None
+    model: str | None = None
+    chosen: str = ""
+    is_private: bool = False
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What cannot be segmented, and why in a line."""
+
+    name: str
+    reason: str
+
+
+def named_apart(cases: Iterable[Case | Refused]) -> Iterator[Case | Refused]:
+    """Yield cases under names that every system takes for folders, each another one."""
+    taken: set[str] = set()
+    for case in cases:
+        name = plain = file_name_of(case.name)[:120].lstrip(".") or "unnamed"
+        number = 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{plain}_{number}"
+        taken.add(name.casefold())
+        yield replace(case, name=name)
+
+
+def discreet(line: str, case: Case) -> str:
+    """Return a line in which the case's name stands for paths that may name the patient.
+
+    Args:
+        line: a warning, or the message of an error.
+        case: that it is about.
+    """
+    if not case.is_private:
+        return line
+    for source in case.sources.values():
+        for path in (source.path, source.path.resolve()):
+            for word in line.split():
+                if word.startswith(str(path)):
+                    line = line.replace(word, f"{case.name}{':' * word.endswith(':')}")
+            line = line.replace(str(path), case.name)
+        for text in {source.path.resolve().name, source.path.name, source.series or ""} - {""}:
+            line = line.replace(text, case.name)
+        for file in source.files:
+            if file.name in line:
+                line = line.replace(file.name, "a file")
+    return line

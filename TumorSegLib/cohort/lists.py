@@ -1,0 +1,49 @@
+"""What sums a cohort up: tables, the page, and which files each case is of."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable
+
+from TumorSegLib.cohort.case import Case, Refused
+from TumorSegLib.cohort.case_folder import Results
+from TumorSegLib.cohort.overview import write_overview
+from TumorSegLib.cohort.plan import Plan
+from TumorSegLib.cohort.table import rows_of, write_tables
+from TumorSegLib.support.atomic_write import atomic_write
+
+SOURCES = "sources.csv"
+
+
+def write_lists(plan: Plan, results: Results) -> dict[str, str]:
+    """Write tables and page of all that is known by now; return why cases failed, by name."""
+    failures = {one.name: one.reason for one in plan.refused}
+    records = []
+    for name in plan.names:
+        if name in failures:
+            continue
+        if (failure := results.failure(name)) is not None:
+            failures[name] = str(failure["reason"])
+        elif (record := results.record(name)) is not None:
+            records.append(record)
+    write_tables(rows_of(records, failures), results.folder)
+    write_overview(records, failures, results.folder)
+    return failures
+
+
+def write_sources(found: Iterable[Case | Refused], results: Results) -> None:
+    """Write which files each case is of, for its owner's eyes: paths may name the patient."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\r\n")
+    rows.writerow(("case", "channel", "path", "series"))
+    for case in found:
+        if isinstance(case, Case):
+            for channel, source in case.sources.items():
+                path = os.path.abspath(source.path)  # noqa: PTH100 - links stay as they are
+                rows.writerow((case.name, channel, path, source.series or ""))
+    with atomic_write(results.folder / SOURCES) as new:
+        descriptor = os.open(new, os.O_CREAT | os.O_WRONLY, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text.getvalue().encode("utf-8-sig", "surrogateescape"))

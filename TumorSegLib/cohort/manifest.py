@@ -1,0 +1,129 @@
+"""Cases that a table names: CSV or Parquet, a row a case, a column a channel."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from TumorSegLib.cohort.case import FIRST, Case, Refused, Source
+from TumorSegLib.cohort.models import Models
+from TumorSegLib.errors import InputError, TumorSegError
+from TumorSegLib.reading.file_path import readable
+from TumorSegLib.reading.source_files import folder_and_series, source_files
+from TumorSegLib.support.extras import pip_install
+
+ENDINGS = (".csv", ".parquet")
+CASE, MODEL, VOLUME = "case", "model", "volume"
+"""Columns that are no channel; `volume` is the image to segment, whatever the model calls it."""
+
+
+def read_manifest(path: Path, models: Models) -> Iterator[Case | Refused]:
+    """Yield the cases of a manifest; a row that cannot be used is refused, not the others.
+
+    Args:
+        path: of the table; files that it names lie beside it or are absolute.
+        models: of the run.
+
+    Raises:
+        InputError: it cannot be read, has no column `case`, or none for an image.
+    """
+    rows = list(_parquet(path) if path.name.lower().endswith(".parquet") else _csv(path))
+    if not rows:
+        raise InputError(f"{path}: has no rows, expected one a case below a line of headings")
+    columns = [name for name in rows[0] if name]
+    channels = [name for name in columns if name not in (CASE, MODEL)]
+    if CASE not in columns or not channels:
+        raise InputError(
+            f"{path}: found the columns {', '.join(columns) or 'none'}; expected {CASE}, perhaps"
+            f" {MODEL}, and {VOLUME} or the model's channels, such as flair"
+        )
+    seen: set[str] = set()
+    for number, row in enumerate(rows, 2):
+        name = row.get(CASE, "") or f"line {number}"
+        if name in seen:
+            yield Refused(name, f"line {number}: the case is there twice")
+            continue
+        seen.add(name)
+        try:
+            yield _case(name, row, channels, path.parent, models)
+        except TumorSegError as error:
+            yield Refused(name, f"line {number}: {error}")
+
+
+def _case(
+    name: str, row: Mapping[str, str], channels: list[str], folder: Path, models: Models
+) -> Case:
+    """Return the case of a row.
+
+    Raises:
+        InputError: it names no image, or one that is not there or that the model does not take.
+        ModelError: there is no such model.
+    """
+    given = {channel: row[channel] for channel in channels if row.get(channel)}
+    model = row.get(MODEL) or None
+    bundle = models.catalogue.find(model) if model else models.named
+    if bundle is not None and bundle.specification.task != "segmentation":
+        raise InputError(f"{bundle.id} detects, expected a model that segments")
+    sources = {
+        FIRST if channel == VOLUME else channel: _source(named, folder)
+        for channel, named in given.items()
+    }
+    if not sources:
+        raise InputError(f"names no image, expected one in {' or '.join(channels)}")
+    if FIRST in sources:
+        sources = {FIRST: sources.pop(FIRST), **sources}
+    bundle = bundle or (models.by_modality.get("MR") if set(sources) - {FIRST} else None)
+    if bundle is not None:
+        known = [channel.name for channel in bundle.specification.input.channels]
+        if unknown := sorted(set(sources) - {FIRST, *known}):
+            raise InputError(f"{bundle.id} takes {', '.join(known)}, not {', '.join(unknown)}")
+        if FIRST not in sources and known[0] not in sources:
+            raise InputError(f"names no {known[0]}, which {bundle.id} segments")
+        if {FIRST, known[0]} <= set(sources):
+            raise InputError(f"names {VOLUME} and {known[0]}, which are the same for {bundle.id}")
+        sources = {key: sources[key] for key in (FIRST, *known) if key in sources}
+    return Case(name, sources, model=model, chosen="as the manifest says")
+
+
+def _source(named: str, folder: Path) -> Source:
+    """Return the image that a cell names.
+
+    Raises:
+        InputError: it is not there.
+    """
+    path, series = folder_and_series(str(folder / named))
+    readable(path)
+    return Source(path, series, tuple(file for file in source_files(path) if file.is_file()))
+
+
+def _csv(path: Path) -> Iterator[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            for row in csv.DictReader(file, restkey="", restval="", strict=True):
+                yield {
+                    (key or "").strip(): value.strip()
+                    for key, value in row.items()
+                    if isinstance(value, str)
+                }
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or "is no CSV in UTF-8"
+        raise InputError(f"{path}: cannot be read ({reason}); save it as CSV in UTF-8") from None
+
+
+def _parquet(path: Path) -> Iterator[dict[str, str]]:
+    if find_spec("pyarrow") is None:
+        raise InputError(
+            f"{path}: Parquet needs pyarrow, which is not installed; run {pip_install('cohort')}"
+        )
+    from pyarrow import ArrowException
+    from pyarrow.parquet import read_table
+
+    try:
+        rows: list[dict[str, Any]] = read_table(path).to_pylist()
+    except (OSError, ArrowException) as error:
+        raise InputError(f"{path}: cannot be read ({type(error).__name__}), no Parquet?") from None
+    for row in rows:
+        yield {key: "" if value is None else str(value).strip() for key, value in row.items()}
