@@ -216,6 +216,10 @@ def test_results_and_what_is_hidden_are_no_input(tmp_path, models):
     for name in ("a.nii.gz", ".hidden/b.nii.gz", "out/cases/a/segmentation.nii.gz", "a.seg.nrrd"):
         write_image(tmp_path / name)
     assert list(found(tmp_path, models, without=tmp_path / "out")) == ["a"]
+    write_image(tmp_path / "MASKS_x" / "c.nii.gz")
+    write_image(tmp_path / "b_seg.nii.gz")
+    left = found(tmp_path, models, without=tmp_path / "out", exclude=["MASKS*", "*_seg.nii.gz"])
+    assert list(left) == ["a"]
 
 
 def test_names_differ_on_every_system(tmp_path, models):

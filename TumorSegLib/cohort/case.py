@@ -48,6 +48,18 @@ class Case:
     chosen: str = ""
     is_private: bool = False
 
+    def absolute(self) -> Case:
+        """Return the case for a process that works in another folder."""
+        sources = {
+            channel: Source(
+                source.path.absolute(),
+                source.series,
+                tuple(file.absolute() for file in source.files),
+            )
+            for channel, source in self.sources.items()
+        }
+        return replace(self, sources=sources)
+
 
 @dataclass(frozen=True)
 class Refused:
@@ -71,13 +83,15 @@ def named_apart(cases: Iterable[Case | Refused]) -> Iterator[Case | Refused]:
 
 
 def discreet(line: str, case: Case) -> str:
-    """Return a line in which the case's name stands for paths that may name the patient.
+    """Return a line without folders, and without any word of paths that may name the patient.
 
     Args:
         line: a warning, or the message of an error.
         case: that it is about.
     """
     if not case.is_private:
+        for source in case.sources.values():
+            line = line.replace(str(source.path), source.path.name)
         return line
     for source in case.sources.values():
         for path in (source.path, source.path.resolve()):

@@ -93,7 +93,8 @@ class CaseRunner:
         try:
             self._run(case, task.fingerprint)
         except TumorSegError as error:
-            return Outcome(case.name, task.fingerprint, discreet(_line(error), case))
+            reason = discreet(_line(error), case).removeprefix(f"{case.name}: ")
+            return Outcome(case.name, task.fingerprint, reason)
         except MemoryError:
             reason = "there is not enough memory; run it on a computer with more, or with fewer"
             return Outcome(case.name, task.fingerprint, f"{reason} workers")

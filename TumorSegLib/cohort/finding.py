@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
 from TumorSegLib.cohort import manifest
@@ -33,6 +34,7 @@ def find_cases(
     *,
     pseudonym: Pseudonym | None,
     without: Path | None = None,
+    exclude: Sequence[str] = (),
     looked: Looked = lambda count: None,
 ) -> list[Case | Refused]:
     """Return all cases below some inputs, sorted by name, and what is none and why.
@@ -43,12 +45,13 @@ def find_cases(
         pseudonym: names cases of DICOM, whose folders often are called like the patient; None:
             they are named by their folders, too.
         without: folder of results, which is not looked through.
+        exclude: patterns such as "MASKS*"; folders and files of such names are left out.
         looked: told about the progress.
 
     Raises:
         InputError: an input is missing, or a manifest cannot be used.
     """
-    search = _Search(models, pseudonym, without, looked)
+    search = _Search(models, pseudonym, without, exclude, looked)
     found = [case for named in inputs for case in search.cases(named)]
     found += search.of_studies()
     found.sort(key=lambda case: case.name)
@@ -57,9 +60,15 @@ def find_cases(
 
 class _Search:
     def __init__(
-        self, models: Models, pseudonym: Pseudonym | None, without: Path | None, looked: Looked
+        self,
+        models: Models,
+        pseudonym: Pseudonym | None,
+        without: Path | None,
+        exclude: Sequence[str],
+        looked: Looked,
     ) -> None:
         self._models, self._pseudonym, self._looked = models, pseudonym, looked
+        self._exclude = tuple(exclude)
         self._without = None if without is None else without.resolve()
         self._studies = Studies()
         self._seen: set[Path] = set()
@@ -97,7 +106,7 @@ class _Search:
             folders[:] = sorted(
                 name
                 for name in folders
-                if not name.startswith(".")
+                if self._is_meant(name)
                 and not (has_data_set and name in LABEL_FOLDERS)
                 and (here / name).resolve() != self._without
             )
@@ -106,13 +115,16 @@ class _Search:
                 continue
             self._seen.add(real)
             self._looked(len(self._seen))
-            names = [name for name in names if not name.startswith(".")]
+            names = [name for name in names if self._is_meant(name)]
             place = here.relative_to(top).as_posix()
             place = "" if place == "." else place
             images = [name for name in names if is_image(name)]
             yield from cases_in(here, images, place, self._models)
             if has_candidates(names, FORMATS):
                 yield from self._of_dicom(here, place or top.resolve().name)
+
+    def _is_meant(self, name: str) -> bool:
+        return not name.startswith(".") and not any(fnmatch(name, one) for one in self._exclude)
 
     def _of_dicom(self, folder: Path, place: str) -> Iterator[Refused]:
         try:

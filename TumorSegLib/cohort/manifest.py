@@ -65,6 +65,8 @@ def _case(
     given = {channel: row[channel] for channel in channels if row.get(channel)}
     model = row.get(MODEL) or None
     bundle = models.catalogue.find(model) if model else models.named
+    if bundle is not None and model is not None and model != bundle.id:
+        model = str(bundle.folder.absolute())
     if bundle is not None and bundle.specification.task != "segmentation":
         raise InputError(f"{bundle.id} detects, expected a model that segments")
     sources = {

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
@@ -65,8 +65,10 @@ def run_tasks(
     Raises:
         TumorSegError: Ray is not there, the model cannot be used, or no worker comes up.
     """
+    given = (Results(results.folder.absolute()), models.absolute(), settings)
+    tasks = [replace(task, case=task.case.absolute()) for task in tasks]
     with connected(work.address, work.workers) as ray:
-        pool = _Pool(ray, share_of(ray, work), (results, models, settings))
+        pool = _Pool(ray, share_of(ray, work), given)
         try:
             for outcome in pool.outcomes(tasks):
                 deliver(outcome)

@@ -39,6 +39,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=Path, required=True, help="folder of the results"
     )
+    parser.add_argument(
+        "--exclude",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="leave out folders and files of such names, as 'MASKS*'; repeat for more",
+    )
     parser.add_argument("--model", metavar="ID", help="model id, or a folder with a model bundle")
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:N or mps")
     parser.add_argument(
@@ -199,6 +206,7 @@ def _found(arguments: Namespace, models: Models) -> list[Case | Refused]:
             models,
             pseudonym=pseudonym,
             without=arguments.output,
+            exclude=arguments.exclude,
             looked=lambda count: progress(count, count),
         )
 
