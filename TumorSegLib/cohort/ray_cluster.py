@@ -12,6 +12,7 @@ import os
 import secrets
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -74,10 +75,14 @@ def _joined(address: str) -> Iterator[ModuleType]:
     import ray
 
     try:
-        ray.init(address=address, logging_level=logging.CRITICAL, log_to_driver=False)
+        with warnings.catch_warnings(action="ignore"):
+            ray.init(address=address, logging_level=logging.CRITICAL, log_to_driver=False)
     except Exception as error:  # Ray raises what its parts raise
         reason = " ".join(str(error).split())[:200]
-        raise InputError(f"--address {address}: no Ray cluster answers there ({reason})") from None
+        raise InputError(
+            f"--address {address}: no Ray cluster answers there ({reason}); where it asks for a"
+            " token, set RAY_AUTH_MODE=token"
+        ) from None
     try:
         yield ray
     finally:

@@ -22,6 +22,7 @@ from TumorSegLib.cohort.plan import Task
 from TumorSegLib.cohort.ray_cluster import connected
 from TumorSegLib.cohort.settings import Settings, Work
 from TumorSegLib.errors import InputError, TumorSegError
+from TumorSegLib.support.version import __version__
 
 AT_ONCE = 3
 """One in the network, one that has been read, one that is being read or written."""
@@ -163,7 +164,7 @@ class _Pool:
 
     def _new(self) -> _Worker:
         handle = self._actor.remote(self._given, self._share.threads)
-        return _Worker(handle, handle.begin.remote())
+        return _Worker(handle, handle.begin.remote(__version__))
 
     def _hand_out(self) -> None:
         for worker in self._workers:
@@ -193,7 +194,7 @@ class _Pool:
             try:
                 answer = self._ray.get(reference)
             except self._ray.exceptions.RayTaskError as error:
-                if reference is worker.ready:
+                if reference == worker.ready:
                     raise _cause(error) from None
                 task = worker.tasks.pop(reference)
                 yield _failed(task, f"unexpected fault, please report it: {_cause(error)}")
@@ -201,7 +202,7 @@ class _Pool:
                 yield from self._lost(worker, error)
                 continue
             else:
-                if reference is worker.ready:
+                if reference == worker.ready:
                     worker.node = answer
                 else:
                     self._false_starts = 0
@@ -236,14 +237,22 @@ class _Actor:
     def __init__(self, given: tuple[Results, Models, Settings], threads: int) -> None:
         self._given, self._threads = given, threads
 
-    def begin(self) -> str:
+    def begin(self, version: str) -> str:
         """Load the model; return the id of the computer that this process runs on.
 
+        Args:
+            version: of TumorSeg where the command runs.
+
         Raises:
-            TumorSegError: the model cannot be used here.
+            TumorSegError: the model cannot be used here, or another TumorSeg is installed here.
         """
         import ray
 
+        if version != __version__:
+            raise TumorSegError(
+                f"a computer of the cluster has TumorSeg {__version__}, this one {version}; install"
+                " the same on all"
+            )
         results, models, settings = self._given
         self._runner = CaseRunner(results, models, settings, threads=self._threads)
         node: str = ray.get_runtime_context().get_node_id()
