@@ -243,7 +243,7 @@ def _watch(event, arguments):
     if event == "open" and "poison" in str(arguments[0]) and "default_worker" in sys.orig_argv[1]:
         with open(os.environ["POISON_LOG"], "a") as log:
             log.write(f"{os.getpid()}\\n")
-        os.kill(os.getpid(), signal.SIGSEGV)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 if len(sys.orig_argv) > 1:
     sys.addaudithook(_watch)
