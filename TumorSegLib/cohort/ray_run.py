@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
@@ -73,6 +74,10 @@ def run_tasks(
         try:
             for outcome in pool.outcomes(tasks):
                 deliver(outcome)
+        except (ray.exceptions.RayError, ConnectionError) as error:
+            raise TumorSegError(
+                f"Ray has ended under way ({_why(error)}); the same command goes on where it was"
+            ) from error
         finally:
             pool.close()
 
@@ -158,9 +163,10 @@ class _Pool:
             yield from self._next()
 
     def close(self) -> None:
-        """End all workers, whatever they are at."""
-        for worker in self._workers:
-            self._ray.kill(worker.handle)
+        """End all workers, whatever they are at, if Ray is still there."""
+        with suppress(Exception):
+            for worker in self._workers:
+                self._ray.kill(worker.handle)
 
     def _new(self) -> _Worker:
         handle = self._actor.remote(self._given, self._share.threads)
