@@ -20,6 +20,7 @@ from synthetic_data import ball_case
 from waiting import wait_until
 
 from TumorSegLib import cli
+from TumorSegLib.cohort.case_folder import sha256_of
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.itk import to_sitk
 
@@ -119,6 +120,9 @@ def test_every_good_case_is_whole_and_every_bad_one_is_named(desk, capsys):
         if "--sr" in more and name in hidden:
             wanted |= {"segmentation.dcm", "measurements.dcm"}
         assert files == wanted
+        record = json.loads((desk / "out" / "cases" / name / "record.json").read_text("utf-8"))
+        written = desk / "out" / "cases" / name / "segmentation.nii.gz"
+        assert record["segmentation"] == {"file": written.name, "sha256": sha256_of(written)}
     assert names == places(desk).keys()
 
 

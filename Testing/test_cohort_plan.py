@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import pytest
 from bright_models import write_ct_model, write_model
 
 from TumorSegLib.cohort.case import Case, Refused, Source
-from TumorSegLib.cohort.case_folder import FORMAT, RECORD, Results
+from TumorSegLib.cohort.case_folder import FORMAT, RECORD, Results, sha256_of
 from TumorSegLib.cohort.models import Models
 from TumorSegLib.cohort.overview import Line, page_of
 from TumorSegLib.cohort.plan import fingerprint_of, plan_cases
@@ -80,6 +81,23 @@ def done(results, name, fingerprint):
     with results.writing(name) as folder:
         text = f'{{"format": {FORMAT}, "case": "{name}", "fingerprint": "{fingerprint}"}}'
         (folder / RECORD).write_text(text)
+
+
+def test_a_corrected_segmentation_is_not_replaced(tmp_path, models, case):
+    results = Results(tmp_path / "out")
+    for name in ("as written", "corrected"):
+        with results.opened(), results.writing(name) as folder:
+            segmentation = folder / "segmentation.nii"
+            segmentation.write_bytes(b"drawn")
+            written = {"file": segmentation.name, "sha256": sha256_of(segmentation)}
+            record = {"format": FORMAT, "fingerprint": "old", "segmentation": written}
+            (folder / RECORD).write_text(json.dumps(record))
+    (results.of("corrected") / "segmentation.nii").write_bytes(b"drawn by hand")
+    cases = [replace(case, name=name) for name in ("as written", "corrected")]
+    plan = plan_cases(cases, results, models, Settings())
+    assert [task.case.name for task in plan.tasks] == ["as written"]
+    assert [one.name for one in plan.refused] == ["corrected"]
+    assert "move its folder away" in plan.refused[0].reason
 
 
 def test_only_what_is_missing_changed_or_asked_for_is_planned(tmp_path, models, case):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -83,6 +84,14 @@ class Results:
         record = self.record(name)
         return None if record is None else str(record.get("fingerprint"))
 
+    def is_corrected(self, name: str) -> bool:
+        """Tell whether the segmentation of a case is not the one that the run wrote."""
+        written = (self.record(name) or {}).get("segmentation")
+        if not isinstance(written, dict):
+            return False
+        path = self.of(name) / Path(str(written.get("file"))).name
+        return path.is_file() and sha256_of(path) != written.get("sha256")
+
     def failure(self, name: str) -> Record | None:
         """Return why a case failed when it was last tried; None: it did not."""
         return _read(self.failures / f"{name}.json")
@@ -136,6 +145,12 @@ class Results:
             raise OutputError(f"{self.of(name)}: cannot be written: {reason}") from error
         finally:
             leftovers.remove(partial)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path) -> Record | None:

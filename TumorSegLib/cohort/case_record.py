@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from TumorSegLib.cohort.case import Case
-from TumorSegLib.cohort.case_folder import FORMAT, Record
+from TumorSegLib.cohort.case_folder import FORMAT, Record, sha256_of
 from TumorSegLib.image.modality import modality_of
 from TumorSegLib.inference.result import SegmentationResult
 from TumorSegLib.measurement.lesions import with_lesions
@@ -26,6 +27,7 @@ def record_of(
     result: SegmentationResult,
     measurements: Sequence[Measurement],
     warnings: Sequence[str],
+    segmentation: Path,
 ) -> Record:
     """Return the record of a case that has been segmented.
 
@@ -35,6 +37,7 @@ def record_of(
         result: of the run.
         measurements: of every label.
         warnings: lines, without what tells of the patient.
+        segmentation: file that was written.
     """
     specification = result.specification
     lesions = {one.label for one in with_lesions(specification, measurements)}
@@ -42,6 +45,7 @@ def record_of(
         "format": FORMAT,
         "case": case.name,
         "fingerprint": fingerprint,
+        "segmentation": {"file": segmentation.name, "sha256": sha256_of(segmentation)},
         "chosen": case.chosen,
         "modality": modality_of(result.volume),
         "model": specification.id,

@@ -169,7 +169,7 @@ class CaseRunner:
             content = summary(
                 told, measurements, [segmentation.relative_to(folder)], told_paths, structured
             )
-            record = record_of(case, fingerprint, result, measurements, warnings)
+            record = record_of(case, fingerprint, result, measurements, warnings, segmentation)
             thumbnail(result).save(folder / THUMBNAIL)
             for name, values in ((RESULT, content), (RECORD, record)):
                 text = json.dumps(values, indent=1, ensure_ascii=False)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from TumorSegLib.cohort.case import Case, Refused
-from TumorSegLib.cohort.case_folder import Results
+from TumorSegLib.cohort.case_folder import Results, sha256_of
 from TumorSegLib.cohort.models import Models, digest
 from TumorSegLib.cohort.settings import Settings
 from TumorSegLib.errors import TumorSegError
 
-BLOCK = 1 << 20
+CORRECTED = (
+    "its segmentation was changed since it was written, and would be replaced, as its input, model"
+    " or settings have changed, too; move its folder away to have it done again"
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Plan:
         tasks: to be done.
         done: names of cases that are there and have not changed.
         failed: names of cases that failed before with the same input, model and settings.
-        refused: what cannot be segmented at all.
+        refused: what cannot be segmented at all, or was corrected and would be replaced.
     """
 
     tasks: tuple[Task, ...]
@@ -80,6 +82,8 @@ def plan_cases(
             done.append(case.name)
         elif results.failed_with(case.name) == fingerprint and not retry_failed:
             failed.append(case.name)
+        elif results.is_corrected(case.name):
+            refused.append(Refused(case.name, CORRECTED))
         else:
             tasks.append(Task(case, fingerprint))
     return Plan(tuple(tasks), tuple(done), tuple(failed), tuple(refused))
@@ -116,8 +120,4 @@ def _status(path: Path) -> list[int]:
 
 
 def _content(path: Path) -> list[str]:
-    hashed = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            hashed.update(block)
-    return [hashed.hexdigest()]
+    return [sha256_of(path)]
