@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from bright_models import write_ct_model, write_model
@@ -98,6 +99,24 @@ def test_a_corrected_segmentation_is_not_replaced(tmp_path, models, case):
     assert [task.case.name for task in plan.tasks] == ["as written"]
     assert [one.name for one in plan.refused] == ["corrected"]
     assert "move its folder away" in plan.refused[0].reason
+
+
+def test_what_was_there_stays_where_the_new_cannot_take_its_place(tmp_path, monkeypatch):
+    results = Results(tmp_path / "out")
+    with results.opened():
+        done(results, "a", "old")
+        rename = Path.rename
+
+        def refused(path, target):
+            if path.name == "case":
+                raise PermissionError(13, "in use")
+            return rename(path, target)
+
+        monkeypatch.setattr(Path, "rename", refused)
+        with pytest.raises(OutputError, match="in use"):
+            done(results, "a", "new")
+    assert results.fingerprint("a") == "old"
+    assert [path.name for path in results.cases.iterdir()] == ["a"]
 
 
 def test_only_what_is_missing_changed_or_asked_for_is_planned(tmp_path, models, case):

@@ -38,6 +38,22 @@ ON_WINDOWS = {
         "os.open": "of os.devnull",
         "os.dup2": "works on the C library's descriptors",
     },
+    "TumorSegLib/cohort/case_folder.py": {
+        "tempfile.mkdtemp": "beside the cases; it is removed as far as that is possible",
+        ".rename()": "refused for what a viewer has open: an OutputError, the old case stays",
+    },
+    "TumorSegLib/cohort/case_run.py": {LINES: JSON},
+    "TumorSegLib/cohort/file_cases.py": {
+        ".suffix as it is written": "of what ends as no image does; it is cut off again",
+        "a separator of paths": "between parts of a case's name, which becomes a file's name later",
+    },
+    "TumorSegLib/cohort/lists.py": {
+        "os.open": "binary; the mode is ignored, the user's own folder is private there",
+    },
+    "TumorSegLib/cohort/ray_cluster.py": {
+        "os.pathsep": "is the system's",
+        "the path /tmp": "asked for first",
+    },
     "TumorSegLib/commands/models.py": {"sys.stdin": "a command's, which has one"},
     "TumorSegLib/export/case.py": {LINES: JSON},
     "TumorSegLib/export/dataset.py": {

@@ -113,7 +113,7 @@ class Results:
 
     def note_done(self, name: str) -> None:
         """Forget that a case failed before."""
-        (self.failures / f"{name}.json").unlink(missing_ok=True)
+        leftovers.remove(self.failures / f"{name}.json")
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove the folders of cases."""
@@ -137,9 +137,15 @@ class Results:
             new.mkdir()
             yield new
             place = self.of(name)
+            old = partial / "old"
             if os.path.lexists(place):
-                place.rename(partial / "old")
-            new.rename(place)
+                place.rename(old)
+            try:
+                new.rename(place)
+            except OSError:
+                if os.path.lexists(old):
+                    old.rename(place)
+                raise
         except OSError as error:
             reason = error.strerror or str(error)
             raise OutputError(f"{self.of(name)}: cannot be written: {reason}") from error

@@ -44,6 +44,7 @@ def write_sources(found: Iterable[Case | Refused], results: Results) -> None:
                 path = os.path.abspath(source.path)  # noqa: PTH100 - links stay as they are
                 rows.writerow((case.name, channel, path, source.series or ""))
     with atomic_write(results.folder / SOURCES) as new:
-        descriptor = os.open(new, os.O_CREAT | os.O_WRONLY, 0o600)
+        flags = os.O_CREAT | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(new, flags, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(text.getvalue().encode("utf-8-sig", "surrogateescape"))
