@@ -111,3 +111,10 @@ def test_memory_that_torch_lacks_is_one_line(models, monkeypatch, capsys):
     monkeypatch.setattr("TumorSegLib.commands.models.run", full)
     assert main(["models"]) == 2
     assert "there is not enough memory" in capsys.readouterr().err
+
+
+def test_a_file_in_place_of_the_folder_of_models_is_told(tmp_path, monkeypatch, capsys):
+    (tmp_path / "models").write_text("a file")
+    monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "models"))
+    assert main(["models"]) == 0
+    assert "expected a folder of models, it is a file" in capsys.readouterr().err

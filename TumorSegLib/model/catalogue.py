@@ -38,6 +38,9 @@ class Catalogue:
         broken = []
         preferred: dict[str, str] = {}
         for folder in folders:
+            if folder.exists() and not folder.is_dir():
+                broken.append(f"{folder}: expected a folder of models, it is a file")
+                continue
             finish_replacing(folder)
             preferred = {**read_defaults(folder), **preferred}
             for path in sorted(folder.glob(f"*/{SPECIFICATION_FILE}")):
