@@ -269,6 +269,31 @@ def a_cache(folder: Path) -> None:
     assert previewing(folder) == 0
 
 
+def cohort(folder: Path, *more: str) -> int:
+    """Segment a cohort by the worker's code in this process, whose disk may fail."""
+    from TumorSegLib.cohort import ray_run
+    from TumorSegLib.cohort.case_run import CaseRunner
+
+    def in_turn(tasks, results, models, settings, work, deliver):
+        runner = CaseRunner(results, models, settings, threads=1)
+        for task in tasks:
+            deliver(runner.run(task))
+
+    ray_run.run_tasks = in_turn
+    words = ("cohort", "in", "-o", "out", "--model", MODEL, "--device", "cpu", "--report", "--json")
+    return command(*words, *more)
+
+
+def a_cohort(folder: Path) -> None:
+    a_model(folder)
+    (folder / "in").mkdir()
+    for seed, name in enumerate("ab"):
+        write_volume(folder / "in" / f"{name}.nii.gz", seed)
+    assert cohort(folder) == 0
+    write_volume(folder / "in" / "a.nii.gz", 2)
+    write_volume(folder / "in" / "c.nii.gz", 3)
+
+
 def clearing(folder: Path) -> int:
     return command("cache", "--clear")
 
@@ -317,6 +342,13 @@ SCENARIOS: dict[str, Scenario] = {
     "train": Scenario(a_config, training, heavy=True),
     "train, preview": Scenario(a_config, previewing, heavy=True),
     "clear the cache": Scenario(a_cache, clearing, removes=("home/.cache/tumorseg/",)),
+    "cohort": Scenario(
+        a_cohort,
+        cohort,
+        ("out/cases/a/", "out/measurements.", "out/index.html", "out/sources.csv"),
+        heavy=True,
+        again=lambda folder: cohort(folder, "--retry-failed"),
+    ),
     "retrain": Scenario(a_model_to_retrain, retraining, heavy=True),
 }
 

@@ -11,10 +11,11 @@ import pytest
 from bright_models import write_ct_model, write_model
 
 from TumorSegLib.cohort.case import Case, Refused, Source
-from TumorSegLib.cohort.case_folder import FORMAT, RECORD, Results, sha256_of
+from TumorSegLib.cohort.case_folder import FORMAT, RECORD, THUMBNAIL, Results, sha256_of
+from TumorSegLib.cohort.lists import write_lists
 from TumorSegLib.cohort.models import Models
 from TumorSegLib.cohort.overview import Line, page_of
-from TumorSegLib.cohort.plan import fingerprint_of, plan_cases
+from TumorSegLib.cohort.plan import Plan, fingerprint_of, plan_cases
 from TumorSegLib.cohort.ray_run import share_of
 from TumorSegLib.cohort.settings import Settings, Work
 from TumorSegLib.cohort.table import COLUMNS, rows_of, write_tables
@@ -170,14 +171,19 @@ def test_two_runs_do_not_work_in_one_folder(tmp_path):
         other.__enter__()
 
 
-def test_a_failure_takes_the_place_of_an_older_result(tmp_path):
+def test_a_failure_leaves_an_older_result_and_is_listed_until_that_is_wanted_again(tmp_path):
+    pytest.importorskip("pyarrow")
     results = Results(tmp_path)
-    with results.opened():
-        done(results, "a", "1")
-        results.note_failure("a", "2", "is empty")
-        assert (results.fingerprint("a"), results.failed_with("a")) == (None, "2")
-        results.note_done("a")
-        assert results.failed_with("a") is None
+    with results.opened(), results.writing("a") as folder:
+        content = record("a") | {"format": FORMAT, "fingerprint": "1"}
+        (folder / RECORD).write_text(json.dumps(content))
+        (folder / THUMBNAIL).touch()
+    results.note_failure("a", "2", "is empty")
+    assert (results.fingerprint("a"), results.failed_with("a")) == ("1", "2")
+    assert write_lists(Plan((), (), ("a",), ()), results) == {"a": "is empty"}
+    assert write_lists(Plan((), ("a",), (), ()), results) == {}
+    results.note_done("a")
+    assert results.failed_with("a") is None
 
 
 def record(name, **changes):

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -102,24 +102,17 @@ class Results:
         return None if failure is None else str(failure.get("fingerprint"))
 
     def note_failure(self, name: str, fingerprint: str, reason: str) -> None:
-        """Keep why a case failed; what an earlier run made of another input is removed.
+        """Keep why a case failed; what an earlier run made of another input stays, unlisted.
 
         Raises:
             OutputError: it cannot be written.
         """
         content = {"format": FORMAT, "case": name, "fingerprint": fingerprint, "reason": reason}
         write_whole(self.failures / f"{name}.json", json.dumps(content, ensure_ascii=False))
-        self.remove([name])
 
     def note_done(self, name: str) -> None:
         """Forget that a case failed before."""
         leftovers.remove(self.failures / f"{name}.json")
-
-    def remove(self, names: Iterable[str]) -> None:
-        """Remove the folders of cases."""
-        for name in names:
-            if os.path.lexists(self.of(name)):
-                leftovers.remove(self.of(name))
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:

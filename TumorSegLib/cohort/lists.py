@@ -24,7 +24,8 @@ def write_lists(plan: Plan, results: Results) -> dict[str, str]:
     for name in plan.names:
         if name in failures:
             continue
-        if (failure := results.failure(name)) is not None:
+        failure = None if name in plan.done else results.failure(name)
+        if failure is not None:
             failures[name] = str(failure["reason"])
         elif (record := results.record(name)) is not None:
             records.append(record)
