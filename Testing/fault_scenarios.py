@@ -250,13 +250,13 @@ def retraining(folder: Path) -> int:
     from tumorseg_training import retraining_recipe
     from tumorseg_training.run_folder import is_finished
 
-    if is_finished(folder / "run"):
-        return 0  # another in its place is refused
     without_drawing()
     retraining_recipe.SLICES_AN_EPOCH = (8, 8)
     resume = ("--resume",) if (folder / "run/last.ckpt").exists() else ()
     words = ("retrain", "data", "--base", "models/ball", "--epochs", "1", "--as-default")
-    return command(*words, "-o", "run", "--accelerator", "cpu", *resume)
+    finished = is_finished(folder / "run")
+    status = command(*words, "-o", "run", "--accelerator", "cpu", *resume)
+    return 2 - status if finished else status  # another in its place is refused
 
 
 def previewing(folder: Path) -> int:

@@ -197,10 +197,10 @@ def command(desk, *words, **variables):
     return subprocess.Popen(
         [sys.executable, "-c", script, "cohort", *words],
         cwd=desk,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **variables},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8", **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         start_new_session=True,
     )
 

@@ -12,8 +12,16 @@ _place = os.environ["TUMORSEG_WATCH"]
 _count = [0]
 
 
+def _asks_for_ipv6():  # urllib3 does, when it is imported, by binding to the loopback address
+    ours = os.path.join("urllib3", "util", "connection.py")
+    codes = (sys._getframe(2).f_code, sys._getframe(3).f_code)
+    return any(code.co_name == "_has_ipv6" and code.co_filename.endswith(ours) for code in codes)
+
+
 def _watch(event, arguments):
     if event.startswith("socket.") and event != "socket.gethostname":
+        if _asks_for_ipv6():
+            return
         with_family = arguments[1:] if event == "socket.__new__" else arguments
         line = f"{event} {[str(part) for part in with_family]}\\n".encode()
         flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY

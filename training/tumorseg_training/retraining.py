@@ -39,7 +39,7 @@ from TumorSegLib.model.bundle_folder import SPECIFICATION_FILE, check_place_of_b
 from TumorSegLib.model.catalogue import default_catalogue, user_folder
 from TumorSegLib.model.default_models import make_default
 from TumorSegLib.support import leftovers
-from TumorSegLib.support.atomic_write import write_whole
+from TumorSegLib.support.atomic_write import PREFIX, write_whole
 from TumorSegLib.support.schema import to_dict
 from TumorSegLib.support.words import counted
 from TumorSegLib.worker.retrain_events import (
@@ -112,6 +112,7 @@ def retrain(
                 " -o"
             )
         if is_finished(folder):
+            leftovers.remove_left_over(folder, PREFIX)
             raise InputError(f"{folder}: holds a finished run; choose another folder by -o")
         if begun is None:
             plan = planned(request, base, new, old, *version)
