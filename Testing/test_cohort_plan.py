@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,7 +110,7 @@ def test_what_was_there_stays_where_the_new_cannot_take_its_place(tmp_path, monk
         rename = Path.rename
 
         def refused(path, target):
-            if path.name == "case":
+            if path.suffix == ".partial":
                 raise PermissionError(13, "in use")
             return rename(path, target)
 
@@ -117,6 +118,29 @@ def test_what_was_there_stays_where_the_new_cannot_take_its_place(tmp_path, monk
         with pytest.raises(OutputError, match="in use"):
             done(results, "a", "new")
     assert results.fingerprint("a") == "old"
+    assert [path.name for path in results.cases.iterdir()] == ["a"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="processes are killed by signals")
+def test_a_kill_while_a_case_is_replaced_leaves_the_old_one(tmp_path):
+    results = Results(tmp_path / "out")
+    with results.opened():
+        done(results, "a", "old")
+    process = os.fork()
+    if process == 0:
+        rename = Path.rename
+
+        def killed(path, target):
+            if path.suffix == ".partial":
+                os.kill(os.getpid(), signal.SIGKILL)
+            rename(path, target)
+
+        Path.rename = killed
+        done(results, "a", "new")
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == -signal.SIGKILL
+    assert results.fingerprint("a") is None
+    with results.opened():
+        assert results.fingerprint("a") == "old"
     assert [path.name for path in results.cases.iterdir()] == ["a"]
 
 
@@ -155,11 +179,10 @@ def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path):
     results = Results(tmp_path / "out")
     with results.opened():
         pass
-    left = results.cases / f".tumorseg-{'0' * 8}-1-abc"
     from TumorSegLib.support.leftovers import owner
 
     machine = owner().partition("-")[0]
-    left = left.with_name(f".tumorseg-{machine}-999999999-abc")
+    left = results.cases / f".a.{machine}-999999999-abc.partial"
     left.mkdir()
     with results.opened():
         assert list(results.cases.iterdir()) == []

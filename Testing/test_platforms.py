@@ -29,18 +29,14 @@ ON_WINDOWS = {
         "sys.platform": "elsewhere than on Linux nothing is done",
     },
     "TumorSegLib/model/bundle.py": {LINES: JSON},
-    "TumorSegLib/model/bundle_folder.py": {
+    "TumorSegLib/support/whole_folder.py": {
         ".suffix as it is written": "that of names that we give",
-        ".rename()": "targets are free; a refused one leaves or brings back the old model",
+        ".rename()": "targets are free; a refused one leaves or brings back the old folder",
     },
     "TumorSegLib/support/byte_code.py": {".unlink()": "read as a whole and closed before"},
     "TumorSegLib/cli.py": {
         "os.open": "of os.devnull",
         "os.dup2": "works on the C library's descriptors",
-    },
-    "TumorSegLib/cohort/case_folder.py": {
-        "tempfile.mkdtemp": "beside the cases; it is removed as far as that is possible",
-        ".rename()": "refused for what a viewer has open: an OutputError, the old case stays",
     },
     "TumorSegLib/cohort/case_run.py": {LINES: JSON},
     "TumorSegLib/cohort/file_cases.py": {

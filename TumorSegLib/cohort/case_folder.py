@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +13,8 @@ from filelock import FileLock, Timeout
 
 from TumorSegLib.errors import OutputError
 from TumorSegLib.support import leftovers
-from TumorSegLib.support.atomic_write import PREFIX, ensure_makeable, write_whole
+from TumorSegLib.support.atomic_write import ensure_makeable, write_whole
+from TumorSegLib.support.whole_folder import finish_replacing, replacing_folder
 
 RECORD = "record.json"
 """What the tables are made of, and the fingerprint of what the case was made of."""
@@ -68,8 +67,8 @@ class Results:
             lock.release()
 
     def clean(self) -> None:
-        """Remove what processes that are gone left half done."""
-        leftovers.remove_left_over(self.cases, PREFIX)
+        """Clear up after processes that are gone: what was half done goes, what was whole stays."""
+        finish_replacing(self.cases)
 
     def of(self, name: str) -> Path:
         """Return the folder of a case."""
@@ -122,28 +121,12 @@ class Results:
             OutputError: it cannot be written.
         """
         try:
-            partial = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{leftovers.owner()}-", dir=self.cases))
-        except OSError as error:
-            raise OutputError(f"{self.cases}: cannot be written to: {error.strerror}") from None
-        try:
-            new = partial / "case"
-            new.mkdir()
-            yield new
-            place = self.of(name)
-            old = partial / "old"
-            if os.path.lexists(place):
-                place.rename(old)
-            try:
-                new.rename(place)
-            except OSError:
-                if os.path.lexists(old):
-                    old.rename(place)
-                raise
+            with replacing_folder(self.of(name)) as new:
+                new.mkdir()
+                yield new
         except OSError as error:
             reason = error.strerror or str(error)
             raise OutputError(f"{self.of(name)}: cannot be written: {reason}") from error
-        finally:
-            leftovers.remove(partial)
 
 
 def sha256_of(path: Path) -> str:

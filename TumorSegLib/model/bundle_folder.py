@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from TumorSegLib.errors import OutputError
-from TumorSegLib.support import leftovers
+from TumorSegLib.support.whole_folder import finish_replacing, replacing_folder
 
 SPECIFICATION_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -25,9 +24,6 @@ FILES = {
     "LICENSE.txt",
 }
 """All that belongs to a model."""
-
-PARTIAL, OLD = ".partial", ".old"
-"""End the names of a model that is being written, and of the one whose place it takes."""
 
 
 def check_place_of_bundle(folder: Path) -> None:
@@ -58,28 +54,9 @@ def check_place_of_bundle(folder: Path) -> None:
         )
 
 
-def finish_replacing(folder: Path) -> None:
-    """Clear up after processes that were killed while they replaced models in `folder`.
-
-    A model that was out of the way at that moment comes back; what was half written goes.
-    """
-    with suppress(OSError):
-        for path in folder.glob(".*.*"):
-            place, _, name = path.stem.removeprefix(".").rpartition(".")
-            if path.suffix not in (PARTIAL, OLD) or not leftovers.is_left_over(path, name):
-                continue
-            if path.suffix == OLD and not (folder / place).exists():
-                path.rename(folder / place)
-            else:
-                leftovers.remove(path)
-
-
 @contextmanager
 def replacing_bundle(folder: Path) -> Iterator[Path]:
     """Yield the path of a folder to make; when the block ends well, it takes `folder`'s place.
-
-    Both lie beside `folder`, with names that a catalogue passes over. The old folder is out of the
-    way for no longer than a rename takes, and comes back where the new one cannot take its place.
 
     Raises:
         OutputError: the new folder cannot be written, or cannot take the place, or something else
@@ -87,23 +64,9 @@ def replacing_bundle(folder: Path) -> Iterator[Path]:
     """
     check_place_of_bundle(folder)
     finish_replacing(folder.parent)
-    name = leftovers.owned_name()
-    new = folder.with_name(f".{folder.name}.{name}{PARTIAL}")
-    old = folder.with_name(f".{folder.name}.{name}{OLD}")
     try:
-        yield new
-        if os.path.lexists(folder):
-            folder.rename(old)
-        try:
-            new.rename(folder)
-        except BaseException:
-            if os.path.lexists(old):
-                old.rename(folder)
-            raise
+        with replacing_folder(folder) as new:
+            yield new
     except (OSError, shutil.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise OutputError(f"{folder}: {reason}; the model was not written") from None
-    finally:
-        leftovers.remove(new)
-        if os.path.lexists(folder):
-            leftovers.remove(old)

@@ -10,9 +10,10 @@ from pathlib import Path
 from TumorSegLib.errors import ModelError
 from TumorSegLib.image.in_plane import downsampling_factor
 from TumorSegLib.model.bundle import Bundle, read_bundle
-from TumorSegLib.model.bundle_folder import SPECIFICATION_FILE, finish_replacing
+from TumorSegLib.model.bundle_folder import SPECIFICATION_FILE
 from TumorSegLib.model.default_models import key_of, read_defaults
 from TumorSegLib.support.places import data_folder, resources
+from TumorSegLib.support.whole_folder import finish_replacing
 
 SHIPPED = resources() / "Models"
 
