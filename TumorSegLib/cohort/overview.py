@@ -5,21 +5,19 @@ The page lies beside the pictures and needs nothing else: no script or style fro
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from TumorSegLib.cohort.case_folder import REPORT, RESULT, THUMBNAIL, Record
 from TumorSegLib.measurement.quantities import shown
 from TumorSegLib.report.blocks import printable
 from TumorSegLib.support.atomic_write import write_whole
+from TumorSegLib.support.page_templates import page_templates, policy_hash
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE = "index.html"
@@ -77,13 +75,8 @@ def write_overview(records: Iterable[Record], failures: Mapping[str, str], folde
 
 def page_of(lines: list[Line]) -> str:
     """Return the page. Its policy allows its own script and style and pictures beside it only."""
-    pages = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: printable(value) if type(value) is str else value,
+    pages = page_templates(
+        TEMPLATES, lambda value: printable(value) if type(value) is str else value
     )
     pages.filters["figure"] = lambda value: "" if value is None else shown(float(value))
     parts = {name: (TEMPLATES / f"overview.{name}").read_text("utf-8") for name in ("css", "js")}
@@ -92,7 +85,7 @@ def page_of(lines: list[Line]) -> str:
         failed=sum(line.reason is not None for line in lines),
         warned=sum(bool(line.warnings) for line in lines),
         **{name: Markup(text) for name, text in parts.items()},  # noqa: S704 - ours
-        **{f"{name}_hash": _hash(text) for name, text in parts.items()},
+        **{f"{name}_hash": policy_hash(text) for name, text in parts.items()},
     )
 
 
@@ -116,7 +109,3 @@ def _line(record: Record, folder: Path) -> Line:
         model=f"{record['model']} {record['model_version']}",
         chosen=record["chosen"],
     )
-
-
-def _hash(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from TumorSegLib.report.blocks import Document, printable
+from TumorSegLib.support.page_templates import page_templates, policy_hash
 
 TEMPLATES = Path(__file__).parent / "templates"
 LETTERS = r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]"
@@ -25,19 +24,11 @@ def page_of(report: Document) -> str:
     Its content security policy allows the page's own style and pictures and nothing else: no
     script runs and nothing is fetched, whatever the names in the report are.
     """
-    pages = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_text,
-    )
+    pages = page_templates(TEMPLATES, _text)
     pages.filters["base64"] = _base64
     style = (TEMPLATES / "report.css").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     page = pages.get_template("report.html")
-    return page.render(report=report, style=Markup(style), style_hash=digest)  # noqa: S704 - ours
+    return page.render(report=report, style=Markup(style), style_hash=policy_hash(style))  # noqa: S704 - ours
 
 
 def _text(value: Any) -> Any:

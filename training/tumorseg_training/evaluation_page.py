@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -18,6 +17,7 @@ from tumorseg_training.evaluation import CaseFigures, Evaluation, mean_dice, wor
 from tumorseg_training.metrics import DETECTED_SHARE, SURFACE_TOLERANCE_MM, roc_curve
 from tumorseg_training.summary import calibration, comparisons, summary
 from TumorSegLib.support.atomic_write import write_whole
+from TumorSegLib.support.page_templates import page_templates
 
 PAGE_ENDING = ".html"
 """Of the page beside results."""
@@ -56,13 +56,7 @@ def evaluation_page(
         template: the page's, in the folder `templates`.
         more: what that template needs beyond what `evaluation.html` does.
     """
-    pages = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    pages = page_templates(Path(__file__).parent / "templates")
     pages.filters["interval"] = _interval
     return pages.get_template(template).render(
         title=title,
