@@ -262,16 +262,16 @@ def test_nothing_in_the_overview_is_markup_or_comes_from_elsewhere():
         ([{"CPU": 8}], {"threads": 2, "workers": 3}, (3, 2, 0, 3)),
     ],
 )
-def test_cores_and_gpus_are_shared_out(tmp_path, nodes, work, share):
-    found = share_of(Cluster(nodes), Work(tmp_path, address="auto", **work))
+def test_cores_and_gpus_are_shared_out(nodes, work, share):
+    found = share_of(Cluster(nodes), Work(address="auto", **work))
     assert (found.workers, found.threads, found.gpu, found.at_once) == share
 
 
-def test_more_than_there_is_is_refused(tmp_path):
+def test_more_than_there_is_is_refused():
     with pytest.raises(InputError, match="the largest computer has 8 cores"):
-        share_of(Cluster([{"CPU": 8}]), Work(tmp_path, address="auto", threads=9))
+        share_of(Cluster([{"CPU": 8}]), Work(address="auto", threads=9))
     with pytest.raises(InputError, match="found 0 GPUs"):
-        share_of(Cluster([{"CPU": 8}]), Work(tmp_path, address="auto", gpu=0.5))
+        share_of(Cluster([{"CPU": 8}]), Work(address="auto", gpu=0.5))
 
 
 class Cluster:

@@ -11,7 +11,7 @@ import re
 LONG_WORD = re.compile(r"(\S{300})\S{400,}(\S{300})")
 
 
-def printable(text: str) -> str:
+def escaped(text: str) -> str:
     r"""Return a text that a terminal shows as it is, on one line.
 
     What would not show, move the cursor or turn the text round is written as an escape, `\x1b` for
@@ -27,12 +27,12 @@ def printable(text: str) -> str:
 class TumorSegError(Exception):
     """Base of all errors whose message is written for the user.
 
-    Names and values from files stand in messages: see `printable`; and of what is longer than a
+    Names and values from files stand in messages: see `escaped`; and of what is longer than a
     path the middle is left out.
     """
 
     def __str__(self) -> str:
-        return printable(LONG_WORD.sub(r"\1...\2", super().__str__()))
+        return escaped(LONG_WORD.sub(r"\1...\2", super().__str__()))
 
 
 class InputError(TumorSegError):

@@ -36,15 +36,12 @@ class Studies:
     def __init__(self) -> None:
         self._studies: dict[str, Study] = {}
 
-    def __len__(self) -> int:
-        return len(self._studies)
-
     def __iter__(self) -> Iterator[Study]:
         return iter(self._studies.values())
 
     @quiet_pydicom()
-    def add(self, folder: Path, place: str, *, only: str | None = None) -> int:
-        """Add the images of a folder; return their number.
+    def add(self, folder: Path, place: str, *, only: str | None = None) -> None:
+        """Add the images of a folder.
 
         Args:
             folder: whose files are looked at.
@@ -66,7 +63,6 @@ class Studies:
             key = images[0].header.text("StudyInstanceUID") or str(folder)
             study = self._studies.setdefault(key, Study(key, place))
             study.series.append(Series(folder, uid, tuple(images)))
-        return len(files)
 
 
 def cases_of(study: Study, models: Models) -> Iterator[Case | Refused]:

@@ -106,8 +106,7 @@ def share_of(ray: ModuleType, work: Work) -> Share:
     if gpu > gpus:
         raise InputError(f"--gpu-share {gpu:g}: found {gpus:g} GPUs; ask for less")
     single = threads == 1 and not gpu
-    at_once = work.at_once or (1 if single else AT_ONCE)
-    return Share(workers, threads, gpu, at_once)
+    return Share(workers, threads, gpu, 1 if single else AT_ONCE)
 
 
 @dataclass

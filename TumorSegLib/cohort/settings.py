@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from TumorSegLib.inference.run_options import RunOptions
@@ -44,14 +43,9 @@ class Work:
         workers: processes that segment; None: one a GPU, else one a computer.
         threads: cores of each; None: those of a computer shared equally.
         gpu: part of a GPU that each has; None: a whole one where there are any.
-        at_once: cases that each worker has in hand, one in the network, the others being read,
-            waiting or being written; None: three, or one where a worker is a single thread.
-        folder: of the results.
     """
 
-    folder: Path
     address: str | None = None
     workers: int | None = None
     threads: int | None = None
     gpu: float | None = None
-    at_once: int | None = None

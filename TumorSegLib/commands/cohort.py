@@ -228,7 +228,6 @@ def _work(
     from TumorSegLib.cohort.settings import Work
 
     work = Work(
-        arguments.output,
         address=arguments.address,
         workers=arguments.workers,
         threads=arguments.threads,

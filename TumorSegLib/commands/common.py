@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 from TumorSegLib.commands.terminal import terminal, warn
-from TumorSegLib.errors import InputError, printable
+from TumorSegLib.errors import InputError, escaped
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.model.bundle import Bundle
@@ -220,7 +220,7 @@ def progress_bar(
     period = 600.0 if rated else 30.0
     console = terminal(stderr=True)
     with Progress(*columns, console=console, speed_estimate_period=period) as bar:
-        task = bar.add_task(printable(description), total=None)
+        task = bar.add_task(escaped(description), total=None)
 
         def update(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from TumorSegLib.errors import printable
+from TumorSegLib.errors import escaped
 
 
 def terminal(*, stderr: bool = False) -> Console:
@@ -26,7 +26,7 @@ class _Terminal(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return a line or a table's cell without what a terminal would obey."""
-        return super().render_str(printable(text), **options)
+        return super().render_str(escaped(text), **options)
 
     def on_broken_pipe(self) -> None:
         """Do not end the process with status 1, as rich does."""
@@ -35,10 +35,10 @@ class _Terminal(Console):
 
 def say(line: str) -> None:
     """Print a line to standard error, at once."""
-    print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
+    print(escaped(line), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def warn(line: str, *, kind: str = "warning") -> None:
     """Print a warning to standard error."""
-    said = Text.assemble((f"{kind}:", "yellow"), " ", printable(line))
+    said = Text.assemble((f"{kind}:", "yellow"), " ", escaped(line))
     terminal(stderr=True).print(said, soft_wrap=True)
