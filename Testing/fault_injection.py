@@ -5,7 +5,8 @@
 
 After each fault: what was there is there byte for byte, or replaced by something whole; no half
 file has its final name; the status is right and one line says why; nothing temporary is left (after
-a kill: after the next run); the next run without a fault works.
+a kill: after the next run); the next run without a fault works. A folder that is replaced may lie
+whole beside its place after a kill, if the next run brings it back.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ SECONDS = 600
 
 KNOWN = r"config|cache|local|lock$|export$|export\.lock$"
 TEMPORARY = re.compile(rf"(^|/)(\.(?!{KNOWN})|[^/]*\.partial|tmp/.|.*\.old$)")
+ASIDE = re.compile(r"(?<=/)\.([^/]+)\.[0-9a-f]{8}-\d+-\w+\.old(?=/)")
+"""A folder while another takes its place, `.<folder>.<owner>.old`."""
 OF_OTHERS = re.compile(
     r"tmp/(pymp-|torch|[a-z0-9_]{8}$)|home/(mpl|\.cache/(matplotlib|torch)|\.config/matplotlib)"
 )
@@ -202,7 +205,7 @@ class Trial:
             disk = FaultyDisk(folder, number, fault)
             outcome = in_child(lambda: self.scenario.act(folder), folder, disk)
             failed = [*outcome.calls[number : number + 1], self.calls[number]][0]
-            wrong = self._ended(outcome, fault) + self._kept(folder)
+            wrong = self._ended(outcome, fault) + self._kept(folder, aside=fault in KILLED)
             if fault not in KILLED and failed.split()[0] not in REMOVALS:
                 later = self.scenario.finishes or "\0"
                 left = [name for name in self._temporary(folder) if not name.startswith(later)]
@@ -239,13 +242,15 @@ class Trial:
             wrong.append(f"expected one line, found {outcome.err.strip()[-300:]!r}")
         return wrong
 
-    def _kept(self, folder: Path) -> list[str]:
-        """Return what was lost, changed, or is not whole."""
+    def _kept(self, folder: Path, *, aside: bool = False) -> list[str]:
+        """Return what was lost, changed, or is not whole; what is whole `aside` is not lost."""
         wrong = []
         after = digests(folder)
+        there = {ASIDE.sub(r"\1", name): digest for name, digest in after.items()}
         for name, digest in self.before.items():
             if name not in after:
-                if not name.startswith(self.scenario.removes or "\0"):
+                is_kept = aside and there.get(name) == digest
+                if not is_kept and not name.startswith(self.scenario.removes or "\0"):
                     wrong.append(f"gone: {name}")
             elif after[name] != digest and not name.startswith(self.scenario.replaces or "\0"):
                 wrong.append(f"changed: {name}")

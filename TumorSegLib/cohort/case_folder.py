@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from TumorSegLib.errors import OutputError
 from TumorSegLib.support import leftovers
-from TumorSegLib.support.atomic_write import ensure_makeable, write_whole
+from TumorSegLib.support.atomic_write import PREFIX, ensure_makeable, write_whole
 from TumorSegLib.support.whole_folder import finish_replacing, replacing_folder
 
 RECORD = "record.json"
@@ -124,6 +124,8 @@ class Results:
             with replacing_folder(self.of(name)) as new:
                 new.mkdir()
                 yield new
+                for temporary in new.rglob(f"{PREFIX}*"):  # a failing disk let none remove it
+                    leftovers.remove(temporary)
         except OSError as error:
             reason = error.strerror or str(error)
             raise OutputError(f"{self.of(name)}: cannot be written: {reason}") from error
