@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 from tiny_models import brain_specification, ct_specification
 
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.ct_noise import noise_hu
 from TumorSegLib.inference.input_checks import doubts, scope_warnings, sequence_seen
 from TumorSegLib.phantom import abdomen_phantom, brain_phantom
 from TumorSegLib.reading import read_volume
@@ -175,3 +177,26 @@ def test_spacing_in_metres_is_told(abdomen):
     mouse = Grid((60, 256, 256), (0.06, 0.06, 0.3))
     voxels = np.random.default_rng(0).integers(0, 900, mouse.shape).astype(np.int16)
     assert not any("spacing" in line for line in warnings(Volume(voxels, mouse), BRAIN))
+
+
+@pytest.mark.parametrize("grain", [0.0, 1.0])
+def test_a_ct_noisier_than_those_learnt_from_is_told(grain):
+    abdomen = abdomen_phantom(shape=(4, 256, 256), spacing=(1.5, 1.5, 25.0))[0]
+    noise = np.random.default_rng(0).normal(size=abdomen.grid.shape).astype(np.float32)
+    noise = ndimage.gaussian_filter(noise, (0, grain, grain))
+    noise /= noise.std()
+    told = {}
+    for level in (25, 60):
+        noisy = replace(abdomen, voxels=abdomen.voxels + level * noise)
+        told[level] = warnings(noisy, LIVER)
+    assert told[25] == []
+    (line,) = told[60]
+    assert "its noise, about" in line
+    assert 42 < float(line.split("about ")[1].split()[0]) < 70
+
+
+def test_noise_of_voxels_that_no_body_has(abdomen):
+    odd = abdomen.voxels.astype(np.float32)
+    assert noise_hu(replace(abdomen, voxels=np.minimum(odd, -500))) is None
+    odd[:, ::31, ::31] = 1e30
+    assert 5 < noise_hu(replace(abdomen, voxels=odd)) < 15

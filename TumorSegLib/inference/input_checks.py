@@ -18,6 +18,7 @@ from TumorSegLib.image.normalisation import strided_sample
 from TumorSegLib.image.sequence_names import sequence_of
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.body_region import some_slices, wrong_region
+from TumorSegLib.inference.ct_noise import noise_warning
 from TumorSegLib.model.specification import ModelSpecification
 
 TILT_DEGREES = 30.0
@@ -62,6 +63,8 @@ def scope_warnings(volumes: Mapping[str, Volume], specification: ModelSpecificat
             f"{volume.name}: its slices are tilted by {tilt:.0f} degrees from axial; models are"
             " trained on axial slices"
         )
+    if specification.modality == modality_of(volume) == "CT" and (line := noise_warning(volume)):
+        lines.append(line)
     return lines
 
 
