@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -68,7 +70,7 @@ def write_inputs(folder):
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
-    """A folder with models and inputs, through which a cohort has been run once."""
+    """A folder with models and inputs, and the current one."""
     folder = tmp_path_factory.mktemp("cohort")
     write_ct_model(folder / "models", "tiny-ct", window=(-100, 250), default=True)
     write_model(folder / "models", "tiny-mr", default=True)
@@ -83,12 +85,21 @@ def desk(tmp_path_factory):
         yield folder
 
 
-def run(capsys, *words):
+def run(*words):
     """Run a cohort; return its status and what --json prints."""
-    status = cli.main(["cohort", "in", "-o", "out", "--ending", ".nii.gz", "--json", *words])
-    said = capsys.readouterr()
-    assert said.out, said.err
-    return status, json.loads(said.out)
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        status = cli.main(["cohort", "in", "-o", "out", "--ending", ".nii.gz", "--json", *words])
+    return status, json.loads(out.getvalue())
+
+
+MORE = ["--report", *(["--dicom-seg", "--sr"] if find_spec("highdicom") else [])]
+
+
+@pytest.fixture(scope="module")
+def first(desk):
+    """The status of a first run in that folder, and what it printed."""
+    return run("--workers", "2", *MORE)
 
 
 def places(folder):
@@ -96,13 +107,8 @@ def places(folder):
     return {path.name: path.stat().st_ino for path in (folder / "out" / "cases").iterdir()}
 
 
-def test_every_good_case_is_whole_and_every_bad_one_is_named(desk, capsys):
-    more = ["--report"]
-    with contextlib.suppress(ImportError):
-        import highdicom  # noqa: F401
-
-        more += ["--dicom-seg", "--sr"]
-    status, said = run(capsys, "--workers", "2", *more)
+def test_every_good_case_is_whole_and_every_bad_one_is_named(desk, first):
+    status, said = first
     assert status == 2
     names = set(said["segmented"])
     hidden = {name for name in names if name.startswith("case_")}
@@ -117,7 +123,7 @@ def test_every_good_case_is_whole_and_every_bad_one_is_named(desk, capsys):
     for name in names:
         files = {path.name for path in (desk / "out" / "cases" / name).iterdir()}
         wanted = {"segmentation.nii.gz", "result.json", "record.json", "thumbnail.png", "report"}
-        if "--sr" in more and name in hidden:
+        if "--sr" in MORE and name in hidden:
             wanted |= {"segmentation.dcm", "measurements.dcm"}
         assert files == wanted
         record = json.loads((desk / "out" / "cases" / name / "record.json").read_text("utf-8"))
@@ -126,7 +132,8 @@ def test_every_good_case_is_whole_and_every_bad_one_is_named(desk, capsys):
     assert names == places(desk).keys()
 
 
-def test_label_maps_are_byte_for_byte_those_of_the_command(desk, tmp_path, capsys):
+@pytest.mark.usefixtures("first")
+def test_label_maps_are_byte_for_byte_those_of_the_command(desk, tmp_path):
     inputs = {"a": "a.nii.gz", "b": "b.nrrd", "c": "c.mha", "deep_d": "deep/d.nii"}
     for name, path in inputs.items():
         out = tmp_path / f"{name}.nii.gz"
@@ -142,6 +149,7 @@ def test_label_maps_are_byte_for_byte_those_of_the_command(desk, tmp_path, capsy
     assert sitk.GetArrayFromImage(sitk.ReadImage(str(out))).any()
 
 
+@pytest.mark.usefixtures("first")
 def test_tables_and_page_have_every_case_once(desk):
     from pyarrow import parquet
 
@@ -157,6 +165,7 @@ def test_tables_and_page_have_every_case_once(desk):
     assert page.count("<tr data-name=") == len({row["case"] for row in rows})
 
 
+@pytest.mark.usefixtures("first")
 def test_nothing_but_the_list_of_sources_and_dicom_tells_of_the_patient(desk):
     found = betrayed(desk / "out")
     assert list(found.pop("sources.csv")) != []
@@ -165,25 +174,28 @@ def test_nothing_but_the_list_of_sources_and_dicom_tells_of_the_patient(desk):
         assert (desk / "out" / "sources.csv").stat().st_mode & 0o077 == 0
 
 
-def test_again_only_what_is_missing_changed_or_asked_for_is_done(desk, capsys, monkeypatch):
-    before = places(desk)
-    more = ["--report", *(["--dicom-seg", "--sr"] if list(desk.glob("out/**/*.dcm")) else [])]
+@pytest.mark.usefixtures("first")
+def test_again_only_what_is_missing_changed_or_asked_for_is_done(desk, tmp_path, monkeypatch):
+    for name in ("in", "out"):
+        shutil.copytree(desk / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    before = places(tmp_path)
 
     def refuse(*_):
         raise AssertionError("nothing is left to do")
 
     with monkeypatch.context() as patch:
         patch.setattr("TumorSegLib.cohort.ray_run.connected", refuse)
-        status, said = run(capsys, *more)
+        status, said = run(*MORE)
     assert (status, said["segmented"]) == (2, [])
-    assert places(desk) == before
+    assert places(tmp_path) == before
     assert {one["case"] for one in said["failed"]} == BAD.keys()
 
-    write_ball(desk / "in" / "a.nii.gz", 33)
-    write_ball(desk / "in" / "bad_text.nii.gz", 34)
-    status, said = run(capsys, "--retry-failed", *more)
+    write_ball(tmp_path / "in" / "a.nii.gz", 33)
+    write_ball(tmp_path / "in" / "bad_text.nii.gz", 34)
+    status, said = run("--retry-failed", *MORE)
     assert set(said["segmented"]) == {"a", "bad_text"}
-    after = places(desk)
+    after = places(tmp_path)
     assert {name for name in before if before[name] != after[name]} == {"a"}
     assert {one["case"] for one in said["failed"]} == BAD.keys() - {"bad_text"}
 
