@@ -185,7 +185,7 @@ def test_again_only_what_is_missing_changed_or_asked_for_is_done(desk, tmp_path,
         raise AssertionError("nothing is left to do")
 
     with monkeypatch.context() as patch:
-        patch.setattr("TumorSegLib.cohort.ray_run.connected", refuse)
+        patch.setattr("TumorSegLib.cohort.ray_pool.connected", refuse)
         status, said = run(*MORE)
     assert (status, said["segmented"]) == (2, [])
     assert places(tmp_path) == before

@@ -17,7 +17,7 @@ from TumorSegLib.cohort.lists import write_lists
 from TumorSegLib.cohort.models import Models
 from TumorSegLib.cohort.overview import Line, page_of
 from TumorSegLib.cohort.plan import Plan, fingerprint_of, plan_cases
-from TumorSegLib.cohort.ray_run import share_of
+from TumorSegLib.cohort.ray_pool import share_of
 from TumorSegLib.cohort.settings import Settings, Work
 from TumorSegLib.cohort.table import COLUMNS, rows_of, write_tables
 from TumorSegLib.errors import InputError, OutputError

@@ -13,8 +13,9 @@ import pytest
 from tiny_models import ct_specification
 
 from tumorseg_training.case import SkippedCase
+from tumorseg_training.case_figures import LEVELS, CaseFigures, Snapshot
 from tumorseg_training.comparison import NEW, Pair, write_comparison
-from tumorseg_training.evaluation import LEVELS, CaseFigures, Evaluation, Snapshot
+from tumorseg_training.evaluation import Evaluation
 from tumorseg_training.evaluation_page import evaluation_page
 from tumorseg_training.metrics import Agreement
 

@@ -81,12 +81,15 @@ def main() -> int:
     table = "\n".join(["| | |", "|---|--:|", *lines])
     print(table)
     if arguments.write is not None:
-        page = arguments.write.read_text("utf-8")
-        before, _, rest = page.partition(MARKS[0])
-        after = rest.partition(MARKS[1])[2]
-        text = f"{before}{MARKS[0]}\n{table}\n{MARKS[1]}{after}"
-        arguments.write.write_text(text, "utf-8")
+        replace_between(arguments.write, MARKS, table)
     return 0 if is_whole else 1
+
+
+def replace_between(page: Path, marks: tuple[str, str], table: str) -> None:
+    """Replace what stands between two marks of a page."""
+    before, _, rest = page.read_text("utf-8").partition(marks[0])
+    after = rest.partition(marks[1])[2]
+    page.write_text(f"{before}{marks[0]}\n{table}\n{marks[1]}{after}", "utf-8")
 
 
 def on_a_cluster(folder: Path, count: int) -> tuple[list[str], bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from TumorSegLib.errors import ModelError
@@ -30,9 +30,8 @@ class Models:
 
     def absolute(self) -> Models:
         """Return the models for a process that works in another folder."""
-        bundles = tuple(_absolute(bundle) for bundle in self.catalogue.bundles)
-        named = None if self.named is None else _absolute(self.named)
-        return Models(replace(self.catalogue, bundles=bundles), named)
+        named = None if self.named is None else self.named.absolute()
+        return Models(self.catalogue.absolute(), named)
 
     @cached_property
     def by_modality(self) -> dict[str, Bundle]:
@@ -64,10 +63,6 @@ class Models:
         else:
             bundles = list(self.by_modality.values())
         return digest([model_checksum(bundle, self.catalogue) for bundle in bundles])
-
-
-def _absolute(bundle: Bundle) -> Bundle:
-    return Bundle(bundle.folder.absolute(), bundle.specification)
 
 
 def model_checksum(bundle: Bundle, catalogue: Catalogue) -> str:

@@ -45,7 +45,7 @@ def require_ray() -> None:
     """
     if find_spec("ray") is None:
         raise TumorSegError(
-            f"a cohort needs Ray, which is not installed; run {pip_install('cohort')}"
+            f"sharing work out needs Ray, which is not installed; run {pip_install('cohort')}"
         )
 
 

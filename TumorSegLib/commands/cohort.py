@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from TumorSegLib.commands.common import progress_bar, run_options
 from TumorSegLib.commands.terminal import terminal, warn
+from TumorSegLib.commands.work_options import add_work_options, work_of
 from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.support.version import JSON_FORMAT
@@ -79,14 +80,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     again.add_argument("--plan", action="store_true", help="say what would be done, and do nothing")
     where = parser.add_argument_group("where it runs")
-    where.add_argument("--workers", metavar="N", type=_count, help="processes that segment")
-    where.add_argument("--threads", metavar="N", type=_count, help="cores of each worker")
-    where.add_argument(
-        "--gpu-share", metavar="F", type=_share, help="part of a GPU of each worker, such as 0.5"
-    )
-    where.add_argument(
-        "--address", metavar="ADDRESS", help="of a Ray cluster: ray://host:10001, host:6379 or auto"
-    )
+    add_work_options(where)
     parser.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
     parser.add_argument("--quiet", action="store_true", help="say nothing, unless it fails")
 
@@ -225,14 +219,8 @@ def _work(
         return
     from TumorSegLib.cohort.case_run import Outcome
     from TumorSegLib.cohort.ray_run import run_tasks
-    from TumorSegLib.cohort.settings import Work
 
-    work = Work(
-        address=arguments.address,
-        workers=arguments.workers,
-        threads=arguments.threads,
-        gpu=arguments.gpu_share,
-    )
+    work = work_of(arguments)
     shown = not (arguments.quiet or arguments.json)
     with progress_bar("Cohort", shown=shown, counted="case", rated=True) as progress:
         done = 0
@@ -303,17 +291,3 @@ def _show(arguments: Namespace, plan: Plan, results: Results, failures: Mapping[
         console.print(counts)
         for path in written:
             console.print(f"wrote {path}", soft_wrap=True)
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-def _share(text: str) -> float:
-    share = float(text)
-    if not 0 < share <= 1:
-        raise ValueError
-    return share

@@ -53,6 +53,10 @@ class Bundle:
         """The model's id."""
         return self.specification.id
 
+    def absolute(self) -> Bundle:
+        """Return the bundle for a process that works in another folder."""
+        return Bundle(self.folder.absolute(), self.specification)
+
     @property
     def stamp(self) -> tuple[tuple[str, int, int], ...]:
         """What changes when a file of the bundle does: its path, time of change and size.

@@ -56,6 +56,10 @@ class Catalogue:
         ordered = sorted(bundles.values(), key=lambda bundle: bundle.id)
         return cls(tuple(ordered), tuple(broken), preferred)
 
+    def absolute(self) -> Catalogue:
+        """Return the catalogue for a process that works in another folder."""
+        return replace(self, bundles=tuple(bundle.absolute() for bundle in self.bundles))
+
     def find(self, name: str | os.PathLike[str]) -> Bundle:
         """Return the model with the id `name`, or in the folder `name`; a path is always a folder.
 

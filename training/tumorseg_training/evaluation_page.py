@@ -13,7 +13,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tumorseg_training.evaluation import CaseFigures, Evaluation, mean_dice, worst_cases
+from tumorseg_training.case_figures import CaseFigures
+from tumorseg_training.evaluation import Evaluation, mean_dice, worst_cases
 from tumorseg_training.metrics import DETECTED_SHARE, SURFACE_TOLERANCE_MM, roc_curve
 from tumorseg_training.summary import calibration, comparisons, summary
 from TumorSegLib.support.atomic_write import write_whole

@@ -24,8 +24,8 @@ from safetensors.torch import load
 from torch import nn
 
 from tumorseg_training.case import LabelledCase
+from tumorseg_training.case_figures import whole
 from tumorseg_training.commands.evaluate import add_arguments, cases_for
-from tumorseg_training.evaluation import whole
 from TumorSegLib.commands.terminal import say
 from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.model.bundle import Bundle, load_forest, load_network, write_bundle

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tumorseg_training.evaluation import LEVELS, CaseFigures, Evaluation
+from tumorseg_training.case_figures import LEVELS, CaseFigures
+from tumorseg_training.evaluation import Evaluation
 from tumorseg_training.metrics import roc_auc
 from tumorseg_training.statistics import compare, estimate, interval
 from TumorSegLib.model.evaluation import Evaluation as ModelEvaluation

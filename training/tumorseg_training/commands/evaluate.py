@@ -13,6 +13,7 @@ from tumorseg_training.commands.extra import require_train_extra
 from tumorseg_training.commands.options import add_label_option, labels_of
 from TumorSegLib.commands.common import add_overwrite_option
 from TumorSegLib.commands.terminal import say
+from TumorSegLib.commands.work_options import add_work_options, work_of
 from TumorSegLib.errors import InputError
 from TumorSegLib.support.schema import parsed
 from TumorSegLib.support.words import counted
@@ -56,6 +57,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--mask-suffix", default="_mask", help="of pictures' masks")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument("--precision", default="auto", help="auto, fp32 or bf16")
+    where = parser.add_argument_group("shared out among workers, if any of these is said")
+    add_work_options(where)
     parser.add_argument(
         "-o",
         "--output",
@@ -73,10 +76,17 @@ def run(arguments: Namespace) -> int:
     from tumorseg_training.evaluation import evaluate
     from tumorseg_training.evaluation_page import PAGE_ENDING
     from tumorseg_training.publishing import write_results
+    from TumorSegLib.cohort.ray_cluster import require_ray
+    from TumorSegLib.cohort.settings import Work
     from TumorSegLib.model.catalogue import default_catalogue
     from TumorSegLib.support.allocator import keep_large_blocks
     from TumorSegLib.writing.replacing import check_replacing
 
+    work = work_of(arguments)
+    is_shared = work != Work()
+    if is_shared:
+        require_ray()
+        arguments.dataset = arguments.dataset.absolute()
     output: Path = arguments.output
     read = [path for path in (arguments.patients,) if path is not None]
     check_replacing(
@@ -100,7 +110,12 @@ def run(arguments: Namespace) -> int:
                 " them are too good; measure on patients that it never saw"
             )
         evaluation = evaluate(
-            bundle, cases, device=arguments.device, precision=arguments.precision, report=say
+            bundle,
+            cases,
+            device=arguments.device,
+            precision=arguments.precision,
+            report=say,
+            work=work if is_shared else None,
         )
         say(f"{name}: {len(evaluation.cases)} of {len(cases)} cases measured")
         evaluations.append(replace(evaluation, name=name))

@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from tumorseg_training.case import LabelledCase, reader_options_for
+from tumorseg_training.case_figures import CaseFigures, compared
 from tumorseg_training.config import Card, read_config, read_ensemble
 from tumorseg_training.device_training.brain_plans import EVERYBODY
 from tumorseg_training.device_training.brain_selection import (
@@ -32,7 +33,7 @@ from tumorseg_training.device_training.brain_selection import (
 )
 from tumorseg_training.device_training.brain_strata import strata
 from tumorseg_training.device_training.saving import load_weights
-from tumorseg_training.evaluation import CaseFigures, Evaluation, compared
+from tumorseg_training.evaluation import Evaluation
 from tumorseg_training.model_card import model_card
 from tumorseg_training.places import configs
 from tumorseg_training.publishing import code_version, today
