@@ -50,6 +50,19 @@ ON_WINDOWS = {
         "os.pathsep": "is the system's",
         "the path /tmp": "asked for first",
     },
+    "TumorSegLib/node/image_store.py": {
+        "os.name": "tells Windows, where a folder cannot be flushed",
+        "os.open": "of a folder, elsewhere only",
+        "os.fsync": "of a file that is open for writing",
+        ".replace() of a path": "the file is closed, and an earlier one is nobody's",
+    },
+    "TumorSegLib/node/model_process.py": {
+        "import multiprocessing": "started anew everywhere (spawn)",
+        "import signal": "SIGINT and SIGTERM are known everywhere",
+    },
+    "TumorSegLib/node/service.py": {
+        ".chmod()": "does nothing; the folder is as private as the one it lies in",
+    },
     "TumorSegLib/commands/models.py": {"sys.stdin": "a command's, which has one"},
     "TumorSegLib/export/case.py": {LINES: JSON},
     "TumorSegLib/export/dataset.py": {

@@ -29,11 +29,13 @@ FOLDERS = {"Resources": "TumorSegLib/Resources", "training/configs": "tumorseg_t
 
 
 OPTIONAL = {
+    "dicomweb_client",
     "highdicom",
     "lightning",
     "matplotlib",
     "monai",
     "pyarrow",
+    "pynetdicom",
     "ray",
     "reportlab",
     "slicer",

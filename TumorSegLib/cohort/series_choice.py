@@ -116,7 +116,7 @@ def choose(study: Sequence[Series], model: ModelSpecification) -> Choice:
     passed: Counter[str] = Counter()
     fitting = []
     for series in study:
-        if fault := _fault(series, model):
+        if fault := fault_of(series, model):
             passed[fault] += 1
         else:
             fitting.append(series)
@@ -143,7 +143,7 @@ def choose(study: Sequence[Series], model: ModelSpecification) -> Choice:
     return Choice(chosen, "; ".join(told))
 
 
-def _fault(series: Series, model: ModelSpecification) -> str | None:
+def fault_of(series: Series, model: ModelSpecification) -> str | None:
     """Return what a series is that keeps it from being given to a model."""
     first = series.files[0]
     part = first.header.text("BodyPartExamined").upper()

@@ -43,6 +43,7 @@ OPTIONAL = {
     "report": ("reportlab", "reportlab", "reports as PDF"),
     "shell": ("shtab", "shtab", "completion in a shell"),
     "cohort": ("ray", "ray", "many cases at once"),
+    "node": ("pynetdicom", "pynetdicom", "a node that a PACS sends to"),
     "train": ("lightning", "lightning", "training and retraining"),
 }
 """By extra: a package of it, the name that it is imported by, and what needs it."""

@@ -41,8 +41,8 @@ MAXIMUM_TEXT = 256
 READ: list[Any] = [
     tag_for_keyword(keyword)
     for keyword in (
-        *("SpecificCharacterSet", "SOPClassUID", "SeriesInstanceUID", "SeriesDescription"),
-        "StudyInstanceUID",
+        *("SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"),
+        *("SeriesDescription", "StudyInstanceUID"),
         *(
             "BodyPartExamined",
             "Modality",
@@ -155,19 +155,29 @@ def read_header(path: Path) -> DicomHeader | None:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        start = file.read(PREAMBLE + len(MAGIC))
-        has_preamble = start[PREAMBLE:] == MAGIC
-        if not has_preamble and not _may_begin(start):
+        return header_in(file)
+
+
+def header_in(file: BinaryIO) -> DicomHeader | None:
+    """Return the header of a file that is open, at its beginning; see `read_header`.
+
+    Raises:
+        DamagedError: its elements do not fit into it.
+        OSError: it cannot be read.
+    """
+    start = file.read(PREAMBLE + len(MAGIC))
+    has_preamble = start[PREAMBLE:] == MAGIC
+    if not has_preamble and not _may_begin(start):
+        return None
+    file.seek(len(start) if has_preamble else 0)
+    try:
+        return _read(file)
+    except Exception as error:  # pydicom raises whatever its parts raise
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno):
+            raise
+        if not has_preamble:
             return None
-        file.seek(len(start) if has_preamble else 0)
-        try:
-            return _read(file)
-        except Exception as error:  # pydicom raises whatever its parts raise
-            if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno):
-                raise
-            if not has_preamble:
-                return None
-            raise DamagedError from None
+        raise DamagedError from None
 
 
 def read_whole(path: Path) -> pydicom.Dataset:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Literal
 
-Extra = Literal["slicer", "train", "dicom", "report", "shell", "cohort"]
+Extra = Literal["slicer", "train", "dicom", "report", "shell", "cohort", "node"]
 
 EXTRAS: dict[Extra, tuple[str, ...]] = {
     "slicer": ("slicer-core==5.12.4.0",),
@@ -25,6 +25,7 @@ EXTRAS: dict[Extra, tuple[str, ...]] = {
     "report": ("reportlab>=4.2",),
     "shell": ("shtab>=1.7",),
     "cohort": ("ray[client]>=2.52", "pyarrow>=16"),
+    "node": ("highdicom>=0.28", "pynetdicom>=3.0", "dicomweb-client>=0.60"),
 }
 """As in `pyproject.toml`, which is not there where TumorSeg is installed."""
 

@@ -1,0 +1,169 @@
+"""What becomes of an image that somebody sends: kept for good, known already, or not for us."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from TumorSegLib.node.image_store import ImageStore
+from TumorSegLib.node.queue import Named, Queue
+from TumorSegLib.node.queue_tables import SeriesRow
+from TumorSegLib.node.rules import Rules, Said
+from TumorSegLib.reading.dicom_folder import SEGMENTATION_CLASSES, SLICE_CLASSES
+from TumorSegLib.reading.dicom_header import DicomHeader, header_in
+from TumorSegLib.reading.dicom_structure import DamagedError
+
+Kind = Literal["accepted", "there already", "passed over"]
+
+_numbers = itertools.count(1)
+
+
+class UnusableError(Exception):
+    """What was sent is damaged, or not what the sender says that it is."""
+
+
+@dataclass(eq=False)
+class Connection:
+    """On which images come.
+
+    Attributes:
+        number: later ones have higher ones.
+        series: numbers of those of which images came on it.
+        counts: of what became of the images.
+    """
+
+    number: int = field(default_factory=lambda: next(_numbers))
+    series: set[int] = field(default_factory=set)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def told(self) -> str:
+        """Return what came in a few words."""
+        words = [f"{count} {kind}" for kind, count in self.counts.items() if count]
+        return ", ".join(words) or "no image"
+
+
+class Intake:
+    """Takes images from all connections."""
+
+    def __init__(self, queue: Queue, store: ImageStore, rules: Rules) -> None:
+        self._queue, self._store, self._rules = queue, store, rules
+        self._lock = threading.Lock()
+        self._open: set[Connection] = set()
+        self._broke: dict[int, int] = {}
+        self._ended: list[tuple[list[int], bool]] = []
+
+    def opened(self) -> Connection:
+        """Return a connection that begins."""
+        connection = Connection()
+        with self._lock:
+            self._open.add(connection)
+        return connection
+
+    def closed(self, connection: Connection, *, broken: bool) -> None:
+        """Take note that nothing more comes on a connection.
+
+        Args:
+            connection: that it is.
+            broken: whether it ended before its sender was through.
+        """
+        with self._lock:
+            self._open.discard(connection)
+            if broken:
+                last = next(_numbers)
+                self._broke.update(dict.fromkeys(connection.series, last))
+            elsewhere = {number for other in self._open for number in other.series}
+            ended = connection.series if broken else connection.series - elsewhere
+            self._ended.append((sorted(ended), broken))
+        self.settle()
+
+    def settle(self) -> None:
+        """Keep how connections ended; done again by the node's turns where the disk was full.
+
+        Raises:
+            sqlite3.Error: it still is.
+        """
+        with self._lock:
+            while self._ended:
+                numbers, broken = self._ended[0]
+                self._queue.note_connection(numbers, broken=broken)
+                del self._ended[0]
+
+    def accept(self, content: bytes, uid: str, connection: Connection) -> Kind:
+        """Take an image; when this returns, it is on the disk or not needed.
+
+        Args:
+            content: of its file, with preamble and meta information.
+            uid: SOPInstanceUID that the sender says.
+            connection: on which it came.
+
+        Raises:
+            UnusableError: it is no DICOM, or damaged, or another one.
+            OSError, sqlite3.Error: there is no room for it.
+        """
+        header = _header(content)
+        if header.text("SOPInstanceUID") != uid or not uid:
+            raise UnusableError("says another SOPInstanceUID than its sender")
+        kind = self._take(content, header, uid, connection)
+        connection.counts[kind] += 1
+        return kind
+
+    def _take(self, content: bytes, header: DicomHeader, uid: str, connection: Connection) -> Kind:
+        said = Said(
+            header.text("Modality"),
+            header.text("BodyPartExamined"),
+            header.text("SeriesDescription"),
+        )
+        classes = {header.file_class, header.text("SOPClassUID")}
+        work = self._rules.work_for(said)
+        is_wanted = work.bundle is not None or said.modality in self._rules.of_several
+        if classes & SEGMENTATION_CLASSES or not is_wanted:
+            return "passed over"
+        if header.pixels is None:
+            if classes & SLICE_CLASSES:
+                raise UnusableError("is an image without pixels")
+            return "passed over"
+        series = header.text("SeriesInstanceUID")
+        if not series:
+            raise UnusableError("has no SeriesInstanceUID")
+        image = Named(uid, series, header.text("StudyInstanceUID"), said.modality, work.key)
+        with self._lock:
+            return self._keep(image, content, connection)
+
+    def _keep(self, image: Named, content: bytes, connection: Connection) -> Kind:
+        found = self._queue.tables.series("uid = ?", image.series)
+        broke = self._broke.get(found[0].id, 0) if found else 0
+        mends = connection.number > broke
+        if self._queue.is_known(image):
+            number = self._queue.touch(image.series, mends=mends)
+            if number is not None:
+                connection.series.add(number)
+            return "there already"
+        self._store.write(image.series, image.uid, content)
+        connection.series.add(self._queue.note_image(image, mends=mends))
+        return "accepted"
+
+    def remove(self, finished: Iterable[SeriesRow]) -> list[SeriesRow]:
+        """Remove images of series that are through; return those of which some were removed."""
+        removed = []
+        for series in finished:
+            with self._lock:
+                if self._queue.note_removed(series):
+                    self._store.remove(series.uid)
+                    self._broke.pop(series.id, None)
+                    removed.append(series)
+        return removed
+
+
+def _header(content: bytes) -> DicomHeader:
+    try:
+        header = header_in(io.BytesIO(content))
+    except DamagedError:
+        raise UnusableError("is damaged") from None
+    if header is None:
+        raise UnusableError("is no DICOM")
+    return header

@@ -1,0 +1,174 @@
+"""Which model segments a series: the first rule that fits what its images say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from TumorSegLib.cohort.models import MODALITIES, digest, model_checksum
+from TumorSegLib.cohort.settings import Settings
+from TumorSegLib.errors import InputError, ModelError
+from TumorSegLib.model.bundle import Bundle
+from TumorSegLib.model.catalogue import Catalogue
+
+NOT_FOR_US = "nothing"
+"""Stands for the work on a series that no rule gives to a model."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """For which series which model is.
+
+    Attributes:
+        model: id of it, or a folder with it; None: the series is passed over.
+        ignore: says that there is no model on purpose.
+        modality: "CT" or "MR"; None: that of the model.
+        body_part: values of BodyPartExamined, one of which it has to be, in either case.
+        description: patterns with * and ?, one of which SeriesDescription has to fit, in either
+            case.
+    """
+
+    model: str | None = None
+    ignore: bool = False
+    modality: str | None = None
+    body_part: tuple[str, ...] = ()
+    description: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.model is None) != self.ignore:
+            raise ValueError("expected either model or ignore = true")
+        if self.modality is not None and self.modality not in MODALITIES:
+            expected = " or ".join(MODALITIES)
+            raise ValueError(f"modality: found {self.modality!r}, expected {expected}")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What rules look at in the header of an image.
+
+    Attributes:
+        modality: Modality.
+        body_part: BodyPartExamined.
+        description: SeriesDescription.
+    """
+
+    modality: str
+    body_part: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done with a series.
+
+    Attributes:
+        rule: number of the rule, from 1; 0: none fits.
+        bundle: the model; None: nothing is done.
+        key: hash of model and settings; another one makes another result.
+    """
+
+    rule: int
+    bundle: Bundle | None
+    key: str
+
+
+class Rules:
+    """The rules of a node with their models."""
+
+    def __init__(self, rules: Sequence[Rule], catalogue: Catalogue, settings: Settings) -> None:
+        """Look the models up.
+
+        Raises:
+            InputError: a rule names a model that cannot be used, or another modality than its.
+        """
+        self.rules = tuple(rules)
+        self.catalogue = catalogue
+        self._work = [
+            _work(number, rule, catalogue, settings) for number, rule in enumerate(rules, start=1)
+        ]
+
+    def work_for(self, said: Said) -> Work:
+        """Return what is done with a series whose images say this."""
+        for rule, work in zip(self.rules, self._work, strict=True):
+            if _fits(rule, work, said):
+                return work
+        return Work(0, None, NOT_FOR_US)
+
+    @property
+    def modalities(self) -> set[str]:
+        """Of all series that a rule may take."""
+        return {work.bundle.specification.modality for work in self._work if work.bundle}
+
+    @property
+    def of_several(self) -> set[str]:
+        """Modalities of models that look at several sequences of a study."""
+        return {
+            work.bundle.specification.modality
+            for work in self._work
+            if work.bundle and len(work.bundle.specification.input.channels) > 1
+        }
+
+    def described(self) -> Iterator[str]:
+        """Yield a line a rule: what it takes and what becomes of it."""
+        for number, (rule, work) in enumerate(zip(self.rules, self._work, strict=True), start=1):
+            does = "is passed over"
+            if work.bundle is not None:
+                model = work.bundle.specification
+                does = f"is segmented by {model.id} {model.version} ({model.title})"
+            line = f"rule {number}: {_condition(rule, work)} {does}"
+            for earlier, (other, its) in enumerate(
+                zip(self.rules[: number - 1], self._work, strict=False), start=1
+            ):
+                if _takes_all(other, its, _modality(rule, work)):
+                    line += f"; never reached, since rule {earlier} takes all of them"
+                    break
+            yield line
+        yield "what no rule fits is accepted and passed over"
+
+
+def _work(number: int, rule: Rule, catalogue: Catalogue, settings: Settings) -> Work:
+    if rule.model is None:
+        return Work(number, None, NOT_FOR_US)
+    try:
+        bundle = catalogue.find(rule.model)
+        key = digest([model_checksum(bundle, catalogue), settings.plain])
+    except ModelError as error:
+        raise InputError(f"rule {number}: {error}") from None
+    model = bundle.specification
+    if model.task != "segmentation":
+        raise InputError(f"rule {number}: {model.id} segments nothing; name another model")
+    if rule.modality not in (None, model.modality):
+        raise InputError(
+            f"rule {number}: {model.id} is for {model.modality}, the rule for {rule.modality}"
+        )
+    return Work(number, bundle, key)
+
+
+def _modality(rule: Rule, work: Work) -> str | None:
+    return work.bundle.specification.modality if work.bundle else rule.modality
+
+
+def _fits(rule: Rule, work: Work, said: Said) -> bool:
+    if _modality(rule, work) not in (None, said.modality):
+        return False
+    if rule.body_part and said.body_part.upper() not in {one.upper() for one in rule.body_part}:
+        return False
+    text = said.description.casefold()
+    patterns = [pattern.casefold().replace("[", "[[]") for pattern in rule.description]
+    return not patterns or any(fnmatchcase(text, pattern) for pattern in patterns)
+
+
+def _takes_all(rule: Rule, work: Work, modality: str | None) -> bool:
+    if rule.body_part or rule.description:
+        return False
+    return _modality(rule, work) in (None, modality)
+
+
+def _condition(rule: Rule, work: Work) -> str:
+    parts = [_modality(rule, work) or "every series"]
+    if rule.body_part:
+        parts.append(f"of body part {' or '.join(rule.body_part)}")
+    if rule.description:
+        parts.append(f"with a description like {' or '.join(rule.description)}")
+    return " ".join(parts)

@@ -1,0 +1,94 @@
+"""Results to the PACS: by C-STORE or STOW-RS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from TumorSegLib.node.settings import NodeSettings, SendByStore, SendByWeb
+from TumorSegLib.node.tls import client_context
+
+if TYPE_CHECKING:
+    import pydicom
+
+TIMEOUT_SECONDS = 60
+
+
+class UnreachableError(Exception):
+    """The PACS is away, or takes nothing now."""
+
+
+class RefusedError(Exception):
+    """The PACS does not take this object."""
+
+
+def send(path: Path, settings: NodeSettings) -> None:
+    """Send an object; when this returns, the PACS has it.
+
+    Sent twice, it is the same object by its SOPInstanceUID.
+
+    Raises:
+        UnreachableError: the PACS cannot be reached.
+        RefusedError: it does not take the object.
+        OSError: the file cannot be read.
+    """
+    import pydicom
+
+    dataset = pydicom.dcmread(path)
+    if isinstance(settings.send, SendByStore):
+        receive = settings.receive
+        title = settings.send.calling or (receive.ae_title if receive else "TUMORSEG")
+        _store(dataset, settings.send, title)
+    else:
+        _stow(dataset, settings.send)
+
+
+def _store(dataset: pydicom.FileDataset, to: SendByStore, calling: str) -> None:
+    from pynetdicom import AE
+
+    entity = AE(calling)
+    for name in ("acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout"):
+        setattr(entity, name, TIMEOUT_SECONDS)
+    entity.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
+    context = client_context(to.tls)
+    tls: Any = None if context is None else (context, to.host)
+    association = entity.associate(to.host, to.port, ae_title=to.ae_title, tls_args=tls)
+    if association.is_rejected:
+        raise UnreachableError(f"{to} does not accept calls of {calling}")
+    if not association.is_established:
+        raise UnreachableError(f"{to} does not answer")
+    try:
+        if not association.accepted_contexts:
+            raise RefusedError("takes no objects of this kind")
+        status = association.send_c_store(dataset)
+    except (RuntimeError, ValueError) as error:
+        kind = type(error).__name__
+        raise RefusedError(f"does not take this object ({kind})") from None
+    finally:
+        association.release()
+    if "Status" not in status:
+        raise UnreachableError(f"{to} broke the connection")
+    code = int(status.Status)
+    if code >> 8 == 0xA7:
+        raise UnreachableError(f"{to} has no room (status {code:04X})")
+    if code != 0x0000 and code >> 12 != 0xB:
+        raise RefusedError(f"does not take it (status {code:04X})")
+
+
+def _stow(dataset: pydicom.FileDataset, to: SendByWeb) -> None:
+    import requests
+
+    from TumorSegLib.node.web_client import web_client
+
+    try:
+        answer = web_client(to).store_instances([dataset])
+    except requests.HTTPError as error:
+        code = error.response.status_code if error.response is not None else 0
+        if code >= 500 or code in (401, 403, 408, 429):
+            raise UnreachableError(f"{to} answers with status {code}") from None
+        raise RefusedError(f"does not take it (status {code})") from None
+    except (requests.RequestException, OSError) as error:
+        raise UnreachableError(f"{to} does not answer ({type(error).__name__})") from None
+    if answer is not None and answer.get("FailedSOPSequence"):
+        reason = answer.FailedSOPSequence[0].get("FailureReason", 0)
+        raise RefusedError(f"does not take it (reason {int(reason):04X})")

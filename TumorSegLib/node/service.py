@@ -1,0 +1,331 @@
+"""The node at work: series are completed, segmented and sent, each by a thread of its own."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+from TumorSegLib.cohort.case_folder import DICOM, STRUCTURED_REPORT, Results
+from TumorSegLib.cohort.models import Models, digest
+from TumorSegLib.cohort.plan import Task
+from TumorSegLib.cohort.settings import Settings
+from TumorSegLib.errors import OutputError, TumorSegError
+from TumorSegLib.model.catalogue import Catalogue
+from TumorSegLib.node.choosing import Chooser, Passed
+from TumorSegLib.node.image_store import ImageStore
+from TumorSegLib.node.intake import Intake
+from TumorSegLib.node.journal import Journal
+from TumorSegLib.node.model_process import ModelProcess, StoppedError
+from TumorSegLib.node.outbox import ResultRow
+from TumorSegLib.node.queue import BROKE, Queue
+from TumorSegLib.node.queue_tables import BROKEN, FINAL, QUEUE, SeriesRow
+from TumorSegLib.node.receiver import DISK, Receiver
+from TumorSegLib.node.rules import Rules
+from TumorSegLib.node.sending import RefusedError, UnreachableError, send
+from TumorSegLib.node.settings import NodeSettings
+from TumorSegLib.node.status_page import StatusPage
+from TumorSegLib.reading.dicom_header import quiet_pydicom
+from TumorSegLib.support import leftovers
+
+TURN_SECONDS = 0.5
+TROUBLE_SECONDS = 10.0
+"""Between two tries of what the disk or a fault of ours kept from being done."""
+NO_SEGMENTATION = "no DICOM segmentation: "
+
+
+class Node:
+    """All parts of a node on one folder."""
+
+    def __init__(
+        self, settings: NodeSettings, catalogue: Catalogue, journal: Journal | None = None
+    ) -> None:
+        """Look at the rules; nothing is opened.
+
+        Raises:
+            InputError: a rule cannot be used.
+        """
+        self.settings = settings
+        self._place = settings.place.absolute()
+        self._case_settings = case_settings(settings)
+        self._rules = Rules(settings.rule, catalogue, self._case_settings)
+        self._journal = journal or Journal()
+        self._end = threading.Event()
+        self._parts: list[Receiver | StatusPage] = []
+        self._threads: list[threading.Thread] = []
+
+    def run(self) -> None:
+        """Work until `end` is called or KeyboardInterrupt is raised.
+
+        Raises:
+            OutputError: the folder or the port cannot be used, or another node works there.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(quiet_pydicom())
+            self._open(stack)
+            stack.callback(self._stop)
+            self._start()
+            while not self._end.wait(60):
+                pass
+
+    def described(self) -> Iterator[str]:
+        """Yield lines on what the node does, none of which it does yet."""
+        settings = self.settings
+        if settings.receive is not None:
+            receive = settings.receive
+            who = "everybody" if not receive.titles else ", ".join(receive.callers)
+            where = f" at {', '.join(receive.addresses)}" if receive.addresses else ""
+            tls = ", TLS" if receive.tls else ""
+            yield (
+                f"hears {who}{where} as {receive.ae_title} on {receive.host}:{receive.port}{tls};"
+                f" a series is complete {receive.quiet_seconds:g} s after its last image"
+            )
+        if settings.watch is not None:
+            watch = settings.watch
+            yield f"looks for series at {watch.url} every {watch.every_seconds:g} s"
+        yield from self._rules.described()
+        what = "a segmentation and a report" if settings.run.report else "a segmentation"
+        yield f"sends {what} to {settings.send}; gives up after {settings.give_up_hours:g} h"
+
+    def end(self) -> None:
+        """Have `run` return; what is under way is given back."""
+        self._end.set()
+
+    def _open(self, stack: ExitStack) -> None:
+        settings, place = self.settings, self._place
+        try:
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            place.chmod(0o700)
+        except OSError as error:
+            raise OutputError(f"{place}: cannot be used ({error.strerror})") from None
+        self._results = Results(place)
+        stack.enter_context(self._results.opened())
+        self._queue = Queue(place / QUEUE)
+        stack.callback(self._queue.tables.close)
+        self._store = ImageStore(place, settings.reserve_mb * 1e6)
+        known = self._queue.tables.series("1")
+        self._store.keep_only((one.uid, self._queue.images(one.id)) for one in known)
+        self._intake = Intake(self._queue, self._store, self._rules)
+        self._chooser = Chooser(self._queue, self._store, self._rules, settings.study_quiet_seconds)
+        models = Models(self._rules.catalogue)
+        self._process = ModelProcess(
+            self._results, models, self._case_settings, settings.run.threads
+        )
+
+    def _start(self) -> None:
+        settings = self.settings
+        if settings.receive is not None:
+            self._parts.append(Receiver(settings.receive, self._intake, self._journal))
+        if settings.page_port:
+            self._parts.append(StatusPage(self._place, settings.page_port))
+        for part in self._parts:
+            part.start()
+        for step in (self._complete, self._segment, self._send):
+            thread = threading.Thread(target=self._turns, args=(step,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        self._journal.say(f"ready; {self._queue.summary()}")
+
+    def _stop(self) -> None:
+        self._end.set()
+        self._process.stop()
+        for part in self._parts:
+            part.stop()
+        for thread in self._threads:
+            thread.join()
+        self._journal.say(f"ended; {self._queue.summary()}, which go on when it is started again")
+
+    def _turns(self, step: Callable[[], bool]) -> None:
+        """Take a step again and again; no fault ends that."""
+        while not self._end.is_set():
+            try:
+                did = step()
+            except StoppedError:
+                return
+            except (OSError, sqlite3.Error, OutputError) as error:
+                self._journal.say_once(DISK, f"the disk keeps work from being done: {_line(error)}")
+                self._end.wait(TROUBLE_SECONDS)
+            except Exception as error:
+                kind = f"{type(error).__name__}: {_line(error)}"
+                self._journal.say_once(kind, f"unexpected fault, please report it: {kind}")
+                self._end.wait(TROUBLE_SECONDS)
+            else:
+                if not did:
+                    self._end.wait(TURN_SECONDS)
+
+    # Completeness, and what goes from the disk
+
+    def _complete(self) -> bool:
+        self._intake.settle()
+        for row in self._queue.quiet(self.settings.quiet_seconds):
+            gone, count = self._queue.missing(row.id)
+            if row.connection == BROKEN or gone:
+                if time.time() - row.arrived > self.settings.rest_seconds:
+                    missing = f"{gone} of {count} images are not here any more and were not sent"
+                    reason = f"{missing} again; send the whole series" if gone else BROKE
+                    self._fail(row, reason)
+                continue
+            self._decide(row, count)
+        self._clear()
+        return False
+
+    def _decide(self, row: SeriesRow, count: int) -> None:
+        try:
+            work = self._chooser.work_for(row)
+        except TumorSegError as error:
+            self._fail(row, self._discreet(error, row))
+            return
+        if work is None:
+            return
+        if isinstance(work, Passed):
+            self._journal.say(f"{row}: {count} images, passed over: {work.reason}")
+            self._queue.note_passed(row, work.reason, key=work.key)
+            return
+        assert work.bundle is not None
+        model = self.settings.rule[work.rule - 1].model or work.bundle.id
+        self._journal.say(
+            f"{row}: {row.modality}, {count} images, complete; rule {work.rule}, {work.bundle.id}"
+        )
+        self._queue.note_complete(row, key=work.key, model=model)
+
+    def _clear(self) -> None:
+        """Remove images and results of series that are through."""
+        settings = self.settings
+        self._intake.remove(
+            self._queue.finished(self._rules.of_several, settings.study_quiet_seconds)
+        )
+        for folder in self._results.cases.glob("series-*"):
+            number = int(folder.name.partition("-")[2])
+            row = next(iter(self._queue.tables.series("id = ?", number)), None)
+            if row is None or row.state in FINAL:
+                leftovers.remove(folder)
+        self._queue.forget(settings.remember_days)
+
+    # Segmenting
+
+    def _segment(self) -> bool:
+        row = next(iter(self._queue.waiting()), None)
+        if row is None or not self._queue.begin(row):
+            return False
+        begun = time.monotonic()
+        reason = self._reason(row)
+        files, missing = self._made(row)
+        if reason is None and not files:
+            reason = missing
+        if reason is not None:
+            self._without_result(row, reason)
+        elif self._queue.note_made(row, files):
+            seconds = time.monotonic() - begun
+            self._journal.say(f"{row}: segmented by {row.model} in {seconds:.1f} s")
+        else:
+            self._journal.say(f"{row}: more images came meanwhile; it is done again")
+        return True
+
+    def _reason(self, row: SeriesRow) -> str | None:
+        """Segment a series; return why that failed.
+
+        Raises:
+            StoppedError: the node ends.
+        """
+        try:
+            case = self._chooser.case_of(row)
+        except TumorSegError as error:
+            return self._discreet(error, row)
+        task = Task(case, digest([row.uid, self._queue.images(row.id), row.key]))
+        if self._results.fingerprint(row.name) == task.fingerprint:
+            return None  # it was made before the node was killed
+        try:
+            return self._process.run(task).reason
+        except StoppedError:
+            self._queue.give_back(row)
+            self._journal.say(f"{row}: given back")
+            raise
+        except Exception as error:
+            return f"unexpected fault, please report it: {type(error).__name__}"
+
+    def _without_result(self, row: SeriesRow, reason: str) -> None:
+        if os.strerror(errno.ENOSPC) in reason or self._store.is_full():
+            self._queue.give_back(row)
+            self._journal.say_once(DISK, f"{row} waits: {os.strerror(errno.ENOSPC)}")
+            self._end.wait(TROUBLE_SECONDS)
+            return
+        if "memory" in reason:
+            self._process.end()
+        self._fail(row, reason)
+
+    def _made(self, row: SeriesRow) -> tuple[list[str], str]:
+        """Return the objects of a series, below the node's folder; or why there are none."""
+        folder = self._results.of(row.name)
+        wanted = [DICOM, *([STRUCTURED_REPORT] if self.settings.run.report else [])]
+        record = self._results.record(row.name) or {}
+        lines = [line for line in record.get("warnings", []) if NO_SEGMENTATION in line]
+        if not all((folder / name).is_file() for name in wanted):
+            return [], str(lines[0] if lines else "no DICOM segmentation was written")
+        return [str((folder / name).relative_to(self._place)) for name in wanted], ""
+
+    def _fail(self, row: SeriesRow, reason: str) -> None:
+        self._queue.note_failed(row, reason)
+        self._journal.say(f"{row}: failed: {reason}")
+
+    def _discreet(self, error: Exception, row: SeriesRow) -> str:
+        folder = str(self._store.folder(row.uid))
+        words = [
+            f"{row}:" if word.startswith(folder) and word.endswith(":") else word
+            for word in _line(error).split()
+        ]
+        words = ["a file" if word.startswith(folder) else word for word in words]
+        return " ".join(words).removeprefix(f"{row}: ").replace(row.uid, str(row))
+
+    # Sending
+
+    def _send(self) -> bool:
+        results = self._queue.outbox.to_send()
+        for result in results:
+            if self._end.is_set():
+                break
+            try:
+                send(self._place / result.file, self.settings)
+            except UnreachableError as error:
+                self._journal.say_once("pacs", f"results wait: {_line(error)}")
+                self._put_off(result, _line(error))
+                return False
+            except RefusedError as error:
+                reason = f"{self.settings.send} {_line(error)}"
+                self._journal.say_once(
+                    f"result {result.id}", f"series {result.series}: a result waits: {reason}"
+                )
+                self._put_off(result, reason)
+            except FileNotFoundError:
+                self._give_up(result, "its result is not on the disk any more")
+            else:
+                done = self._queue.outbox.note_sent(result)
+                self._journal.is_over("pacs", f"{self.settings.send} takes results again")
+                if done is not None:
+                    self._journal.say(f"{done}: sent to {self.settings.send}")
+        return False
+
+    def _put_off(self, result: ResultRow, reason: str) -> None:
+        if time.time() - result.made > 3600 * self.settings.give_up_hours:
+            hours = f"{self.settings.give_up_hours:g}"
+            self._give_up(result, f"given up after {hours} h: {reason}; send the series again")
+        else:
+            self._queue.outbox.put_off(result, reason)
+
+    def _give_up(self, result: ResultRow, reason: str) -> None:
+        self._queue.outbox.note_given_up(result, reason)
+        self._journal.say(f"series {result.series}: {reason}")
+
+
+def case_settings(settings: NodeSettings) -> Settings:
+    """Return how every case is segmented and written."""
+    return Settings(
+        options=settings.run.options, as_dicom=True, structured_report=settings.run.report
+    )
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

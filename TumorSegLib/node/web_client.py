@@ -1,0 +1,39 @@
+"""The client of a DICOMweb service."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from TumorSegLib.node.settings import SendByWeb, Watch
+
+TIMEOUT_SECONDS = 60.0
+
+
+def web_client(to: SendByWeb | Watch) -> Any:
+    """Return a client of dicomweb-client, which ends no call later than a minute of silence.
+
+    Raises:
+        OSError: the file of the password cannot be read.
+    """
+    import requests
+    from dicomweb_client import DICOMwebClient
+
+    logging.getLogger("dicomweb_client").setLevel(logging.CRITICAL + 1)  # it quotes addresses
+    session = requests.Session()
+    session.request = partial(session.request, timeout=TIMEOUT_SECONDS)
+    session.trust_env = False
+    if to.tls is not None:
+        session.verify = to.tls.authorities or True
+        session.cert = (to.tls.certificate, to.tls.key) if to.tls.certificate else None
+    if to.password_file is not None:
+        secret = Path(to.password_file).read_text("utf-8").strip()
+        if to.user is not None:
+            session.auth = (to.user, secret)
+        else:
+            session.headers["Authorization"] = f"Bearer {secret}"
+    client = DICOMwebClient(to.url, session=session)
+    client.set_http_retry_params(retry=False)
+    return client
