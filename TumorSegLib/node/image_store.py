@@ -9,7 +9,7 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from TumorSegLib.support import leftovers
@@ -73,14 +73,15 @@ class ImageStore:
         """Remove all images of a series."""
         leftovers.remove(self.folder(series))
 
-    def keep_only(self, held: Iterable[tuple[str, Collection[str]]]) -> None:
+    def keep_only(self, held: Mapping[str, Iterable[str]]) -> None:
         """Remove what no row of the queue stands for, as after a kill.
 
         Args:
-            held: series and the images of each that are to be here.
+            held: images that are to be here, by their series.
         """
         names = {
-            _hashed(series): {f"{_hashed(uid)}.dcm" for uid in images} for series, images in held
+            _hashed(series): {f"{_hashed(uid)}.dcm" for uid in images}
+            for series, images in held.items()
         }
         for folder in self._root.iterdir():
             if folder.name not in names:

@@ -199,6 +199,16 @@ class Queue:
         )
         return [str(uid) for (uid,) in found]
 
+    def held(self) -> dict[str, set[str]]:
+        """Return the images that are here, by the SeriesInstanceUIDs of their series."""
+        found: dict[str, set[str]] = {}
+        for series, image in self.tables.rows(
+            "SELECT series.uid, image.uid FROM image JOIN series ON series.id = image.series"
+            " WHERE image.held = 1"
+        ):
+            found.setdefault(str(series), set()).add(str(image))
+        return found
+
     def begin(self, series: SeriesRow) -> bool:
         """Take a series; False: it is not waiting any more."""
         return self._move(series, (WAITING, WORKING), WORKING, more=0)
