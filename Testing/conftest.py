@@ -127,6 +127,21 @@ def place(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def station(tmp_path, monkeypatch):
+    """A DICOM node whose models run in this process, and a PACS that takes its results."""
+    pytest.importorskip("pynetdicom")
+    pytest.importorskip("highdicom")
+    from node_bench import NodeBench, ProcessInside
+
+    monkeypatch.setattr("TumorSegLib.node.service.ModelProcess", ProcessInside)
+    monkeypatch.setattr("TumorSegLib.node.service.TURN_SECONDS", 0.02)
+    station = NodeBench(tmp_path)
+    station.pacs.start()
+    yield station
+    station.close()
+
+
+@pytest.fixture
 def folder(tmp_path):
     """A folder with voxels in files of their own, for headers that name them."""
     from written_headers import with_data_files

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -222,6 +222,17 @@ class NodeBench:
 
     def series(self) -> list[Any]:
         return self.node._queue.tables.series("1")
+
+    def count_turns(self) -> Callable[[], int]:
+        """Tell how often the node has looked for series that are complete, from now on."""
+        queue, counted = self.node._queue, []
+        quiet = queue.quiet
+        queue.quiet = lambda seconds: (counted.append(1), quiet(seconds))[1]
+        return lambda: len(counted)
+
+    def tries(self) -> int:
+        """Tell how often results that wait were tried to be sent."""
+        return int(self.node._queue.tables.rows("SELECT SUM(tries) FROM result")[0][0] or 0)
 
     def wait_idle(self) -> None:
         """Wait until nothing is under way, and no image or result is on the disk."""

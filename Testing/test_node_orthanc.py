@@ -31,13 +31,13 @@ COUNT = 20
 class Beside:
     """A node and an Orthanc that know each other, and a CT series of a phantom."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, script):
         self.folder = folder
         self.bench = NodeBench(folder)
         self.bench.told["callers"] = ["SENDER", "ORTHANC"]
         port, web = free_port(), free_port()
         self.pacs = Orthanc(
-            folder / "orthanc", port=port, web=web, node=self.bench.port, script=SCRIPT
+            folder / "orthanc", port=port, web=web, node=self.bench.port, script=script
         )
         self.send = {"kind": "c-store", "host": "127.0.0.1", "port": port, "ae_title": "ORTHANC"}
         self.study = generate_uid()
@@ -57,7 +57,7 @@ class Beside:
         self.pacs.stop()
 
 
-def write_phantom(folder, study):
+def write_phantom(folder, study, day="20250607"):
     """Write a phantom's abdomen as a CT series of an invented patient."""
     volume, _ = abdomen_phantom(shape=(COUNT, 128, 128), spacing=(3.0, 3.0, 10.0))
     x, y, z = volume.grid.origin
@@ -69,7 +69,7 @@ def write_phantom(folder, study):
         "PatientID": "P4711",
         "PatientBirthDate": "19610203",
         "PatientSex": "F",
-        "StudyDate": "20250607",
+        "StudyDate": day,
         "StudyTime": "101112",
         "StudyID": "1",
         "AccessionNumber": "A1",
@@ -87,8 +87,9 @@ def write_phantom(folder, study):
 
 
 @pytest.fixture
-def beside(tmp_path):
-    beside = Beside(tmp_path)
+def beside(tmp_path, request):
+    sends_on = "sends_on" in request.node.name
+    beside = Beside(tmp_path, SCRIPT if sends_on else "")
     beside.pacs.start()
     yield beside
     beside.close()
@@ -136,13 +137,33 @@ def test_a_pacs_that_is_away_gets_its_results_when_it_is_back(beside, monkeypatc
     beside.pacs.stop()
     sent(beside.bench.port, beside.ct)
     beside.bench.wait_for("results wait")
-    asked = "SELECT SUM(tries) FROM result"
-    wait_until(lambda: (beside.bench.node._queue.tables.rows(asked)[0][0] or 0) > 3)
+    wait_until(lambda: beside.bench.tries() > 3)
     beside.pacs.start()
     sent(beside.pacs.port, beside.ct, called="ORTHANC")
     beside.found()
     assert len(beside.bench.heard.about("results wait")) == 1
     assert len(beside.bench.heard.about("takes results again")) == 1
+
+
+def test_a_pacs_that_is_watched_has_its_new_series_fetched_once(beside):
+    from datetime import date
+
+    url = f"http://127.0.0.1:{beside.pacs.web}/dicom-web"
+    beside.send = {"kind": "stow-rs", "url": url}
+    beside.start(watch={"url": url, "every_seconds": 0.2}, receive=None)
+    beside.study = generate_uid()
+    new = write_phantom(beside.folder / "new", beside.study, f"{date.today():%Y%m%d}")
+    sent(beside.pacs.port, new, called="ORTHANC")
+    sent(beside.pacs.port, beside.ct, called="ORTHANC")  # of a year ago: nobody asks for it
+    beside.found()
+    beside.bench.wait_for("sent to")
+    beside.bench.wait_idle()
+    assert beside.bench.heard.about("from http") == [f"from {url}: {COUNT} accepted"]
+    beside.pacs.stop()
+    beside.bench.wait_for("does not answer")
+    beside.pacs.start()
+    beside.bench.wait_for("answers again")
+    assert len(beside.bench.series()) == 1
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a small disk")

@@ -17,6 +17,7 @@ from TumorSegLib.cohort.settings import Settings
 from TumorSegLib.errors import OutputError, TumorSegError
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.node.choosing import Chooser, Passed
+from TumorSegLib.node.description import described
 from TumorSegLib.node.image_store import ImageStore
 from TumorSegLib.node.intake import Intake
 from TumorSegLib.node.journal import Journal
@@ -29,6 +30,7 @@ from TumorSegLib.node.rules import Rules
 from TumorSegLib.node.sending import RefusedError, UnreachableError, send
 from TumorSegLib.node.settings import NodeSettings
 from TumorSegLib.node.status_page import StatusPage
+from TumorSegLib.node.watcher import Watcher
 from TumorSegLib.reading.dicom_header import quiet_pydicom
 from TumorSegLib.support import leftovers
 
@@ -74,22 +76,7 @@ class Node:
 
     def described(self) -> Iterator[str]:
         """Yield lines on what the node does, none of which it does yet."""
-        settings = self.settings
-        if settings.receive is not None:
-            receive = settings.receive
-            who = "everybody" if not receive.titles else ", ".join(receive.callers)
-            where = f" at {', '.join(receive.addresses)}" if receive.addresses else ""
-            tls = ", TLS" if receive.tls else ""
-            yield (
-                f"hears {who}{where} as {receive.ae_title} on {receive.host}:{receive.port}{tls};"
-                f" a series is complete {receive.quiet_seconds:g} s after its last image"
-            )
-        if settings.watch is not None:
-            watch = settings.watch
-            yield f"looks for series at {watch.url} every {watch.every_seconds:g} s"
-        yield from self._rules.described()
-        what = "a segmentation and a report" if settings.run.report else "a segmentation"
-        yield f"sends {what} to {settings.send}; gives up after {settings.give_up_hours:g} h"
+        return described(self.settings, self._rules)
 
     def end(self) -> None:
         """Have `run` return; what is under way is given back."""
@@ -123,7 +110,18 @@ class Node:
             self._parts.append(StatusPage(self._place, settings.page_port))
         for part in self._parts:
             part.start()
-        for step in (self._complete, self._segment, self._send):
+        steps = [self._complete, self._segment, self._send]
+        if settings.watch is not None:
+            self._watcher = Watcher(
+                settings.watch,
+                self._intake,
+                self._queue,
+                self._rules,
+                self._journal,
+                is_ended=self._end.is_set,
+            )
+            steps.append(self._watch)
+        for step in steps:
             thread = threading.Thread(target=self._turns, args=(step,), daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -155,6 +153,12 @@ class Node:
             else:
                 if not did:
                     self._end.wait(TURN_SECONDS)
+
+    def _watch(self) -> bool:
+        assert self.settings.watch is not None
+        self._watcher.look()
+        self._end.wait(self.settings.watch.every_seconds)
+        return True
 
     # Completeness, and what goes from the disk
 

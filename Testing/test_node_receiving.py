@@ -1,0 +1,254 @@
+"""What a DICOM node is sent: kept, known, refused, and when a series is complete."""
+
+from __future__ import annotations
+
+import pydicom
+import pytest
+from waiting import wait_until
+
+pytest.importorskip("pynetdicom")
+
+from node_bench import ProcessInside, connected, send, send_broken, write_series
+
+
+def test_an_image_is_on_the_disk_before_it_is_acknowledged(station, tmp_path, monkeypatch):
+    order = []
+    fsync = __import__("os").fsync
+    monkeypatch.setattr("os.fsync", lambda number: (order.append("fsync"), fsync(number)))
+    station.told = {"quiet_seconds": 600.0}
+    node = station.start()
+    note = node._queue.note_image
+    monkeypatch.setattr(
+        node._queue, "note_image", lambda *a, **k: (order.append("row"), note(*a, **k))[1]
+    )
+    send(station.port, write_series(tmp_path / "ct")[:1])
+    assert order == ["fsync", "fsync", "fsync", "row"]  # the file, its name, its folder's name
+    mode = (
+        node._queue.tables.rows("PRAGMA synchronous"),
+        node._queue.tables.rows("PRAGMA journal_mode"),
+    )
+    assert mode == ([(2,)], [("wal",)])
+
+
+def test_folder_and_images_are_for_the_node_s_user_alone(station, tmp_path):
+    station.told = {"quiet_seconds": 600.0}
+    station.start()
+    send(station.port, write_series(tmp_path / "ct"))
+    place = tmp_path / "node"
+    assert place.stat().st_mode & 0o777 == 0o700
+    assert (place / "images").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_series_is_complete_when_its_connection_ended(station, tmp_path):
+    paths = write_series(tmp_path / "ct")
+    station.start()
+    with connected(station.port) as association:
+        for path in paths:
+            association.send_c_store(pydicom.dcmread(path))
+        turns = station.count_turns()
+        wait_until(lambda: turns() > 5)  # quiet for longer than it has to be, and yet
+        assert not station.heard.about("complete")
+    station.wait_for("sent to PACS")
+
+
+def test_a_series_is_complete_after_a_quiet_time_and_not_before(station, tmp_path):
+    station.told = {"quiet_seconds": 600.0}
+    paths = write_series(tmp_path / "ct")
+    station.start()
+    send(station.port, paths[:3])
+    turns = station.count_turns()
+    wait_until(lambda: turns() > 5)
+    assert not station.heard.about("complete")
+    send(station.port, paths[3:])
+    station.stop()
+    station.told = {"quiet_seconds": 0.0}
+    station.start()
+    assert station.wait_for("complete")[0].endswith("6 images, complete; rule 1, tiny-ct")
+    station.wait_for("sent to PACS")
+
+
+def test_after_a_broken_connection_what_came_is_kept_and_the_rest_completes_it(station, tmp_path):
+    paths = write_series(tmp_path / "ct", 9)
+    station.start()
+    send_broken(station.port, paths[:4])
+    assert station.wait_for("connection broke")[0].endswith("4 accepted; the connection broke")
+    turns = station.count_turns()
+    wait_until(lambda: turns() > 5)
+    assert not station.heard.about("complete")
+    send(station.port, paths[4:])
+    assert "9 images, complete" in station.wait_for("complete")[0]
+    station.wait_for("sent to PACS")
+    assert station.pacs.modalities == ["SEG", "SR"]
+
+
+def test_after_a_broken_connection_the_whole_series_may_come_again(station, tmp_path):
+    paths = write_series(tmp_path / "ct", 9)
+    station.start()
+    send_broken(station.port, paths[:4])
+    station.wait_for("connection broke")
+    assert set(send(station.port, paths)) == {0}
+    assert station.wait_for("from SENDER", 2)[1].endswith("4 there already, 5 accepted")
+    assert "9 images, complete" in station.wait_for("complete")[0]
+
+
+def test_what_never_comes_after_a_broken_connection_is_a_line(station, tmp_path):
+    station.told = {"rest_minutes": 0.0}
+    station.start()
+    paths = write_series(tmp_path / "ct")
+    send_broken(station.port, paths[:3])
+    assert "the rest did not come; send the series again" in station.wait_for("failed")[0]
+    station.wait_idle()
+    station.told = {}
+    station.stop()
+    station.start()
+    send(station.port, paths)
+    station.wait_for("sent to PACS")
+
+
+def test_an_image_that_comes_twice_is_accepted_and_done_once(station, tmp_path):
+    paths = write_series(tmp_path / "ct")
+    station.start()
+    assert set(send(station.port, [*paths, paths[0]])) == {0}
+    station.wait_for("sent to PACS")
+    station.wait_idle()
+    assert set(send(station.port, paths)) == {0}
+    assert station.wait_for("6 there already")
+    turns = station.count_turns()
+    wait_until(lambda: turns() > 5)
+    assert len(ProcessInside.last.tasks) == 1
+    assert station.pacs.modalities == ["SEG", "SR"]
+
+
+def test_images_that_come_late_have_the_series_done_again_as_a_whole(station, tmp_path):
+    paths = write_series(tmp_path / "ct", 9)
+    station.start()
+    ProcessInside.last.go.clear()
+    send(station.port, paths[:6])
+    wait_until(lambda: ProcessInside.last.tasks)
+    send(station.port, paths[6:])
+    ProcessInside.last.go.set()
+    station.wait_for("more images came meanwhile")
+    station.wait_for("sent to PACS")
+    assert station.pacs.modalities == ["SEG", "SR"]
+    assert len(station.pacs.objects[0].ReferencedSeriesSequence[0].ReferencedInstanceSequence) == 9
+
+
+def test_what_comes_after_it_was_done_waits_for_the_whole_series(station, tmp_path):
+    paths = write_series(tmp_path / "ct", 9)
+    station.start()
+    send(station.port, paths[:6])
+    station.wait_for("sent to PACS")
+    station.wait_idle()
+    send(station.port, paths[6:7])
+    turns = station.count_turns()
+    wait_until(lambda: turns() > 5)
+    assert len(station.heard.about("complete")) == 1
+    send(station.port, paths)
+    assert "9 images, complete" in station.wait_for("complete", 2)[1]
+    station.wait_for("sent to PACS", 2)
+
+
+def test_on_a_full_disk_images_are_refused_for_lack_of_room(station, tmp_path, monkeypatch):
+    import errno
+
+    station.start()
+    paths = write_series(tmp_path / "ct")
+    with monkeypatch.context() as patch:
+
+        def full(number):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patch.setattr("TumorSegLib.node.image_store.os.fsync", full)
+        assert set(send(station.port, paths)) == {0xA700}
+    assert len(station.heard.about("images are refused")) == 1
+    assert not list((tmp_path / "node" / "images").glob("*/*"))
+    assert set(send(station.port, paths)) == {0}
+    station.wait_for("images are taken again")
+    station.wait_for("sent to PACS")
+
+
+def test_room_is_kept_free_for_results(station, tmp_path):
+    station.start(reserve_mb=1e12)
+    assert send(station.port, write_series(tmp_path / "ct")[:1]) == [0xA700]
+
+
+def test_a_queue_that_cannot_grow_refuses_images(station, tmp_path, monkeypatch):
+    import sqlite3
+
+    node = station.start()
+    paths = write_series(tmp_path / "ct")
+    with monkeypatch.context() as patch:
+
+        def full(*_, **__):
+            raise sqlite3.OperationalError("database or disk is full")
+
+        patch.setattr(node._queue, "note_image", full)
+        assert set(send(station.port, paths)) == {0xA700}
+    assert station.heard.about("images are refused: database or disk is full")
+    assert set(send(station.port, paths)) == {0}
+    station.wait_for("sent to PACS")
+
+
+def test_the_end_of_a_connection_is_kept_once_the_disk_has_room(station, tmp_path, monkeypatch):
+    import sqlite3
+
+    monkeypatch.setattr("TumorSegLib.node.service.TROUBLE_SECONDS", 0.01)
+    node = station.start()
+    with monkeypatch.context() as patch:
+
+        def full(*_, **__):
+            raise sqlite3.OperationalError("database or disk is full")
+
+        patch.setattr(node._queue, "note_connection", full)
+        assert set(send(station.port, write_series(tmp_path / "ct"))) == {0}
+        assert station.wait_for("the queue cannot be written: database or disk is full")
+    station.wait_for("sent to PACS")
+
+
+@pytest.mark.parametrize("what", [{"calling": "STRANGER"}, {"called": "OTHER"}])
+def test_who_may_not_send_is_refused_with_a_line(station, what):
+    station.start()
+    for _ in range(3):
+        with connected(station.port, **what) as association:
+            assert association.is_rejected
+    assert len(station.heard.about("who may not send here")) == 1
+
+
+def test_computers_that_may_not_send_are_refused(station, tmp_path):
+    station.told = {"addresses": ["10.1.0.0/16"]}
+    station.start()
+    with connected(station.port) as association:
+        assert not association.is_established
+    assert station.heard.about("refused SENDER (127.0.0.1)")
+    station.stop()
+    station.told = {"addresses": ["10.1.0.0/16", "127.0.0.1"]}
+    station.start()
+    assert set(send(station.port, write_series(tmp_path / "ct"))) == {0}
+
+
+def test_garbage_is_refused_and_stops_nothing(station, tmp_path):
+    from pydicom.dataset import Dataset, FileMetaDataset
+
+    station.start()
+    paths = write_series(tmp_path / "ct")
+    without = pydicom.dcmread(paths[0])
+    del without.PixelData
+    without.SOPInstanceUID = "1.2.3.4"
+    without.save_as(tmp_path / "without.dcm")
+    nameless = pydicom.dcmread(paths[0])
+    del nameless.SeriesInstanceUID
+    nameless.SOPInstanceUID = "1.2.3.5"
+    nameless.save_as(tmp_path / "nameless.dcm")
+    empty = Dataset()
+    empty.file_meta = FileMetaDataset()
+    empty.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+    empty.SOPClassUID, empty.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", "1.2.3.6"
+    with connected(station.port) as association:
+        found = [
+            association.send_c_store(pydicom.dcmread(tmp_path / name)).Status
+            for name in ("without.dcm", "nameless.dcm")
+        ]
+        found.append(association.send_c_store(empty).Status)
+        found += [association.send_c_store(pydicom.dcmread(path)).Status for path in paths]
+    assert found == [0xC000, 0xC000, 0x0000, *[0] * 6]  # the third says nothing, so is passed over
+    station.wait_for("sent to PACS")
