@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -77,12 +79,15 @@ class Pacs:
         self.asked = 0
         self._server: Any = None
 
-    def start(self) -> None:
+    def start(self, tls: ssl.SSLContext | None = None) -> None:
         entity = AE("PACS")
         for context in AllStoragePresentationContexts:
             entity.add_supported_context(context.abstract_syntax)
         self._server = entity.start_server(
-            ("127.0.0.1", self.port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)]
+            ("127.0.0.1", self.port),
+            block=False,
+            evt_handlers=[(evt.EVT_C_STORE, self._store)],
+            ssl_context=tls,
         )
 
     def stop(self) -> None:
@@ -247,7 +252,13 @@ class NodeBench:
 
 
 @contextmanager
-def connected(port: int, *, calling: str = "SENDER", called: str = "TUMORSEG"):
+def connected(
+    port: int,
+    *,
+    calling: str = "SENDER",
+    called: str = "TUMORSEG",
+    tls: ssl.SSLContext | None = None,
+):
     """An association with the node."""
     entity = AE(calling)
     entity.requested_contexts = [
@@ -262,7 +273,8 @@ def connected(port: int, *, calling: str = "SENDER", called: str = "TUMORSEG"):
             "1.2.840.10008.5.1.4.1.1.7",
         )
     ]
-    association = entity.associate("127.0.0.1", port, ae_title=called)
+    tls_args = None if tls is None else (tls, "127.0.0.1")
+    association = entity.associate("127.0.0.1", port, ae_title=called, tls_args=tls_args)
     try:
         yield association
     finally:
@@ -284,3 +296,30 @@ def send_broken(port: int, paths: Sequence[Path]) -> list[int]:
         association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
         wait_until(lambda: not association.is_established, turn=lambda: time.sleep(0.01))
         return found
+
+
+def write_sequence(folder: Path, study: str, frame: str, sequence: str) -> list[Path]:
+    """Write one sequence of an MRI study."""
+    times = {"flair": (120, 9000, 2500), "t1": (4, 600, None)}[sequence]
+    echo, repetition, inversion = times
+    return write_series(
+        folder,
+        Modality="MR",
+        StudyInstanceUID=study,
+        FrameOfReferenceUID=frame,
+        SeriesDescription=sequence.upper(),
+        BodyPartExamined="HEAD",
+        EchoTime=echo,
+        RepetitionTime=repetition,
+        InversionTime=inversion,
+    )
+
+
+def make_certificate(folder: Path) -> dict[str, str]:
+    """Make a certificate for this computer that signs itself, with openssl."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    words += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
+    words += ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(["openssl", *words], check=True, capture_output=True)
+    return {"certificate": str(certificate), "key": str(key)}

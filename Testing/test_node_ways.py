@@ -1,0 +1,196 @@
+"""Further ways to and from a DICOM node: TLS, STOW-RS, several sequences, the command."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import shutil
+import signal
+import ssl
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+
+import pytest
+from waiting import wait_until
+
+pytest.importorskip("pynetdicom")
+
+from bright_models import write_model
+from node_bench import (
+    SECRETS,
+    ProcessInside,
+    connected,
+    make_certificate,
+    send,
+    write_sequence,
+    write_series,
+)
+from pydicom.uid import generate_uid
+
+from TumorSegLib.support.child_process import environment
+
+needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+
+
+@needs_openssl
+def test_with_tls_images_and_results_are_encrypted_and_strangers_refused(station, tmp_path):
+    own = make_certificate(tmp_path)
+    station.pacs.stop()
+    for_pacs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    for_pacs.load_cert_chain(own["certificate"], own["key"])
+    station.pacs.start(for_pacs)
+    station.told = {"tls": {**own, "authorities": own["certificate"]}}
+    to = station.settings()["send"] | {"tls": {"authorities": own["certificate"]}}
+    station.start(send=to)
+    paths = write_series(tmp_path / "ct")
+    with connected(station.port) as association:
+        assert not association.is_established  # it does not speak TLS
+    caller = ssl.create_default_context(cafile=own["certificate"])
+    with connected(station.port, tls=caller) as association:
+        assert not association.is_established  # it shows no certificate
+    caller.load_cert_chain(own["certificate"], own["key"])
+    assert set(send(station.port, paths, tls=caller)) == {0}
+    station.wait_for("sent to PACS")
+    assert station.pacs.modalities == ["SEG", "SR"]
+
+
+@needs_openssl
+def test_results_are_sent_to_no_pacs_that_cannot_show_who_it_is(station, tmp_path):
+    own = make_certificate(tmp_path)
+    station.pacs.stop()
+    for_pacs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    for_pacs.load_cert_chain(own["certificate"], own["key"])
+    station.pacs.start(for_pacs)
+    station.start(send=station.settings()["send"] | {"tls": {}})
+    send(station.port, write_series(tmp_path / "ct"))
+    station.wait_for("results wait")
+    assert not station.pacs.objects
+
+
+@contextmanager
+def web_service(codes):
+    """A service that answers each call with the next of `codes`; yields its address and calls."""
+    calls = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            content = self.rfile.read(int(self.headers["Content-Length"]))
+            calls.append((self.path, self.headers, content))
+            code = codes.pop(0) if codes else 200
+            self.send_response(code)
+            self.send_header("Content-Type", "application/dicom+json")
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/dicom", calls
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_by_stow_a_service_in_trouble_is_tried_again_and_a_token_is_shown(
+    station, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("TumorSegLib.node.outbox.LONGEST_PAUSE", 0.01)
+    (tmp_path / "token").write_text("s3cret\n")
+    with web_service([503, 401, 200]) as (url, calls):
+        station.start(
+            send={"kind": "stow-rs", "url": url, "password_file": str(tmp_path / "token")}
+        )
+        send(station.port, write_series(tmp_path / "ct"))
+        station.wait_for("sent to http")
+    assert [path for path, _, _ in calls] == ["/dicom/studies"] * 4
+    assert {headers["Authorization"] for _, headers, _ in calls} == {"Bearer s3cret"}
+    assert len(station.heard.about("results wait")) == 1
+    assert "s3cret" not in "\n".join(station.heard.lines)
+
+
+def test_by_stow_what_the_service_does_not_take_waits_by_itself(station, tmp_path, monkeypatch):
+    monkeypatch.setattr("TumorSegLib.node.outbox.LONGEST_PAUSE", 0.01)
+    with web_service([400, 200, 409, 200]) as (url, _):
+        station.start(send={"kind": "stow-rs", "url": url})
+        send(station.port, write_series(tmp_path / "ct"))
+        station.wait_for("sent to http")
+    assert station.heard.about("does not take it (status 400)")
+
+
+def test_a_model_of_several_sequences_gets_them_from_the_study(station, tmp_path):
+    write_model(station.models, "tiny-mr", default=True)
+    study, frame = generate_uid(), generate_uid()
+    station.told = {"study_quiet_seconds": 600.0}
+    rules = [{"model": "tiny-mr", "description": ["flair*"]}]
+    station.start(rule=rules)
+    send(station.port, write_sequence(tmp_path / "t1", study, frame, "t1"))
+    station.wait_for("no rule fits it")
+    send(station.port, write_sequence(tmp_path / "flair", study, frame, "flair"))
+    turns = station.count_turns()
+    wait_until(lambda: turns() > 5)
+    assert not station.heard.about("complete")  # more of the study may come
+    station.stop()
+    station.told = {"study_quiet_seconds": 0.0}
+    station.start(rule=rules)
+    station.wait_for("sent to PACS")
+    (task,) = ProcessInside.last.tasks
+    assert list(task.case.sources) == ["flair", "t1"]
+    station.wait_idle()
+    assert station.pacs.modalities == ["SEG", "SR"]
+
+
+COMMAND = [sys.executable, "-m", "TumorSegLib.cli", "node"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="processes are ended by signals")
+def test_the_command_works_until_it_is_told_to_end(station, tmp_path):
+    settings = station.settings()
+    (tmp_path / "node.toml").write_text(
+        f"""
+folder = "{settings["folder"]}"
+page_port = 0
+reserve_mb = 0
+[receive]
+callers = ["SENDER"]
+port = {station.port}
+quiet_seconds = 0
+[send]
+kind = "c-store"
+host = "127.0.0.1"
+port = {station.pacs.port}
+ae_title = "PACS"
+[[rule]]
+model = "tiny-ct"
+"""
+    )
+    around = environment() | {"TUMORSEG_MODELS": str(station.models)}
+    process = subprocess.Popen(
+        [*COMMAND, str(tmp_path / "node.toml")], stderr=subprocess.PIPE, text=True, env=around
+    )
+    said = []
+    reader = threading.Thread(target=lambda: said.extend(iter(process.stderr.readline, "")))
+    reader.start()
+    wait_until(lambda: any("ready" in line for line in said) or process.poll() is not None)
+    assert set(send(station.port, write_series(tmp_path / "ct"))) == {0}
+    wait_until(lambda: any("sent to" in line for line in said) or process.poll() is not None)
+    process.send_signal(signal.SIGTERM)
+    process.wait()
+    reader.join()
+    assert process.returncode == 0
+    assert "ended; 0 series under way" in said[-1]
+    assert not [word for word in SECRETS if word in "".join(said)]
+    assert station.pacs.modalities == ["SEG", "SR"]
+    shown = subprocess.run(
+        [*COMMAND, "--status", str(tmp_path / "node.toml")],
+        capture_output=True,
+        text=True,
+        env=around,
+    )
+    assert shown.stdout.startswith("1 sent\nseries 1: sent since")
