@@ -252,3 +252,26 @@ def test_garbage_is_refused_and_stops_nothing(station, tmp_path):
         found += [association.send_c_store(pydicom.dcmread(path)).Status for path in paths]
     assert found == [0xC000, 0xC000, 0x0000, *[0] * 6]  # the third says nothing, so is passed over
     station.wait_for("sent to PACS")
+
+
+def test_too_many_connections_are_refused_as_such(station, monkeypatch):
+    from contextlib import ExitStack
+
+    monkeypatch.setattr("TumorSegLib.node.receiver.MOST_CONNECTIONS", 2)
+    station.start()
+    with ExitStack() as stack:
+        for _ in range(2):
+            assert stack.enter_context(connected(station.port)).is_established
+        assert stack.enter_context(connected(station.port)).is_rejected
+    assert station.wait_for("as 2 connections are open")
+
+
+def test_an_echo_is_answered(station):
+    from pynetdicom import AE
+
+    station.start()
+    entity = AE("SENDER")
+    entity.add_requested_context("1.2.840.10008.1.1")
+    association = entity.associate("127.0.0.1", station.port, ae_title="TUMORSEG")
+    assert association.send_c_echo().Status == 0
+    association.release()

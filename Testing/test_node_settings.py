@@ -137,6 +137,11 @@ body_part = ["ABDOMEN"]
         ({"receive": "quiet_seconds = -1"}, "a time is negative"),
         ({"send": "[send.tls]\ncertificate = 'a'"}, "name both or none"),
         ({"send": "[send.tls]\nauthorities = 'none.pem'"}, "none.pem: found no such file"),
+        ({"send": "[send.tls]\nauthorities = 'node.toml'"}, "cannot be used for TLS"),
+        (
+            {"rules": f"[receive.tls]\ncertificate = 'node.toml'\nkey = 'node.toml'\n{RULE}"},
+            "cannot be used for TLS",
+        ),
         ({"more": "give_up_hours = 0"}, "expected more than 0"),
         ({"more": "colour = 1"}, "colour: unknown key"),
         ({"more": "= 3"}, "is not TOML"),

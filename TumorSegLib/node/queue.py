@@ -256,9 +256,7 @@ class Queue:
                 another of their series may be needed for it.
             study_quiet: seconds after which nothing more of a study is expected.
         """
-        through = self.tables.series(
-            "is_final AND EXISTS (SELECT 1 FROM image WHERE image.series = series.id AND held = 1)"
-        )
+        through = self.tables.series("id IN (SELECT series FROM image WHERE held = 1) AND is_final")
         return [
             one
             for one in through

@@ -49,6 +49,7 @@ CREATE TABLE image (
     held INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX image_by_series ON image (series, held);
+CREATE INDEX image_held ON image (series) WHERE held = 1;
 CREATE TABLE result (
     id INTEGER PRIMARY KEY,
     series INTEGER NOT NULL REFERENCES series ON DELETE CASCADE,

@@ -97,7 +97,11 @@ class Receiver:
 
     def _rejected(self, event: Any) -> None:
         who = _who(event.assoc)
-        self._journal.say_once(f"refused {who}", f"refused {who}, who may not send here")
+        others = sum(one.is_acceptor for one in event.assoc.ae.active_associations)
+        reason = "who may not send here"
+        if others > MOST_CONNECTIONS:
+            reason = f"as {MOST_CONNECTIONS} connections are open"
+        self._journal.say_once(f"refused {who} {reason}", f"refused {who}, {reason}")
 
     def _accepted(self, event: Any) -> None:
         with self._lock:

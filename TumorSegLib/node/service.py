@@ -30,6 +30,7 @@ from TumorSegLib.node.rules import Rules
 from TumorSegLib.node.sending import RefusedError, UnreachableError, send
 from TumorSegLib.node.settings import NodeSettings
 from TumorSegLib.node.status_page import StatusPage
+from TumorSegLib.node.tls import check_certificates
 from TumorSegLib.node.watcher import Watcher
 from TumorSegLib.reading.dicom_header import quiet_pydicom
 from TumorSegLib.support import leftovers
@@ -37,6 +38,8 @@ from TumorSegLib.support import leftovers
 TURN_SECONDS = 0.5
 TROUBLE_SECONDS = 10.0
 """Between two tries of what the disk or a fault of ours kept from being done."""
+FORGET_SECONDS = 3600.0
+"""Between two looks at what is through for long."""
 NO_SEGMENTATION = "no DICOM segmentation: "
 
 
@@ -46,12 +49,13 @@ class Node:
     def __init__(
         self, settings: NodeSettings, catalogue: Catalogue, journal: Journal | None = None
     ) -> None:
-        """Look at the rules; nothing is opened.
+        """Look at the rules and certificates; nothing is opened.
 
         Raises:
-            InputError: a rule cannot be used.
+            InputError: one cannot be used.
         """
         self.settings = settings
+        check_certificates(settings)
         self._place = settings.place.absolute()
         self._case_settings = case_settings(settings)
         self._rules = Rules(settings.rule, catalogue, self._case_settings)
@@ -59,6 +63,7 @@ class Node:
         self._end = threading.Event()
         self._parts: list[Receiver | StatusPage] = []
         self._threads: list[threading.Thread] = []
+        self._forget_at = 0.0
 
     def run(self) -> None:
         """Work until `end` is called or KeyboardInterrupt is raised.
@@ -206,7 +211,9 @@ class Node:
             row = next(iter(self._queue.tables.series("id = ?", number)), None)
             if row is None or row.state in FINAL:
                 leftovers.remove(folder)
-        self._queue.forget(settings.remember_days)
+        if time.monotonic() > self._forget_at:
+            self._queue.forget(settings.remember_days)
+            self._forget_at = time.monotonic() + FORGET_SECONDS
 
     # Segmenting
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.node.settings import ClientTls, ServerTls
+from TumorSegLib.node.settings import ClientTls, NodeSettings, ServerTls
 
 
 def server_context(tls: ServerTls | None) -> ssl.SSLContext | None:
@@ -42,6 +42,19 @@ def client_context(tls: ClientTls | None) -> ssl.SSLContext | None:
     except (OSError, ssl.SSLError) as error:
         raise _unusable(error, tls.certificate or tls.authorities or "") from None
     return context
+
+
+def check_certificates(settings: NodeSettings) -> None:
+    """Refuse certificates that cannot be used, before anything is opened.
+
+    Raises:
+        InputError: one cannot.
+    """
+    if settings.receive is not None:
+        server_context(settings.receive.tls)
+    for part in (settings.send, settings.watch):
+        if part is not None:
+            client_context(part.tls)
 
 
 def _unusable(error: Exception, name: str) -> InputError:
