@@ -214,3 +214,29 @@ def test_what_is_through_is_forgotten_after_a_while(station, tmp_path):
     station.start(remember_days=1e-9)
     wait_until(lambda: not station.series())
     assert station.node._queue.tables.rows("SELECT COUNT(*) FROM image") == [(0,)]
+
+
+def test_a_pacs_that_does_not_answer_does_not_keep_the_node_from_ending(
+    station, tmp_path, monkeypatch
+):
+    import threading
+
+    asked, answer = threading.Event(), threading.Event()
+    monkeypatch.setattr("TumorSegLib.node.service.END_SECONDS", 0.01)
+
+    def waits(*_):
+        asked.set()
+        answer.wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("TumorSegLib.node.service.send", waits)
+        station.start()
+        send(station.port, write_series(tmp_path / "ct"))
+        asked.wait()
+        station.stop()
+    assert station.heard.lines[-1].startswith("ended; 1 series under way")
+    answer.set()
+    station.start()
+    station.wait_for("sent to PACS")
+    assert station.pacs.modalities == ["SEG", "SR"]
+    assert not station.heard.about("fault")

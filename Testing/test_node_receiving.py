@@ -275,3 +275,15 @@ def test_an_echo_is_answered(station):
     association = entity.associate("127.0.0.1", station.port, ae_title="TUMORSEG")
     assert association.send_c_echo().Status == 0
     association.release()
+
+
+def test_what_is_no_dicom_at_all_stops_nothing(station, tmp_path):
+    import random
+    import socket
+
+    station.start()
+    for seed in range(5):
+        with socket.create_connection(("127.0.0.1", station.port)) as stranger:
+            stranger.sendall(random.Random(seed).randbytes(2000))
+    assert set(send(station.port, write_series(tmp_path / "ct"))) == {0}
+    station.wait_for("sent to PACS")

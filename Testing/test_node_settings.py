@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.client
 import re
+import tomllib
+from pathlib import Path
 
 import pytest
 from bright_models import write_ct_model, write_model
@@ -13,9 +16,10 @@ from TumorSegLib.cohort.settings import Settings
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.node.queue import Named, Queue
 from TumorSegLib.node.rules import Rule, Rules, Said
-from TumorSegLib.node.settings import read_settings
+from TumorSegLib.node.settings import NodeSettings, read_settings
 from TumorSegLib.node.status import read_status
 from TumorSegLib.node.status_page import StatusPage, page_of
+from TumorSegLib.support.schema import from_dict
 
 FILE = """
 folder = "node"
@@ -263,3 +267,31 @@ def test_without_its_packages_the_node_says_how_to_install_them(models, capsys, 
     monkeypatch.setattr("TumorSegLib.commands.node.find_spec", lambda name: None)
     line = refused(capsys, ["node", write(models)])
     assert "a node needs pynetdicom, which is not installed; run" in line
+
+
+PAGE = (Path(__file__).resolve().parent.parent / "docs" / "node.md").read_text("utf-8")
+
+
+def test_the_page_of_documentation_has_a_file_that_can_be_used(tmp_path):
+    shown = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)[1]
+    (tmp_path / "node.toml").write_text(shown, "utf-8")
+    settings = read_settings(tmp_path / "node.toml")
+    assert [rule.model for rule in settings.rule] == [None, "liver-ct-unet"]
+    assert settings.receive.callers == ("ORTHANC",)
+
+
+def test_the_page_of_documentation_says_what_is_meant_by_default():
+    told = dict(re.findall(r"`(\w+) = ([^`]+)`", PAGE.split("## Rules")[0]))
+    minimal = {"folder": "x", "rule": [{"ignore": True}]}
+    minimal["send"] = {"kind": "stow-rs", "url": "http://x"}
+    settings = from_dict(
+        NodeSettings, minimal | {"receive": {"callers": ["A"]}, "watch": {"url": "http://x"}}
+    )
+    known = {}
+    for part in (settings, settings.receive, settings.watch):
+        known |= {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
+    defaults = {name: tomllib.loads(f"v = {value}")["v"] for name, value in told.items()}
+    assert {name: known[name] for name in defaults if name in known} == {
+        name: value for name, value in defaults.items() if name in known
+    }
+    assert len(defaults.keys() & known.keys()) >= 11

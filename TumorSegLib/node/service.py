@@ -38,6 +38,8 @@ from TumorSegLib.support import leftovers
 TURN_SECONDS = 0.5
 TROUBLE_SECONDS = 10.0
 """Between two tries of what the disk or a fault of ours kept from being done."""
+END_SECONDS = 10.0
+"""For which a part may end what it is at."""
 FORGET_SECONDS = 3600.0
 """Between two looks at what is through for long."""
 NO_SEGMENTATION = "no DICOM segmentation: "
@@ -138,7 +140,7 @@ class Node:
         for part in self._parts:
             part.stop()
         for thread in self._threads:
-            thread.join()
+            thread.join(END_SECONDS)  # one that waits for a PACS to answer is left behind
         self._journal.say(f"ended; {self._queue.summary()}, which go on when it is started again")
 
     def _turns(self, step: Callable[[], bool]) -> None:
@@ -148,16 +150,21 @@ class Node:
                 did = step()
             except StoppedError:
                 return
-            except (OSError, sqlite3.Error, OutputError) as error:
-                self._journal.say_once(DISK, f"the disk keeps work from being done: {_line(error)}")
-                self._end.wait(TROUBLE_SECONDS)
             except Exception as error:
-                kind = f"{type(error).__name__}: {_line(error)}"
-                self._journal.say_once(kind, f"unexpected fault, please report it: {kind}")
+                if self._end.is_set():  # the queue is closed
+                    return
+                self._tell(error)
                 self._end.wait(TROUBLE_SECONDS)
             else:
                 if not did:
                     self._end.wait(TURN_SECONDS)
+
+    def _tell(self, error: Exception) -> None:
+        if isinstance(error, OSError | sqlite3.Error | OutputError):
+            self._journal.say_once(DISK, f"the disk keeps work from being done: {_line(error)}")
+        else:
+            kind = f"{type(error).__name__}: {_line(error)}"
+            self._journal.say_once(kind, f"unexpected fault, please report it: {kind}")
 
     def _watch(self) -> bool:
         assert self.settings.watch is not None
