@@ -121,34 +121,6 @@ def test_killed_between_two_steps_it_loses_nothing_and_does_nothing_twice(place,
     assert not list((place.folder / "node" / "images").iterdir())
 
 
-def test_a_crash_in_the_process_of_models_costs_its_series_alone(place):
-    place.pacs.stop()
-    place.start()
-    place.send()
-    wait_until(lambda: children(place.process.pid), state=place.said)
-    for child in children(place.process.pid):
-        os.kill(child, signal.SIGSEGV)
-    wait_until(lambda: place.counts().get("failed") or place.counts().get("sending"))
-    place.pacs.start()
-    place.send()
-    wait_until(lambda: place.counts() == {"sent": 1}, state=place.said)
-    assert place.end() == 0
-
-
-def children(process):
-    """Ids of the processes that run models."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            words = path.read_text().rpartition(")")[2].split()
-            command = (path.parent / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if int(words[1]) == process and b"spawn_main" in command:
-            found.append(int(path.parent.name))
-    return found
-
-
 def test_the_process_of_models_ends_with_a_node_that_is_killed(place):
     place.start("segmented", "after")
     place.send()

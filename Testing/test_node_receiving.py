@@ -91,6 +91,38 @@ def test_after_a_broken_connection_the_whole_series_may_come_again(station, tmp_
     assert "9 images, complete" in station.wait_for("complete")[0]
 
 
+def test_two_connections_at_once_are_one_series(station, tmp_path):
+    paths = write_series(tmp_path / "ct", 9)
+    station.start()
+    with connected(station.port) as other:
+        for path in paths[:3]:
+            other.send_c_store(pydicom.dcmread(path))
+        send(station.port, paths[3:6])
+        turns = station.count_turns()
+        wait_until(lambda: turns() > 5)
+        assert not station.heard.about("complete")  # the other one is open still
+        for path in paths[6:]:
+            other.send_c_store(pydicom.dcmread(path))
+    assert "9 images, complete" in station.wait_for("complete")[0]
+
+
+def test_a_connection_that_broke_is_not_mended_by_one_beside_it(station, tmp_path):
+    paths = write_series(tmp_path / "ct", 9)
+    station.start()
+    with connected(station.port) as other:
+        other.send_c_store(pydicom.dcmread(paths[0]))
+        send_broken(station.port, paths[1:4])
+        station.wait_for("connection broke")
+        for path in paths[4:8]:
+            other.send_c_store(pydicom.dcmread(path))
+    station.wait_for("5 accepted")
+    turns = station.count_turns()
+    wait_until(lambda: turns() > 5)
+    assert not station.heard.about("complete")
+    send(station.port, paths)
+    assert "9 images, complete" in station.wait_for("complete")[0]
+
+
 def test_what_never_comes_after_a_broken_connection_is_a_line(station, tmp_path):
     station.told = {"rest_minutes": 0.0}
     station.start()
