@@ -102,7 +102,7 @@ $(VENV)/installed: pyproject.toml setup.py | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/installed-for-tests: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[slicer,train,dicom,report,shell,cohort,node,dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[slicer,train,dicom,report,shell,cohort,node,server,dev]"
 	@touch $@
 
 $(VENV)/installed-for-quality: $(VENV)/installed-for-tests

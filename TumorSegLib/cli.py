@@ -26,6 +26,7 @@ COMMANDS = {
     "segment": ("TumorSegLib.commands.segment", "segment a volume"),
     "cohort": ("TumorSegLib.commands.cohort", "segment many cases, on one computer or a cluster"),
     "node": ("TumorSegLib.commands.node", "segment what a PACS sends, and send the results back"),
+    "serve": ("TumorSegLib.commands.serve", "segment for other computers"),
     "detect": ("TumorSegLib.commands.detect", "probability of a finding, slice by slice"),
     "label-fat": ("TumorSegLib.commands.label_fat", "label fat on CT by rule, to train on"),
     "models": ("TumorSegLib.commands.models", "list the models, install and remove others"),
@@ -37,7 +38,7 @@ COMMANDS = {
 """Module and summary of each command of this package."""
 
 TASKS = {
-    "Segment": ("demo", "segment", "cohort", "node", "detect"),
+    "Segment": ("demo", "segment", "cohort", "node", "serve", "detect"),
     "Train on corrected cases": ("export", "retrain", "train", "evaluate", "label-fat", "cache"),
     "See to models and installation": ("models", "doctor", "completion"),
 }

@@ -30,6 +30,7 @@ FOLDERS = {"Resources": "TumorSegLib/Resources", "training/configs": "tumorseg_t
 
 OPTIONAL = {
     "dicomweb_client",
+    "fastapi",
     "highdicom",
     "lightning",
     "matplotlib",
@@ -40,7 +41,9 @@ OPTIONAL = {
     "reportlab",
     "slicer",
     "sklearn",
+    "starlette",
     "tensorboard",
+    "uvicorn",
     "vtk",
     "vtkmodules",
 }

@@ -14,6 +14,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -197,7 +198,7 @@ def with_model(
 @contextmanager
 def progress_bar(
     description: str, *, shown: bool, counted: str = "slice", rated: bool = False
-) -> Iterator[ProgressCallback]:
+) -> Iterator[Bar]:
     """Show a bar with slices and the time left on the terminal; yield what moves it.
 
     Args:
@@ -207,7 +208,7 @@ def progress_bar(
         rated: show how many are done in an hour, too.
     """
     if not shown:  # Rich before 15 ends a bar that it does not show with an empty line
-        yield lambda done, total: None
+        yield Bar()
         return
     columns = (
         TextColumn("{task.description}", markup=False),
@@ -220,12 +221,24 @@ def progress_bar(
     period = 600.0 if rated else 30.0
     console = terminal(stderr=True)
     with Progress(*columns, console=console, speed_estimate_period=period) as bar:
-        task = bar.add_task(escaped(description), total=None)
+        yield Bar(bar, bar.add_task(escaped(description), total=None))
 
-        def update(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
 
-        yield update
+class Bar:
+    """Moves a bar on the terminal, if there is one; called with what is done, and of how many."""
+
+    def __init__(self, progress: Progress | None = None, task: TaskID = TaskID(0)) -> None:  # noqa: B008
+        self._progress, self._task = progress, task
+
+    def __call__(self, done: int, total: int) -> None:
+        """Move it."""
+        if self._progress is not None:
+            self._progress.update(self._task, completed=done, total=total)
+
+    def say(self, description: str) -> None:
+        """Say before it what is done now."""
+        if self._progress is not None:
+            self._progress.update(self._task, description=escaped(description))
 
 
 class _RateColumn(ProgressColumn):

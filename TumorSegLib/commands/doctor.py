@@ -44,6 +44,7 @@ OPTIONAL = {
     "shell": ("shtab", "shtab", "completion in a shell"),
     "cohort": ("ray", "ray", "many cases at once"),
     "node": ("pynetdicom", "pynetdicom", "a node that a PACS sends to"),
+    "server": ("fastapi", "fastapi", "segmenting for other computers"),
     "train": ("lightning", "lightning", "training and retraining"),
 }
 """By extra: a package of it, the name that it is imported by, and what needs it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from TumorSegLib.commands.common import (
     run_options,
     with_model,
 )
+from TumorSegLib.commands.remote import check_server_options, segmented_by_server
 from TumorSegLib.commands.terminal import terminal, warn
 from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.inference.result import SegmentationResult
@@ -30,7 +31,8 @@ from TumorSegLib.measurement.derived import DerivedValue, derive
 from TumorSegLib.measurement.lesions import with_lesions
 from TumorSegLib.measurement.quantities import shown, shown_mean
 from TumorSegLib.measurement.segment import Measurement
-from TumorSegLib.model.catalogue import default_catalogue
+from TumorSegLib.model.bundle import Bundle
+from TumorSegLib.model.catalogue import Catalogue, default_catalogue
 
 if TYPE_CHECKING:
     from TumorSegLib.image.volume import Volume
@@ -85,6 +87,18 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="what the report says of patient and image, some of name,id,birth,sex,date,study,"
         "series,accession,volume (default: nothing)",
     )
+    parser.add_argument(
+        "--server",
+        metavar="URL",
+        help="have a server segment, such as https://gpu.hospital.org:8443; it is sent voxels and"
+        " where they lie, and nothing else",
+    )
+    parser.add_argument(
+        "--token-file",
+        metavar="FILE",
+        type=Path,
+        help="with --server: your token (default: $TUMORSEG_TOKEN, or what the panel keeps)",
+    )
 
 
 def run(arguments: Namespace) -> int:
@@ -94,6 +108,7 @@ def run(arguments: Namespace) -> int:
 
     if arguments.gate_threshold is not None and arguments.gate is None:
         raise InputError("--gate-threshold: has no effect without --gate; add --gate ID")
+    check_server_options(arguments)
     volume = read_named(str(arguments.volume), arguments.series)
     outputs = arguments.output or [Path(f"{file_name_of(volume.name)}.seg.nrrd")]
     dicom = [output for output in outputs if check_output(output) == DICOM_ENDING]
@@ -112,10 +127,7 @@ def run(arguments: Namespace) -> int:
 
     told = Told(shown=not (arguments.json or arguments.quiet))
 
-    def action(segmenter: Segmenter, progress: ProgressCallback) -> SegmentationResult:
-        return segmenter.segment(volumes, progress=progress, on_warnings=told)
-
-    result = with_model(arguments, bundle, catalogue, action)
+    result = _segmented(arguments, bundle, catalogue, volumes, told)
     for output in outputs:
         if source is not None and output in dicom:
             from TumorSegLib.writing.dicom_output import write_dicom
@@ -141,6 +153,23 @@ def run(arguments: Namespace) -> int:
     elif not arguments.quiet:
         show(result, measurements, [*outputs, *structured, *written])
     return 0
+
+
+def _segmented(
+    arguments: Namespace,
+    bundle: Bundle,
+    catalogue: Catalogue,
+    volumes: Mapping[str, Volume],
+    told: Told,
+) -> SegmentationResult:
+    """Segment here, or have it done by a server."""
+    if arguments.server is not None:
+        return segmented_by_server(arguments, bundle, catalogue, volumes, told)
+
+    def action(segmenter: Segmenter, progress: ProgressCallback) -> SegmentationResult:
+        return segmenter.segment(volumes, progress=progress, on_warnings=told)
+
+    return with_model(arguments, bundle, catalogue, action)
 
 
 def _report_asked_for(arguments: Namespace) -> tuple[tuple[str, ...], list[Path]]:

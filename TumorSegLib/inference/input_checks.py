@@ -6,7 +6,7 @@ warn, they refuse nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import ndimage
@@ -45,6 +45,27 @@ T2_DARK, T2_BRIGHT = 0.65, 1.4
 over median."""
 
 TITLES = {"flair": "FLAIR", "t1": "T1", "t1c": "T1 after contrast", "t2": "T2"}
+
+
+def input_warnings(
+    volumes: Mapping[str, Volume], resampled: Sequence[str], specification: ModelSpecification
+) -> list[str]:
+    """Return all lines that can be told of volumes before a model runs on them.
+
+    Args:
+        volumes: by channel name as they were given, the volume to segment first.
+        resampled: lines on those that were put on another grid.
+        specification: of the model.
+    """
+    lines = [line for volume in volumes.values() for line in volume.warnings] + list(resampled)
+    names = [channel.name for channel in specification.input.channels]
+    sources = {name: specification.input.stand_in(name, volumes) for name in names}
+    lines += [
+        f"channel {name}: not given, replaced by {source}"
+        for name, source in sources.items()
+        if source != name
+    ]
+    return lines + scope_warnings(volumes, specification)
 
 
 def scope_warnings(volumes: Mapping[str, Volume], specification: ModelSpecification) -> list[str]:

@@ -13,7 +13,7 @@ from TumorSegLib.errors import Cancelled, InputError
 from TumorSegLib.image.alignment import aligned
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.engine import Engine
-from TumorSegLib.inference.input_checks import scope_warnings
+from TumorSegLib.inference.input_checks import input_warnings
 from TumorSegLib.inference.preparation import PreparedVolume, body_box, whole_slice
 from TumorSegLib.model.specification import ModelSpecification
 
@@ -77,13 +77,7 @@ class SliceInference:
             self.prepared = PreparedVolume(self.aligned, specification.input)
             self._box = body_box(self.prepared) if crop else whole_slice(self.prepared)
         self.slices = self._checked(slices)
-        self.warnings = [line for volume in ordered.values() for line in volume.warnings]
-        self.warnings += resampled
-        self.warnings += [
-            f"channel {name}: not given, replaced by {source}"
-            for name, source in self.prepared.replaced.items()
-        ]
-        self.warnings += scope_warnings(ordered, specification)
+        self.warnings = input_warnings(ordered, resampled, specification)
 
     def batches(
         self, progress: ProgressCallback | None, cancelled: CancelCallback | None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Literal
 
-Extra = Literal["slicer", "train", "dicom", "report", "shell", "cohort", "node"]
+Extra = Literal["slicer", "train", "dicom", "report", "shell", "cohort", "node", "server"]
 
 EXTRAS: dict[Extra, tuple[str, ...]] = {
     "slicer": ("slicer-core==5.12.4.0",),
@@ -26,6 +26,7 @@ EXTRAS: dict[Extra, tuple[str, ...]] = {
     "shell": ("shtab>=1.7",),
     "cohort": ("ray[client]>=2.52", "pyarrow>=16"),
     "node": ("highdicom>=0.28", "pynetdicom>=3.0", "dicomweb-client>=0.60"),
+    "server": ("ray>=2.52", "fastapi>=0.115", "uvicorn>=0.30"),
 }
 """As in `pyproject.toml`, which is not there where TumorSeg is installed."""
 
