@@ -18,11 +18,11 @@ from bright_models import write_ct_model
 from server_bench import MODEL, serving, volume
 from waiting import wait_until
 
-from TumorSegLib.errors import Cancelled, InputError
+from TumorSegLib.errors import Cancelled, InputError, ServerError
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.model.catalogue import Catalogue
-from TumorSegLib.remote.connection import ServerError, welcome
+from TumorSegLib.remote.connection import welcome
 from TumorSegLib.remote.protocol import FORMAT, ModelName, Order, SentVolume, to_text
 from TumorSegLib.server.limits import Limits
 from TumorSegLib.server.tokens import Token
@@ -41,17 +41,17 @@ SAGITTAL = Grid(
 class Run:
     """An order in a thread: what it was told, and how it ended."""
 
-    def __init__(self, server, seed=0):
+    def __init__(self, server, seed=0, **options):
         self.places, self.starts, self.error, self.result = [], [], None, None
         self.unwanted = threading.Event()
-        self.segmenter = server.segmenter()
+        self.segmenter = server.segmenter(**options)
         self.thread = threading.Thread(target=self._run, args=[seed])
         self.thread.start()
 
     def _run(self, seed):
         try:
             self.result = self.segmenter.segment(
-                {"ct": volume(seed)},
+                {self.segmenter.specification.input.channels[0].name: volume(seed)},
                 cancelled=self.unwanted.is_set,
                 on_place=self.places.append,
                 on_start=lambda *started: self.starts.append(started),

@@ -47,6 +47,10 @@ class OutputError(TumorSegError):
     """A result cannot be written."""
 
 
+class ServerError(TumorSegError):
+    """A server is away, does not want an order, or has not kept it; here it can still be run."""
+
+
 class Cancelled(TumorSegError):
     """The caller asked to stop; nothing was written."""
 

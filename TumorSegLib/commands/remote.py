@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from TumorSegLib.commands.common import Told, progress_bar, run_options
-from TumorSegLib.errors import InputError
+from TumorSegLib.errors import InputError, ServerError
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue
@@ -43,7 +43,6 @@ def segmented_by_server(
         InputError: the server is away, refuses, or has another model; or the volumes or the token
             cannot be used.
     """
-    from TumorSegLib.remote.connection import ServerError
     from TumorSegLib.remote.credentials import place_of
     from TumorSegLib.remote.segmenter import RemoteSegmenter
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 
-from TumorSegLib.errors import Cancelled, InputError, TumorSegError
+from TumorSegLib.errors import Cancelled, InputError, ServerError
 from TumorSegLib.remote.credentials import AUTHORITIES_VARIABLE, Place
 from TumorSegLib.remote.protocol import (
     FORMAT,
@@ -40,10 +40,6 @@ PIECE_BYTES = 1 << 20
 
 Continue = Callable[[], bool]
 """Asked whether the run is no longer wanted."""
-
-
-class ServerError(TumorSegError):
-    """The server is away, does not want the order, or has not kept it; here it can still be run."""
 
 
 def welcome(place: Place) -> Welcome:

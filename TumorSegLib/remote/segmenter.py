@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from TumorSegLib.errors import InputError, ModelError
+from TumorSegLib.errors import InputError, ModelError, ServerError
 from TumorSegLib.image.alignment import aligned
 from TumorSegLib.image.grid import AxialView
 from TumorSegLib.image.volume import Volume
@@ -23,7 +23,7 @@ from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.checksum import checksum
-from TumorSegLib.remote.connection import PIECE_BYTES, ServerError, ordered, welcome
+from TumorSegLib.remote.connection import PIECE_BYTES, ordered, welcome
 from TumorSegLib.remote.credentials import Place
 from TumorSegLib.remote.protocol import FORMAT, Done, ModelName, Order, SentVolume
 from TumorSegLib.remote.taking import Heard, PlaceCallback, StartCallback, Taker, Unfit

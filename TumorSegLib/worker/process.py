@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from TumorSegLib.errors import Cancelled, TumorSegError
+from TumorSegLib.errors import Cancelled, ServerError, TumorSegError
 from TumorSegLib.support.threads import wait_asleep
 from TumorSegLib.worker.dicom_protocol import SaveDicom, SavingDicom
 from TumorSegLib.worker.inbox import Blocks, Garbled, Inbox, Waiting
@@ -34,6 +34,7 @@ from TumorSegLib.worker.protocol import (
     to_line,
 )
 from TumorSegLib.worker.report_protocol import WriteReport
+from TumorSegLib.worker.server_command import hearing, remote_segmenter
 from TumorSegLib.worker.shared_voxels import SharedVolume
 from TumorSegLib.worker.standard_input import take_standard_input
 
@@ -74,6 +75,8 @@ class Worker:
                 self._answer(command)
             except Cancelled:
                 self._send(Stopped(command.job))  # type: ignore[union-attr, arg-type]
+            except ServerError as error:
+                self._fail(command, str(error), here=True)
             except TumorSegError as error:
                 self._fail(command, str(error))
             except MemoryError:
@@ -105,7 +108,8 @@ class Worker:
     def _segment(self, command: Segment) -> None:
         received = time.perf_counter()
         self._last = None
-        segmenter = self._segmenter(command)
+        local = None if command.server else self._segmenter(command)
+        segmenter = local or remote_segmenter(command)
         volumes = {name: self._volume(shared) for name, shared in command.volumes.items()}
         first = next(iter(volumes.values()))
         labelmap, probabilities = self._outputs(command, segmenter.specification)
@@ -121,26 +125,25 @@ class Worker:
         def cancelled() -> bool:
             return self._inbox.is_cancelled(command.job)
 
+        def begun(device: str, note: str) -> None:
+            self._send(Started(command.job, device, note, time.perf_counter() - received))
+
+        given: dict[str, Any] = {
+            "slices": command.options.axial_slices,
+            "labelmap": labelmap,
+            "probabilities": probabilities,
+            "progress": progress,
+            "cancelled": cancelled,
+            "on_slices": note,
+        }
         if cancelled():
             raise Cancelled
-        segmenter.restart()
-        self._send(
-            Started(
-                command.job,
-                segmenter.device,
-                segmenter.device_note,
-                time.perf_counter() - received,
-            )
-        )
-        result = segmenter.segment(
-            volumes,
-            slices=command.options.axial_slices,
-            labelmap=labelmap,
-            probabilities=probabilities,
-            progress=progress,
-            cancelled=cancelled,
-            on_slices=note,
-        )
+        if local is not None:
+            local.restart()
+            begun(local.device, local.device_note)
+        else:
+            given.update(hearing(command, self._send, begun))
+        result = segmenter.segment(volumes, **given)
         self._last = (command, segmenter.specification, first.grid)
         box = _box(labelmap)
         self._send(
@@ -273,11 +276,13 @@ class Worker:
             blocks.array(command.probabilities, (labels, *shape), "uint8"),
         )
 
-    def _fail(self, command: Waiting, message: str, details: str = "") -> None:
+    def _fail(
+        self, command: Waiting, message: str, details: str = "", *, here: bool = False
+    ) -> None:
         if isinstance(command, Forget) or command.job is None:
             print(message, file=sys.stderr, flush=True)  # noqa: T201
         else:
-            self._send(Failed(command.job, message, details))
+            self._send(Failed(command.job, message, details, here))
 
     def _send(self, event: Event) -> None:
         self._outbox.write(to_line(event))

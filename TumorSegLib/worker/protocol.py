@@ -49,6 +49,7 @@ class Segment:
         labelmap: block to write label values to, uint8 in the volume's shape.
         probabilities: block to write to, uint8 (labels, *shape).
         options: how; the slice detector is named by its folder.
+        server: address of the one to run on; "": here.
     """
 
     kind: ClassVar[str] = "segment"
@@ -58,6 +59,7 @@ class Segment:
     labelmap: str
     probabilities: str
     options: RunOptions = field(default_factory=RunOptions)
+    server: str = ""
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,15 @@ Command = Share | Forget | Segment | Export | Measure | SaveDicom | WriteReport 
 
 
 @dataclass(frozen=True)
+class Queued:
+    """The job waits for a server; `place` is 1 where it is the next."""
+
+    kind: ClassVar[str] = "queued"
+    job: int
+    place: int
+
+
+@dataclass(frozen=True)
 class Started:
     """The model is in memory and the first slice is about to be computed.
 
@@ -313,15 +324,19 @@ class Stopped:
 
 @dataclass(frozen=True)
 class Failed:
-    """The job failed; `message` is for the user, `details` for the log."""
+    """The job failed; `message` is for the user, `details` for the log, `here` if it can run here.
+
+    The last is so where a server is away or refuses.
+    """
 
     kind: ClassVar[str] = "failed"
     job: int
     message: str
     details: str = ""
+    here: bool = False
 
 
-_Answer = Started | Progress | Done | Thresholded | Exported | Refused | Measured
+_Answer = Queued | Started | Progress | Done | Thresholded | Exported | Refused | Measured
 Event = _Answer | SavingDicom | DicomSaved | ReportWritten | Stopped | Failed
 
 

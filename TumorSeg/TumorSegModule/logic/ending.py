@@ -18,6 +18,7 @@ class Reason(Enum):
     VOLUME_REMOVED = "volume removed"
     SCENE_CLOSED = "scene closed"
     WORKER_ENDED = "worker ended"
+    SERVER = "server"
 
 
 @dataclass(frozen=True)

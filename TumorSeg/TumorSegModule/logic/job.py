@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.inference.run_options import RunOptions
-from TumorSegLib.worker.protocol import Done, Progress, Started, Thresholded
+from TumorSegLib.worker.protocol import Done, Progress, Queued, Started, Thresholded
 from TumorSegLib.worker.shared_memory import SharedBlock
 from TumorSegModule.logic.ending import Reason
 
@@ -44,6 +44,7 @@ class Request:
     labels: int
     channels: dict[str, Channel]
     options: RunOptions = field(default_factory=RunOptions)
+    server: str = ""
 
 
 class Listener(Protocol):
@@ -51,6 +52,9 @@ class Listener(Protocol):
 
     A job ends by `job_done` or `job_failed`, once, unless `Runner.cancel` ends it.
     """
+
+    def job_queued(self, job: Job, event: Queued) -> None:
+        """The job waits for a server."""
 
     def job_started(self, job: Job, event: Started) -> None:
         """The model is loaded, the first slice is about to be computed."""

@@ -20,7 +20,7 @@ def seconds_per_slice(bundle: Bundle) -> float | None:
 def keep_pace(ending: Ending) -> None:
     """Keep how long the slices of a run that is done took."""
     event = ending.event
-    if event is not None and event.slices:
+    if event is not None and event.slices and not ending.options.server:
         seconds = sum(event.seconds.get(stage, 0.0) for stage in STAGES)
         bundle = ending.options.bundle
         slicer.app.userSettings().setValue(_key(bundle), seconds / len(event.slices))

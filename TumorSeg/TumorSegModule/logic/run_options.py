@@ -30,6 +30,7 @@ class Options:
         within: box along (z, y, x) to which to limit the run; the whole volume if not given.
         show: open the result in the panel; one of a series leaves the panel as it is.
         run: how to run the model; the slices to segment are those of `within`.
+        server: address of the one to run on; "": this computer.
     """
 
     volume: slicer.vtkMRMLScalarVolumeNode
@@ -40,6 +41,7 @@ class Options:
     within: Box | None = None
     show: bool = True
     run: RunOptions = field(default_factory=RunOptions)
+    server: str = ""
 
     def __post_init__(self) -> None:
         """A new segmentation has nothing to keep."""
@@ -71,6 +73,7 @@ class Options:
             model=str(self.bundle.folder),
             labels=len(self.bundle.specification.labels),
             channels=channels,
+            server=self.server,
             options=replace(
                 self.run,
                 slices=placement.axial_slices_of(self.within) if self.within else None,

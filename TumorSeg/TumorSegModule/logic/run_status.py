@@ -17,6 +17,7 @@ class Status:
         line: last result or error, for the user.
         failed: whether `line` is an error.
         device: where the network ran and why there.
+        place: in a server's queue, 1 for the next; 0 where nothing waits for one.
     """
 
     stage: str = "idle"
@@ -26,3 +27,4 @@ class Status:
     line: str = ""
     failed: bool = False
     device: str = ""
+    place: int = 0

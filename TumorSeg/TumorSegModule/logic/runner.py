@@ -15,6 +15,7 @@ from TumorSegLib.worker.protocol import (
     Done,
     Failed,
     Progress,
+    Queued,
     Segment,
     Started,
     Stopped,
@@ -173,6 +174,7 @@ class Runner:
                 labelmap=job.blocks["labelmap"].name,
                 probabilities=job.blocks["probabilities"].name,
                 options=request.options,
+                server=request.server,
             )
         )
 
@@ -194,6 +196,8 @@ class Runner:
         if self.job is None or event.job != self.job.number:
             return  # of a job that was cancelled
         match event:
+            case Queued():
+                self._listener.job_queued(self.job, event)
             case Started():
                 self._listener.job_started(self.job, event)
             case Progress():
@@ -202,16 +206,20 @@ class Runner:
                 self._finish()
                 self._listener.job_done(self.job, event)
             case Thresholded():
-                self._threshold_sent = None
-                self._listener.job_thresholded(self.job, event)  # before the worker writes again
-                if self._threshold_wanted not in (None, event.sensitivity):
-                    self._send_threshold()
+                self._take_threshold(self.job, event)
             case Failed():
                 self._take_failure(event)
 
+    def _take_threshold(self, job: Job, event: Thresholded) -> None:
+        self._threshold_sent = None
+        self._listener.job_thresholded(job, event)  # before the worker writes again
+        if self._threshold_wanted not in (None, event.sensitivity):
+            self._send_threshold()
+
     def _take_failure(self, event: Failed) -> None:
         if self.busy:
-            self._fail(Reason.FAILED, event.message, event.details)
+            reason = Reason.SERVER if event.here else Reason.FAILED
+            self._fail(reason, event.message, event.details)
             return
         job = self._current
         self.release()

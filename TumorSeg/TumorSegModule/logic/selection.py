@@ -12,6 +12,7 @@ from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegLib.slicer_io.images import Box
 from TumorSegLib.slicer_io.nodes import is_case, volume_of
+from TumorSegModule.logic import server_choice
 from TumorSegModule.logic.model_choice import ModelChoice, effective, run_settings
 from TumorSegModule.logic.parameters import (
     REGION,
@@ -205,7 +206,7 @@ class Selection:
             mode: what to do with segments that are there already.
 
         Raises:
-            InputError: the settings do not fit the volume.
+            InputError: the settings do not fit the volume, or no server is named.
         """
         return Options(
             self.volume,
@@ -215,4 +216,5 @@ class Selection:
             mode=mode,
             within=self.within(),
             run=run_settings(bundle, self.models.catalogue, self.settings),
+            server=server_choice.checked(server_choice.wished()),
         )

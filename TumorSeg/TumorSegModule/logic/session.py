@@ -19,7 +19,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.slicer_io.geometry import Placement
 from TumorSegLib.slicer_io.nodes import volume_of
 from TumorSegLib.slicer_io.segments import segment_id
-from TumorSegLib.worker.protocol import Done, Progress, Started, Thresholded
+from TumorSegLib.worker.protocol import Done, Progress, Queued, Started, Thresholded
 from TumorSegModule.logic.ending import Ending, Reason
 from TumorSegModule.logic.given_up_lesions import keep_given_up
 from TumorSegModule.logic.install_advice import explain_import_failure
@@ -174,11 +174,16 @@ class Session:
         if self.can_adjust(target):
             self.runner.threshold(sensitivity / SENSITIVITY_RANGE)
 
+    def job_queued(self, job: Job, event: Queued) -> None:
+        """See `Listener`."""
+        self._show(replace(self.status, place=event.place))
+
     def job_started(self, job: Job, event: Started) -> None:
         """See `Listener`."""
         self._began = time.perf_counter()
         self._under_way.show_preview()
-        self._show(replace(self.status, stage="running", device=f"{event.device}: {event.note}"))
+        device = f"{event.device}: {event.note}"
+        self._show(replace(self.status, stage="running", place=0, device=device))
 
     def job_progressed(self, job: Job, event: Progress) -> None:
         """See `Listener`."""

@@ -1,4 +1,4 @@
-"""The section Advanced: device, precision, flips, ensemble, detector, memory, log."""
+"""The section Advanced: where to run, device, precision, flips, ensemble, detector, memory, log."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from TumorSegModule.logic.model_choice import detector_for, ensemble_of
 from TumorSegModule.logic.parameters import Parameters
 from TumorSegModule.logic.run_status import Status
 from TumorSegModule.logic.worker_client import WorkerClient
+from TumorSegModule.widgets.server_choice import ServerChoice
 
 DEVICES = (
     (_("Automatic"), "auto"),
@@ -39,6 +40,7 @@ class AdvancedSection:
         """Drive the widgets in `ui`; the log is that of the worker's `client`."""
         self._ui = ui
         self._client = client
+        self._server = ServerChoice(ui)
         self._parameters: Parameters | None = None
         self._combos = (
             (ui.deviceSelector, "device", DEVICES),

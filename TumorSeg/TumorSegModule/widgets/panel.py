@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import qt
@@ -12,7 +13,7 @@ from TumorSegLib.errors import TumorSegError
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue, default_catalogue
 from TumorSegModule.logic import requirements
-from TumorSegModule.logic.ending import Ending
+from TumorSegModule.logic.ending import Ending, Reason
 from TumorSegModule.logic.frames import FrameRun, Frames
 from TumorSegModule.logic.kept_nodes import SettingNode
 from TumorSegModule.logic.pace import keep_pace
@@ -44,6 +45,7 @@ from TumorSegModule.widgets.review_section import ReviewSection
 from TumorSegModule.widgets.run_questions import RunQuestions
 from TumorSegModule.widgets.sequences_section import SequencesSection
 from TumorSegModule.widgets.series import PanelSeries
+from TumorSegModule.widgets.server_choice import run_here_instead
 from TumorSegModule.widgets.status_section import StatusSection
 
 POLL_MILLISECONDS = 25
@@ -77,6 +79,7 @@ class Panel:
         ask_frames: Callable[[str, Frames], bool | None] = ask_about_frames,
         agree: Callable[[Sequence[Bundle]], bool] = agreed_to,
         sure: Callable[[Sequence[str], Bundle], bool] = segment_all_the_same,
+        run_here: Callable[[str], bool] = run_here_instead,
         retrain_process: RetrainProcess | None = None,
     ) -> None:
         """Drive `ui`, with other processes, other models or ready answers in tests."""
@@ -86,6 +89,7 @@ class Panel:
         self.editor = Editor()
         self.session = Session(client or WorkerClient(python_command()), self.editor, self)
         self.questions = RunQuestions(selection, ask, ask_frames, agree, sure)
+        self._run_here = run_here
         self._gui_tag: int | None = None
         self._observer: int | None = None
         self._updating = False
@@ -312,6 +316,8 @@ class Panel:
         self._queue.run_ended(ending)
         self.compare.run_ended(ending)
         self.selection_changed()
+        if ending.reason is Reason.SERVER and ending.options.show and self._run_here(ending.line):
+            self.start(replace(ending.options, server=""))
 
     def _take_result(self, ending: Ending) -> None:
         """Open a result whose volume is still chosen, if none of a series; remember its pace."""

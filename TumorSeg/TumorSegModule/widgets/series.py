@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.bundle import Bundle
+from TumorSegModule.logic import server_choice
 from TumorSegModule.logic.doubts import doubts_of_node
 from TumorSegModule.logic.model_choice import effective, run_settings
 from TumorSegModule.logic.parameters import Settings
@@ -34,6 +35,7 @@ class PanelSeries:
     def __init__(self, selection: Selection, starter: Starter) -> None:
         """Keep the settings of `selection` as they are now."""
         self._models, self._settings = selection.models, Settings.of(selection.settings)
+        self._server = server_choice.wished()
         self._starter = starter
 
     def start(
@@ -52,6 +54,7 @@ class PanelSeries:
             sequences=obvious_sequences(volume, bundle),
             show=False,
             run=run_settings(bundle, catalogue, settings),
+            server=server_choice.checked(self._server),
         )
         if not ensure_installed(lambda: None) or not self._starter.agreed(options):
             return None

@@ -45,7 +45,9 @@ class StatusSection:
         progress = progress_text(status)
         ui.progressBar.format = f"{frame}: {progress}" if frame else progress
         line = status.line
-        if status.stage == "starting":
+        if status.place:
+            line = _("Others are before you; the server begins when they are done.")
+        elif status.stage == "starting":
             line = _("Loading the model; the first run of a session takes a few seconds longer.")
         elif not (has_volume or busy or line):
             line = _("Load a CT or MRI volume to begin.")
@@ -56,6 +58,8 @@ class StatusSection:
 
 def progress_text(status: Status) -> str:
     """Return "slice 12 of 40, 3 s left"."""
+    if status.place:
+        return _("Waiting for the server, place {place}").format(place=status.place)
     if status.stage == "starting":
         return _("Starting…")
     if status.seconds_left is None or status.done == 0:
