@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -64,13 +65,14 @@ class Run:
         return self
 
 
-def raw(server, *, token=None, body=b"", length=None, order=None, expect=False):
+def raw(server, *, token=None, body=b"", length=None, order=None, text=None, expect=False):
     """Send a request as a stranger's client would; return the connection."""
     connection = socket.create_connection((server.place.host, server.place.port))
     connection.settimeout(60)
     secret = server.place.token if token is None else token
     lines = ["POST /v1/segment HTTP/1.1", "Host: x", f"Authorization: Bearer {secret}"]
-    lines.append(f"TumorSeg-Order: {to_text(order or order_of(server))}")
+    text = to_text(order or order_of(server)) if text is None else text
+    lines.append(f"TumorSeg-Order: {text}")
     if length is not None:
         lines.append(f"Content-Length: {length}")
     if expect:
@@ -221,6 +223,53 @@ def test_orders_that_cannot_be_carried_out_are_refused(server, changes):
     assert b'"message":' in said
 
 
+@pytest.mark.parametrize(
+    "order",
+    [
+        "",
+        "no JSON",
+        "[" * 5000,
+        '{"format": 1}',
+        '{"format": 1' + "0" * 5000 + "}",
+        '{"format":1,"model":{"id":"tiny-ct","checksum":"x"},"volumes":{"ct":{}}}',
+    ],
+)
+def test_what_is_no_order_is_refused(server, order):
+    said = answer(raw(server, text=order, length=10))
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert b"cannot read the order" in said
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"spacing": (0.0, 4.0, 6.0)},
+        {"spacing": (float("nan"), 4.0, 6.0)},
+        {"origin": (float("inf"), 0.0, 0.0)},
+        {"direction": (0.0,) * 9},
+        {"direction": (float("nan"),) * 9},
+    ],
+)
+def test_grids_that_cannot_be_end_in_an_answer_and_leave_nothing(server, changes):
+    order = order_of(server)
+    order = order_of(server, volumes={"ct": replace(order.first, **changes)})
+    body = np.arange(13824, dtype=np.int16).tobytes()
+    said = answer(raw(server, order=order, length=len(body), body=body))
+    assert said.startswith(b"HTTP/1.1 ")
+    assert not said.startswith(b"HTTP/1.1 500")
+    wait_until(lambda: server.queue.running + server.queue.waiting == 0)
+    assert Run(server).ended().error is None
+
+
+@pytest.mark.parametrize("slices", [(2, 2), (4, 2), (-3, 2), (0, 99), (-(10**30), 10**30)])
+def test_slices_that_are_not_there_are_told(server, slices):
+    body = np.arange(13824, dtype=np.int16).tobytes()
+    order = order_of(server, slices=slices)
+    said = answer(raw(server, order=order, length=len(body), body=body))
+    assert b'"kind":"failed"' in said
+    assert b"slices" in said
+
+
 def test_what_the_network_cannot_use_is_told_as_here(server):
     with pytest.raises(InputError, match="channel ct: missing"):
         server.segmenter().segment({})
@@ -306,6 +355,28 @@ def test_an_order_is_cancelled_while_it_waits_and_under_way(busy):
     wait_until(lambda: busy.queue.running == 0)
     assert len(busy.replicas.runs) == 1
     assert Run(busy).ended().error is None
+
+
+def test_a_process_that_does_not_stop_is_ended(busy, monkeypatch):
+    monkeypatch.setattr("TumorSegLib.server.course.STOP_SECONDS", 0.1)
+    busy.first.unwanted.set()
+    assert isinstance(busy.first.ended().error, Cancelled)
+    wait_until(lambda: busy.replicas.dropped)
+    busy.replicas.free.set()
+    wait_until(lambda: busy.queue.running == 0)
+    assert Run(busy).ended().error is None
+    assert len(busy.replicas.dropped) == 1
+
+
+def test_connections_beyond_the_limit_are_refused(tmp_path, monkeypatch):
+    with serving(tmp_path, monkeypatch, Limits(connections=2)) as server:
+        others = [socket.create_connection((server.place.host, server.place.port))]
+        with pytest.raises(ServerError, match="takes no more connections just now"):
+            welcome(server.place)
+        for connection in others:
+            connection.close()
+        wait_until(lambda: not server.server.server_state.connections)
+        assert welcome(server.place).format == FORMAT
 
 
 def test_a_broken_connection_ends_its_order(busy, caplog):

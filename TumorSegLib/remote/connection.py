@@ -31,12 +31,22 @@ from TumorSegLib.remote.protocol import (
 )
 from TumorSegLib.support.schema import SchemaError, from_dict, parsed
 
+ANSWER_SECONDS = 10.0
+"""In which a server that is there takes a connection."""
 PATIENCE_SECONDS = 30.0
 """Without a word from the server, which says that it is alive twice a second."""
 ANSWER_BYTES = 1 << 20
 LINE_BYTES = 1 << 26
 PAYLOAD_BYTES = 1 << 26
 PIECE_BYTES = 1 << 20
+
+OTHER_STATUS = {
+    404: "is no TumorSeg server, or one that is too old",
+    502: "is away, says a proxy",
+    503: "takes no more connections just now; try again later",
+    504: "is away, says a proxy",
+}
+"""What answers mean that are none of ours."""
 
 Continue = Callable[[], bool]
 """Asked whether the run is no longer wanted."""
@@ -104,11 +114,13 @@ def _talking(place: Place) -> Iterator[HTTPConnection]:
     """Yield a connection; what breaks it is told in a line."""
     if place.encrypted:
         connection: HTTPConnection = HTTPSConnection(
-            place.host, place.port, timeout=PATIENCE_SECONDS, context=_trust()
+            place.host, place.port, timeout=ANSWER_SECONDS, context=_trust()
         )
     else:
-        connection = HTTPConnection(place.host, place.port, timeout=PATIENCE_SECONDS)
+        connection = HTTPConnection(place.host, place.port, timeout=ANSWER_SECONDS)
     try:
+        connection.connect()
+        connection.sock.settimeout(PATIENCE_SECONDS)
         yield connection
     except ssl.SSLCertVerificationError as error:
         raise ServerError(
@@ -167,8 +179,7 @@ def _refused(place: Place, status: int, content: bytes) -> ServerError:
     try:
         refusal = from_dict(Refused, parsed(content))
     except (SchemaError, ValueError):
-        known = {404: "is no TumorSeg server, or one that is too old", 502: "is away, says a proxy"}
-        what = known.get(status, "does not answer as a TumorSeg server does")
+        what = OTHER_STATUS.get(status, "does not answer as a TumorSeg server does")
         return ServerError(f"server {place.url}: {what} (status {status})")
     return ServerError(f"server {place.url}: {refusal.message}")
 

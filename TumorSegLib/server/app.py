@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -103,6 +104,7 @@ class Service:
             size = needed(order, len(model.specification.labels))
             ticket = self.queue.enter(user, size)
             memory = await self._filled(request, order, len(model.specification.labels))
+            return self._answer(order, memory, ticket, began)
         except (RefusedOrder, ClientDisconnect) as error:
             if ticket is not None:
                 self.queue.leave(ticket)
@@ -115,7 +117,6 @@ class Service:
             if ticket is not None:
                 self.queue.leave(ticket)
             raise
-        return self._answer(order, memory, ticket, began)
 
     def _answer(
         self, order: Order, memory: OrderMemory, ticket: Ticket, began: float
@@ -163,7 +164,7 @@ class Service:
             RefusedOrder: it is one.
         """
         declared = request.headers.get("content-length", "")
-        if not declared.isascii() or not declared.isdigit():
+        if not re.fullmatch(r"[0-9]{1,15}", declared):
             raise RefusedOrder("length", "asks for the length of the voxels (Content-Length)")
         if max(int(declared), order.bytes) > self._limits.body_bytes:
             line = f"takes {self._limits.body_bytes // MIB} MiB of voxels at most"

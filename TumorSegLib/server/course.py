@@ -38,6 +38,8 @@ TRIES = 3
 """Processes that an order may lose; one that ends each of them is to blame."""
 ALIVE_SECONDS = 0.5
 """Without news; a client notices within this time that it is no longer wanted."""
+STOP_SECONDS = 60.0
+"""In which a process stops that is told to; one that does not hangs, and is ended."""
 LOOK_SECONDS = 0.05
 """Between two looks at how far a process has come."""
 PART_VOXELS = 4 << 20
@@ -148,9 +150,9 @@ class Course:
         try:
             if under_way is not None and not under_way.done():
                 self._memory.state[CANCELLED] = 1
-                await _to_its_end(under_way)
+                await _to_its_end(under_way, STOP_SECONDS)
             lost = under_way is not None and isinstance(under_way.exception(), Lost)
-        except Lost:
+        except (Lost, asyncio.InvalidStateError):
             lost = True
         (self._replicas.drop if lost else self._replicas.give_back)(handle)
 
@@ -161,11 +163,16 @@ async def _with_signs_of_life(future: asyncio.Future[Answer], send: Send) -> Ans
     return future.result()
 
 
-async def _to_its_end(future: asyncio.Future[Answer]) -> Answer:
-    """Wait for a future although this task is cancelled: what it holds has to be given back."""
-    while not future.done():
+async def _to_its_end(future: asyncio.Future[Answer], seconds: float | None = None) -> Answer:
+    """Wait for a future although this task is cancelled: what it holds has to be given back.
+
+    Raises:
+        InvalidStateError: it is not done within so many seconds.
+    """
+    end = None if seconds is None else time.monotonic() + seconds
+    while not future.done() and (end is None or time.monotonic() < end):
         with suppress(asyncio.CancelledError):
-            await asyncio.wait({future})
+            await asyncio.wait({future}, timeout=seconds)
     return future.result()
 
 

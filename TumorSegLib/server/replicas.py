@@ -117,11 +117,11 @@ class RayReplicas:
         return handle
 
     def give_back(self, handle: Handle) -> None:
-        """Keep an actor for the next order; end those long idle, but for one."""
+        """Keep an actor for the next order, and end those that find none, but for one."""
         assert isinstance(handle, RayHandle)
         handle.since = time.monotonic()
         self._idle.append(handle)
-        self.end_idle(handle.since - IDLE_SECONDS)
+        asyncio.get_running_loop().call_later(IDLE_SECONDS, self.end_idle, handle.since)
 
     def drop(self, handle: Handle) -> None:
         """End what is left of an actor."""
@@ -131,7 +131,7 @@ class RayReplicas:
 
     def end_idle(self, before: float) -> None:
         """End actors that have had nothing to do since `before`, but for the last one used."""
-        ended = [handle for handle in self._idle[:-1] if handle.since < before]
+        ended = [handle for handle in self._idle[:-1] if handle.since <= before]
         for handle in ended:
             self._idle.remove(handle)
             self.drop(handle)
