@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import prod
+from math import isfinite, prod
 from typing import Any, ClassVar, Literal
 
 from TumorSegLib.inference.given_up import GivenUp
@@ -65,6 +65,8 @@ class SentVolume:
             raise ValueError("shape: expected positive numbers")
         if (len(self.spacing), len(self.origin), len(self.direction)) != (3, 3, 9):
             raise ValueError("expected 3 numbers for spacing and origin, 9 for direction")
+        if not all(map(isfinite, (*self.spacing, *self.origin, *self.direction))):
+            raise ValueError("expected finite numbers for spacing, origin and direction")
 
     @property
     def voxels(self) -> int:

@@ -11,8 +11,6 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from typing import Any
 
 from fastapi import FastAPI, Request
 from starlette.requests import ClientDisconnect
@@ -20,14 +18,11 @@ from starlette.responses import Response
 
 from TumorSegLib.errors import InputError, ModelError
 from TumorSegLib.model.bundle import Bundle
-from TumorSegLib.model.catalogue import Catalogue, default_catalogue
-from TumorSegLib.model.checksum import checksum
 from TumorSegLib.remote.protocol import (
     FORMAT,
     MODELS_PATH,
     ORDER_HEADER,
     SEGMENT_PATH,
-    OfferedModel,
     Order,
     Refused,
     Welcome,
@@ -37,8 +32,8 @@ from TumorSegLib.server.course import Course
 from TumorSegLib.server.limits import Limits
 from TumorSegLib.server.order_memory import OrderMemory, needed
 from TumorSegLib.server.queue import MIB, Queue, RefusedOrder, Ticket
-from TumorSegLib.server.replica import named
 from TumorSegLib.server.replicas import Replicas
+from TumorSegLib.server.shelf import Shelf
 from TumorSegLib.server.streaming import FrameResponse
 from TumorSegLib.server.tokens import TokenFile
 from TumorSegLib.support.schema import SchemaError, from_dict, parsed
@@ -68,6 +63,7 @@ class Service:
 
     def __init__(self, tokens: TokenFile, limits: Limits, replicas: Replicas) -> None:
         self.queue = Queue(limits, replicas.most)
+        self._shelf = Shelf()
         self._tokens, self._limits, self._replicas = tokens, limits, replicas
 
     async def health(self, request: Request) -> Response:
@@ -78,13 +74,13 @@ class Service:
         """Say what there is, to users."""
         try:
             self._user(request)
-            catalogue = await asyncio.to_thread(default_catalogue)
+            offers = await asyncio.to_thread(self._shelf.offers)
         except RefusedOrder as refusal:
             return _refusal(refusal)
         welcome = Welcome(
             FORMAT,
             __version__,
-            tuple(_offers(catalogue)),
+            offers,
             self._limits.body_bytes,
             self.queue.running,
             self.queue.waiting,
@@ -99,7 +95,7 @@ class Service:
         try:
             user = self._user(request)
             order = _order(request)
-            model = await asyncio.to_thread(_model, order)
+            model = await asyncio.to_thread(self._model, order)
             self._check_length(request, order)
             size = needed(order, len(model.specification.labels))
             ticket = self.queue.enter(user, size)
@@ -156,6 +152,24 @@ class Service:
             line = "does not know this token, or it has expired or been revoked; ask for a new one"
             raise RefusedOrder("token", line)
         return user
+
+    def _model(self, order: Order) -> Bundle:
+        """Return the model that is asked for.
+
+        Raises:
+            RefusedOrder: it is not here, or the order does not fit it.
+        """
+        try:
+            bundle = self._shelf.find(order.model)
+            if order.detector is not None:
+                self._shelf.find(order.detector)
+        except ModelError as error:
+            raise RefusedOrder("model", str(error)) from None
+        channels = [channel.name for channel in bundle.specification.input.channels]
+        if bundle.specification.task != "segmentation" or set(order.volumes) - set(channels):
+            line = f"{bundle.id} takes {', '.join(channels)}, for a segmentation"
+            raise RefusedOrder("order", line)
+        return bundle
 
     def _check_length(self, request: Request, order: Order) -> None:
         """Refuse bodies that are too large, or not of the length that the order says.
@@ -249,36 +263,3 @@ def _order(request: Request) -> Order:
     if order.format != FORMAT or not order.volumes:
         raise RefusedOrder("order", f"takes orders of format {FORMAT}, with a volume at least")
     return order
-
-
-def _model(order: Order) -> Bundle:
-    """Return the model that is asked for.
-
-    Raises:
-        RefusedOrder: it is not here, or the order does not fit it.
-    """
-    catalogue = default_catalogue()
-    try:
-        bundle = named(catalogue, order.model)
-        if order.detector is not None:
-            named(catalogue, order.detector)
-    except ModelError as error:
-        raise RefusedOrder("model", str(error)) from None
-    channels = [channel.name for channel in bundle.specification.input.channels]
-    if bundle.specification.task != "segmentation" or set(order.volumes) - set(channels):
-        raise RefusedOrder("order", f"{bundle.id} takes {', '.join(channels)}, for a segmentation")
-    return bundle
-
-
-def _offers(catalogue: Catalogue) -> Any:
-    for bundle in catalogue.bundles:
-        model = bundle.specification
-        with suppress(ModelError):  # an ensemble of which a member is missing
-            yield OfferedModel(
-                model.id,
-                model.version,
-                model.title,
-                model.modality,
-                model.task,
-                checksum(bundle, catalogue),
-            )

@@ -6,13 +6,11 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from TumorSegLib.errors import Cancelled, ModelError, TumorSegError
+from TumorSegLib.errors import Cancelled, TumorSegError
 from TumorSegLib.inference.run_options import RunOptions
-from TumorSegLib.model.bundle import Bundle
-from TumorSegLib.model.catalogue import Catalogue, default_catalogue
-from TumorSegLib.model.checksum import checksum
-from TumorSegLib.remote.protocol import Done, Failed, ModelName, Order, Started
+from TumorSegLib.remote.protocol import Done, Failed, Order, Started
 from TumorSegLib.server.order_memory import CANCELLED, STOP, Names, OrderMemory
+from TumorSegLib.server.shelf import Shelf
 
 if TYPE_CHECKING:
     from TumorSegLib.inference.segmenter import Segmenter
@@ -26,6 +24,7 @@ class Replica:
     def __init__(self, device: str, threads: int | None) -> None:
         """Compute on `device`, with so many threads, PyTorch's choice if not given."""
         self._device = device
+        self._shelf = Shelf()
         self._loaded: OrderedDict[tuple[Any, ...], Segmenter] = OrderedDict()
         from TumorSegLib.support.allocator import keep_large_blocks
         from TumorSegLib.support.threads import wait_asleep
@@ -102,8 +101,7 @@ class Replica:
         """
         from TumorSegLib.inference.segmenter import Segmenter
 
-        catalogue = default_catalogue()
-        bundle = named(catalogue, order.model)
+        bundle = self._shelf.find(order.model)
         options = RunOptions(
             device=self._device,
             precision=order.precision,
@@ -111,30 +109,16 @@ class Replica:
             detector_threshold=order.detector_threshold,
         )
         if order.detector is not None:
-            detector = named(catalogue, order.detector)
+            detector = self._shelf.find(order.detector)
             options = replace(options, slice_detector=detector.id)
         key = (order.model, order.detector, options)
         segmenter = self._loaded.pop(key, None)
         if segmenter is None:
             while len(self._loaded) >= MOST_MODELS:
                 self._loaded.popitem(last=False)
-            segmenter = Segmenter(bundle, options, catalogue=catalogue)
+            segmenter = Segmenter(bundle, options, catalogue=self._shelf.catalogue)
         self._loaded[key] = segmenter
         return segmenter
-
-
-def named(catalogue: Catalogue, name: ModelName) -> Bundle:
-    """Return the model of this id, if it is the very same.
-
-    Raises:
-        ModelError: there is none, or another one.
-    """
-    for bundle in catalogue.bundles:
-        if bundle.id == name.id:
-            if checksum(bundle, catalogue) != name.checksum:
-                raise ModelError(f"its model {bundle.id} is another one than yours")
-            return bundle
-    raise ModelError("has no such model")
 
 
 def _line(error: Exception) -> str:
