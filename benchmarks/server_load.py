@@ -159,6 +159,7 @@ def measured(folder: Path, minutes: float, clients: int) -> tuple[list[str], boo
         f"| memory of each process that segments before, after | {level['replica'] >> 20},"
         f" {after['replica'] >> 20} MiB |",
         f"| blocks of shared memory left | {len(named)} |",
+        f"| load of the machine at the end ({os.cpu_count()} cores) | {os.getloadavg()[0]:.1f} |",
     ], is_sound
 
 
