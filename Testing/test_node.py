@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pydicom
 import pytest
 from waiting import wait_until
@@ -9,6 +11,8 @@ from waiting import wait_until
 pytest.importorskip("pynetdicom")
 
 from node_bench import SECRETS, NodeBench, ProcessInside, connected, send, send_broken, write_series
+
+from TumorSegLib.cohort.case_run import Outcome
 
 
 def test_a_series_comes_back_as_segmentation_and_report_of_its_study(station, tmp_path):
@@ -82,8 +86,6 @@ def test_what_the_pacs_does_not_take_is_given_up_after_the_stated_time(station, 
 
 
 def test_a_full_disk_has_the_series_wait_not_fail(station, tmp_path, monkeypatch):
-    from TumorSegLib.cohort.case_run import Outcome
-
     monkeypatch.setattr("TumorSegLib.node.service.TROUBLE_SECONDS", 0.01)
     station.start()
     run, full = ProcessInside.run, [1, 1]
@@ -165,6 +167,38 @@ def test_no_line_names_the_patient_or_quotes_a_header(station, tmp_path):
     assert not [word for word in SECRETS if word in text]
     database = b"".join(path.read_bytes() for path in (tmp_path / "node").glob("queue*"))
     assert not [word for word in SECRETS if word.encode() in database]
+
+
+def test_a_reason_quotes_nothing_of_a_header(station, tmp_path, monkeypatch):
+    def quotes(self, task):
+        raise AssertionError("GEHEIM^ANNA")
+
+    def reasons(self, task):
+        line = "cannot repeat (found 'Geheim^Anna', P4711 of 19610203; BEFUND: 5 mm)"
+        return Outcome(task.case.name, task.fingerprint, line)
+
+    station.start()
+    paths = write_series(tmp_path / "ct")
+    monkeypatch.setattr(ProcessInside, "run", quotes)
+    send(station.port, paths)
+    (told,) = station.wait_for("failed")
+    assert re.search(r"report it: AssertionError in test_node.py:\d+$", told)
+    monkeypatch.setattr(ProcessInside, "run", reasons)
+    send(station.port, paths)
+    assert station.wait_for("failed", 2)[1] == (
+        "series 1: failed: cannot repeat (found '[...]', [...] of [...]; [...]: 5 mm)"
+    )
+    assert not [word for word in SECRETS if word in "\n".join(station.heard.lines)]
+
+
+def test_what_a_segmentation_cannot_repeat_is_told_without_quoting_it(station, tmp_path):
+    station.start()
+    send(station.port, write_series(tmp_path / "a", FrameOfReferenceUID=None))
+    odd = {"PatientBirthDate": "GEHEIM", "Laterality": "ANNA"}
+    send(station.port, write_series(tmp_path / "b", 7, **odd))
+    station.wait_for("failed")
+    station.wait_idle()
+    assert not [word for word in SECRETS if word in "\n".join(station.heard.lines)]
 
 
 def test_a_node_that_is_told_to_end_gives_its_series_back_and_goes_on(station, tmp_path):

@@ -319,3 +319,19 @@ def test_what_is_no_dicom_at_all_stops_nothing(station, tmp_path):
             stranger.sendall(random.Random(seed).randbytes(2000))
     assert set(send(station.port, write_series(tmp_path / "ct"))) == {0}
     station.wait_for("sent to PACS")
+
+
+def test_a_connection_that_is_open_when_the_node_ends_is_a_broken_one(station, tmp_path):
+    paths = write_series(tmp_path / "ct")
+    station.start()
+    with connected(station.port) as association:
+        for path in paths[:3]:
+            association.send_c_store(pydicom.dcmread(path))
+        station.stop()
+        wait_until(lambda: not association.is_established)
+    station.start()
+    turns = station.count_turns()
+    wait_until(lambda: turns() > 5)
+    assert not station.heard.about("complete")
+    send(station.port, paths)
+    station.wait_for("sent to PACS")

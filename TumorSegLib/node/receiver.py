@@ -11,7 +11,7 @@ from typing import Any
 
 from TumorSegLib.errors import OutputError
 from TumorSegLib.node.intake import Connection, Intake, UnusableError
-from TumorSegLib.node.journal import Journal
+from TumorSegLib.node.journal import Journal, fault
 from TumorSegLib.node.settings import Receive
 from TumorSegLib.node.tls import server_context
 
@@ -39,7 +39,7 @@ class Receiver:
         self._connections: dict[Any, Connection] = {}
         self._released: set[Any] = set()
         self._lock = threading.Lock()
-        self._server: Any = None
+        self._entity: Any = None
 
     def start(self) -> None:
         """Listen.
@@ -53,7 +53,7 @@ class Receiver:
 
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)  # it quotes what was sent
         settings = self._settings
-        entity = AE(settings.ae_title)
+        entity = self._entity = AE(settings.ae_title)
         entity.require_called_aet = True
         entity.require_calling_aet = settings.titles
         entity.maximum_associations = MOST_CONNECTIONS
@@ -70,7 +70,7 @@ class Receiver:
             (evt.EVT_C_STORE, self._store),
         ]
         try:
-            self._server = entity.start_server(
+            entity.start_server(
                 (settings.host, settings.port),
                 block=False,
                 evt_handlers=handlers,
@@ -83,8 +83,8 @@ class Receiver:
 
     def stop(self) -> None:
         """Listen no more; connections are aborted, and their senders try again."""
-        if self._server is not None:
-            self._server.shutdown()
+        if self._entity is not None:
+            self._entity.shutdown()
 
     def _requested(self, event: Any) -> None:
         """Refuse computers that may not send."""
@@ -150,8 +150,7 @@ class Receiver:
             return OUT_OF_RESOURCES
         except Exception as error:  # a fault of ours, which must not end the connection
             connection.counts["refused"] += 1
-            kind = type(error).__name__
-            self._journal.say_once(kind, f"unexpected fault, please report it: {kind}")
+            self._journal.say_once(fault(error), fault(error))
             return OUR_FAULT
         self._journal.is_over(DISK, "images are taken again")
         return SUCCESS

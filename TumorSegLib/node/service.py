@@ -18,9 +18,10 @@ from TumorSegLib.errors import OutputError, TumorSegError
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.node.choosing import Chooser, Passed
 from TumorSegLib.node.description import described
+from TumorSegLib.node.discretion import without_header
 from TumorSegLib.node.image_store import ImageStore
 from TumorSegLib.node.intake import Intake
-from TumorSegLib.node.journal import Journal
+from TumorSegLib.node.journal import Journal, fault
 from TumorSegLib.node.model_process import ModelProcess, StoppedError
 from TumorSegLib.node.outbox import ResultRow
 from TumorSegLib.node.queue import BROKE, Queue
@@ -163,8 +164,7 @@ class Node:
         if isinstance(error, OSError | sqlite3.Error | OutputError):
             self._journal.say_once(DISK, f"the disk keeps work from being done: {_line(error)}")
         else:
-            kind = f"{type(error).__name__}: {_line(error)}"
-            self._journal.say_once(kind, f"unexpected fault, please report it: {kind}")
+            self._journal.say_once(fault(error), fault(error))
 
     def _watch(self) -> bool:
         assert self.settings.watch is not None
@@ -262,7 +262,7 @@ class Node:
             self._journal.say(f"{row}: given back")
             raise
         except Exception as error:
-            return f"unexpected fault, please report it: {type(error).__name__}"
+            return fault(error)
 
     def _without_result(self, row: SeriesRow, reason: str) -> None:
         if os.strerror(errno.ENOSPC) in reason or self._store.is_full():
@@ -285,6 +285,7 @@ class Node:
         return [str((folder / name).relative_to(self._place)) for name in wanted], ""
 
     def _fail(self, row: SeriesRow, reason: str) -> None:
+        reason = without_header(reason, self._store.folder(row.uid))
         self._queue.note_failed(row, reason)
         self._journal.say(f"{row}: failed: {reason}")
 
