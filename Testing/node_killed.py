@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from TumorSegLib.model.catalogue import Catalogue
-from TumorSegLib.node import image_store, model_process, outbox, queue, service, settings
+from TumorSegLib.node import image_store, model_process, outbox, queue, sender, service, settings
 from TumorSegLib.support.schema import from_dict
 
 STEPS = {
@@ -23,7 +23,7 @@ STEPS = {
     "begun": (queue.Queue, "begin"),
     "segmented": (model_process.ModelProcess, "run"),
     "made": (queue.Queue, "note_made"),
-    "sent": (service, "send"),
+    "sent": (sender, "send"),
     "noted as sent": (outbox.Outbox, "note_sent"),
     "noted as removed": (queue.Queue, "note_removed"),
     "removed": (image_store.ImageStore, "remove"),

@@ -13,6 +13,7 @@ pytest.importorskip("pynetdicom")
 from node_bench import SECRETS, NodeBench, ProcessInside, connected, send, send_broken, write_series
 
 from TumorSegLib.cohort.case_run import Outcome
+from TumorSegLib.node import service
 
 
 def test_a_series_comes_back_as_segmentation_and_report_of_its_study(station, tmp_path):
@@ -169,6 +170,20 @@ def test_no_line_names_the_patient_or_quotes_a_header(station, tmp_path):
     assert not [word for word in SECRETS if word.encode() in database]
 
 
+def test_results_are_on_the_disk_before_they_count_as_made(station, tmp_path, monkeypatch):
+    order = []
+    flush = service.flush_folder
+    monkeypatch.setattr(
+        service, "flush_folder", lambda folder: (order.append(folder.name), flush(folder))
+    )
+    node = station.start()
+    note = node._queue.note_made
+    monkeypatch.setattr(node._queue, "note_made", lambda *a: (order.append("made"), note(*a))[1])
+    send(station.port, write_series(tmp_path / "ct"))
+    station.wait_for("sent to PACS")
+    assert order == ["series-000001", "cases", "made"]
+
+
 def test_a_reason_quotes_nothing_of_a_header(station, tmp_path, monkeypatch):
     def quotes(self, task):
         raise AssertionError("GEHEIM^ANNA")
@@ -263,7 +278,7 @@ def test_a_pacs_that_does_not_answer_does_not_keep_the_node_from_ending(
         answer.wait()
 
     with monkeypatch.context() as patch:
-        patch.setattr("TumorSegLib.node.service.send", waits)
+        patch.setattr("TumorSegLib.node.sender.send", waits)
         station.start()
         send(station.port, write_series(tmp_path / "ct"))
         asked.wait()

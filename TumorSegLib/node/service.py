@@ -19,16 +19,15 @@ from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.node.choosing import Chooser, Passed
 from TumorSegLib.node.description import described
 from TumorSegLib.node.discretion import without_header
-from TumorSegLib.node.image_store import ImageStore
+from TumorSegLib.node.image_store import ImageStore, flush_folder
 from TumorSegLib.node.intake import Intake
 from TumorSegLib.node.journal import Journal, fault
 from TumorSegLib.node.model_process import ModelProcess, StoppedError
-from TumorSegLib.node.outbox import ResultRow
 from TumorSegLib.node.queue import BROKE, Queue
 from TumorSegLib.node.queue_tables import BROKEN, FINAL, QUEUE, SeriesRow
 from TumorSegLib.node.receiver import DISK, Receiver
 from TumorSegLib.node.rules import Rules
-from TumorSegLib.node.sending import RefusedError, UnreachableError, send
+from TumorSegLib.node.sender import Sender
 from TumorSegLib.node.settings import NodeSettings
 from TumorSegLib.node.status_page import StatusPage
 from TumorSegLib.node.tls import check_certificates
@@ -105,6 +104,9 @@ class Node:
         self._store.keep_only(self._queue.held())
         self._intake = Intake(self._queue, self._store, self._rules)
         self._chooser = Chooser(self._queue, self._store, self._rules, settings.study_quiet_seconds)
+        self._sender = Sender(
+            settings, place, self._queue.outbox, self._journal, is_ended=self._end.is_set
+        )
         models = Models(self._rules.catalogue)
         self._process = ModelProcess(
             self._results, models, self._case_settings, settings.run.threads
@@ -118,7 +120,7 @@ class Node:
             self._parts.append(StatusPage(self._place, settings.page_port))
         for part in self._parts:
             part.start()
-        steps = [self._complete, self._segment, self._send]
+        steps = [self._complete, self._segment, self._sender.turn]
         if settings.watch is not None:
             self._watcher = Watcher(
                 settings.watch,
@@ -282,6 +284,8 @@ class Node:
         lines = [line for line in record.get("warnings", []) if NO_SEGMENTATION in line]
         if not all((folder / name).is_file() for name in wanted):
             return [], str(lines[0] if lines else "no DICOM segmentation was written")
+        for place in (folder, self._results.cases):  # names, too, are to outlive a power cut
+            flush_folder(place)
         return [str((folder / name).relative_to(self._place)) for name in wanted], ""
 
     def _fail(self, row: SeriesRow, reason: str) -> None:
@@ -297,45 +301,6 @@ class Node:
         ]
         words = ["a file" if word.startswith(folder) else word for word in words]
         return " ".join(words).removeprefix(f"{row}: ").replace(row.uid, str(row))
-
-    # Sending
-
-    def _send(self) -> bool:
-        results = self._queue.outbox.to_send()
-        for result in results:
-            if self._end.is_set():
-                break
-            try:
-                send(self._place / result.file, self.settings)
-            except UnreachableError as error:
-                self._journal.say_once("pacs", f"results wait: {_line(error)}")
-                self._put_off(result, _line(error))
-                return False
-            except RefusedError as error:
-                reason = f"{self.settings.send} {_line(error)}"
-                self._journal.say_once(
-                    f"result {result.id}", f"series {result.series}: a result waits: {reason}"
-                )
-                self._put_off(result, reason)
-            except FileNotFoundError:
-                self._give_up(result, "its result is not on the disk any more")
-            else:
-                done = self._queue.outbox.note_sent(result)
-                self._journal.is_over("pacs", f"{self.settings.send} takes results again")
-                if done is not None:
-                    self._journal.say(f"{done}: sent to {self.settings.send}")
-        return False
-
-    def _put_off(self, result: ResultRow, reason: str) -> None:
-        if time.time() - result.made > 3600 * self.settings.give_up_hours:
-            hours = f"{self.settings.give_up_hours:g}"
-            self._give_up(result, f"given up after {hours} h: {reason}; send the series again")
-        else:
-            self._queue.outbox.put_off(result, reason)
-
-    def _give_up(self, result: ResultRow, reason: str) -> None:
-        self._queue.outbox.note_given_up(result, reason)
-        self._journal.say(f"series {result.series}: {reason}")
 
 
 def case_settings(settings: NodeSettings) -> Settings:

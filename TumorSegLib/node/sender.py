@@ -1,0 +1,66 @@
+"""Has results sent, again and again, until each is accepted or given up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from TumorSegLib.node.journal import Journal
+from TumorSegLib.node.outbox import Outbox, ResultRow
+from TumorSegLib.node.sending import RefusedError, UnreachableError, send
+from TumorSegLib.node.settings import NodeSettings
+
+
+class Sender:
+    """Sends what waits in the outbox."""
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        place: Path,
+        outbox: Outbox,
+        journal: Journal,
+        *,
+        is_ended: Callable[[], bool],
+    ) -> None:
+        self._settings, self._place, self._outbox = settings, place, outbox
+        self._journal, self._is_ended = journal, is_ended
+
+    def turn(self) -> bool:
+        """Try the results whose turn it is; False: wait before the next turn."""
+        results = self._outbox.to_send()
+        for result in results:
+            if self._is_ended():
+                break
+            try:
+                send(self._place / result.file, self._settings)
+            except UnreachableError as error:
+                self._journal.say_once("pacs", f"results wait: {error}")
+                self._put_off(result, str(error))
+                return False
+            except RefusedError as error:
+                reason = f"{self._settings.send} {error}"
+                self._journal.say_once(
+                    f"result {result.id}", f"series {result.series}: a result waits: {reason}"
+                )
+                self._put_off(result, reason)
+            except FileNotFoundError:
+                self._give_up(result, "its result is not on the disk any more")
+            else:
+                done = self._outbox.note_sent(result)
+                self._journal.is_over("pacs", f"{self._settings.send} takes results again")
+                if done is not None:
+                    self._journal.say(f"{done}: sent to {self._settings.send}")
+        return False
+
+    def _put_off(self, result: ResultRow, reason: str) -> None:
+        if time.time() - result.made > 3600 * self._settings.give_up_hours:
+            hours = f"{self._settings.give_up_hours:g}"
+            self._give_up(result, f"given up after {hours} h: {reason}; send the series again")
+        else:
+            self._outbox.put_off(result, reason)
+
+    def _give_up(self, result: ResultRow, reason: str) -> None:
+        self._outbox.note_given_up(result, reason)
+        self._journal.say(f"series {result.series}: {reason}")
