@@ -65,6 +65,19 @@ def test_results_wait_while_the_pacs_is_away_and_it_is_said_once(station, tmp_pa
     assert len(station.heard.about("takes results again")) == 1
 
 
+def test_when_the_pacs_is_back_nothing_waits_for_its_pause(station, tmp_path):
+    station.pacs.stop()
+    node = station.start()
+    send(station.port, write_series(tmp_path / "a"))
+    send(station.port, write_series(tmp_path / "b", 7))
+    station.wait_for("segmented by", 2)
+    wait_until(lambda: station.tries() >= 4)
+    with node._queue.tables.changing() as database:  # all but one wait for an hour
+        database.execute("UPDATE result SET next = next + 3600 WHERE id > 1")
+    station.pacs.start()
+    station.wait_for("sent to PACS", 2)
+
+
 def test_pauses_between_tries_double_up_to_ten_minutes():
     from TumorSegLib.node.outbox import pause_after
 

@@ -39,12 +39,13 @@ class Journal:
             self._said[about] = now
         self.say(line)
 
-    def is_over(self, about: str, line: str) -> None:
-        """Print that what was said by `say_once` does not hold any more."""
+    def is_over(self, about: str, line: str) -> bool:
+        """Print that what was said by `say_once` does not hold any more; tell if it was said."""
         with self._lock:
             was_said = self._said.pop(about, None) is not None
         if was_said:
             self.say(line)
+        return was_said
 
 
 def fault(error: BaseException) -> str:

@@ -60,6 +60,11 @@ class Outbox:
                 (time.time() + pause_after(result.tries), reason, result.id),
             )
 
+    def hurry(self) -> None:
+        """Have all results tried at once, as the PACS is back."""
+        with self._tables.changing() as database:
+            database.execute("UPDATE result SET next = 0 WHERE state = ?", (TO_SEND,))
+
     def note_sent(self, result: ResultRow) -> SeriesRow | None:
         """Keep that a result was accepted; return its series if that is done with it."""
         return self._settle(result, SENT, "")

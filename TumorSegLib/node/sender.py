@@ -49,7 +49,8 @@ class Sender:
                 self._give_up(result, "its result is not on the disk any more")
             else:
                 done = self._outbox.note_sent(result)
-                self._journal.is_over("pacs", f"{self._settings.send} takes results again")
+                if self._journal.is_over("pacs", f"{self._settings.send} takes results again"):
+                    self._outbox.hurry()
                 if done is not None:
                     self._journal.say(f"{done}: sent to {self._settings.send}")
         return False
