@@ -302,3 +302,19 @@ def test_a_pacs_that_does_not_answer_does_not_keep_the_node_from_ending(
     station.wait_for("sent to PACS")
     assert station.pacs.modalities == ["SEG", "SR"]
     assert not station.heard.about("fault")
+
+
+@pytest.mark.slow
+def test_many_senders_at_once_get_one_result_a_series(station, tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    series = [write_series(tmp_path / str(number), 6 + number) for number in range(6)]
+    station.start()
+    with ThreadPoolExecutor(12) as senders:  # each series twice, at once
+        found = list(senders.map(lambda paths: send(station.port, paths), [*series, *series]))
+    assert {status for each in found for status in each} == {0}
+    station.wait_for("sent to PACS", 6)
+    station.wait_idle()
+    assert sorted(station.pacs.modalities) == ["SEG"] * 6 + ["SR"] * 6
+    studies = {str(one.StudyInstanceUID) for one in station.pacs.objects}
+    assert len(studies) == 6
