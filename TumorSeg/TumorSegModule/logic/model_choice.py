@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import slicer
 from slicer.i18n import tr as _
@@ -12,8 +12,11 @@ from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.specification import ModelSpecification
-from TumorSegModule.logic.parameters import Parameters, Settings
+from TumorSegModule.logic.settings import Settings
 from TumorSegModule.logic.volumes import check_usable, modality_of_node
+
+if TYPE_CHECKING:
+    from TumorSegModule.logic.parameters import Parameters
 
 
 def called(specification: ModelSpecification) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import slicer
@@ -55,24 +54,6 @@ class Parameters:
         def AddObserver(self, event: str, callback: Callable[..., None]) -> int: ...
         def RemoveObserver(self, tag: int | None) -> None: ...
         def Modified(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The settings of a series of runs as they were when it began; see `Parameters`."""
-
-    model: str
-    device: str
-    precision: str
-    ensemble: bool
-    onlyDetected: bool
-    flips: str
-    keepModel: bool
-
-    @classmethod
-    def of(cls, parameters: Parameters) -> Settings:
-        """Return what `parameters` say now."""
-        return cls(**{field.name: getattr(parameters, field.name) for field in fields(cls)})
 
 
 def channel_node(parameters: Parameters, name: str) -> slicer.vtkMRMLScalarVolumeNode | None:

@@ -24,11 +24,11 @@ from TumorSegModule.logic.slice_figures import (
     figures_of,
     write_figures,
 )
+from TumorSegModule.logic.slice_views import show_slice, shown_slice
 from TumorSegModule.widgets.editor import Editor
 from TumorSegModule.widgets.idle_work import IdleWork
 from TumorSegModule.widgets.review_texts import correction_text, review_text
 from TumorSegModule.widgets.slice_overview import SliceStrip, Strip
-from TumorSegModule.widgets.slice_views import show_slice, shown_slice
 from TumorSegModule.widgets.uncertainty_layer import UncertaintyLayer
 
 SEEN_MILLISECONDS = 500

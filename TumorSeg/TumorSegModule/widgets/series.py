@@ -12,9 +12,9 @@ from TumorSegLib.model.bundle import Bundle
 from TumorSegModule.logic import server_choice
 from TumorSegModule.logic.doubts import doubts_of_node
 from TumorSegModule.logic.model_choice import effective, run_settings
-from TumorSegModule.logic.parameters import Settings
 from TumorSegModule.logic.run_options import Options
 from TumorSegModule.logic.selection import Selection
+from TumorSegModule.logic.settings import Settings
 from TumorSegModule.logic.volumes import obvious_sequences
 from TumorSegModule.widgets.installation import ensure_installed
 
