@@ -125,7 +125,7 @@ def test_all_segmentations_of_the_scene(ready):
 
 
 def test_further_sequences_go_along(ready):
-    from TumorSegModule.logic.parameters import set_channel_node
+    from TumorSegModule.logic.settings import set_channel_node
 
     t1, _ = add_head(ready.slicer, "T1", matrix=OBLIQUE)
     ready.slicer.util.arrayFromVolume(t1)[:] += 7

@@ -213,7 +213,7 @@ def test_a_further_sequence_over_time_is_taken_frame_by_frame(cine):
     cine.browser.AddSynchronizedSequenceNode(other)
     show(cine, 1)
     proxy = cine.browser.GetProxyNode(other)
-    from TumorSegModule.logic.parameters import set_channel_node
+    from TumorSegModule.logic.settings import set_channel_node
 
     set_channel_node(cine.parameters, "t1", proxy)
     cine.turn()

@@ -40,7 +40,7 @@ NOT_FOR_USERS = {
     "installation.py": {"TumorSeg"},
     "model_picker.py": {"<tr><td style='padding-right:10px'><b>"},
     "own_models.py": {"TumorSeg"},
-    "parameters.py": {"whole volume", "this slice"},
+    "settings.py": {"whole volume", "this slice"},
     "registration.py": "lines of the log, and names of nodes",
     "requirements.py": "names of packages",
     "retrain_process.py": {"one run at a time"},

@@ -48,7 +48,7 @@ def read_scene(path: Path) -> list[SceneCase]:
         raise _no_room(path, error.strerror or str(error)) from None
     with unpacking as place:
         folder = Path(place)
-        description = _unpacked(path, folder / "scene")
+        description = unpacked(path, folder / "scene")
         try:
             ended = run_reader(description, folder)
             answer = read_answer(folder)
@@ -93,7 +93,7 @@ def _no_room(path: Path, reason: str) -> OutputError:
     )
 
 
-def _unpacked(path: Path, folder: Path) -> Path:
+def unpacked(path: Path, folder: Path) -> Path:
     """Unpack a scene into `folder`; return its `.mrml` file.
 
     Raises:

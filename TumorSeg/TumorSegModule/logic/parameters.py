@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from slicer.parameterNodeWrapper import parameterNodeWrapper
 
-WHOLE_VOLUME, THIS_SLICE, REGION = "whole volume", "this slice", "region"
+from TumorSegModule.logic.settings import WHOLE_VOLUME
 
 
 @parameterNodeWrapper
@@ -54,18 +54,3 @@ class Parameters:
         def AddObserver(self, event: str, callback: Callable[..., None]) -> int: ...
         def RemoveObserver(self, tag: int | None) -> None: ...
         def Modified(self) -> None: ...
-
-
-def channel_node(parameters: Parameters, name: str) -> slicer.vtkMRMLScalarVolumeNode | None:
-    """Return the node chosen for a further sequence ("t1"), None if none is.
-
-    Node references, unlike ids in a text, stay right when a scene is loaded into another.
-    """
-    return parameters.parameterNode.GetNodeReference(f"channel.{name}")
-
-
-def set_channel_node(
-    parameters: Parameters, name: str, node: slicer.vtkMRMLScalarVolumeNode | None
-) -> None:
-    """Choose the node for a further sequence."""
-    parameters.parameterNode.SetNodeReferenceID(f"channel.{name}", node.GetID() if node else None)

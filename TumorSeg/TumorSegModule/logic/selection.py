@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import slicer
 
@@ -14,17 +15,19 @@ from TumorSegLib.slicer_io.images import Box
 from TumorSegLib.slicer_io.nodes import is_case, volume_of
 from TumorSegModule.logic import server_choice
 from TumorSegModule.logic.model_choice import ModelChoice, effective, run_settings
-from TumorSegModule.logic.parameters import (
-    REGION,
-    THIS_SLICE,
-    Parameters,
-    channel_node,
-    set_channel_node,
-)
 from TumorSegModule.logic.run_extent import box_of_region, box_of_shown_slice
 from TumorSegModule.logic.run_options import Options
 from TumorSegModule.logic.segments import REPLACE
+from TumorSegModule.logic.settings import (
+    REGION,
+    THIS_SLICE,
+    channel_node,
+    set_channel_node,
+)
 from TumorSegModule.logic.volumes import check_usable, further_channels, obvious_sequences
+
+if TYPE_CHECKING:
+    from TumorSegModule.logic.parameters import Parameters
 
 
 class Selection:

@@ -7,9 +7,9 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from TumorSegModule.logic.parameters import REGION, THIS_SLICE, WHOLE_VOLUME
 from TumorSegModule.logic.run_extent import fit_region
 from TumorSegModule.logic.selection import Selection
+from TumorSegModule.logic.settings import REGION, THIS_SLICE, WHOLE_VOLUME
 
 
 class ExtentSection:

@@ -15,6 +15,7 @@ from TumorSegLib.model.bundle_folder import CARD_FILE
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegModule.logic.listeners import ModelListener
 from TumorSegModule.logic.pace import seconds_per_slice
+from TumorSegModule.logic.run_status import in_words
 
 THUMBNAIL = "thumbnail.png"
 ICONS = Path(__file__).resolve().parents[2] / "Resources" / "Icons"
@@ -181,10 +182,3 @@ def searched_text(specification: ModelSpecification) -> str:
     words += [specification.anatomy, specification.modality, specification.licence]
     words += [label.name for label in specification.labels]
     return " ".join(words).lower()
-
-
-def in_words(seconds: float) -> str:
-    """Return a length of time for people."""
-    if seconds < 90:
-        return _("{count} s").format(count=max(1, round(seconds)))
-    return _("{count} min").format(count=round(seconds / 60))

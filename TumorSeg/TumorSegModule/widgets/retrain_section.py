@@ -16,9 +16,9 @@ from TumorSegLib.model.licences import licence_of
 from TumorSegModule.logic.listeners import ModelListener
 from TumorSegModule.logic.retrain_plot import RetrainPlot
 from TumorSegModule.logic.retrain_process import RetrainProcess, RetrainRequest, State
+from TumorSegModule.logic.run_status import in_words
 from TumorSegModule.logic.selection import Selection
 from TumorSegModule.widgets.installation import ensure_installed
-from TumorSegModule.widgets.model_picker import in_words
 from TumorSegModule.widgets.model_selector import list_models
 from TumorSegModule.widgets.small_table import SmallTable
 from TumorSegModule.widgets.status_section import PROBLEM_STYLE

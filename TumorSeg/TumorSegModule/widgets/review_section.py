@@ -17,6 +17,7 @@ from TumorSegModule.logic import model_baseline, uncertainty_map
 from TumorSegModule.logic.correction import Comparison, compare
 from TumorSegModule.logic.listeners import SegmentationListener
 from TumorSegModule.logic.observers import Observers
+from TumorSegModule.logic.review_texts import correction_text, review_text
 from TumorSegModule.logic.session import Session
 from TumorSegModule.logic.slice_figures import (
     FIGURES_TAKEN,
@@ -27,7 +28,6 @@ from TumorSegModule.logic.slice_figures import (
 from TumorSegModule.logic.slice_views import show_slice, shown_slice
 from TumorSegModule.widgets.editor import Editor
 from TumorSegModule.widgets.idle_work import IdleWork
-from TumorSegModule.widgets.review_texts import correction_text, review_text
 from TumorSegModule.widgets.slice_overview import SliceStrip, Strip
 from TumorSegModule.widgets.uncertainty_layer import UncertaintyLayer
 

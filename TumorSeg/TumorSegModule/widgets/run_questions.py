@@ -12,10 +12,10 @@ from TumorSegLib.errors import ModelError
 from TumorSegLib.model.bundle import Bundle
 from TumorSegModule.logic.doubts import doubts_of_node
 from TumorSegModule.logic.frames import Frames, frames_of
-from TumorSegModule.logic.parameters import WHOLE_VOLUME
 from TumorSegModule.logic.run_options import Options
 from TumorSegModule.logic.segments import REPLACE, edited_segments
 from TumorSegModule.logic.selection import Selection
+from TumorSegModule.logic.settings import WHOLE_VOLUME
 from TumorSegModule.logic.volumes import check_usable
 
 

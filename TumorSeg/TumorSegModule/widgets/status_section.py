@@ -6,8 +6,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from TumorSegModule.logic.run_status import Status
-from TumorSegModule.widgets.model_picker import in_words
+from TumorSegModule.logic.run_status import Status, progress_text
 
 BUSY_STYLE = "QPushButton { font-size: 15px; font-weight: bold; }"
 PRIMARY_STYLE = (
@@ -54,16 +53,3 @@ class StatusSection:
         ui.statusLabel.text = line
         ui.statusLabel.visible = bool(line)
         ui.statusLabel.styleSheet = PROBLEM_STYLE if status.failed else ""
-
-
-def progress_text(status: Status) -> str:
-    """Return "slice 12 of 40, 3 s left"."""
-    if status.place:
-        return _("Waiting for the server, place {place}").format(place=status.place)
-    if status.stage == "starting":
-        return _("Starting…")
-    if status.seconds_left is None or status.done == 0:
-        return _("slice {done} of {total}").format(done=status.done, total=status.total)
-    return _("slice {done} of {total}, {time} left").format(
-        done=status.done, total=status.total, time=in_words(status.seconds_left)
-    )
