@@ -1,6 +1,8 @@
 # make demo        segments a made-up head and says where the results are
+# make web         opens the page, in an environment of its own in .venv/web
 # make test        style, types and all tests
 # make test-fast   style, types and what is quick of each part of the tests
+# make test-web    the page in chromium, which `make test` leaves out
 # make test-slicer SLICER=~/Slicer
 #                  the tests of the Slicer module, with the Python files of a source tree of 3D Slicer
 # make docs        serves the documentation, with a reference of the library, on this computer
@@ -32,14 +34,22 @@ MINUTES ?= 10
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := $(VENV)/bench
+WEB := $(VENV)/web
 
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-.PHONY: demo test test-fast test-slicer test-wheel fault-injection fuzz soak bench coverage mutation audit \
-	test-lowest test-newest lint docs docs-check pictures publish-tree clean
+.PHONY: demo web test test-fast test-slicer test-wheel fault-injection fuzz soak bench coverage mutation audit \
+	test-lowest test-newest test-web lint docs docs-check pictures publish-tree clean
 
 demo: $(VENV)/installed
 	$(BIN)/tumorseg demo --overwrite
+
+web: $(WEB)/installed
+	$(WEB)/bin/tumorseg web
+
+test-web: $(WEB)/installed
+	$(WEB)/bin/python -m pip install --quiet --disable-pip-version-check pytest pytest-timeout playwright
+	$(WEB)/bin/python -m pytest Testing/test_web*.py
 
 test: $(VENV)/installed-for-tests lint
 	$(PYTEST)
@@ -118,6 +128,13 @@ $(BENCH)/installed: pyproject.toml benchmarks/peers.txt | $(VENV)/bin/python
 		$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" "$$peer" \
 			|| echo "left out: $$peer"; \
 	done < benchmarks/peers.txt
+	@touch $@
+
+$(WEB)/installed: pyproject.toml setup.py | $(VENV)/bin/python
+	@echo "installing PyTorch, VTK and 3D Slicer's library into $(WEB): 2.4 GB; a minute or two, and the download"
+	$(PYTHON) -m venv $(WEB)
+	$(WEB)/bin/python -m pip install --disable-pip-version-check "$(TORCH)"
+	$(WEB)/bin/python -m pip install --disable-pip-version-check "$(TORCH)" --editable ".[web,dicom]"
 	@touch $@
 
 $(VENV)/installed-for-docs: $(VENV)/installed

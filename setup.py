@@ -9,6 +9,8 @@ setup(
     packages=[
         *find_packages(include=["TumorSegLib*"]),
         *find_packages("training", include=["tumorseg_training*"]),
+        *find_packages("TumorSeg", include=["TumorSegModule", "TumorSegModule.logic"]),
+        *find_packages(include=["TumorSegWeb*"]),
         "TumorSegLib.Resources",
         "tumorseg_training.configs",
     ]

@@ -34,20 +34,36 @@ def package_of(module):
     return f"{root}.{first}" if root == "TumorSegModule" and first else root
 
 
+def is_ours(module):
+    roots = ("TumorSegLib", "tumorseg_training", "TumorSegModule", "TumorSegWeb")
+    return module.partition(".")[0] in roots
+
+
 @pytest.fixture(scope="module")
 def imports():
-    """Pairs of packages of which the first imports the second."""
+    """Pairs of modules of which the first, one of ours, imports the second."""
     with pytest.MonkeyPatch.context() as patch:
         for folder in ("training", "TumorSeg"):
             patch.syspath_prepend(str(ROOT / folder))
         graph = grimp.build_graph(
-            "TumorSegLib", "tumorseg_training", "TumorSegModule", cache_dir=None
+            "TumorSegLib",
+            "tumorseg_training",
+            "TumorSegModule",
+            "TumorSegWeb",
+            cache_dir=None,
+            include_external_packages=True,
         )
-    pairs = {
-        (package_of(module), package_of(imported))
+    return {
+        (module, imported)
         for module in graph.modules
         for imported in graph.find_modules_directly_imported_by(module)
     }
+
+
+@pytest.fixture(scope="module")
+def arrows(imports):
+    """Pairs of packages of which the first imports the second."""
+    pairs = {(package_of(one), package_of(other)) for one, other in imports if is_ours(other)}
     return {(one, other) for one, other in pairs if one and other and one != other}
 
 
@@ -62,10 +78,20 @@ def reached(start, arrows):
     return seen
 
 
-def test_the_picture_shows_the_imports_that_do_not_follow_from_others(imports):
-    needed = {arrow for arrow in imports if arrow[1] not in reached(arrow[0], imports - {arrow})}
+def test_the_picture_shows_the_imports_that_do_not_follow_from_others(arrows):
+    needed = {arrow for arrow in arrows if arrow[1] not in reached(arrow[0], arrows - {arrow})}
     shown = {f"{one} --> {other}" for one, other in ARROWS}
     assert shown == {f"{one} --> {other}" for one, other in needed}
+
+
+def test_qt_is_the_panels_alone_and_trame_the_pages(imports):
+    """What both faces share knows neither."""
+
+    def who_imports(*roots):
+        return {package_of(module) for module, imported in imports if imported.startswith(roots)}
+
+    assert who_imports("qt", "ctk", "PySide6") == {"TumorSegModule.widgets"}
+    assert who_imports("trame", "undo_stack", "wslink") == {"TumorSegWeb"}
 
 
 def test_the_drawn_picture_has_the_same_arrows():

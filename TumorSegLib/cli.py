@@ -38,7 +38,7 @@ COMMANDS = {
 """Module and summary of each command of this package."""
 
 TASKS = {
-    "Segment": ("demo", "segment", "cohort", "node", "serve", "detect"),
+    "Segment": ("demo", "segment", "web", "cohort", "node", "serve", "detect"),
     "Train on corrected cases": ("export", "retrain", "train", "evaluate", "label-fat", "cache"),
     "See to models and installation": ("models", "doctor", "completion"),
 }

@@ -21,14 +21,21 @@ from pathlib import Path
 
 import tumorseg_training
 import TumorSegLib
+import TumorSegWeb
 from TumorSegLib import cli
 
-PACKAGES = {"TumorSegLib": "TumorSegLib", "tumorseg_training": "training/tumorseg_training"}
+PACKAGES = {
+    "TumorSegLib": "TumorSegLib",
+    "tumorseg_training": "training/tumorseg_training",
+    "TumorSegModule/logic": "TumorSeg/TumorSegModule/logic",
+    "TumorSegWeb": "TumorSegWeb",
+}
 FOLDERS = {"Resources": "TumorSegLib/Resources", "training/configs": "tumorseg_training/configs"}
 """What belongs to the packages, in the checkout and where it is installed."""
 
 
 OPTIONAL = {
+    "aiohttp",
     "dicomweb_client",
     "fastapi",
     "highdicom",
@@ -44,6 +51,9 @@ OPTIONAL = {
     "starlette",
     "tensorboard",
     "uvicorn",
+    "trame",
+    "trame_server",
+    "trame_slicer",
     "vtk",
     "vtkmodules",
 }
@@ -114,7 +124,7 @@ def check_training(installed: Path) -> None:
 
 def check_packages() -> None:
     """Every module can be imported, but for packages that only some work needs."""
-    for package in (TumorSegLib, tumorseg_training):
+    for package in (TumorSegLib, tumorseg_training, TumorSegWeb):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if module.name.endswith(".__main__"):
                 continue

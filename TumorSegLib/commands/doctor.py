@@ -46,6 +46,7 @@ OPTIONAL = {
     "node": ("pynetdicom", "pynetdicom", "a node that a PACS sends to"),
     "server": ("fastapi", "fastapi", "segmenting for other computers"),
     "train": ("lightning", "lightning", "training and retraining"),
+    "web": ("trame-slicer", "trame_slicer", "the page in a browser"),
 }
 """By extra: a package of it, the name that it is imported by, and what needs it."""
 

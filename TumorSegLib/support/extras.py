@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Literal
 
-Extra = Literal["slicer", "train", "dicom", "report", "shell", "cohort", "node", "server"]
+Extra = Literal["slicer", "train", "dicom", "report", "shell", "cohort", "node", "server", "web"]
 
 EXTRAS: dict[Extra, tuple[str, ...]] = {
     "slicer": ("slicer-core==5.12.4.0",),
@@ -27,6 +27,7 @@ EXTRAS: dict[Extra, tuple[str, ...]] = {
     "cohort": ("ray[client]>=2.52", "pyarrow>=16"),
     "node": ("highdicom>=0.28", "pynetdicom>=3.0", "dicomweb-client>=0.60"),
     "server": ("ray>=2.52", "fastapi>=0.115", "uvicorn>=0.30"),
+    "web": ("trame-slicer[standalone]>=2,<3",),
 }
 """As in `pyproject.toml`, which is not there where TumorSeg is installed."""
 

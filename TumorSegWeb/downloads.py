@@ -1,0 +1,114 @@
+"""Results as the bytes of files; what has to pass through a file is gone at once. No trame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+
+from TumorSegLib.errors import InputError, OutputError
+from TumorSegLib.image.itk import to_sitk
+from TumorSegLib.measurement.table import as_csv, lesion_table
+from TumorSegLib.slicer_io.geometry import placement_of
+from TumorSegLib.slicer_io.images import inside, intersection
+from TumorSegLib.slicer_io.masks import mask_of
+from TumorSegLib.slicer_io.nodes import is_case, volume_of
+from TumorSegLib.writing.image_writing import write_image_atomically
+from TumorSegModule.logic.findings import Findings
+from TumorSegWeb.opening import temporary_folder
+
+
+def segmentation_file(target: slicer.vtkMRMLSegmentationNode) -> bytes:
+    """Return a segmentation as `.seg.nrrd`, written by 3D Slicer's own MRML.
+
+    Raises:
+        InputError: there are no segments.
+        OutputError: it cannot be written.
+    """
+    _check(target)
+    storage = slicer.vtkMRMLSegmentationStorageNode()
+
+    def write(path: Path) -> bool:
+        storage.SetFileName(str(path))
+        return bool(storage.WriteData(target))
+
+    return _through_a_file("result.seg.nrrd", write)
+
+
+def label_map_file(target: slicer.vtkMRMLSegmentationNode) -> bytes:
+    """Return a segmentation as a NIfTI label map on the grid of its volume.
+
+    Where segments overlap, the later one wins.
+
+    Raises:
+        InputError: there are no segments, or its volume is gone.
+        OutputError: it cannot be written.
+    """
+    _check(target)
+    volume = volume_of(target)
+    if volume is None:
+        raise InputError(f"{target.GetName()}: its volume is gone; download it as .seg.nrrd")
+    placement = placement_of(volume)
+    labels = np.zeros(placement.grid.shape, np.uint8)
+    frame = tuple(edge for count in labels.shape for edge in (0, count))
+    for segment, value in zip(_segments(target), values_of(target), strict=True):
+        mask, box = mask_of(segment, placement.ijk_to(target))
+        place = intersection(box, frame)
+        if mask is not None and place:
+            labels[inside(place, frame)][mask[inside(place, box)]] = value
+    image = to_sitk(labels, placement.grid)
+    return _through_a_file("result.nii.gz", lambda path: write_image_atomically(image, path))
+
+
+def values_of(target: slicer.vtkMRMLSegmentationNode) -> list[int]:
+    """Return a value for each segment: the model's where it is not taken, else the next free."""
+    values: list[int] = []
+    own = [segment.GetLabelValue() for segment in _segments(target)]
+    for value in own:
+        free = next(number for number in range(1, 256) if number not in (*values, *own))
+        values.append(value if value not in values and 1 <= value <= 255 else free)
+    return values
+
+
+def scene_file(write_scene: Callable[[Path], bool]) -> bytes:
+    """Return the scene as `.mrb`.
+
+    Args:
+        write_scene: writes it to a path.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    return _through_a_file("scene.mrb", write_scene)
+
+
+def lesions_file(found: Findings | None) -> bytes:
+    """Return the table of lesions as CSV.
+
+    Raises:
+        InputError: nothing is measured yet.
+    """
+    if found is None:
+        raise InputError("nothing is measured yet; segment first, or wait a moment")
+    return as_csv(lesion_table(found.lesion_segments))
+
+
+def _check(target: Any) -> None:
+    if target is None or not is_case(target):
+        raise InputError("there are no segments yet; segment first")
+
+
+def _segments(target: slicer.vtkMRMLSegmentationNode) -> list[slicer.vtkSegment]:
+    content = target.GetSegmentation()
+    return [content.GetNthSegment(n) for n in range(content.GetNumberOfSegments())]
+
+
+def _through_a_file(name: str, write: Callable[[Path], bool]) -> bytes:
+    with temporary_folder() as place:
+        path = Path(place, name)
+        if not write(path) or not path.is_file():
+            raise OutputError(f"{name}: cannot be written completely; is the disk full?")
+        return path.read_bytes()

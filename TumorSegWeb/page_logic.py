@@ -1,0 +1,290 @@
+"""The page: trame-slicer's segmentation application, with TumorSeg's sections joined to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import slicer
+from trame_server import Server
+from trame_slicer.app.logic import SegmentationAppLogic
+from trame_slicer.app.ui.load_volume_ui import LoadVolumeUI
+from trame_slicer.core import SlicerApp
+
+from TumorSegLib.errors import TumorSegError
+from TumorSegLib.model.catalogue import Catalogue
+from TumorSegLib.slicer_io.nodes import volume_of
+from TumorSegLib.writing.file_name import file_name_of
+from TumorSegModule.logic.ending import Ending
+from TumorSegModule.logic.model_choice import called
+from TumorSegModule.logic.new_segmentation import new_segmentation
+from TumorSegModule.logic.selection import Selection
+from TumorSegModule.logic.volumes import further_channels, is_usable, obvious_sequences
+from TumorSegWeb import downloads, opening
+from TumorSegWeb.chosen import Chosen
+from TumorSegWeb.editor import Editor
+from TumorSegWeb.lesions import Lesions
+from TumorSegWeb.page_ui import PageUI
+from TumorSegWeb.questions import Questions
+from TumorSegWeb.review import Review
+from TumorSegWeb.runs import Runs
+
+
+class _Uploads:
+    """What trame-slicer's buttons for files lead to, in place of its own reader."""
+
+    def __init__(self, take: Callable[..., None]) -> None:
+        self._take = take
+
+    def set_ui(self, ui: LoadVolumeUI) -> None:
+        ui.on_load_volume.connect(self._take)
+
+
+class PageLogic(SegmentationAppLogic):
+    """Joins what the user does on the page to the logic that the panel uses, too.
+
+    Attributes:
+        selection: what is chosen.
+        runs, review, lesions: the parts of the page.
+    """
+
+    def __init__(
+        self, server: Server, slicer_app: SlicerApp, catalogue: Callable[[], Catalogue]
+    ) -> None:
+        """Show an empty scene; `catalogue` returns the models."""
+        super().__init__(server, slicer_app)
+        self._app = slicer_app
+        self.selection = Selection(catalogue)
+        self._editor = Editor(slicer_app.segmentation_editor)
+        self._questions = Questions(server)
+        self.runs = Runs(server, self.selection, self._editor, self._questions, self)
+        self.review = Review(server)
+        self.lesions = Lesions(server, self.selection, self.runs.session, self._editor)
+        self._load_files_logic = _Uploads(self._in_background(self.open_uploaded))
+        self._tasks: set[asyncio.Task[None]] = set()
+        state: Any = self.state
+        state.trame__title, state.trame__favicon = "TumorSeg", None
+        state.ts_opening, state.ts_problem = False, ""
+        state.ts_phantoms, state.ts_volume_3d = list(opening.phantoms()), False
+        state.change("ts_volume")(self._volume_picked)
+        state.change("ts_model")(self._model_picked)
+        state.change("ts_sensitivity")(self._sensitivity_moved)
+        state.change("ts_volume_3d")(self._show_in_3d)
+
+    def set_ui(self, ui: PageUI) -> None:
+        """Join the page's buttons to what they do."""
+        super().set_ui(ui)
+        self._app.scene.Clear()  # trame-slicer's tools look for their views when a scene begins
+        settings: Any = Chosen()  # has all that is asked of a parameter node
+        self.selection.connect(settings)
+        ui.welcome_buttons.on_load_volume.connect(self._in_background(self.open_uploaded))
+        control: Any = self.server.controller
+        control.ts_segment = self._in_background(self.runs.segment)
+        control.ts_cancel = self.runs.cancel
+        control.ts_answer = self._questions.answer
+        control.ts_step = self.review.step
+        control.ts_go_to = self.review.go_to
+        control.ts_lesion_go_to = self.lesions.go_to
+        control.ts_lesion_change = self.lesions.change
+        control.ts_sequence = self._sequence_picked
+        control.ts_phantom = self._in_background(self.open_phantom)
+        control.ts_download = self.download
+        self._show_selection()
+
+    async def open_paths(self, paths: Iterable[Path]) -> None:
+        """Open files and folders that were named when the session was started."""
+        await self._open(lambda folder: opening.look_into(paths, folder))
+
+    async def open_phantom(self, title: str) -> None:
+        """Make a phantom and open it."""
+        make = opening.phantoms().get(title)
+        if make is not None:
+            await self._open(lambda _folder: opening.Found(make()))
+
+    async def open_uploaded(self, files: list[dict[str, Any]]) -> None:
+        """Open the files of one upload."""
+        await self._open(lambda folder: opening.look_into(_kept(files, folder), folder))
+
+    def download(self, kind: str) -> Any:
+        """Return a result as an attachment of the page's socket, None if there is none yet."""
+        target = self.selection.target
+        make: Mapping[str, Callable[[], bytes]] = {
+            "segmentation": lambda: downloads.segmentation_file(target),
+            "labels": lambda: downloads.label_map_file(target),
+            "scene": lambda: downloads.scene_file(self._app.io_manager.write_scene),
+            "lesions": lambda: downloads.lesions_file(self.lesions.findings),
+        }
+        try:
+            content = make[kind]()
+        except TumorSegError as error:
+            self.state.ts_problem = str(error)
+            return None
+        return self.server.protocol.addAttachment(content)
+
+    def run_ended(self, ending: Ending) -> None:
+        """See `TumorSegWeb.listener.Listener`."""
+        if ending.done and ending.target is self.selection.target:
+            self._open_target()
+            self._app.segmentation_editor.show_3d(True)
+
+    def close(self) -> None:
+        """End all processes, and let go of the scene."""
+        self.runs.close()
+        self.review.close()
+        self.lesions.close()
+
+    def _in_background(self, work: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+        """Return what begins with `work`: the page's socket is read again only when a call is over.
+
+        An answer to a question, or Cancel, would not be heard before.
+        """
+
+        def begin(*arguments: Any) -> None:
+            task = asyncio.get_running_loop().create_task(work(*arguments))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        return begin
+
+    async def _open(self, find: Callable[[Path], opening.Found]) -> None:
+        """Add to the scene what `find` finds, which is done in a thread, and show the first."""
+        with self.state as state:
+            state.ts_opening, state.ts_problem = True, ""
+        problem = ""
+        try:
+            with opening.temporary_folder() as place:
+                found = await asyncio.to_thread(find, Path(place))
+                nodes = opening.add_to_scene(found)
+        except TumorSegError as error:
+            problem = str(error)
+        with self.state as state:
+            state.ts_opening, state.ts_problem = False, problem
+            if not problem:
+                self._show_opened(nodes)
+
+    def _show_opened(self, nodes: Sequence[slicer.vtkMRMLScalarVolumeNode]) -> None:
+        """Show the first of new volumes, unless all are further sequences of the one shown."""
+        selection = self.selection
+        volume, bundle = selection.volume, selection.bundle
+        if volume is not None and bundle is not None:
+            further = list(obvious_sequences(volume, bundle).values())
+            if all(node in further for node in nodes):
+                self._choose_sequences()
+                self._show_selection()
+                return
+        self._show_volume(nodes[0])
+
+    def _show_volume(self, volume: slicer.vtkMRMLScalarVolumeNode) -> None:
+        """Choose a volume, its segmentation and its further sequences, and show them."""
+        selection = self.selection
+        selection.settings.volume = volume
+        selection.settings.target = next(
+            (
+                node
+                for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+                if volume_of(node) is volume and not node.GetHideFromEditors()
+            ),
+            None,
+        ) or new_segmentation(volume)
+        self._choose_sequences()
+        self._app.display_manager.show_volume(volume, do_reset_views=True)
+        self._show_in_3d(self.state.ts_volume_3d)
+        self._volume_properties_logic.on_volume_changed(volume)
+        self._open_target()
+        if not self.data.is_volume_loaded:
+            self.data.is_volume_loaded = self.data.is_drawer_visible = True
+            self.data.active_tool = PageUI.tool()
+        self._show_selection()
+
+    def _show_in_3d(self, ts_volume_3d: bool, **_state: Any) -> None:
+        """Show the volume itself in 3-D if wanted, which a processor draws slowly."""
+        display = self._app.volume_rendering.get_vr_display_node(self.selection.volume)
+        if display is not None:
+            display.SetVisibility(bool(ts_volume_3d))
+
+    def _open_target(self) -> None:
+        selection = self.selection
+        self._editor.edit(selection.target, selection.volume)
+        self.review.edit(selection.target)
+        self.lesions.edit(selection.target)
+
+    def _choose_sequences(self) -> None:
+        selection, bundle = self.selection, self.selection.bundle
+        if selection.volume is None or bundle is None:
+            return
+        found = obvious_sequences(selection.volume, bundle)
+        for name in further_channels(bundle):
+            selection.keep_channel_node(name, found.get(name))
+
+    def _volume_picked(self, ts_volume: str | None, **_state: Any) -> None:
+        volume = slicer.mrmlScene.GetNodeByID(ts_volume) if ts_volume else None
+        if volume is not None and volume is not self.selection.volume:
+            self._show_volume(volume)
+
+    def _model_picked(self, ts_model: str, **_state: Any) -> None:
+        if ts_model != self.selection.settings.model:
+            self.selection.settings.model = ts_model
+            self._choose_sequences()
+            self._show_selection()
+
+    def _sequence_picked(self, name: str, node_id: str | None) -> None:
+        node = slicer.mrmlScene.GetNodeByID(node_id) if node_id else None
+        self.selection.keep_channel_node(name, node)
+        self._show_selection()
+
+    def _sensitivity_moved(self, ts_sensitivity: float, **_state: Any) -> None:
+        if self.state.ts_adjustable:
+            self.runs.adjust(float(ts_sensitivity))
+
+    def _show_selection(self) -> None:
+        """Show what is chosen, and what there is to choose from."""
+        state, selection = self.state, self.selection
+        volumes = [
+            node
+            for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+            if is_usable(node)
+        ]
+        volume, bundle = selection.volume, selection.bundle
+        state.ts_volumes = [{"title": n.GetName(), "value": n.GetID()} for n in volumes]
+        state.ts_volume = volume.GetID() if volume is not None else None
+        chosen = "" if bundle is None else f" ({bundle.specification.title})"
+        state.ts_models = [
+            {"title": f"Fits the volume{chosen}", "value": ""},
+            *({"title": called(b.specification), "value": b.id} for b in selection.models.bundles),
+        ]
+        state.ts_model = selection.settings.model
+        state.ts_model_line = _model_line(bundle)
+        problem = selection.problem
+        if volume is not None and not problem and bundle is None:
+            problem = selection.models.why_none(volume)
+        state.ts_input_line = problem
+        state.ts_can_start = volume is not None and not problem
+        channels = [] if bundle is None else bundle.specification.input.channels[1:]
+        nodes: dict[str, Any] = {one.name: selection.channel_node(one.name) for one in channels}
+        state.ts_sequences = [
+            {
+                "name": one.name,
+                "title": one.title,
+                "node": nodes[one.name].GetID() if nodes[one.name] else None,
+            }
+            for one in channels
+        ]
+        state.ts_name = file_name_of(volume.GetName()) if volume is not None else "volume"
+        self.runs.status_changed()
+
+
+def _kept(files: list[dict[str, Any]], folder: Path) -> list[Path]:
+    place = folder / "uploaded"
+    place.mkdir()
+    return opening.kept(files, place)
+
+
+def _model_line(bundle: Any) -> str:
+    """Return what to know of a model in a line: what it draws, and its licence."""
+    if bundle is None:
+        return ""
+    specification = bundle.specification
+    labels = ", ".join(label.name for label in specification.labels)
+    return f"{labels} · {specification.modality} · {specification.licence}"

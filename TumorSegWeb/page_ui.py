@@ -1,0 +1,162 @@
+"""The page's frame: trame-slicer's, with TumorSeg's panel, a welcome, questions and problems."""
+
+from __future__ import annotations
+
+from trame.widgets import client, html
+from trame.widgets.vuetify3 import (
+    Template,
+    VBtn,
+    VCard,
+    VCardActions,
+    VCardText,
+    VCardTitle,
+    VDialog,
+    VProgressCircular,
+    VSnackbar,
+    VSpacer,
+)
+from trame_server import Server
+from trame_slicer.app.ui import SegmentationAppUI
+from trame_slicer.app.ui.load_volume_ui import LoadVolumeUI
+from trame_slicer.core import LayoutManager
+
+from TumorSegWeb.panel_ui import PanelUI
+
+NOT_A_DEVICE = "Not a medical device. Look at every slice before you rely on a number."
+
+PANEL_WIDTH = 440
+"""Pixels: the table of lesions fits."""
+
+KEYS = """
+window.addEventListener('keydown', (event) => {
+  if (event.target.closest('input, textarea') || event.ctrlKey || event.altKey) return;
+  const by = { n: 1, p: -1 }[event.key.toLowerCase()];
+  if (by) trame.trigger('%(step)s', [by]);
+});
+window.addEventListener('dragover', (event) => event.preventDefault());
+window.addEventListener('drop', (event) => {
+  event.preventDefault();
+  window.load_files_by_chunks(event.dataTransfer.files, { trigger_name: '%(upload)s' });
+});
+if (!window.matchMedia('(prefers-color-scheme: dark)').matches) ts_theme = 'light';
+"""
+"""N and P as in the panel; files dropped anywhere are opened; light where the system is light."""
+
+
+class PageUI(SegmentationAppUI):
+    """Widgets; what they do is in `page_logic`.
+
+    Attributes:
+        welcome_buttons: those for files on the welcome.
+    """
+
+    @staticmethod
+    def tool() -> str:
+        """Return the name by which trame-slicer's drawer knows TumorSeg's panel."""
+        return PanelUI.__name__
+
+    def __init__(self, server: Server, layout_manager: LayoutManager) -> None:
+        """Build them."""
+        super().__init__(server, layout_manager)
+        layout = self.layout
+        layout.title.set_text("TumorSeg")
+        layout.root.theme = ("ts_theme", "dark")
+        layout.drawer.width = PANEL_WIDTH
+        with layout.drawer:
+            self._register_tool_ui(PanelUI)
+        with layout.toolbar:
+            button = self._create_tool_button("TumorSeg", "mdi-target", PanelUI)
+            layout.toolbar.children.remove(button)
+            layout.toolbar.children.insert(0, button)
+        with layout.appbar, Template(v_slot_append=True):
+            VBtn(
+                icon=("ts_theme === 'dark' ? 'mdi-weather-sunny' : 'mdi-weather-night'",),
+                click="ts_theme = ts_theme === 'dark' ? 'light' : 'dark'",
+                raw_attrs=['aria-label="Light or dark"'],
+            )
+        layout.footer.clear()
+        with layout.footer:
+            html.Span(NOT_A_DEVICE, classes="text-caption")
+            VSpacer()
+            html.Span("TumorSeg · trame-slicer by Kitware", classes="text-caption text-grey")
+        with layout.content:
+            self._build_welcome()
+        with layout:
+            self._build_question()
+            self._build_problem()
+            upload = server.trigger_name(
+                self.load_volume_items_buttons.load_volume_files_button.load_chunk
+            )
+            step = server.trigger_name(self._step)
+            client.ClientTriggers(mounted=KEYS % {"step": step, "upload": upload})
+
+    def _register_undo_redo_ui(self, undo_redo_ui_type: type, tool_ui_type: type) -> None:
+        """Offer Undo whichever panel is open."""
+        undo_redo_ui_type(
+            editor_ui=self.tool_registry[tool_ui_type], v_if=(self.name.is_volume_loaded,)
+        )
+
+    async def _step(self, by: int) -> None:
+        self.layout.server.controller.ts_step(by)
+
+    def _build_welcome(self) -> None:
+        control = self.layout.server.controller
+        with (
+            html.Div(
+                v_if=(f"!{self.name.is_volume_loaded}",),
+                classes="d-flex align-center justify-center",
+                style="position: absolute; inset: 0; z-index: 5;"
+                " background: rgb(var(--v-theme-background));",
+            ),
+            VCard(classes="pa-4", max_width=620, id="welcome"),
+        ):
+            VCardTitle("Open a CT or MRI volume")
+            with VCardText():
+                html.P(
+                    "Drop it here, or browse: NIfTI, NRRD, MetaImage, a scene (.mrb), or DICOM as"
+                    " a folder or .zip. It is read by the computer that runs TumorSeg, and stays"
+                    " in its memory."
+                )
+                with html.Div(classes="d-flex align-center my-2"):
+                    self.welcome_buttons = LoadVolumeUI()
+                    html.Span("files · folder", classes="text-medium-emphasis ml-2")
+                html.P("Or try it on a made-up patient:", classes="mt-4 mb-2")
+                VBtn(
+                    "{{ title }}",
+                    v_for="title in ts_phantoms",
+                    key="title",
+                    click=(control.ts_phantom, "[title]"),
+                    disabled=("ts_opening",),
+                    variant="tonal",
+                    classes="mr-2 mb-2 text-none phantom",
+                )
+                with html.Div(v_if=("ts_opening",), classes="d-flex align-center mt-2"):
+                    VProgressCircular(indeterminate=True, size=20, classes="mr-2")
+                    html.Span("Opening …")
+
+    def _build_question(self) -> None:
+        control = self.layout.server.controller
+        with (
+            VDialog(model_value=("!!ts_question",), persistent=True, max_width=560),
+            VCard(v_if=("ts_question",), id="question"),
+        ):
+            VCardTitle("{{ ts_question.title }}", classes="text-wrap")
+            with VCardText():
+                html.P("{{ line }}", v_for="line in ts_question.lines", classes="mb-2")
+            with VCardActions():
+                VSpacer()
+                VBtn(
+                    "{{ choice.text }}",
+                    v_for="choice in ts_question.choices",
+                    key="choice.value",
+                    click=(control.ts_answer, "[choice.value]"),
+                    classes="text-none",
+                )
+
+    def _build_problem(self) -> None:
+        with VSnackbar(
+            model_value=("!!ts_problem",), timeout=-1, multi_line=True, color="error", id="problem"
+        ):
+            html.Span("{{ ts_problem }}")
+            with Template(v_slot_actions=True):
+                VBtn("Close", click="ts_problem = ''", variant="text")
