@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import urllib.error
 import urllib.request
 from http.cookiejar import CookieJar
@@ -16,6 +17,7 @@ pytest.importorskip("trame_slicer", reason="needs the extra web")
 pytest.importorskip("playwright", reason="needs playwright")
 
 import SimpleITK as sitk
+from PIL import Image
 from web_page import Page, chromium, runs, served, shared_blocks
 
 pytestmark = pytest.mark.slow
@@ -121,6 +123,21 @@ def test_the_way_to_unsure_slices(page):
     shown = line.inner_text()
     page.page.keyboard.press("n")
     wait_until(lambda: line.inner_text() != shown)
+
+
+def yellow_pixels(page):
+    """How many pixels of the views have the colour of the tumour."""
+    views = page.page.screenshot(clip={"x": 480, "y": 70, "width": 880, "height": 670})
+    red, _green, blue = np.moveaxis(np.asarray(Image.open(io.BytesIO(views)), np.int16), -1, 0)[:3]
+    return int(np.count_nonzero(red - blue > 60))
+
+
+def test_slices_appear_as_they_are_computed(page):
+    page.open_phantom()
+    assert yellow_pixels(page) == 0
+    page.segment(wait=False)
+    wait_until(lambda: yellow_pixels(page) > 100)
+    assert page.page.locator("#cancel").is_visible()
 
 
 def test_a_run_that_is_cancelled_changes_nothing(page):

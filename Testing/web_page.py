@@ -142,8 +142,13 @@ class Page:
         """Click Segment, accept what is asked, and wait for the result."""
         self.page.click("#segment")
         self.page.wait_for_selector("#question, #cancel")
-        if self.page.locator("#question").is_visible():
-            self.page.locator("#question button").first.click()
+        while (question := self.page.locator("#question")).is_visible():
+            title = question.inner_text()
+            question.locator("button").first.click()
+            self.page.wait_for_function(
+                "title => !(document.querySelector('#question')?.innerText === title)", arg=title
+            )
+            self.page.wait_for_selector("#question, #cancel")
         if wait:
             self.page.wait_for_selector("#downloads")
             self.page.wait_for_selector("#segment")

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import slicer
 
 from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.image.itk import to_sitk
+from TumorSegLib.image.volume import Volume
 from TumorSegLib.measurement.table import as_csv, lesion_table
 from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegLib.slicer_io.images import inside, intersection
 from TumorSegLib.slicer_io.masks import mask_of
-from TumorSegLib.slicer_io.nodes import is_case, volume_of
+from TumorSegLib.slicer_io.nodes import is_case, masks_of, volume_of, voxels_of
+from TumorSegLib.slicer_io.segments import tag_of
+from TumorSegLib.support.version import __version__
 from TumorSegLib.writing.image_writing import write_image_atomically
 from TumorSegModule.logic.findings import Findings
 from TumorSegWeb.opening import temporary_folder
+
+if TYPE_CHECKING:
+    from TumorSegLib.writing.dicom_source import SourceImages
 
 
 def segmentation_file(target: slicer.vtkMRMLSegmentationNode) -> bytes:
@@ -61,6 +67,52 @@ def label_map_file(target: slicer.vtkMRMLSegmentationNode) -> bytes:
             labels[inside(place, frame)][mask[inside(place, box)]] = value
     image = to_sitk(labels, placement.grid)
     return _through_a_file("result.nii.gz", lambda path: write_image_atomically(image, path))
+
+
+def dicom_file(target: slicer.vtkMRMLSegmentationNode, source: SourceImages | None) -> bytes:
+    """Return a segmentation as a DICOM Segmentation that refers to the volume's images.
+
+    Args:
+        target: segmentation node.
+        source: the images that its volume was read from, None if it was not read from DICOM.
+
+    Raises:
+        InputError: there are no segments, or they reach beyond the volume.
+        OutputError: there are no such images, or they lack what it must repeat.
+    """
+    from TumorSegLib.worker.dicom_command import drawn_segment
+    from TumorSegLib.writing.dicom_content import Algorithm, DicomContent
+    from TumorSegModule.logic.segment_copies import colour_of
+
+    _check(target)
+    volume = volume_of(target)
+    if source is None or volume is None:
+        raise OutputError(
+            f"{target.GetName()}: its volume was not read from DICOM, or highdicom is not"
+            " installed; save it as .seg.nrrd"
+        )
+    from TumorSegLib.writing.dicom_segmentation import write_dicom_segmentation
+
+    grid = placement_of(volume).grid
+    segments = tuple(
+        drawn_segment(
+            mask,
+            grid,
+            tag_of(segment, segment.GetTerminologyEntryTagName()),
+            colour_of(segment),
+        )
+        for mask, segment in zip(masks_of(target), _segments(target), strict=True)
+    )
+    models = [segment.algorithm for segment in segments if segment.algorithm is not None]
+    image = Volume(voxels_of(volume), grid, name=volume.GetName())
+    made_by = models[0] if models else Algorithm("TumorSeg", __version__)
+    content = DicomContent(image, segments, target.GetName(), made_by)
+
+    def write(path: Path) -> bool:
+        write_dicom_segmentation(content, source, path)
+        return True
+
+    return _through_a_file("result.dcm", write)
 
 
 def values_of(target: slicer.vtkMRMLSegmentationNode) -> list[int]:

@@ -9,16 +9,20 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import slicer
 
-from TumorSegLib.errors import InputError
+from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.reading import read_volume
 from TumorSegLib.reading.image_file import FORMATS
 from TumorSegLib.slicer_io.scene_reading import run_reader, unpacked
 from TumorSegLib.support.archive import opened_archive, unpack
+from TumorSegLib.writing.dicom_output import source_images
+
+if TYPE_CHECKING:
+    from TumorSegLib.writing.dicom_source import SourceImages
 
 SCENE = ".mrb"
 ARCHIVE = ".zip"
@@ -34,10 +38,12 @@ class Found:
 
     Attributes:
         volumes: one after the other.
+        sources: of each, the DICOM images that results can refer to, None if there are none.
         scene: description (`.mrml`) of an unpacked scene, None if there is none.
     """
 
     volumes: list[Volume] = field(default_factory=list)
+    sources: list[SourceImages | None] = field(default_factory=list)
     scene: Path | None = None
 
 
@@ -80,7 +86,16 @@ def look_into(paths: Iterable[Path], folder: Path) -> Found:
             "there is no volume in these files; expected NIfTI, NRRD, MetaImage, .mrb, or DICOM as"
             " files, folder or .zip"
         )
+    found.sources = [_source_of(volume) for volume in found.volumes]
     return found
+
+
+def _source_of(volume: Volume) -> SourceImages | None:
+    """Return the headers of a volume's DICOM images, while the files are there."""
+    try:
+        return source_images(volume)
+    except OutputError:  # not from DICOM, resampled, or no highdicom
+        return None
 
 
 def kept(files: Iterable[Mapping[str, Any]], folder: Path) -> list[Path]:

@@ -63,6 +63,7 @@ class PageLogic(SegmentationAppLogic):
         self.review = Review(server)
         self.lesions = Lesions(server, self.selection, self.runs.session, self._editor)
         self._load_files_logic = _Uploads(self._in_background(self.open_uploaded))
+        self._sources: dict[str, Any] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         state: Any = self.state
         state.trame__title, state.trame__favicon = "TumorSeg", None
@@ -114,6 +115,7 @@ class PageLogic(SegmentationAppLogic):
             "segmentation": lambda: downloads.segmentation_file(target),
             "labels": lambda: downloads.label_map_file(target),
             "scene": lambda: downloads.scene_file(self._app.io_manager.write_scene),
+            "dicom": lambda: downloads.dicom_file(target, self._source),
             "lesions": lambda: downloads.lesions_file(self.lesions.findings),
         }
         try:
@@ -122,6 +124,17 @@ class PageLogic(SegmentationAppLogic):
             self.state.ts_problem = str(error)
             return None
         return self.server.protocol.addAttachment(content)
+
+    @property
+    def _source(self) -> Any:
+        """The DICOM images that the volume was read from, None if there are none."""
+        volume = self.selection.volume
+        return None if volume is None else self._sources.get(volume.GetID())
+
+    def run_progressed(self) -> None:
+        """See `TumorSegWeb.listener.Listener`."""
+        for view in self._app.view_manager.get_slice_views():
+            view.schedule_render()
 
     def run_ended(self, ending: Ending) -> None:
         """See `TumorSegWeb.listener.Listener`."""
@@ -157,6 +170,8 @@ class PageLogic(SegmentationAppLogic):
             with opening.temporary_folder() as place:
                 found = await asyncio.to_thread(find, Path(place))
                 nodes = opening.add_to_scene(found)
+            for node, source in zip(nodes, found.sources, strict=False):
+                self._sources[node.GetID()] = source
         except TumorSegError as error:
             problem = str(error)
         with self.state as state:
@@ -271,6 +286,7 @@ class PageLogic(SegmentationAppLogic):
             }
             for one in channels
         ]
+        state.ts_from_dicom = self._source is not None
         state.ts_name = file_name_of(volume.GetName()) if volume is not None else "volume"
         self.runs.status_changed()
 

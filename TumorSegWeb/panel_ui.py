@@ -22,6 +22,7 @@ DOWNLOADS = (
     ("labels", " labels.nii.gz", "Label map"),
     ("scene", ".mrb", "Scene"),
     ("lesions", " lesions.csv", "Lesions"),
+    ("dicom", ".dcm", "DICOM"),
 )
 """What can be saved: its name for the logic, the end of the file's name, and what it is called."""
 
@@ -223,7 +224,7 @@ class PanelUI(FlexContainer):
                     prepend_icon="mdi-download",
                     click=f"utils.download(ts_name + '{ending}', trigger('{trigger}', ['{kind}']),"
                     " 'application/octet-stream')",
-                    disabled=("ts_busy",),
+                    disabled=("ts_busy" if kind != "dicom" else "ts_busy || !ts_from_dicom",),
                     size="small",
                     variant="tonal",
                     classes="mr-2 mb-2 text-none",

@@ -46,7 +46,7 @@ class Runs:
             selection: what is chosen.
             editor: opens results.
             questions: asks the user.
-            listener: told when a run is over.
+            listener: told how runs go.
         """
         self._state, self._selection = server.state, selection
         self._questions, self._listener = questions, listener
@@ -93,6 +93,8 @@ class Runs:
         state, status = self._state, self.session.status
         busy = status.stage != "idle"
         state.ts_busy = busy
+        if status.stage == "running":
+            self._listener.run_progressed()
         state.ts_progress = 100 * status.done / status.total if busy and status.total else 0
         state.ts_stage = progress_text(status) if busy else ""
         line = status.line

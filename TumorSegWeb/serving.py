@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -34,6 +35,8 @@ async def serve(
         ready: told the port when the page can be opened.
     """
     os.environ["WSLINK_READY_MSG"] = ""  # it would be printed
+    said = logging.getLogger("trame_server.state")
+    said.setLevel(logging.ERROR)  # trame-slicer's tools warn that there is no volume yet
     server = Server("tumorseg")
     server.client_type = "vue3"
     server.enable_module(trame_slicer_module)
@@ -48,6 +51,7 @@ async def serve(
     opened: list[asyncio.Task[None]] = []
 
     def started(**_state: Any) -> None:
+        said.setLevel(logging.NOTSET)
         ready(server.port)
         if paths:
             opened.append(asyncio.get_running_loop().create_task(logic.open_paths(paths)))

@@ -11,9 +11,10 @@ from typing import TypeVar
 import numpy as np
 
 from TumorSegLib.errors import OutputError
-from TumorSegLib.image.grid import grid_from_affine
+from TumorSegLib.image.grid import Grid, grid_from_affine
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.slicer_io.fingerprint import voxels_fingerprint
+from TumorSegLib.slicer_io.named_mask import NamedMask
 from TumorSegLib.slicer_io.terminology import terminology_of
 from TumorSegLib.support.extras import pip_install
 from TumorSegLib.support.version import __version__
@@ -87,26 +88,42 @@ def answer(command: SaveDicom, volume: Volume, array: ArrayOf, tell: Tell) -> Di
     )
 
 
-def _segment(shared: DicomMask, volume: Volume, array: ArrayOf) -> DicomSegment:
-    """Return a segment on the volume's grid.
+def drawn_segment(
+    drawn: NamedMask,
+    grid: Grid,
+    terminology: str,
+    colour: tuple[int, int, int],
+) -> DicomSegment:
+    """Return a segment of a scene on a volume's grid, as DICOM describes it.
+
+    Args:
+        drawn: with the fingerprint of what a model drew, "" if none did.
+        grid: of the volume.
+        terminology: of the segment, as 3D Slicer keeps it.
+        colour: red, green, blue, 0 to 255.
 
     Raises:
         InputError: it lies on another grid or reaches beyond the volume.
     """
-    drawn = named_mask(shared.mask, array)
-    box, mask = drawn.placed(volume.grid)
+    box, mask = drawn.placed(grid)
     model, _, version = drawn.model.rpartition(" ")
-    algorithm = Algorithm(model, version) if model and shared.as_drawn else None
+    algorithm = Algorithm(model, version) if model and drawn.as_drawn else None
     corner = (box[0].start, box[1].start, box[2].start)
     return DicomSegment(
         drawn.name,
-        terminology_of(shared.terminology),
-        shared.colour,
+        terminology_of(terminology),
+        colour,
         box,
         mask,
         algorithm,
-        corrected=voxels_fingerprint(mask, corner) != shared.as_drawn,
+        corrected=voxels_fingerprint(mask, corner) != drawn.as_drawn,
     )
+
+
+def _segment(shared: DicomMask, volume: Volume, array: ArrayOf) -> DicomSegment:
+    """Return a segment on the volume's grid; raises what `drawn_segment` does."""
+    drawn = replace(named_mask(shared.mask, array), as_drawn=shared.as_drawn)
+    return drawn_segment(drawn, volume.grid, shared.terminology, shared.colour)
 
 
 def _counted(

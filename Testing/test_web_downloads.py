@@ -1,0 +1,135 @@
+"""The files that the page saves, from the scene as it stands."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from bright_models import LIVER, LIVER_TUMOUR, write_model
+from dicom_writing import write_slices
+
+from TumorSegLib.errors import InputError, OutputError
+from TumorSegLib.model.bundle import read_bundle
+
+SHAPE = (3, 40, 50)
+IDENTITY = {
+    "FrameOfReferenceUID": "1.2.4",
+    "StudyID": "1",
+    "StudyDate": "",
+    "StudyTime": "",
+    "AccessionNumber": "",
+    "PatientBirthDate": "",
+    "PatientSex": "",
+    "ReferringPhysicianName": "",
+}
+
+
+@pytest.fixture
+def case(host, tmp_path):
+    """A volume from DICOM, its images, and a segmentation with a liver and a tumour."""
+    from TumorSegLib.slicer_io.geometry import placement_of
+    from TumorSegModule.logic.new_segmentation import new_segmentation
+    from TumorSegModule.logic.segments import REPLACE, write_segments
+    from TumorSegWeb import opening
+
+    voxels = np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE)
+    write_slices(tmp_path / "series", voxels, [(0, 0, 5 * z) for z in range(3)], **IDENTITY)
+    found = opening.look_into([tmp_path / "series"], tmp_path / "work")
+    (volume,) = opening.add_to_scene(found)
+    bundle = read_bundle(write_model(tmp_path, "liver", labels=[LIVER, LIVER_TUMOUR]))
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[1, 10:20, 10:30], labels[1, 12:15, 12:15] = 1, 2
+    target = new_segmentation(volume)
+    placement = placement_of(volume)
+    write_segments(
+        target,
+        bundle.specification,
+        labels,
+        (1, 2, 10, 20, 10, 30),
+        placement.ijk_to(target),
+        mode=REPLACE,
+    )
+    yield target, found.sources[0], labels
+    host.mrmlScene.Clear()
+
+
+def array_of(content, name, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(content)
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+def test_a_label_map_has_the_volumes_grid_and_the_models_values(case, tmp_path):
+    from TumorSegWeb.downloads import label_map_file
+
+    target, _source, labels = case
+    np.testing.assert_array_equal(array_of(label_map_file(target), "a.nii.gz", tmp_path), labels)
+
+
+def test_a_segment_of_ones_own_gets_a_value_that_is_free(host, case, tmp_path):
+    from TumorSegLib.slicer_io.geometry import placement_of
+    from TumorSegLib.slicer_io.images import image_array, new_image
+    from TumorSegLib.slicer_io.nodes import volume_of
+    from TumorSegLib.slicer_io.segments import SOURCE
+    from TumorSegWeb.downloads import label_map_file, values_of
+
+    target, _source, labels = case
+    layer = new_image((2, 3, 5, 6, 5, 6), placement_of(volume_of(target)).ijk_to(target))
+    image_array(layer)[0][:] = 1
+    own = host.vtkSegment()
+    own.SetLabelValue(1)  # as the liver's, in another layer
+    own.AddRepresentation(SOURCE, layer)
+    target.GetSegmentation().AddSegment(own, "own")
+    assert values_of(target) == [1, 2, 3]
+    labels[2, 5, 5] = 3
+    np.testing.assert_array_equal(array_of(label_map_file(target), "a.nii.gz", tmp_path), labels)
+
+
+def test_segments_are_saved_with_names_and_terms(case, tmp_path):
+    from TumorSegLib.slicer_io.segmentation_file import read_segments
+    from TumorSegWeb.downloads import segmentation_file
+
+    path = tmp_path / "a.seg.nrrd"
+    path.write_bytes(segmentation_file(case[0]))
+    assert [segment.name for segment in read_segments(path)] == ["Liver", "Liver tumour"]
+
+
+def test_a_dicom_segmentation_refers_to_the_volumes_images(case):
+    pytest.importorskip("highdicom")
+    from TumorSegWeb.downloads import dicom_file
+
+    target, source, labels = case
+    saved = pydicom.dcmread(io.BytesIO(dicom_file(target, source)))
+    assert saved.Modality == "SEG"
+    assert saved.ReferencedSeriesSequence[0].SeriesInstanceUID == "1.2.3"
+    assert [segment.SegmentLabel for segment in saved.SegmentSequence] == ["Liver", "Liver tumour"]
+    assert np.count_nonzero(saved.pixel_array) == np.count_nonzero(labels)
+
+
+def test_what_cannot_be_saved_is_said_in_a_line(host, case):
+    from TumorSegLib.slicer_io.nodes import volume_of
+    from TumorSegModule.logic.new_segmentation import new_segmentation
+    from TumorSegWeb import downloads
+
+    empty = new_segmentation(volume_of(case[0]))
+    for save in (downloads.segmentation_file, downloads.label_map_file):
+        with pytest.raises(InputError, match="no segments yet"):
+            save(empty)
+    with pytest.raises(InputError, match="nothing is measured"):
+        downloads.lesions_file(None)
+    with pytest.raises(OutputError, match="not read from DICOM"):
+        downloads.dicom_file(case[0], None)
+
+
+def test_nothing_of_a_saved_file_stays(case, tmp_path, monkeypatch):
+    from TumorSegWeb.downloads import label_map_file, segmentation_file
+
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    segmentation_file(case[0])
+    label_map_file(case[0])
+    assert list(folder.iterdir()) == []
