@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pydicom
 import pytest
 from waiting import wait_until
@@ -9,6 +11,8 @@ from waiting import wait_until
 pytest.importorskip("pynetdicom")
 
 from node_bench import ProcessInside, connected, send, send_broken, write_series
+
+from TumorSegLib.node.queue import Named, Queue
 
 
 def test_an_image_is_on_the_disk_before_it_is_acknowledged(station, tmp_path, monkeypatch):
@@ -335,3 +339,27 @@ def test_a_connection_that_is_open_when_the_node_ends_is_a_broken_one(station, t
     assert not station.heard.about("complete")
     send(station.port, paths)
     station.wait_for("sent to PACS")
+
+
+@pytest.mark.parametrize(
+    ("ends", "key", "is_known"),
+    [
+        (lambda queue, row: None, "other", True),
+        (lambda queue, row: queue.note_failed(row, "damaged"), "key", False),
+        (lambda queue, row: queue.note_passed(row, "no rule", key="key"), "key", True),
+        (lambda queue, row: queue.note_passed(row, "no rule", key="key"), "other", False),
+    ],
+)
+def test_images_that_are_still_here_are_known_only_where_their_series_is_through(
+    tmp_path, ends, key, is_known
+):
+    queue = Queue(tmp_path / "queue.sqlite")
+    image = Named("1.2.3.1", "1.2.3", "1.2", "CT", "key")
+    queue.note_image(image, mends=True)
+    (row,) = queue.tables.series("1")
+    ends(queue, row)
+    assert queue.is_known(replace(image, key=key)) == is_known
+    if not is_known:
+        queue.note_image(image, mends=True)
+        assert queue.tables.series("state = 'receiving'")
+    queue.tables.close()

@@ -71,14 +71,18 @@ class Queue:
     # Receiving
 
     def is_known(self, image: Named) -> bool:
-        """Tell whether an image is there already, or its series was done as it would be now."""
+        """Tell whether an image is there already, or its series was done as it would be now.
+
+        It is not where its series failed, though it may be there for a while.
+        """
         found = self.tables.rows(
             "SELECT image.held, series.state, series.key FROM image JOIN series"
             " ON series.id = image.series WHERE image.uid = ?",
             image.uid,
         )
         return any(
-            held or (state in (DONE, PASSED) and key == image.key) for held, state, key in found
+            key == image.key if state in (DONE, PASSED) else held and state != FAILED
+            for held, state, key in found
         )
 
     def note_image(self, image: Named, *, mends: bool) -> int:
