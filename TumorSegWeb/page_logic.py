@@ -138,8 +138,10 @@ class PageLogic(SegmentationAppLogic):
 
     def run_ended(self, ending: Ending) -> None:
         """See `TumorSegWeb.listener.Listener`."""
-        if ending.done and ending.target is self.selection.target:
-            self._open_target()
+        if not ending.done:
+            return
+        self._open_target()  # also where another volume was chosen meanwhile
+        if ending.target is self.selection.target:
             self._app.segmentation_editor.show_3d(True)
 
     def close(self) -> None:

@@ -57,7 +57,7 @@ class Runs:
         self._poller = Poller(
             self._state, self.session.poll, lambda: self.session.pending, lambda: runner.copying
         )
-        self._state.ts_sensitivity = 0
+        self._state.ts_sensitivity = self._sensitivity = 0.0
         self.status_changed()
 
     async def segment(self) -> None:
@@ -80,7 +80,10 @@ class Runs:
         self.session.cancel()
 
     def adjust(self, sensitivity: float) -> None:
-        """Label the result anew, with a sensitivity of -100 to 100."""
+        """Label the result anew, with a sensitivity of -100 to 100, if it is another."""
+        if sensitivity == self._sensitivity:  # as when a new result puts the slider back
+            return
+        self._sensitivity = sensitivity
         self.session.adjust(self._selection.target, sensitivity)
         self._poller.start()
 
@@ -110,7 +113,7 @@ class Runs:
     def run_ended(self, ending: Ending) -> None:
         """See `TumorSegModule.logic.view.View`."""
         if ending.done:
-            self._state.ts_sensitivity = 0
+            self._state.ts_sensitivity = self._sensitivity = 0.0
             if ending.options.volume is self._selection.volume:
                 self._selection.settings.target = ending.target
         self._listener.run_ended(ending)
