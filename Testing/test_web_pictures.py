@@ -52,7 +52,7 @@ def test_the_panel_fits(tmp_path, size):
         page.page.wait_for_function(
             "/slice (1[4-9]|2)/.test(document.querySelector('#stage')?.innerText ?? 'slice 2')"
         )
-        kept_here(page, "running", seconds=0)
+        kept_here(page, "running", seconds=1)
         page.page.wait_for_selector(".lesion")
         kept_here(page, "result")
         assert cut_off(page) <= 0
