@@ -263,7 +263,7 @@ def test_nothing_in_the_overview_is_markup_or_comes_from_elsewhere():
     ],
 )
 def test_cores_and_gpus_are_shared_out(nodes, work, share):
-    found = share_of(Cluster(nodes), Work(address="auto", **work))
+    found = share_of(Cluster(nodes), Work(address="auto", **work), at_once=3)
     assert (found.workers, found.threads, found.gpu, found.at_once) == share
 
 

@@ -21,8 +21,6 @@ from TumorSegLib.cohort.settings import Work
 from TumorSegLib.errors import InputError, TumorSegError
 from TumorSegLib.support.version import __version__
 
-AT_ONCE = 3
-"""One in the network, one that has been read, one that is being read or written."""
 MOST_FALSE_STARTS = 3
 """Workers in a row that end before their first case."""
 WAIT_SECONDS = 300.0
@@ -57,7 +55,12 @@ class Share:
 
 
 def answers(
-    tasks: Iterable[Task], make: Make[Task, Answer], failed: Failed[Task, Answer], work: Work
+    tasks: Iterable[Task],
+    make: Make[Task, Answer],
+    failed: Failed[Task, Answer],
+    work: Work,
+    *,
+    at_once: int = 1,
 ) -> Generator[Answer, None, None]:
     """Yield what becomes of each task as soon as it is known.
 
@@ -66,12 +69,13 @@ def answers(
         make: gets a worker ready.
         failed: answers for a worker that is gone.
         work: how it is shared out.
+        at_once: tasks that a worker has in hand, each in a thread, if it has more than one core.
 
     Raises:
         TumorSegError: Ray is not there, a worker cannot be made ready, or none comes up.
     """
     with connected(work.address, work.workers) as ray:
-        pool = _Pool(ray, share_of(ray, work), make, failed)
+        pool = _Pool(ray, share_of(ray, work, at_once), make, failed)
         try:
             yield from pool.answers(tasks)
         except (ray.exceptions.RayError, ConnectionError) as error:
@@ -82,7 +86,7 @@ def answers(
             pool.close()
 
 
-def share_of(ray: ModuleType, work: Work) -> Share:
+def share_of(ray: ModuleType, work: Work, at_once: int = 1) -> Share:
     """Return how many workers there are and what each gets.
 
     Raises:
@@ -106,7 +110,7 @@ def share_of(ray: ModuleType, work: Work) -> Share:
     if gpu > gpus:
         raise InputError(f"--gpu-share {gpu:g}: found {gpus:g} GPUs; ask for less")
     single = threads == 1 and not gpu
-    return Share(workers, threads, gpu, 1 if single else AT_ONCE)
+    return Share(workers, threads, gpu, 1 if single else at_once)
 
 
 @dataclass

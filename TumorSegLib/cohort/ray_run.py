@@ -13,6 +13,9 @@ from TumorSegLib.cohort.plan import Task
 from TumorSegLib.cohort.ray_pool import answers
 from TumorSegLib.cohort.settings import Settings, Work
 
+AT_ONCE = 3
+"""One in the network, one that has been read, one that is being read or written."""
+
 Deliver = Callable[[Outcome], None]
 
 
@@ -52,7 +55,7 @@ def run_tasks(
     """
     given = _Given(Results(results.folder.absolute()), models.absolute(), settings)
     tasks = [replace(task, case=task.case.absolute()) for task in tasks]
-    with closing(answers(tasks, given, _failed, work)) as outcomes:
+    with closing(answers(tasks, given, _failed, work, at_once=AT_ONCE)) as outcomes:
         for outcome in outcomes:
             deliver(outcome)
 

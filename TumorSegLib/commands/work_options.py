@@ -33,6 +33,22 @@ def work_of(arguments: argparse.Namespace) -> Work:
     )
 
 
+def shared_work_of(arguments: argparse.Namespace) -> Work | None:
+    """Return how the work is shared out, None where no option says that it is.
+
+    Raises:
+        TumorSegError: Ray is not installed.
+    """
+    from TumorSegLib.cohort.ray_cluster import require_ray
+    from TumorSegLib.cohort.settings import Work
+
+    work = work_of(arguments)
+    if work == Work():
+        return None
+    require_ray()
+    return work
+
+
 def _count(text: str) -> int:
     number = int(text)
     if number < 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from tumorseg_training.case import ReaderOptions
 from tumorseg_training.config import Data, EnsembleConfig, TrainingConfig, reader_options_of
 from tumorseg_training.datasets import cases_and_folds, cases_aside, select_cases
 from tumorseg_training.evaluation import Evaluation, Report, evaluate
+from tumorseg_training.fold_training import trained_folds
 from tumorseg_training.patient_folds import named_folds
 from tumorseg_training.publishing import CROSS_VALIDATION, RESULTS, write_results
-from tumorseg_training.whole_run import Running, train_and_publish
+from tumorseg_training.whole_run import Running
+from TumorSegLib.cohort.settings import Work
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.bundle import read_bundle, write_bundle
 from TumorSegLib.model.bundle_folder import FOREST_FILE
@@ -27,6 +30,7 @@ def cross_validate(
     running: Running,
     *,
     folds: Sequence[str] = (),
+    work: Work | None = None,
 ) -> tuple[Path, Path] | None:
     """Train a model a fold in `folder`/cross-validation and measure each on its fold.
 
@@ -38,26 +42,32 @@ def cross_validate(
         folder: of the runs.
         running: how they are carried out.
         folds: names of those to keep aside; several joined by "+" share a run; all if empty.
+        work: shared out among workers on Ray; None: one after the other in this process.
 
     Returns:
         The results as JSON and as a page; nothing in processes that only help.
 
     Raises:
         InputError: there are no folds, or the data do not fit the config.
+        TumorSegError: there is no Ray, or a worker ended.
     """
-    found: list[Fold] = []
-    for name in chosen_folds(config.data, config.reading, config.optimisation.seed, folds):
-        here = folder / CROSS_VALIDATION / name
-        chosen = replace(config, data=replace(config.data, validate=name))
-        cases = select_cases(chosen).validation
-        if running.resume and (here / RESULTS).is_file():
-            found.append(Fold(read_bundle(here / config.model.id), cases))
-            continue
-        running.report(f"fold {name}")
-        published = train_and_publish(chosen, here, running)
-        if published is not None:
-            found.append(Fold(published.bundle, cases, evaluation=published.evaluation))
-    return pooled(found, config.model.candidates, folder, running.report) if found else None
+    here = folder / CROSS_VALIDATION
+    found: dict[str, Fold] = {}
+    configs = {
+        name: replace(config, data=replace(config.data, validate=name))
+        for name in chosen_folds(config.data, config.reading, config.optimisation.seed, folds)
+    }
+    cases = {name: select_cases(chosen).validation for name, chosen in configs.items()}
+    for name in configs:
+        if running.resume and (here / name / RESULTS).is_file():
+            found[name] = Fold(read_bundle(here / name / config.model.id), cases[name])
+    missing = {name: chosen for name, chosen in configs.items() if name not in found}
+    with closing(trained_folds(missing, here, running, work if missing else None)) as trained:
+        for name, published in trained:
+            if published is not None:
+                found[name] = Fold(published.bundle, cases[name], evaluation=published.evaluation)
+    ordered = [found[name] for name in configs if name in found]
+    return pooled(ordered, config.model.candidates, folder, running.report) if ordered else None
 
 
 def cross_validate_ensemble(

@@ -13,7 +13,7 @@ from tumorseg_training.commands.extra import require_train_extra
 from tumorseg_training.commands.options import add_label_option, labels_of
 from TumorSegLib.commands.common import add_overwrite_option
 from TumorSegLib.commands.terminal import say
-from TumorSegLib.commands.work_options import add_work_options, work_of
+from TumorSegLib.commands.work_options import add_work_options, shared_work_of
 from TumorSegLib.errors import InputError
 from TumorSegLib.support.schema import parsed
 from TumorSegLib.support.words import counted
@@ -76,16 +76,12 @@ def run(arguments: Namespace) -> int:
     from tumorseg_training.evaluation import evaluate
     from tumorseg_training.evaluation_page import PAGE_ENDING
     from tumorseg_training.publishing import write_results
-    from TumorSegLib.cohort.ray_cluster import require_ray
-    from TumorSegLib.cohort.settings import Work
     from TumorSegLib.model.catalogue import default_catalogue
     from TumorSegLib.support.allocator import keep_large_blocks
     from TumorSegLib.writing.replacing import check_replacing
 
-    work = work_of(arguments)
-    is_shared = work != Work()
-    if is_shared:
-        require_ray()
+    work = shared_work_of(arguments)
+    if work is not None:
         arguments.dataset = arguments.dataset.absolute()
     output: Path = arguments.output
     read = [path for path in (arguments.patients,) if path is not None]
@@ -115,7 +111,7 @@ def run(arguments: Namespace) -> int:
             device=arguments.device,
             precision=arguments.precision,
             report=say,
-            work=work if is_shared else None,
+            work=work,
         )
         say(f"{name}: {len(evaluation.cases)} of {len(cases)} cases measured")
         evaluations.append(replace(evaluation, name=name))

@@ -11,11 +11,13 @@ from tumorseg_training.commands.extra import require_train_extra
 from tumorseg_training.commands.options import add_accelerator_option
 from tumorseg_training.places import config_file
 from TumorSegLib.commands.terminal import say as said
+from TumorSegLib.commands.work_options import add_work_options, shared_work_of
 from TumorSegLib.errors import InputError
 
 if TYPE_CHECKING:
     from tumorseg_training.config import EnsembleConfig, Recipe, TrainingConfig
     from tumorseg_training.whole_run import Running
+    from TumorSegLib.cohort.settings import Work
     from TumorSegLib.model.evaluation import Evaluation
     from TumorSegLib.model.forest import Forest
 
@@ -76,6 +78,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=[],
         help="train these stages of the config alone; those they start from must be done",
     )
+    add_work_options(parser.add_argument_group("with --cross-validate: folds at the same time"))
     parser.add_argument(
         "--preview",
         action="store_true",
@@ -86,6 +89,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Train and publish, or what the options ask for instead."""
     require_train_extra("train")
+    work = shared_work(arguments)
     from tumorseg_training.config import read_config, read_ensemble, read_recipe
     from tumorseg_training.run_folder import check_run_folder
     from TumorSegLib.support.allocator import keep_large_blocks
@@ -112,7 +116,7 @@ def run(arguments: Namespace) -> int:
         for path in run_recipe(recipe, folder, running(arguments), names=arguments.stages):
             say(f"wrote {path}")
     elif arguments.cross_validate is not None:
-        cross_validated(config, folder, arguments)
+        cross_validated(config, folder, arguments, work)
     else:
         trained(config, folder, arguments)
     return 0
@@ -192,6 +196,19 @@ def trained(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
         say(f"wrote {found.bundle.folder}")
 
 
+def shared_work(arguments: Namespace) -> Work | None:
+    """Return how folds are shared out, None if they are not.
+
+    Raises:
+        InputError: nothing is to be shared out.
+        TumorSegError: Ray is not installed.
+    """
+    work = shared_work_of(arguments)
+    if work is not None and arguments.cross_validate is None:
+        raise InputError("--workers, --threads, --gpu-share, --address: need --cross-validate")
+    return work
+
+
 def measured(arguments: Namespace) -> tuple[Evaluation | None, Forest | None]:
     """Return what --measured names, before hours of training: the figures, and a forest if any."""
     if arguments.measured is None:
@@ -202,11 +219,15 @@ def measured(arguments: Namespace) -> tuple[Evaluation | None, Forest | None]:
     return figures_of(arguments.measured), read_forest(arguments.measured.parent)
 
 
-def cross_validated(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
+def cross_validated(
+    config: TrainingConfig, folder: Path, arguments: Namespace, work: Work | None
+) -> None:
     """Train once a fold and measure over all patients."""
     from tumorseg_training.cross_validation import cross_validate
 
-    written = cross_validate(config, folder, running(arguments), folds=arguments.cross_validate)
+    written = cross_validate(
+        config, folder, running(arguments), folds=arguments.cross_validate, work=work
+    )
     for path in written or ():
         say(f"wrote {path}")
 

@@ -1,4 +1,4 @@
-"""`tumorseg evaluate` shared out among workers on Ray, beside the same in one process."""
+"""Evaluations and cross-validations shared out among workers on Ray."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import pytest
 from bright_models import write_model
-from synthetic_data import write_kaggle
+from synthetic_data import write_config, write_kaggle, write_nnunet
 
 from TumorSegLib.cli import main
 
@@ -58,3 +58,23 @@ def test_without_ray_it_is_said_before_anything_is_read(tmp_path, capsys, monkey
     words = ["evaluate", str(tmp_path / "none"), "--layout", "kaggle_3m", "--model", "none"]
     assert main([*words, "-o", str(tmp_path / "r.json"), "--workers", "2"]) == 2
     assert "sharing work out needs Ray" in capsys.readouterr().err
+
+
+def test_folds_are_trained_by_workers(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    config = write_config(tmp_path, write_nnunet(tmp_path / "data", 6), epochs=1)
+    line = ["train", str(config), "-o", str(tmp_path / "run"), "--accelerator", "cpu"]
+    line += ["--set", "data.folds=2", "--cross-validate"]
+    assert main([*line, "--workers", "2", "--threads", "1"]) == 0
+    results = tmp_path / "run" / "cross-validation" / "evaluation.json"
+    found = json.loads(results.read_text("utf-8"))["models"][0]["cases"]
+    assert sorted(row["patient"] for row in found) == [f"BALL_{number:03d}" for number in range(6)]
+    capsys.readouterr()
+    assert main([*line, "--workers", "2", "--resume"]) == 0
+    assert "is trained" not in capsys.readouterr().err
+
+
+def test_only_folds_are_shared_out(tmp_path, capsys):
+    config = write_config(tmp_path, write_nnunet(tmp_path / "data", 2), epochs=1)
+    assert main(["train", str(config), "--workers", "2"]) == 2
+    assert "need --cross-validate" in capsys.readouterr().err
