@@ -141,14 +141,14 @@ class Page:
     def segment(self, *, wait: bool = True) -> None:
         """Click Segment, accept what is asked, and wait for the result."""
         self.page.click("#segment")
-        self.page.wait_for_selector("#question, #cancel")
+        self.page.locator("#question:visible, #cancel:visible").first.wait_for()
         while (question := self.page.locator("#question")).is_visible():
             title = question.inner_text()
             question.locator("button").first.click()
             self.page.wait_for_function(
                 "title => !(document.querySelector('#question')?.innerText === title)", arg=title
             )
-            self.page.wait_for_selector("#question, #cancel")
+            self.page.locator("#question:visible, #cancel:visible").first.wait_for()
         if wait:
             self.page.wait_for_selector("#downloads")
             self.page.wait_for_selector("#segment")
