@@ -16,6 +16,8 @@ HERE, SERVER = "here", "server"
 
 def where() -> str:
     """Return `HERE` or `SERVER`."""
+    if not hasattr(slicer, "app"):  # the page, which keeps no settings
+        return HERE
     return SERVER if slicer.app.userSettings().value(WHERE) == SERVER else HERE
 
 
