@@ -296,3 +296,17 @@ def test_mean_and_deviation():
     assert mean_and_deviation(np.array([250, 252], np.uint8)) == (251, pytest.approx(2**0.5))
     halves = np.array([2048, 2050], np.float16)  # has no number between the two
     assert mean_and_deviation(halves) == (2049, pytest.approx(2**0.5, rel=1e-9))
+
+
+def test_means_lie_between_the_smallest_and_the_largest_value():
+    mask = np.zeros((1, 40, 40), bool)
+    mask[0, 2:30, 2:31] = True
+    mask[0, 33:37, 5:30] = True
+    probabilities = np.zeros(mask.shape, np.uint8)
+    for seed in range(20):
+        probabilities[0, 2:30, 2:31] = np.random.default_rng(seed).integers(1, 255, (28, 29))
+        found = measure_segment(
+            mask, Grid(mask.shape, (1.0, 1.0, 1.0)), probabilities=probabilities
+        )
+        certainties = [component.certainty for component in found.parts]
+        assert 0 <= certainties[1] < 1e-9

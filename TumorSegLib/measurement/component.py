@@ -222,7 +222,8 @@ def _statistics(runs: Runs, parts: Integers, values: NDArray[Any] | None) -> tup
     apart = values.astype(float) - middle
     means = np.bincount(parts, per_run(apart, runs)) / voxels
     squares = np.bincount(parts, per_run(apart * apart, runs)) - voxels * means**2
-    return means + middle, np.sqrt(np.maximum(squares, 0) / np.maximum(voxels - 1, 1))
+    means = np.clip(means + middle, values.min(), values.max())  # rounding may lead beyond
+    return means, np.sqrt(np.maximum(squares, 0) / np.maximum(voxels - 1, 1))
 
 
 def _grouped(home: Integers, count: int) -> list[Integers]:
