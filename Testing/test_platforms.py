@@ -17,7 +17,7 @@ from TumorSegLib.support.torch_support import INTEL_MAC, USUAL, torch_requiremen
 from TumorSegLib.writing.file_name import file_name_of
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("TumorSegLib", "TumorSeg", "training")
+PACKAGES = ("TumorSegLib", "TumorSeg", "TumorSegWeb", "training")
 
 CODE_PAGE = "in the system's code page"
 LINES = "write_text() with the system's ends of lines"
@@ -62,6 +62,27 @@ ON_WINDOWS = {
     },
     "TumorSegLib/node/service.py": {
         ".chmod()": "does nothing; the folder is as private as the one it lies in",
+    },
+    "TumorSegLib/remote/credentials.py": {
+        ".unlink()": "of a file that was read as a whole and closed",
+        "a separator of paths": "of a URL's path",
+        LINES: "one line, read without what is around it",
+    },
+    "TumorSegLib/server/app.py": {".unlink()": "of shared memory, which goes with its last user"},
+    "TumorSegLib/server/order_memory.py": {".unlink()": "likewise"},
+    "TumorSegLib/server/serving.py": {
+        "os.name": "on Windows the option would let another program take the port"
+    },
+    "TumorSegLib/server/tokens.py": {LINES: JSON},
+    "TumorSegWeb/command.py": {
+        "os.name": "elsewhere than on Linux a desktop is there",
+        "os.uname": "on POSIX only",
+    },
+    "TumorSegWeb/opening.py": {
+        "tempfile.TemporaryDirectory": "errors on cleaning up are ignored",
+    },
+    "TumorSegWeb/serving.py": {
+        "import signal": "a loop takes no handlers there; Ctrl-C raises KeyboardInterrupt",
     },
     "TumorSegLib/commands/models.py": {"sys.stdin": "a command's, which has one"},
     "TumorSegLib/export/case.py": {LINES: JSON},

@@ -372,4 +372,4 @@ def test_any_order_of_events(stepping):
     print(f"{SEQUENCES * STEPS} steps; how runs ended: {dict(reasons)}")
     from TumorSegModule.logic.ending import Reason
 
-    assert reasons.keys() == {reason.value for reason in Reason}
+    assert reasons.keys() == {reason.value for reason in Reason if reason is not Reason.SERVER}
