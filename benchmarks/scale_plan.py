@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -73,7 +74,8 @@ def main() -> int:
             "CT of 512 x 512 x 120, liver": measured(folder / "ct", write_ct, *ct),
             "MRI, 3 x 256 x 256 x 24, brain": measured(folder / "mr", write_mr, *mr),
         }
-    tables = "\n\n".join([figures(kinds), plan(kinds, options)])
+    load = f"Load of the machine at the end ({os.cpu_count()} cores): {os.getloadavg()[0]:.1f}."
+    tables = "\n\n".join([figures(kinds), plan(kinds, options), load])
     print(tables)
     if options.write is not None:
         cohort.replace_between(options.write, MARKS, tables)
