@@ -51,7 +51,6 @@ ON_WINDOWS = {
         "the path /tmp": "asked for first",
     },
     "TumorSegLib/node/image_store.py": {
-        "os.name": "tells Windows, where a folder cannot be flushed",
         "os.open": "of a folder, elsewhere only",
         "os.fsync": "of a file that is open for writing",
         ".replace() of a path": "the file is closed, and an earlier one is nobody's",
@@ -70,9 +69,6 @@ ON_WINDOWS = {
     },
     "TumorSegLib/server/app.py": {".unlink()": "of shared memory, which goes with its last user"},
     "TumorSegLib/server/order_memory.py": {".unlink()": "likewise"},
-    "TumorSegLib/server/serving.py": {
-        "os.name": "on Windows the option would let another program take the port"
-    },
     "TumorSegLib/server/tokens.py": {LINES: JSON},
     "TumorSegWeb/command.py": {
         "os.name": "elsewhere than on Linux a desktop is there",

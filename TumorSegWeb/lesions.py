@@ -12,13 +12,12 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.slicer_io.nodes import is_case
 from TumorSegLib.support.steps import finished
 from TumorSegModule.logic import lesion_table
-from TumorSegModule.logic.findings import Absent, Findings, request_of, with_certainties
+from TumorSegModule.logic.findings import Absent, Findings, with_certainties
 from TumorSegModule.logic.lesion_edits import add_back, remove_lesion
 from TumorSegModule.logic.lesion_mark import LesionMark
 from TumorSegModule.logic.lesion_rows import Row, headings, note, rows, totals
-from TumorSegModule.logic.measuring import Measuring
+from TumorSegModule.logic.measuring import Measuring, request_for
 from TumorSegModule.logic.observers import Observers
-from TumorSegModule.logic.segment_roles import specification_of
 from TumorSegModule.logic.selection import Selection
 from TumorSegModule.logic.session import Session
 from TumorSegModule.logic.worker_client import WorkerClient, python_command
@@ -131,13 +130,9 @@ class Lesions:
                 self._show("")
             return
         try:
-            specification = specification_of(target, self._selection.models.catalogue)
-            result = self._session.probabilities_of(target)
-            probabilities = None
-            if result is not None and specification is not None:
-                count = len(specification.labels)
-                probabilities = result[2] if len(result[2]) == count else None
-            request = request_of(target, specification, probabilities=probabilities)
+            request, specification = request_for(
+                target, self._session, self._selection.models.catalogue
+            )
         except InputError as error:
             with self._state:
                 self._show(str(error))

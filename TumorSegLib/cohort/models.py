@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from functools import cached_property
 
 from TumorSegLib.errors import ModelError
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue
-from TumorSegLib.support.schema import to_dict
+from TumorSegLib.model.checksum import digest, model_checksum
 
 MODALITIES = ("CT", "MR")
 
@@ -63,19 +61,3 @@ class Models:
         else:
             bundles = list(self.by_modality.values())
         return digest([model_checksum(bundle, self.catalogue) for bundle in bundles])
-
-
-def model_checksum(bundle: Bundle, catalogue: Catalogue) -> str:
-    """Return the SHA-256 of all that a model is: its description, in which those of its files are.
-
-    Raises:
-        ModelError: a member is missing.
-    """
-    members = catalogue.members(bundle) if bundle.specification.members else []
-    return digest([to_dict(one.specification) for one in (bundle, *members)])
-
-
-def digest(content: object) -> str:
-    """Return the SHA-256 of plain values."""
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

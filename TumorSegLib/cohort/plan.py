@@ -8,9 +8,10 @@ from pathlib import Path
 
 from TumorSegLib.cohort.case import Case, Refused
 from TumorSegLib.cohort.case_folder import Results, sha256_of
-from TumorSegLib.cohort.models import Models, digest
+from TumorSegLib.cohort.models import Models
 from TumorSegLib.cohort.settings import Settings
 from TumorSegLib.errors import TumorSegError
+from TumorSegLib.model.checksum import digest
 
 CORRECTED = (
     "its segmentation was changed since it was written, and would be replaced, as its input, model"

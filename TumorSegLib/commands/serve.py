@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from TumorSegLib.commands.terminal import terminal
+from TumorSegLib.commands.work_options import count, share
 from TumorSegLib.errors import InputError
 from TumorSegLib.server.limits import Limits
 from TumorSegLib.server.tokens import TokenFile, default_file
@@ -45,7 +46,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     who.add_argument("--add-token", metavar="USER", help="print a new token for a user, and end")
     who.add_argument(
-        "--days", metavar="N", type=_count, help=f"with --add-token: it counts (default: {DAYS})"
+        "--days", metavar="N", type=count, help=f"with --add-token: it counts (default: {DAYS})"
     )
     who.add_argument("--list-tokens", action="store_true", help="list users and expiry, and end")
     who.add_argument(
@@ -55,35 +56,35 @@ def add_arguments(parser: ArgumentParser) -> None:
     work.add_argument(
         "--replicas",
         metavar="N",
-        type=_count,
+        type=count,
         help="processes that segment, at most; started as needed (default: one a GPU, or one)",
     )
-    work.add_argument("--threads", metavar="N", type=_count, help="cores of each")
+    work.add_argument("--threads", metavar="N", type=count, help="cores of each")
     work.add_argument(
-        "--gpu-share", metavar="F", type=_share, help="part of a GPU of each, such as 0.5"
+        "--gpu-share", metavar="F", type=share, help="part of a GPU of each, such as 0.5"
     )
     most = parser.add_argument_group("what it takes at most")
     most.add_argument(
         "--largest",
         metavar="MIB",
-        type=_count,
+        type=count,
         default=limits.body_bytes // MIB,
         help="voxels of one case (default: %(default)s MiB)",
     )
     most.add_argument(
         "--memory",
         metavar="GIB",
-        type=_count,
+        type=count,
         default=limits.memory_bytes // GIB,
         help="of all cases together, in shared memory (default: %(default)s GiB)",
     )
     most.add_argument(
-        "--queue", metavar="N", type=_count, default=limits.queue, help="(default: %(default)s)"
+        "--queue", metavar="N", type=count, default=limits.queue, help="(default: %(default)s)"
     )
     most.add_argument(
         "--per-user",
         metavar="N",
-        type=_count,
+        type=count,
         default=limits.a_user,
         help="cases of one user (default: %(default)s)",
     )
@@ -165,17 +166,3 @@ def _port(text: str) -> int:
     if not 0 <= number <= 65535:
         raise ValueError
     return number
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
-
-
-def _share(text: str) -> float:
-    share = float(text)
-    if not 0 < share <= 1:
-        raise ValueError
-    return share

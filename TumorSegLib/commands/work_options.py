@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 def add_work_options(parser: argparse._ActionsContainer) -> None:
     """Add --workers, --threads, --gpu-share and --address."""
-    parser.add_argument("--workers", metavar="N", type=_count, help="processes that segment")
-    parser.add_argument("--threads", metavar="N", type=_count, help="cores of each worker")
+    parser.add_argument("--workers", metavar="N", type=count, help="processes that segment")
+    parser.add_argument("--threads", metavar="N", type=count, help="cores of each worker")
     parser.add_argument(
-        "--gpu-share", metavar="F", type=_share, help="part of a GPU of each worker, such as 0.5"
+        "--gpu-share", metavar="F", type=share, help="part of a GPU of each worker, such as 0.5"
     )
     parser.add_argument(
         "--address", metavar="ADDRESS", help="of a Ray cluster: ray://host:10001, host:6379 or auto"
@@ -49,15 +49,25 @@ def shared_work_of(arguments: argparse.Namespace) -> Work | None:
     return work
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """Return a number of things, at least one.
+
+    Raises:
+        ValueError: it is none.
+    """
     number = int(text)
     if number < 1:
         raise ValueError
     return number
 
 
-def _share(text: str) -> float:
-    share = float(text)
-    if not 0 < share <= 1:
+def share(text: str) -> float:
+    """Return a part of one thing, at most all of it.
+
+    Raises:
+        ValueError: it is none.
+    """
+    part = float(text)
+    if not 0 < part <= 1:
         raise ValueError
-    return share
+    return part

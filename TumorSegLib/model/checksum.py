@@ -1,4 +1,4 @@
-"""One number for a model: equal where two computers have the very same one."""
+"""One number for a model: equal where two computers, or two runs, have the very same one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.support.schema import to_dict
 
 
-def checksum(bundle: Bundle, catalogue: Catalogue) -> str:
+def model_checksum(bundle: Bundle, catalogue: Catalogue) -> str:
     """Return SHA-256, in hexadecimal, over what decides on a model's results.
 
     That is `model.json`, which has the checksums of weights and forest, and those of members. That
@@ -19,7 +19,11 @@ def checksum(bundle: Bundle, catalogue: Catalogue) -> str:
     Raises:
         ModelError: a member is missing or does not fit.
     """
-    parts = {member.id: member for member in (bundle, *catalogue.members(bundle))}
-    specifications = [to_dict(parts[name].specification) for name in sorted(parts)]
-    text = json.dumps([bundle.id, specifications], sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    members = catalogue.members(bundle) if bundle.specification.members else []
+    return digest([to_dict(one.specification) for one in (bundle, *members)])
+
+
+def digest(content: object) -> str:
+    """Return the SHA-256 of plain values."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

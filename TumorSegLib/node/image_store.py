@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from TumorSegLib.support import leftovers
+from TumorSegLib.support.system import is_windows
 
 PARTIAL = ".partial"
 IMAGES = "images"
@@ -94,7 +95,7 @@ class ImageStore:
 
 def flush_folder(folder: Path) -> None:
     """Have the names in a folder on the disk; on Windows they are there anyway."""
-    if os.name == "nt":
+    if is_windows():
         return
     number = os.open(folder, os.O_RDONLY)
     try:

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from TumorSegLib.cohort.models import MODALITIES, digest, model_checksum
+from TumorSegLib.cohort.models import MODALITIES
 from TumorSegLib.cohort.settings import Settings
 from TumorSegLib.errors import InputError, ModelError
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue
+from TumorSegLib.model.checksum import digest, model_checksum
 
 NOT_FOR_US = "nothing"
 """Stands for the work on a series that no rule gives to a model."""

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 from TumorSegLib.cohort.case_folder import DICOM, STRUCTURED_REPORT, Results
-from TumorSegLib.cohort.models import Models, digest
+from TumorSegLib.cohort.models import Models
 from TumorSegLib.cohort.plan import Task
 from TumorSegLib.cohort.settings import Settings
 from TumorSegLib.errors import OutputError, TumorSegError
 from TumorSegLib.model.catalogue import Catalogue
+from TumorSegLib.model.checksum import digest
 from TumorSegLib.node.choosing import Chooser, Passed
 from TumorSegLib.node.description import described
 from TumorSegLib.node.discretion import without_header

@@ -22,7 +22,7 @@ from TumorSegLib.inference.result import SegmentationResult, SliceMetrics
 from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue
-from TumorSegLib.model.checksum import checksum
+from TumorSegLib.model.checksum import model_checksum
 from TumorSegLib.remote.connection import PIECE_BYTES, ordered, welcome
 from TumorSegLib.remote.credentials import Place
 from TumorSegLib.remote.protocol import FORMAT, Done, ModelName, Order, SentVolume
@@ -127,7 +127,7 @@ class RemoteSegmenter:
         return self._result(done, given, arrays, warnings, time.perf_counter() - began)
 
     def _offered(self, bundle: Bundle, catalogue: Catalogue) -> ModelName:
-        name = ModelName(bundle.id, checksum(bundle, catalogue))
+        name = ModelName(bundle.id, model_checksum(bundle, catalogue))
         offers = {model.id: model.checksum for model in self._welcome.models}
         if bundle.id not in offers:
             has = ", ".join(sorted(offers)) or "none"

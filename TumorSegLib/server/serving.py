@@ -19,6 +19,7 @@ from TumorSegLib.remote.credentials import is_loopback
 from TumorSegLib.server.limits import Limits
 from TumorSegLib.server.tokens import TokenFile
 from TumorSegLib.support.extras import pip_install
+from TumorSegLib.support.system import is_windows
 from TumorSegLib.worker.shared_memory import remove_orphans
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def _listening(address: Address) -> socket.socket:
     except OSError as error:
         raise InputError(f"--host {address.host}: {error.strerror or error}") from None
     try:
-        if os.name != "nt":
+        if not is_windows():
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(place)
     except OSError as error:

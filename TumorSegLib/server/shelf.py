@@ -11,7 +11,7 @@ from TumorSegLib.model import catalogue as models
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.bundle_folder import SPECIFICATION_FILE
 from TumorSegLib.model.catalogue import Catalogue
-from TumorSegLib.model.checksum import checksum
+from TumorSegLib.model.checksum import model_checksum
 from TumorSegLib.remote.protocol import ModelName, OfferedModel
 
 Stamp = tuple[tuple[str, int, int], ...]
@@ -81,7 +81,7 @@ class Shelf:
                 for bundle in self._read.catalogue.bundles:
                     with suppress(ModelError):
                         checksums = self._read.checksums
-                        checksums[bundle.id] = checksum(bundle, self._read.catalogue)
+                        checksums[bundle.id] = model_checksum(bundle, self._read.catalogue)
             return self._read
 
 

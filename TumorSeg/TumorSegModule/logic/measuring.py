@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+import slicer
 from slicer.i18n import tr as _
 
+from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.worker.protocol import Cancel, Failed, Measured
 from TumorSegLib.worker.shared_memory import SharedBlock
-from TumorSegModule.logic.findings import Findings, findings_of
+from TumorSegModule.logic.findings import Findings, findings_of, request_of
 from TumorSegModule.logic.measure_request import Memory, Prepared, Request, prepare
+from TumorSegModule.logic.segment_roles import specification_of
 from TumorSegModule.logic.segments import Stamps, stamps_of
 from TumorSegModule.logic.worker_client import WorkerClient, WorkerEnded
 from TumorSegModule.logic.worker_errand import WorkerErrand
+
+if TYPE_CHECKING:
+    from TumorSegModule.logic.session import Session
 
 
 class Listener(Protocol):
@@ -124,3 +130,31 @@ class Measuring(WorkerErrand):
         for block in self._blocks:
             self.client.forget(block)
         self._blocks = []
+
+
+def request_for(
+    target: slicer.vtkMRMLSegmentationNode,
+    session: Session,
+    catalogue: Catalogue,
+    *,
+    earlier: slicer.vtkMRMLSegmentationNode | None = None,
+) -> tuple[Request, ModelSpecification | None]:
+    """Return what to measure of a segmentation, with what its run has left, and its model.
+
+    Args:
+        target: node.
+        session: that made the run, if there was one.
+        catalogue: in which the model that drew it is looked for.
+        earlier: segmentation node to compare with.
+
+    Raises:
+        InputError: a transform warps the volume.
+    """
+    specification = specification_of(target, catalogue)
+    result = session.probabilities_of(target)
+    probabilities = None
+    if result is not None and specification is not None:
+        count = len(specification.labels)
+        probabilities = result[2] if len(result[2]) == count else None
+    request = request_of(target, specification, earlier=earlier, probabilities=probabilities)
+    return request, specification

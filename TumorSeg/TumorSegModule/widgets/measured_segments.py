@@ -10,13 +10,12 @@ import slicer
 
 from TumorSegLib.errors import InputError
 from TumorSegModule.logic import area_plot, lesion_table
-from TumorSegModule.logic.findings import Findings, request_of, with_certainties
+from TumorSegModule.logic.findings import Findings, with_certainties
 from TumorSegModule.logic.follow_up_pairs import chosen_earlier
 from TumorSegModule.logic.install_advice import explain_import_failure
 from TumorSegModule.logic.listeners import FindingsListener
-from TumorSegModule.logic.measuring import Measuring
+from TumorSegModule.logic.measuring import Measuring, request_for
 from TumorSegModule.logic.observers import Observers
-from TumorSegModule.logic.segment_roles import specification_of
 from TumorSegModule.logic.selection import Selection
 from TumorSegModule.logic.session import Session
 from TumorSegModule.logic.worker_client import WorkerClient
@@ -146,14 +145,11 @@ class MeasuredSegments:
         if target is None or not slicer.mrmlScene.IsNodePresent(target):
             return
         try:
-            specification = specification_of(target, self._selection.models.catalogue)
-            result = self._session.probabilities_of(target)
-            probabilities = None
-            if result is not None and specification is not None:
-                count = len(specification.labels)
-                probabilities = result[2] if len(result[2]) == count else None
-            request = request_of(
-                target, specification, earlier=chosen_earlier(target), probabilities=probabilities
+            request, specification = request_for(
+                target,
+                self._session,
+                self._selection.models.catalogue,
+                earlier=chosen_earlier(target),
             )
         except InputError as error:
             self._take(None, str(error))
