@@ -168,6 +168,7 @@ def _slices(pack):
         return np.stack([np.asarray(Image.open(io.BytesIO(content.read(n)))) for n in names])
 
 
+@pytest.mark.slow
 def test_spacing_in_metres_is_told(abdomen):
     grid = abdomen.grid
     for factor in (0.001, 0.00001):
