@@ -1,0 +1,1 @@
+"""Training of the classifier that tells what an image is: see `__main__`."""
