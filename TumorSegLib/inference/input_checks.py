@@ -1,6 +1,6 @@
-"""Images that a model is not made for, noticed by simple rules.
+"""Images that a model is not made for, noticed by simple rules and, for sequences, by a classifier.
 
-The numbers were chosen on the training data; how often the rules hit is in docs/models.md. They
+The rules' numbers were chosen on the training data; how often they hit is in docs/models.md. They
 warn, they refuse nothing.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import ndimage
 
 from TumorSegLib.image.grid import AxialView
 from TumorSegLib.image.modality import AIR_HU as AIR_IN_CT
@@ -17,8 +16,9 @@ from TumorSegLib.image.modality import looks_like_labelmap, modality_known_by, m
 from TumorSegLib.image.normalisation import strided_sample
 from TumorSegLib.image.sequence_names import sequence_of
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.inference.body_region import some_slices, wrong_region
+from TumorSegLib.inference.body_region import wrong_region
 from TumorSegLib.inference.ct_noise import noise_warning
+from TumorSegLib.inference.image_kind import seen_instead_of_flair
 from TumorSegLib.model.specification import ModelSpecification
 
 TILT_DEGREES = 30.0
@@ -37,14 +37,8 @@ AIR_HU = (-1150.0, -850.0)
 AIR_SHARE = 0.005
 """Where values below air, which pad round fields of view, are there, so is air itself."""
 
-T1_BRIGHT = 1.14
-"""On T1 most of the deep brain is white matter and nothing is much brighter; on FLAIR grey matter
-is, and most lesions are: 95th percentile over median."""
-T2_DARK, T2_BRIGHT = 0.65, 1.4
-"""On FLAIR fluid is the darkest of the deep brain, on T2 the brightest: 2nd and 98th percentile
-over median."""
-
 TITLES = {"flair": "FLAIR", "t1": "T1", "t1c": "T1 after contrast", "t2": "T2"}
+LOOKS = {"t1": "T1", "t2": "T2", "ct": "CT"}
 
 
 def input_warnings(
@@ -176,31 +170,9 @@ def _wrong_sequences(volumes: Mapping[str, Volume], specification: ModelSpecific
             lines.append(
                 f"{volume.name}: its {said_by} says {TITLES[named]}, expected {titles[channel]}"
             )
-        elif index == 0 and channel == "flair" and (looks := sequence_seen(volume)) is not None:
+        elif index == 0 and channel == "flair" and (looks := seen_instead_of_flair(volume)):
             lines.append(
-                f"{volume.name}: looks like {TITLES[looks]}, {specification.id} expects"
+                f"{volume.name}: looks like {LOOKS[looks]}, {specification.id} expects"
                 f" {titles[channel]}"
             )
     return lines
-
-
-def sequence_seen(volume: Volume) -> str | None:
-    """Return "t1" or "t2" where the deep brain evidently looks so, else None.
-
-    Deep is what lies further from the head's surface than 0.6 of the largest distance, between 0.4
-    and 0.75 of the way up.
-    """
-    count = AxialView.of(volume.grid).apply(volume.voxels).shape[0]
-    slices, spacing = some_slices(volume, slice(int(count * 0.4), int(count * 0.75) + 1))
-    tissue = slices > 0.6 * slices.mean()
-    head = [
-        ndimage.binary_fill_holes(ndimage.binary_opening(plane, iterations=2)) for plane in tissue
-    ]
-    depth = np.stack([ndimage.distance_transform_edt(plane, sampling=spacing) for plane in head])
-    deep = slices[depth > 0.6 * depth.max()]
-    if deep.size == 0 or (median := float(np.median(deep))) <= 0:
-        return None
-    darkest, bright, brightest = np.percentile(deep, (2, 95, 98)) / median
-    if darkest > T2_DARK and brightest > T2_BRIGHT:
-        return "t2"
-    return "t1" if bright < T1_BRIGHT else None

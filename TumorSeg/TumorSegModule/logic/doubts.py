@@ -11,7 +11,7 @@ from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegModule.logic.volumes import channel_of, stated_modality
 
-LOOK_AT_VOXELS = 96
+LOOK_AT_VOXELS = 128
 """Along each axis: enough for the rules, and quick enough for the window's thread."""
 
 
