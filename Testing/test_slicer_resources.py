@@ -41,7 +41,7 @@ def test_a_colour_table_has_the_models_labels(host, bundle):
 
 @pytest.mark.parametrize("bundle", BUNDLES, ids=lambda bundle: bundle.id)
 def test_a_models_details_name_its_network_and_the_networks_size(host, bundle):
-    from TumorSegModule.widgets.model_picker import network_of
+    from TumorSegModule.logic.model_texts import network_of
 
     model = bundle.specification
     if model.network is None:

@@ -152,7 +152,7 @@ def test_slices_are_found_whatever_the_direction_of_the_volume(bench, name):
 def _point(bench, index):
     from TumorSegModule.logic.slice_figures import figures_of
 
-    review = bench.panel.review
+    review = bench.panel.review.review
     figures = figures_of(bench.parameters.target)
     return (figures.ijk_to_ras @ [*review._place, 1])[:3]
 

@@ -33,6 +33,9 @@ ATTRIBUTES = {
 
 LEVELS = ("Patient", "Study")
 
+KNOWABLE = (*ATTRIBUTES, "study", "volume")
+"""What `known_of` may say, in its order."""
+
 
 def known_of(volume: slicer.vtkMRMLScalarVolumeNode | None) -> dict[str, str]:
     """Return what the scene says of patient and image, by item; what it does not say is left out.

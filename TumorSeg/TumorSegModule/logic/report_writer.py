@@ -13,6 +13,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.slicer_io.nodes import is_reviewed
 from TumorSegLib.worker.protocol import Failed
 from TumorSegLib.worker.report_protocol import (
@@ -23,7 +24,8 @@ from TumorSegLib.worker.report_protocol import (
 )
 from TumorSegLib.worker.shared_voxels import SharedMask
 from TumorSegModule.logic.ending import Ending
-from TumorSegModule.logic.report_facts import DrawnBy, changes_of, run_of
+from TumorSegModule.logic.findings import Findings
+from TumorSegModule.logic.report_facts import DrawnBy, changes_of, drawn_by, follow_up_of, run_of
 from TumorSegModule.logic.runner import copy_voxels, described
 from TumorSegModule.logic.segment_copies import colour_of, copied_masks
 from TumorSegModule.logic.segment_roles import is_called_lesion
@@ -55,6 +57,37 @@ class ReportOrder:
     drawn_by: DrawnBy
     ending: Ending | None = None
     follow_up: ReportedChanges | None = None
+
+
+def report_order(
+    case: tuple[slicer.vtkMRMLSegmentationNode, slicer.vtkMRMLScalarVolumeNode],
+    place: str,
+    ticked: dict[str, str],
+    catalogue: Catalogue,
+    ending: Ending | None,
+    found: Findings | None,
+) -> ReportOrder:
+    """Return what a report needs.
+
+    Args:
+        case: segmentation and volume.
+        place: file to write.
+        ticked: see `ReportOrder`.
+        catalogue: of models.
+        ending: of the last run, of whichever segmentation.
+        found: figures of lesions, of whichever segmentation.
+    """
+    segmentation, volume = case
+    of_this = ending is not None and ending.target is segmentation
+    return ReportOrder(
+        segmentation,
+        volume,
+        place,
+        ticked,
+        drawn_by(segmentation, catalogue),
+        ending if of_this else None,
+        follow_up_of(found, segmentation),
+    )
 
 
 class ReportListener(Protocol):

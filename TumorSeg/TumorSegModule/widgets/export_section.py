@@ -12,14 +12,16 @@ import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.export.dataset_name import dataset_name, is_dataset_name
-from TumorSegLib.export.labelling import is_known
 from TumorSegLib.model.bundle import Bundle
-from TumorSegLib.model.specification import ModelSpecification
-from TumorSegLib.slicer_io.nodes import is_case, volume_of
+from TumorSegModule.logic.export_choice import (
+    bundle_to_export,
+    case_to_export,
+    dataset_folder,
+    segmentations_to_export,
+    unknown_names,
+)
 from TumorSegModule.logic.exporter import Case, Exporter, Order
 from TumorSegModule.logic.selection import Selection
-from TumorSegModule.logic.volumes import modality_of_node
 from TumorSegModule.logic.worker_client import WorkerClient
 from TumorSegModule.widgets.dialogs import Question, confirm
 from TumorSegModule.widgets.installation import ensure_installed
@@ -99,7 +101,7 @@ class ExportSection:
             return
         segmentations, bundle = self._segmentations(), self._chosen_bundle()
         specification = bundle.specification if bundle else None
-        unknown = _unknown_names(segmentations, specification) if specification else []
+        unknown = unknown_names(segmentations, specification) if specification else []
         self._labels.show(unknown, specification)
         chosen = all(name in self._labels.mapping for name in unknown)
         ui.exportNote.text = self._note(segmentations, bundle, chosen)
@@ -118,7 +120,9 @@ class ExportSection:
         cases = []
         for segmentation in self._segmentations():
             try:
-                cases.append(self._case(segmentation, bundle))
+                cases.append(
+                    case_to_export(self._selection, segmentation, bundle, whole_scene=self._all)
+                )
             except InputError as error:
                 self._lines.append(f"{segmentation.GetName()}: {error}")
         text = self._ui.exportFolder.text.strip()
@@ -232,42 +236,11 @@ class ExportSection:
 
     def _segmentations(self) -> list[slicer.vtkMRMLSegmentationNode]:
         """Return the nodes to export."""
-        if self._all:
-            nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-            return [node for node in nodes if is_case(node) and volume_of(node) is not None]
-        segmentation, volume = self._selection.target, self._selection.volume
-        if segmentation is None or not is_case(segmentation):
-            return []
-        return [segmentation] if volume_of(segmentation) or volume else []
+        return segmentations_to_export(self._selection, whole_scene=self._all)
 
     def _chosen_bundle(self) -> Bundle | None:
         """Return the model whose labels the data set has."""
-        segmentations = self._segmentations()
-        volume = self._selection.volume or (volume_of(segmentations[0]) if segmentations else None)
-        return self._selection.bundle_for(volume) if volume is not None else None
-
-    def _case(self, segmentation: slicer.vtkMRMLSegmentationNode, bundle: Bundle) -> Case:
-        """Return a segmentation with its volume and sequences.
-
-        Raises:
-            InputError: the volume is of another modality than the model's.
-        """
-        volume: Any = volume_of(segmentation) or self._selection.volume
-        specification = bundle.specification
-        modality = modality_of_node(volume)
-        if self._all and modality != specification.modality:
-            raise InputError(
-                _(
-                    "{name} is {modality}, the model {title} is for {expected}; export it by itself"
-                ).format(
-                    name=volume.GetName(),
-                    modality=modality,
-                    title=specification.title,
-                    expected=specification.modality,
-                )
-            )
-        first = specification.input.channels[0].name
-        return Case(segmentation, {first: volume, **self._selection.sequences_of(volume, bundle)})
+        return bundle_to_export(self._selection, self._segmentations())
 
     def _note(
         self,
@@ -304,30 +277,6 @@ class ExportSection:
         self._ui.exportResult.text = "\n".join(lines)
         self._ui.exportResult.visible = bool(lines)
         self._ui.exportResult.styleSheet = PROBLEM_STYLE if failed else ""
-
-
-def dataset_folder(text: str, specification: ModelSpecification) -> Path:
-    """Return the folder of the data set: what was chosen, or a data set within it.
-
-    nnU-Net wants a folder DatasetNNN_Name; in any other folder that name is made from the model's
-    anatomy.
-    """
-    folder = Path(text).expanduser()
-    return folder if is_dataset_name(folder.name) else folder / dataset_name(specification)
-
-
-def _unknown_names(
-    segmentations: Sequence[slicer.vtkMRMLSegmentationNode], specification: ModelSpecification
-) -> list[str]:
-    """Return the names of the segments that are none of the model's labels."""
-    names = {}
-    for segmentation in segmentations:
-        content = segmentation.GetSegmentation()
-        for number in range(content.GetNumberOfSegments()):
-            name = content.GetNthSegment(number).GetName()
-            if not is_known(content.GetNthSegmentID(number), name, specification):
-                names[name] = True
-    return list(names)
 
 
 def _names(cases: Iterable[Case]) -> str:

@@ -12,8 +12,32 @@ WORK_SECONDS = 0.01
 """Longest time that one turn of the event loop spends on it."""
 
 
+class QtRest:
+    """See `TumorSegModule.logic.later.Rest`."""
+
+    def __init__(self, seconds: float, call: Callable[[], object]) -> None:
+        """Wait for a start; then `seconds`, then `call`."""
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(round(1000 * seconds))
+        self._timer.timeout.connect(call)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it is going to call."""
+        return bool(self._timer.active)
+
+    def start(self) -> None:
+        """Wait from now on."""
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Do not call."""
+        self._timer.stop()
+
+
 class IdleWork:
-    """Runs one generator at a time."""
+    """Runs one generator at a time; see `TumorSegModule.logic.later.Pieces`."""
 
     def __init__(self) -> None:
         """Have nothing to do yet."""
@@ -52,3 +76,15 @@ class IdleWork:
                 self.stop()
                 if done is not None:
                     done(end.value)
+
+
+class QtLater:
+    """See `TumorSegModule.logic.later.Later`."""
+
+    def rest(self, seconds: float, call: Callable[[], object]) -> QtRest:
+        """Return what calls `call`, `seconds` after it was last started."""
+        return QtRest(seconds, call)
+
+    def pieces(self) -> IdleWork:
+        """Return what runs generators."""
+        return IdleWork()

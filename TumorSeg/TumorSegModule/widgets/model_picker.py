@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import qt
@@ -12,13 +11,16 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.bundle_folder import CARD_FILE
-from TumorSegLib.model.specification import ModelSpecification
 from TumorSegModule.logic.listeners import ModelListener
+from TumorSegModule.logic.model_texts import (
+    ICONS,
+    details_of,
+    headline,
+    picture_of,
+    searched_text,
+)
 from TumorSegModule.logic.pace import seconds_per_slice
 from TumorSegModule.logic.run_status import in_words
-
-THUMBNAIL = "thumbnail.png"
-ICONS = Path(__file__).resolve().parents[2] / "Resources" / "Icons"
 
 
 class ModelPicker:
@@ -65,7 +67,7 @@ class ModelPicker:
         picture = picture_of(bundle) if bundle else ICONS / "model.png"
         ui.modelPicture.setPixmap(qt.QPixmap(str(picture)))
         ui.modelSummary.text = self._summary(bundle)
-        ui.modelDetails.html = details_of(bundle) if bundle else ""
+        ui.modelDetails.html = rich_details(bundle) if bundle else ""
 
     def _summary(self, bundle: Bundle | None) -> str:
         if bundle is None:
@@ -96,89 +98,12 @@ class ModelPicker:
             self._listener.model_picked(self._bundles[row])
 
 
-def picture_of(bundle: Bundle) -> Path:
-    """Return the path of a bundle's thumbnail, or of the picture for its anatomy."""
-    of_bundle = bundle.folder / THUMBNAIL
-    by_anatomy = ICONS / f"{bundle.specification.anatomy or 'model'}.png"
-    return next((path for path in (of_bundle, by_anatomy) if path.is_file()), ICONS / "model.png")
-
-
-def headline(specification: ModelSpecification) -> str:
-    """Return what a model finds and how well, in a line."""
-    labels = ", ".join(label.name for label in specification.labels)
-    parts = [specification.modality, labels]
-    if accuracy := accuracy_of(specification):
-        parts.append(accuracy)
-    return " · ".join(parts)
-
-
-def accuracy_of(specification: ModelSpecification) -> str:
-    """Return "Dice 0.84 (0.80 to 0.87)" for each label that was measured, "" if none was."""
-    if specification.evaluation is None:
-        return ""
-    parts = []
-    for label in specification.labels:
-        structure = specification.evaluation.structures.get(label.name)
-        if structure is not None and structure.dice.mean is not None:
-            name = f"{label.name}: " if len(specification.labels) > 1 else ""
-            dice = structure.dice
-            parts.append(f"{name}Dice {dice.mean:.2f} ({dice.low:.2f} to {dice.high:.2f})")
-    return ", ".join(parts)
-
-
-def measured_on(specification: ModelSpecification) -> str:
-    """Return on what the accuracy was measured, as "16 patients kept for validation"."""
-    evaluation = specification.evaluation
-    if evaluation is None or not evaluation.patients:
-        return ""
-    return f"{evaluation.patients} {evaluation.measured_on or 'patients'}"
-
-
-def details_of(bundle: Bundle) -> str:
+def rich_details(bundle: Bundle) -> str:
     """Return a model's details as rich text, with a link to its card."""
-    specification = bundle.specification
-    rows = [
-        (_("Task"), specification.description),
-        (_("Labels"), ", ".join(label.name for label in specification.labels)),
-        (_("Accuracy"), accuracy_of(specification) or _("not stated")),
-        (_("Measured on"), measured_on(specification) or _("not stated")),
-        (_("Trained on"), trained_on(specification) or _("not stated")),
-        (_("Licence"), specification.licence or _("not stated")),
-        (_("Network"), network_of(specification)),
-        (_("Version"), f"{specification.id} {specification.version}"),
-    ]
-    if specification.members:
-        rows.append((_("Members"), ", ".join(specification.members)))
     cells = "".join(
         f"<tr><td style='padding-right:10px'><b>{escape(name)}</b></td><td>{escape(text)}</td></tr>"
-        for name, text in rows
+        for name, text in details_of(bundle.specification)
     )
     card = bundle.folder / CARD_FILE
     link = f"<a href='{card.as_uri()}'>{_('Model card')}</a>" if card.is_file() else ""
     return f"<table>{cells}</table>{link}"
-
-
-def network_of(specification: ModelSpecification) -> str:
-    """Return the network and its size, as "U-Net, 7.8 M parameters"."""
-    if specification.network is None:
-        return _("ensemble")
-    if specification.weights is None:
-        return specification.network.name
-    size = f"{specification.weights.parameters / 1e6:.1f} M"
-    return _("{name}, {size} parameters").format(name=specification.network.name, size=size)
-
-
-def trained_on(specification: ModelSpecification) -> str:
-    """Return the name of the training data and the date."""
-    provenance = specification.provenance
-    parts = [*(data.name for data in provenance.datasets[:1]), provenance.date]
-    return ", ".join(part for part in parts if part)
-
-
-def searched_text(specification: ModelSpecification) -> str:
-    """Return the lower-case text in which the search looks."""
-    network = specification.network.name if specification.network else "ensemble"
-    words = [specification.id, specification.title, specification.description, network]
-    words += [specification.anatomy, specification.modality, specification.licence]
-    words += [label.name for label in specification.labels]
-    return " ".join(words).lower()

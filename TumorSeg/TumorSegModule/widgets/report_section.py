@@ -12,8 +12,8 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.writing.file_name import file_name_of
 from TumorSegModule.logic.ending import Ending
-from TumorSegModule.logic.report_facts import drawn_by, follow_up_of, known_of
-from TumorSegModule.logic.report_writer import ReportOrder, ReportWriter
+from TumorSegModule.logic.report_facts import KNOWABLE, known_of
+from TumorSegModule.logic.report_writer import ReportWriter, report_order
 from TumorSegModule.logic.selection import Selection
 from TumorSegModule.logic.worker_client import WorkerClient
 from TumorSegModule.widgets.installation import ensure_installed
@@ -23,8 +23,6 @@ from TumorSegModule.widgets.status_section import PROBLEM_STYLE
 POLL_MILLISECONDS = 25
 FOLDER_SETTING = "TumorSeg/ReportFolder"
 PAGE, PDF = "html", "pdf"
-ITEMS = ("name", "id", "birth", "sex", "date", "study", "volume")
-"""That can be ticked; the box of each is called after it."""
 
 
 def choose_file(suggestion: str) -> str:
@@ -81,7 +79,7 @@ class ReportSection:
         self._choose, self._open = choose, show
         self._ending: Ending | None = None
         self.writer = ReportWriter(client, self)
-        self._boxes = {item: getattr(ui, f"{item}ReportBox") for item in ITEMS}
+        self._boxes = {item: getattr(ui, f"{item}ReportBox") for item in KNOWABLE}
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MILLISECONDS)
         self._timer.timeout.connect(self._poll)
@@ -155,20 +153,10 @@ class ReportSection:
             begin()
 
     def _start(self, segmentation: Any, volume: Any, place: str, ticked: dict[str, str]) -> None:
-        ending = self._ending
-        of_this = ending is not None and ending.target is segmentation
         self._say(_("Writing…"))
-        self.writer.start(
-            ReportOrder(
-                segmentation,
-                volume,
-                place,
-                ticked,
-                drawn_by(segmentation, self._selection.models.catalogue),
-                ending if of_this else None,
-                follow_up_of(self._measured.findings, segmentation),
-            )
-        )
+        catalogue, found = self._selection.models.catalogue, self._measured.findings
+        case = (segmentation, volume)
+        self.writer.start(report_order(case, place, ticked, catalogue, self._ending, found))
         self._timer.setInterval(0)
         self._timer.start()
         self.show()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import qt
 from slicer.i18n import tr as _
 
 from TumorSegModule.logic.listeners import SliceListener
+from TumorSegModule.logic.review import Strip
 
 HEIGHT = 92
 AREA_SHARE = 0.58
@@ -22,25 +22,6 @@ LETTERS = 9
 AREA = "#7f97b2"
 SURE, UNSURE = "#e3c08a", "#e07b1f"
 SEEN, CHANGED, HERE = "#3f9b5c", "#3b6fd1", "#d1373a"
-
-
-@dataclass(frozen=True)
-class Strip:
-    """What a strip shows, a number or flag a slice, the most inferior first.
-
-    Attributes:
-        areas: mm2 that the segments cover.
-        corrections: mm2 that are expected to need correction.
-        unsure: indices of the slices to look at.
-        seen: indices of those that were looked at.
-        changed: indices of those that were edited.
-    """
-
-    areas: tuple[float, ...] = ()
-    corrections: tuple[float, ...] = ()
-    unsure: frozenset[int] = frozenset()
-    seen: frozenset[int] = frozenset()
-    changed: frozenset[int] = frozenset()
 
 
 class SliceStrip(qt.QWidget):
