@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
 
-from trame_server.state import State
+from TumorSegWeb.faults import Faults
+
+if TYPE_CHECKING:
+    from trame_server.state import State
 
 POLL_SECONDS = 0.025
+
+WORK_SECONDS = 0.01
+"""Longest time that one turn of the event loop spends on a generator."""
 
 
 class Poller:
@@ -19,6 +27,7 @@ class Poller:
         poll: Callable[[], None],
         pending: Callable[[], bool],
         at_once: Callable[[], bool],
+        faults: Faults,
     ) -> None:
         """Have nothing to do yet.
 
@@ -27,9 +36,11 @@ class Poller:
             poll: goes on with the work.
             pending: tells whether `poll` must be called again.
             at_once: tells whether that should be soon, as voxels are being copied.
+            faults: told of an error of `poll`, which ends the calls.
         """
         self._state, self._poll = state, poll
         self._pending, self._at_once = pending, at_once
+        self._faults = faults
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -38,28 +49,99 @@ class Poller:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
-        while self._pending():
-            with self._state:
-                self._poll()
-            await asyncio.sleep(0 if self._at_once() else POLL_SECONDS)
+        with self._faults.told():
+            while self._pending():
+                with self._state:
+                    self._poll()
+                await asyncio.sleep(0 if self._at_once() else POLL_SECONDS)
 
 
 class Rest:
     """Calls once, when it was not started again for a moment."""
 
-    def __init__(self, seconds: float, call: Callable[[], None]) -> None:
+    def __init__(self, seconds: float, call: Callable[[], object], faults: Faults) -> None:
         """Wait for a start; then `seconds`, then `call`."""
-        self._seconds, self._call = seconds, call
+        self._seconds, self._call, self._faults = seconds, call, faults
         self._handle: asyncio.TimerHandle | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it is going to call."""
+        return self._handle is not None
 
     def start(self) -> None:
         """Wait from now on."""
         self.stop()
         loop = asyncio.get_running_loop()
-        self._handle = loop.call_later(self._seconds, self._call)
+        self._handle = loop.call_later(self._seconds, self._called)
 
     def stop(self) -> None:
         """Do not call."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
+
+    def _called(self) -> None:
+        self._handle = None
+        with self._faults.told():
+            self._call()
+
+
+class Pieces:
+    """See `TumorSegModule.logic.later.Pieces`."""
+
+    def __init__(self, faults: Faults) -> None:
+        """Have nothing to do yet."""
+        self._faults = faults
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to do."""
+        return self._task is not None
+
+    def start(self, work: Generator[None, None, Any], done: Callable[[Any], None]) -> None:
+        """Begin with `work` in place of what was under way; `done` is told what it returned."""
+        self.stop()
+        self._task = asyncio.get_running_loop().create_task(self._run(work, done))
+
+    def stop(self) -> None:
+        """Leave it where it is."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+
+    async def _run(self, work: Generator[None, None, Any], done: Callable[[Any], None]) -> None:
+        with self._faults.told():
+            result = await self._result_of(work)
+            self._task = None
+            done(result)
+        if self._task is asyncio.current_task():
+            self._task = None
+
+    async def _result_of(self, work: Generator[None, None, Any]) -> Any:
+        until = time.perf_counter() + WORK_SECONDS
+        while True:
+            try:
+                next(work)
+            except StopIteration as end:
+                return end.value
+            if time.perf_counter() > until:
+                await asyncio.sleep(0)
+                until = time.perf_counter() + WORK_SECONDS
+
+
+class Clock:
+    """See `TumorSegModule.logic.later.Later`."""
+
+    def __init__(self, faults: Faults) -> None:
+        """Tell `faults` of errors in what is called."""
+        self._faults = faults
+
+    def rest(self, seconds: float, call: Callable[[], object]) -> Rest:
+        """Return what calls `call`, `seconds` after it was last started."""
+        return Rest(seconds, call, self._faults)
+
+    def pieces(self) -> Pieces:
+        """Return what runs generators."""
+        return Pieces(self._faults)

@@ -24,6 +24,7 @@ from TumorSegModule.logic.findings import Findings
 from TumorSegWeb.opening import temporary_folder
 
 if TYPE_CHECKING:
+    from TumorSegLib.writing.dicom_content import DicomContent
     from TumorSegLib.writing.dicom_source import SourceImages
 
 
@@ -69,8 +70,10 @@ def label_map_file(target: slicer.vtkMRMLSegmentationNode) -> bytes:
     return _through_a_file("result.nii.gz", lambda path: write_image_atomically(image, path))
 
 
-def dicom_file(target: slicer.vtkMRMLSegmentationNode, source: SourceImages | None) -> bytes:
-    """Return a segmentation as a DICOM Segmentation that refers to the volume's images.
+def dicom_content(
+    target: slicer.vtkMRMLSegmentationNode, source: SourceImages | None
+) -> DicomContent:
+    """Return what DICOM objects say of a segmentation, as it is now.
 
     Args:
         target: segmentation node.
@@ -78,7 +81,7 @@ def dicom_file(target: slicer.vtkMRMLSegmentationNode, source: SourceImages | No
 
     Raises:
         InputError: there are no segments, or they reach beyond the volume.
-        OutputError: there are no such images, or they lack what it must repeat.
+        OutputError: there are no such images.
     """
     from TumorSegLib.worker.dicom_command import drawn_segment
     from TumorSegLib.writing.dicom_content import Algorithm, DicomContent
@@ -91,8 +94,6 @@ def dicom_file(target: slicer.vtkMRMLSegmentationNode, source: SourceImages | No
             f"{target.GetName()}: its volume was not read from DICOM, or highdicom is not"
             " installed; save it as .seg.nrrd"
         )
-    from TumorSegLib.writing.dicom_segmentation import write_dicom_segmentation
-
     grid = placement_of(volume).grid
     segments = tuple(
         drawn_segment(
@@ -104,15 +105,40 @@ def dicom_file(target: slicer.vtkMRMLSegmentationNode, source: SourceImages | No
         for mask, segment in zip(masks_of(target), _segments(target), strict=True)
     )
     models = [segment.algorithm for segment in segments if segment.algorithm is not None]
-    image = Volume(voxels_of(volume), grid, name=volume.GetName())
+    image = Volume(voxels_of(volume).copy(), grid, name=volume.GetName())
     made_by = models[0] if models else Algorithm("TumorSeg", __version__)
-    content = DicomContent(image, segments, target.GetName(), made_by)
+    return DicomContent(image, segments, target.GetName(), made_by)
+
+
+def dicom_file(content: DicomContent, source: SourceImages) -> bytes:
+    """Return a DICOM Segmentation that refers to the volume's images. Touches no scene.
+
+    Raises:
+        OutputError: the images lack what it must repeat.
+    """
+    from TumorSegLib.writing.dicom_segmentation import write_dicom_segmentation
 
     def write(path: Path) -> bool:
         write_dicom_segmentation(content, source, path)
         return True
 
     return _through_a_file("result.dcm", write)
+
+
+def dicom_files(content: DicomContent, source: SourceImages) -> dict[str, bytes]:
+    """Return a DICOM Segmentation, and a structured report with its measurements, by file name.
+
+    Raises:
+        OutputError: the images lack what they must repeat.
+    """
+    from TumorSegLib.writing.dicom_report import write_dicom_report
+    from TumorSegLib.writing.dicom_segmentation import write_dicom_segmentation
+
+    with temporary_folder() as place:
+        paths = [Path(place, name) for name in ("SEG.dcm", "SR.dcm")]
+        segmentation = write_dicom_segmentation(content, source, paths[0])
+        write_dicom_report(content, segmentation, source, paths[1])
+        return {path.name: path.read_bytes() for path in paths}
 
 
 def values_of(target: slicer.vtkMRMLSegmentationNode) -> list[int]:

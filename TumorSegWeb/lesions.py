@@ -23,6 +23,7 @@ from TumorSegModule.logic.session import Session
 from TumorSegModule.logic.worker_client import WorkerClient, python_command
 from TumorSegWeb.clock import Poller, Rest
 from TumorSegWeb.editor import Editor
+from TumorSegWeb.faults import Faults
 
 REST_SECONDS = 0.3
 """Rest after an edit before the segments are measured."""
@@ -36,7 +37,12 @@ class Lesions:
     """
 
     def __init__(
-        self, server: Server, selection: Selection, session: Session, editor: Editor
+        self,
+        server: Server,
+        selection: Selection,
+        session: Session,
+        editor: Editor,
+        faults: Faults,
     ) -> None:
         """Measure with a worker of its own.
 
@@ -45,6 +51,7 @@ class Lesions:
             selection: has the models.
             session: has the last run's probabilities.
             editor: has Undo.
+            faults: told of errors.
         """
         self._state, self._selection = server.state, selection
         self._session, self._editor = session, editor
@@ -59,8 +66,10 @@ class Lesions:
             self._measuring.poll,
             lambda: self._measuring.busy,
             lambda: self._measuring.working,
+            faults,
         )
-        self._rest = Rest(REST_SECONDS, self._measure)
+        faults.recover_by(self._measuring.stop)
+        self._rest = Rest(REST_SECONDS, self._measure, faults)
         self._show("")
 
     def edit(self, target: slicer.vtkMRMLSegmentationNode | None) -> None:

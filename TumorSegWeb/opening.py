@@ -17,6 +17,7 @@ from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.reading import read_volume
 from TumorSegLib.reading.image_file import FORMATS
+from TumorSegLib.report.identification import said_by
 from TumorSegLib.slicer_io.scene_reading import run_reader, unpacked
 from TumorSegLib.support.archive import opened_archive, unpack
 from TumorSegLib.writing.dicom_output import source_images
@@ -39,11 +40,13 @@ class Found:
     Attributes:
         volumes: one after the other.
         sources: of each, the DICOM images that results can refer to, None if there are none.
+        subjects: of each, what its DICOM images say of patient and study, by DICOM's keyword.
         scene: description (`.mrml`) of an unpacked scene, None if there is none.
     """
 
     volumes: list[Volume] = field(default_factory=list)
     sources: list[SourceImages | None] = field(default_factory=list)
+    subjects: list[dict[str, str]] = field(default_factory=list)
     scene: Path | None = None
 
 
@@ -87,6 +90,7 @@ def look_into(paths: Iterable[Path], folder: Path) -> Found:
             " files, folder or .zip"
         )
     found.sources = [_source_of(volume) for volume in found.volumes]
+    found.subjects = [said_by(volume) for volume in found.volumes]
     return found
 
 
@@ -134,9 +138,12 @@ def add_to_scene(found: Found) -> list[slicer.vtkMRMLScalarVolumeNode]:
         InputError: the scene that was found cannot be read, or holds no volume.
     """
     from TumorSegModule.logic.registration import add_volume
+    from TumorSegModule.logic.subject import put_under_patient
     from TumorSegModule.logic.volumes import is_usable
 
     nodes = [add_volume(volume, _name_of(volume)) for volume in found.volumes]
+    for node, said in zip(nodes, found.subjects, strict=False):
+        put_under_patient(node, said)
     if found.scene is not None:
         before = set(_volumes())
         scene = slicer.mrmlScene

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +14,27 @@ from trame_slicer.app.ui.load_volume_ui import LoadVolumeUI
 from trame_slicer.core import SlicerApp
 
 from TumorSegLib.errors import TumorSegError
+from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.slicer_io.nodes import volume_of
-from TumorSegLib.writing.file_name import file_name_of
 from TumorSegModule.logic.ending import Ending
 from TumorSegModule.logic.model_choice import called
+from TumorSegModule.logic.model_texts import headline
 from TumorSegModule.logic.new_segmentation import new_segmentation
 from TumorSegModule.logic.selection import Selection
 from TumorSegModule.logic.volumes import further_channels, is_usable, obvious_sequences
-from TumorSegWeb import downloads, opening
+from TumorSegWeb import opening
 from TumorSegWeb.chosen import Chosen
 from TumorSegWeb.editor import Editor
+from TumorSegWeb.faults import Faults
 from TumorSegWeb.lesions import Lesions
+from TumorSegWeb.model_cards import cards_of
+from TumorSegWeb.names import register_named_views
 from TumorSegWeb.page_ui import PageUI
 from TumorSegWeb.questions import Questions
-from TumorSegWeb.review import Review
+from TumorSegWeb.review import PageReview
 from TumorSegWeb.runs import Runs
+from TumorSegWeb.saving import Saving
 
 
 class _Uploads:
@@ -47,32 +52,48 @@ class PageLogic(SegmentationAppLogic):
 
     Attributes:
         selection: what is chosen.
-        runs, review, lesions: the parts of the page.
+        runs, review, lesions, saving: the parts of the page.
     """
 
     def __init__(
         self, server: Server, slicer_app: SlicerApp, catalogue: Callable[[], Catalogue]
     ) -> None:
         """Show an empty scene; `catalogue` returns the models."""
+        register_named_views(slicer_app.view_manager, server)
         super().__init__(server, slicer_app)
         self._app = slicer_app
         self.selection = Selection(catalogue)
         self._editor = Editor(slicer_app.segmentation_editor)
         self._questions = Questions(server)
-        self.runs = Runs(server, self.selection, self._editor, self._questions, self)
-        self.review = Review(server)
-        self.lesions = Lesions(server, self.selection, self.runs.session, self._editor)
-        self._load_files_logic = _Uploads(self._in_background(self.open_uploaded))
+        self._faults = faults = Faults(server.state)
+        self.runs = Runs(server, self.selection, self._editor, self._questions, self, faults)
+        session = self.runs.session
+        self.review = PageReview(server, session, self._editor, faults)
+        self.lesions = Lesions(server, self.selection, session, self._editor, faults)
+        self.saving = Saving(
+            server,
+            slicer_app,
+            self.selection,
+            self.lesions,
+            self._questions,
+            faults,
+            lambda: self._source,
+        )
+        self._load_files_logic = _Uploads(faults.in_background(self.open_uploaded))
         self._sources: dict[str, Any] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         state: Any = self.state
         state.trame__title, state.trame__favicon = "TumorSeg", None
-        state.ts_opening, state.ts_problem = False, ""
+        state.ts_opening, state.ts_problem, state.ts_note = False, "", ""
         state.ts_phantoms, state.ts_volume_3d = list(opening.phantoms()), False
-        state.change("ts_volume")(self._volume_picked)
-        state.change("ts_model")(self._model_picked)
-        state.change("ts_sensitivity")(self._sensitivity_moved)
-        state.change("ts_volume_3d")(self._show_in_3d)
+        state.ts_cards_open, state.ts_cards, state.ts_card = False, [], None
+        for name, changed in (
+            ("ts_volume", self._volume_picked),
+            ("ts_model", self._model_picked),
+            ("ts_sensitivity", self._sensitivity_moved),
+            ("ts_volume_3d", self._show_in_3d),
+        ):
+            state.change(name)(faults.guarded(changed))
+        faults.recover_by(self._recover)
 
     def set_ui(self, ui: PageUI) -> None:
         """Join the page's buttons to what they do."""
@@ -80,18 +101,37 @@ class PageLogic(SegmentationAppLogic):
         self._app.scene.Clear()  # trame-slicer's tools look for their views when a scene begins
         settings: Any = Chosen()  # has all that is asked of a parameter node
         self.selection.connect(settings)
-        ui.welcome_buttons.on_load_volume.connect(self._in_background(self.open_uploaded))
+        guarded, in_background = self._faults.guarded, self._faults.in_background
+        ui.welcome_buttons.on_load_volume.connect(in_background(self.open_uploaded))
+        review = self.review.review
         control: Any = self.server.controller
-        control.ts_segment = self._in_background(self.runs.segment)
-        control.ts_cancel = self.runs.cancel
-        control.ts_answer = self._questions.answer
-        control.ts_step = self.review.step
-        control.ts_go_to = self.review.go_to
-        control.ts_lesion_go_to = self.lesions.go_to
-        control.ts_lesion_change = self.lesions.change
-        control.ts_sequence = self._sequence_picked
-        control.ts_phantom = self._in_background(self.open_phantom)
-        control.ts_download = self.download
+        calls: dict[str, Callable[..., Any]] = {
+            "ts_cancel": self.runs.cancel,
+            "ts_answer": self._questions.answer,
+            "ts_step": review.step,
+            "ts_go_to": review.go_to,
+            "ts_restore": self.review.restore,
+            "ts_lesion_go_to": self.lesions.go_to,
+            "ts_lesion_change": self.lesions.change,
+            "ts_sequence": self._sequence_picked,
+            "ts_show_cards": self.show_cards,
+            "ts_open_report": self.saving.open_report,
+            "ts_open_training": self.saving.open_training,
+            "ts_choose_label": self.saving.choose_label,
+            "ts_stop_saving": self.saving.stop,
+            "ts_fetch": self.saving.fetch,
+        }
+        works: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
+            "ts_segment": self.runs.segment,
+            "ts_phantom": self.open_phantom,
+            "ts_save": self.saving.save,
+            "ts_report": self.saving.report,
+            "ts_training": self.saving.training,
+        }
+        for name, call in calls.items():
+            setattr(control, name, guarded(call))
+        for name, work in works.items():
+            setattr(control, name, in_background(work))
         self._show_selection()
 
     async def open_paths(self, paths: Iterable[Path]) -> None:
@@ -108,22 +148,13 @@ class PageLogic(SegmentationAppLogic):
         """Open the files of one upload."""
         await self._open(lambda folder: opening.look_into(_kept(files, folder), folder))
 
-    def download(self, kind: str) -> Any:
-        """Return a result as an attachment of the page's socket, None if there is none yet."""
-        target = self.selection.target
-        make: Mapping[str, Callable[[], bytes]] = {
-            "segmentation": lambda: downloads.segmentation_file(target),
-            "labels": lambda: downloads.label_map_file(target),
-            "scene": lambda: downloads.scene_file(self._app.io_manager.write_scene),
-            "dicom": lambda: downloads.dicom_file(target, self._source),
-            "lesions": lambda: downloads.lesions_file(self.lesions.findings),
-        }
-        try:
-            content = make[kind]()
-        except TumorSegError as error:
-            self.state.ts_problem = str(error)
-            return None
-        return self.server.protocol.addAttachment(content)
+    def show_cards(self) -> None:
+        """Show the models' cards."""
+        with self.state as state:
+            state.ts_cards = cards_of(self.selection.models.bundles)
+            bundle = self.selection.bundle
+            state.ts_card = bundle.id if bundle is not None else None
+            state.ts_cards_open = True
 
     @property
     def _source(self) -> Any:
@@ -138,30 +169,24 @@ class PageLogic(SegmentationAppLogic):
 
     def run_ended(self, ending: Ending) -> None:
         """See `TumorSegWeb.listener.Listener`."""
+        self.saving.run_ended(ending)
         if not ending.done:
             return
         self._open_target()  # also where another volume was chosen meanwhile
         if ending.target is self.selection.target:
             self._app.segmentation_editor.show_3d(True)
+        self.review.run_ended(ending)
 
     def close(self) -> None:
         """End all processes, and let go of the scene."""
         self.runs.close()
-        self.review.close()
+        self.review.review.close()
         self.lesions.close()
+        self.saving.close()
 
-    def _in_background(self, work: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-        """Return what begins with `work`: the page's socket is read again only when a call is over.
-
-        An answer to a question, or Cancel, would not be heard before.
-        """
-
-        def begin(*arguments: Any) -> None:
-            task = asyncio.get_running_loop().create_task(work(*arguments))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-        return begin
+    def _recover(self) -> None:
+        self._questions.leave()
+        self.state.ts_opening = False
 
     async def _open(self, find: Callable[[Path], opening.Found]) -> None:
         """Add to the scene what `find` finds, which is done in a thread, and show the first."""
@@ -196,6 +221,8 @@ class PageLogic(SegmentationAppLogic):
     def _show_volume(self, volume: slicer.vtkMRMLScalarVolumeNode) -> None:
         """Choose a volume, its segmentation and its further sequences, and show them."""
         selection = self.selection
+        if volume is not selection.volume:
+            self.saving.forget()
         selection.settings.volume = volume
         selection.settings.target = next(
             (
@@ -224,7 +251,7 @@ class PageLogic(SegmentationAppLogic):
     def _open_target(self) -> None:
         selection = self.selection
         self._editor.edit(selection.target, selection.volume)
-        self.review.edit(selection.target)
+        self.review.review.edit(selection.target)
         self.lesions.edit(selection.target)
 
     def _choose_sequences(self) -> None:
@@ -289,7 +316,6 @@ class PageLogic(SegmentationAppLogic):
             for one in channels
         ]
         state.ts_from_dicom = self._source is not None
-        state.ts_name = file_name_of(volume.GetName()) if volume is not None else "volume"
         self.runs.status_changed()
 
 
@@ -299,10 +325,9 @@ def _kept(files: list[dict[str, Any]], folder: Path) -> list[Path]:
     return opening.kept(files, place)
 
 
-def _model_line(bundle: Any) -> str:
-    """Return what to know of a model in a line: what it draws, and its licence."""
+def _model_line(bundle: Bundle | None) -> str:
+    """Return what to know of a model in a line: what it draws and how well, and its licence."""
     if bundle is None:
         return ""
     specification = bundle.specification
-    labels = ", ".join(label.name for label in specification.labels)
-    return f"{labels} · {specification.modality} · {specification.licence}"
+    return f"{headline(specification)} · {specification.licence}"

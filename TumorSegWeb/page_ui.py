@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from trame.widgets import client, html
 from trame.widgets.vuetify3 import (
     Template,
@@ -11,6 +13,8 @@ from trame.widgets.vuetify3 import (
     VCardText,
     VCardTitle,
     VDialog,
+    VMain,
+    VNavigationDrawer,
     VProgressCircular,
     VSnackbar,
     VSpacer,
@@ -20,7 +24,11 @@ from trame_slicer.app.ui import SegmentationAppUI
 from trame_slicer.app.ui.load_volume_ui import LoadVolumeUI
 from trame_slicer.core import LayoutManager
 
+from TumorSegWeb.cards_ui import STYLE as CARD_STYLE
+from TumorSegWeb.cards_ui import build_cards
+from TumorSegWeb.names import name_buttons
 from TumorSegWeb.panel_ui import PanelUI
+from TumorSegWeb.saving_ui import build_saving_dialogs
 
 NOT_A_DEVICE = "Not a medical device. Look at every slice before you rely on a number."
 
@@ -28,6 +36,15 @@ PANEL_WIDTH = 440
 """Pixels: the table of lesions fits."""
 
 KEYS = """
+window.ts_tab = String(Math.random());
+window.ts_fetch = (saved, fetch) => {
+  if (saved && saved.tab === window.ts_tab)
+    utils.download(saved.name, trame.trigger(fetch, [saved.number]), 'application/octet-stream');
+};
+window.ts_focus = (ids) => window.setTimeout(() => {
+  const page = window.document;
+  if (page.activeElement === page.body) page.querySelector(ids)?.focus();
+}, 100);
 window.addEventListener('keydown', (event) => {
   if (event.target.closest('input, textarea') || event.ctrlKey || event.altKey) return;
   const by = { n: 1, p: -1 }[event.key.toLowerCase()];
@@ -40,7 +57,17 @@ window.addEventListener('drop', (event) => {
 });
 if (!window.matchMedia('(prefers-color-scheme: dark)').matches) ts_theme = 'light';
 """
-"""N and P as in the panel; files dropped anywhere are opened; light where the system is light."""
+"""N and P as in the panel; files dropped anywhere are opened; light where the system is light.
+
+What is saved goes to the tab that asked for it, and the focus of the keyboard to what takes the
+place of a button that went away.
+"""
+
+FOCUS = """
+:focus-visible { outline: 3px solid #ff9100 !important; outline-offset: -2px; }
+.v-slider-thumb:focus-visible, .v-selection-control__input:has(:focus-visible) {
+  outline: 3px solid #ff9100 !important; outline-offset: 2px; }
+"""
 
 
 class PageUI(SegmentationAppUI):
@@ -81,14 +108,22 @@ class PageUI(SegmentationAppUI):
             html.Span("TumorSeg · trame-slicer by Kitware", classes="text-caption text-grey")
         with layout.content:
             self._build_welcome()
+            layout.content.children.insert(0, layout.content.children.pop())  # the first to tab to
         with layout:
+            client.Style(FOCUS + CARD_STYLE)
             self._build_question()
             self._build_problem()
+            build_cards()
+            build_saving_dialogs(server)
+            for value, ids in (("ts_busy", "#cancel, #segment"), ("ts_volume", "#segment")):
+                client.ClientStateChange(value=value, change=f"window.ts_focus('{ids}')")
             upload = server.trigger_name(
                 self.load_volume_items_buttons.load_volume_files_button.load_chunk
             )
             step = server.trigger_name(self._step)
             client.ClientTriggers(mounted=KEYS % {"step": step, "upload": upload})
+            _before_the_views(layout.root)
+            name_buttons(layout.root)
 
     def _register_undo_redo_ui(self, undo_redo_ui_type: type, tool_ui_type: type) -> None:
         """Offer Undo whichever panel is open."""
@@ -154,9 +189,22 @@ class PageUI(SegmentationAppUI):
                 )
 
     def _build_problem(self) -> None:
-        with VSnackbar(
-            model_value=("!!ts_problem",), timeout=-1, multi_line=True, color="error", id="problem"
-        ):
-            html.Span("{{ ts_problem }}")
-            with Template(v_slot_actions=True):
-                VBtn("Close", click="ts_problem = ''", variant="text")
+        for name, colour in (("problem", "error"), ("note", "info")):
+            with VSnackbar(
+                model_value=(f"!!ts_{name}",),
+                timeout=-1,
+                multi_line=True,
+                color=colour,
+                id=name,
+            ):
+                html.Span(f"{{{{ ts_{name} }}}}", style="white-space: pre-line;")
+                with Template(v_slot_actions=True):
+                    VBtn("Close", click=f"ts_{name} = ''", variant="text")
+
+
+def _before_the_views(root: Any) -> None:
+    """Have the keyboard come to the panel and its tools before it comes to the views."""
+    drawers = [one for one in root.children if isinstance(one, VNavigationDrawer)]
+    others = [one for one in root.children if one not in drawers]
+    views = next(place for place, one in enumerate(others) if isinstance(one, VMain))
+    root.children = [*others[:views], *drawers, *others[views:]]

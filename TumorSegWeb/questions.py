@@ -43,6 +43,11 @@ class Questions:
             self._state.ts_question = None
         return answer
 
+    def leave(self) -> None:
+        """Take back what is being asked."""
+        self.answer(CANCEL)
+        self._state.ts_question = None
+
     def answer(self, value: str) -> None:
         """Take the answer."""
         if self._answer is not None and not self._answer.done():

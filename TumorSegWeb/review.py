@@ -1,123 +1,119 @@
-"""Which slices to look at: the strip of all slices, and the way to the unsure ones."""
+"""What the page shows of a review: strip, notes, corrections, what the model doubted."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-import slicer
 from trame_server import Server
 
-from TumorSegLib.errors import InputError
-from TumorSegModule.logic.review_texts import review_text
-from TumorSegModule.logic.slice_figures import SliceFigures, figures_of, write_figures
-from TumorSegModule.logic.slice_views import show_slice, shown_slice
-from TumorSegWeb.clock import Rest
-
-SEEN_SECONDS = 0.5
-"""A slice that stays in the views for so long has been looked at."""
+from TumorSegModule.logic.ending import Ending
+from TumorSegModule.logic.review import Review, Strip
+from TumorSegModule.logic.session import Session
+from TumorSegWeb.clock import Clock
+from TumorSegWeb.editor import Editor
+from TumorSegWeb.faults import Faults
 
 
-class Review:
-    """Shows the figures of one segmentation's slices."""
+class PageReview:
+    """Shows a review; see `TumorSegModule.logic.review.ReviewView`.
 
-    def __init__(self, server: Server) -> None:
-        """Have no segmentation yet."""
+    Attributes:
+        review: what it shows.
+    """
+
+    def __init__(self, server: Server, session: Session, editor: Editor, faults: Faults) -> None:
+        """Review nothing yet.
+
+        Args:
+            server: of the page.
+            session: has the last run.
+            editor: has Undo.
+            faults: told of errors.
+        """
         self._state = server.state
-        self._target: Any = None
-        self._figures: SliceFigures | None = None
-        self._place: list[float] | None = None
-        self._rank = -1
-        self._current: int | None = None
-        self._views: dict[str, int] = {}
-        self._seen = Rest(SEEN_SECONDS, self._note_seen)
-        self._looking = Rest(0, self._look)
-        self._show()
+        self._state.ts_uncertainty = False
+        self.review = Review(session, editor, Clock(faults), self)
+        self._state.change("ts_uncertainty")(faults.guarded(self._uncertainty_switched))
+        self._state.change("ts_reviewed")(faults.guarded(self._marked))
+        self.show_review()
+        self.show_place()
+        self.show_layer()
 
-    def edit(self, target: slicer.vtkMRMLSegmentationNode | None) -> None:
-        """Review a segmentation as a run has left it; None for none."""
-        self._target = target
-        self._figures = figures_of(target) if target is not None else None
-        self._rank, self._place, self._current = -1, None, None
-        for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
-            if view.GetID() not in self._views:
-                self._views[view.GetID()] = view.AddObserver("ModifiedEvent", self._moved)
-        self._look()
-        self._show()
+    def run_ended(self, ending: Ending) -> None:
+        """Show what a run has left."""
+        if ending.done and self.review.target is ending.target:
+            self.review.refresh()
 
-    def step(self, by: int) -> None:
-        """Go to the slice that is most likely to need correction, then to the next."""
-        unsure = self._figures.unsure if self._figures is not None else []
-        if unsure:
-            first = max(self._rank + by, 0)
-            self.go_to(unsure[first if self._rank < 0 else (self._rank + by) % len(unsure)])
+    def restore(self, name: str) -> None:
+        """Bring the model's mask back: of a segment, "" for all of them on the slice shown."""
+        if name:
+            self.review.restore_segment(name)
+        else:
+            self.review.restore_slice()
 
-    def go_to(self, index: int) -> None:
-        """Have the views show an axial slice, 0 the most inferior."""
-        if self._figures is None or not 0 <= index < len(self._figures):
-            return
-        try:
-            self._place = show_slice(self._target, self._figures, index)
-        except InputError:
-            return
-        if index in self._figures.unsure:
-            self._rank = self._figures.unsure.index(index)
-        self._set_current(index)
+    def show_review(self) -> None:
+        """See `TumorSegModule.logic.review.ReviewView`."""
+        with self._state as state:
+            state.ts_unsure = self.review.unsure
+            state.ts_reviewed = self.review.reviewed
+            self.show_correction()
 
-    def close(self) -> None:
-        """Do nothing later."""
-        self._seen.stop()
-        self._looking.stop()
+    def show_strip(self) -> None:
+        """See `TumorSegModule.logic.review.ReviewView`."""
+        with self._state as state:
+            state.ts_strip = bars_of(self.review.strip)
+            state.ts_review = self.review.note
 
-    def _moved(self, *_event: Any) -> None:
-        self._looking.start()
+    def show_place(self) -> None:
+        """See `TumorSegModule.logic.review.ReviewView`."""
+        with self._state as state:
+            state.ts_slice = self.review.current
+            state.ts_review = self.review.note
 
-    def _look(self) -> None:
-        index = None
-        if self._figures is not None and slicer.mrmlScene.IsNodePresent(self._target):
-            try:
-                index = shown_slice(self._target, self._figures, self._place)
-            except InputError:
-                index = None
-        if index != self._current:
-            with self._state:
-                self._set_current(index)
+    def show_correction(self) -> None:
+        """See `TumorSegModule.logic.review.ReviewView`."""
+        with self._state as state:
+            self.show_strip()
+            state.ts_correction = self.review.correction_note
+            restorable = self.review.restorable
+            state.ts_restorable = [
+                {"name": "", "title": "On the slice shown"},
+                *(
+                    {"name": name, "title": f"{title}, on all slices"}
+                    for name, title in restorable.items()
+                ),
+            ]
+            state.ts_corrected = bool(restorable)
 
-    def _set_current(self, index: int | None) -> None:
-        self._current = index
-        self._seen.start()
-        self._show()
+    def show_layer(self) -> None:
+        """See `TumorSegModule.logic.review.ReviewView`."""
+        layer = self.review.layer
+        with self._state as state:
+            state.ts_doubts, state.ts_doubts_meaning = layer.possible, layer.meaning
 
-    def _note_seen(self) -> None:
-        figures, current = self._figures, self._current
-        if figures is None or current is None or current in figures.seen:
-            return
-        self._figures = replace(figures, seen=figures.seen | {current})
-        write_figures(self._target, self._figures)
-        with self._state:
-            self._show()
+    def segmentation_edited(self) -> None:
+        """See `TumorSegModule.logic.review.ReviewView`; lesions see edits for themselves."""
 
-    def _show(self) -> None:
-        state, figures = self._state, self._figures
-        state.ts_slice = self._current
-        state.ts_unsure = bool(figures and figures.unsure)
-        state.ts_review = review_text(figures, self._current) if figures is not None else ""
-        state.ts_strip = [] if figures is None else strip_of(figures)
+    def _uncertainty_switched(self, ts_uncertainty: bool, **_state: Any) -> None:
+        if bool(ts_uncertainty) != self.review.layer.wanted:
+            self.review.layer.want(bool(ts_uncertainty))
+
+    def _marked(self, ts_reviewed: bool, **_state: Any) -> None:
+        if self.review.figures is not None and bool(ts_reviewed) != self.review.reviewed:
+            self.review.mark_reviewed(bool(ts_reviewed))
 
 
-def strip_of(figures: SliceFigures) -> list[dict[str, Any]]:
+def bars_of(strip: Strip) -> list[dict[str, Any]]:
     """Return the bars of all slices, the most inferior first, with heights in per cent."""
-    unsure = set(figures.unsure)
-    highest = max(figures.areas, default=0.0) or 1.0
-    most = max(figures.corrections, default=0.0) or 1.0
+    highest = max(strip.areas, default=0.0) or 1.0
+    most = max(strip.corrections, default=0.0) or 1.0
     return [
         {
             "area": round(100 * area / highest),
             "correction": round(100 * correction / most),
-            "unsure": index in unsure,
-            "seen": index in figures.seen,
+            "unsure": index in strip.unsure,
+            "seen": index in strip.seen,
+            "changed": index in strip.changed,
         }
-        for index, (area, correction) in enumerate(
-            zip(figures.areas, figures.corrections, strict=True)
-        )
+        for index, (area, correction) in enumerate(zip(strip.areas, strip.corrections, strict=True))
     ]

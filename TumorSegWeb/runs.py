@@ -20,6 +20,7 @@ from TumorSegModule.logic.volumes import check_usable
 from TumorSegModule.logic.worker_client import WorkerClient, python_command
 from TumorSegWeb.clock import Poller
 from TumorSegWeb.editor import Editor
+from TumorSegWeb.faults import Faults
 from TumorSegWeb.listener import Listener
 from TumorSegWeb.questions import CANCEL, Questions
 
@@ -38,6 +39,7 @@ class Runs:
         editor: Editor,
         questions: Questions,
         listener: Listener,
+        faults: Faults,
     ) -> None:
         """Run what is selected.
 
@@ -47,6 +49,7 @@ class Runs:
             editor: opens results.
             questions: asks the user.
             listener: told how runs go.
+            faults: told of errors, which end the run.
         """
         self._state, self._selection = server.state, selection
         self._questions, self._listener = questions, listener
@@ -55,8 +58,13 @@ class Runs:
         self.session = Session(WorkerClient(python_command()), editor, self)
         runner = self.session.runner
         self._poller = Poller(
-            self._state, self.session.poll, lambda: self.session.pending, lambda: runner.copying
+            self._state,
+            self.session.poll,
+            lambda: self.session.pending,
+            lambda: runner.copying,
+            faults,
         )
+        faults.recover_by(self._recover)
         self._state.ts_sensitivity = self._sensitivity = 0.0
         self.status_changed()
 
@@ -90,6 +98,14 @@ class Runs:
     def close(self) -> None:
         """End run and worker."""
         self.session.close()
+
+    def _recover(self) -> None:
+        """End the run after an error; the next one has a new worker."""
+        try:
+            self.session.cancel()
+        finally:
+            self.session.runner.stop()
+            self.status_changed()
 
     def status_changed(self) -> None:
         """See `TumorSegModule.logic.view.View`."""
