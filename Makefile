@@ -134,7 +134,7 @@ $(WEB)/installed: pyproject.toml setup.py | $(VENV)/bin/python
 	@echo "installing PyTorch, VTK and 3D Slicer's library into $(WEB): 2.4 GB; a minute or two, and the download"
 	$(PYTHON) -m venv $(WEB)
 	$(WEB)/bin/python -m pip install --disable-pip-version-check "$(TORCH)"
-	$(WEB)/bin/python -m pip install --disable-pip-version-check "$(TORCH)" --editable ".[web,dicom]"
+	$(WEB)/bin/python -m pip install --disable-pip-version-check "$(TORCH)" --editable ".[web,dicom,report]"
 	@touch $@
 
 $(VENV)/installed-for-docs: $(VENV)/installed

@@ -275,7 +275,7 @@ def test_corrections_review_and_follow_up_are_shown():
     page = page_for(subject)
     assert ["Liver", "3", "4.50", "0.981"] in [row for table in page.tables for row in table]
     assert "Slices changed: 2, 3, 5." in page.text
-    assert "Marked in 3D Slicer as looked through" in page.text
+    assert "Marked as looked through" in page.text
     assert [["Earlier", "Change"], ["1", "grown"]] in page.tables
     assert "computed from the table: PD" in page.text
     untouched = replace(subject, changes=replace(changes, whole=replace(changes.whole, slices=0)))

@@ -90,7 +90,7 @@ def test_what_was_corrected_by_hand_is_counted(ready):
     page = write(ready)
     assert ["Tumour", "2", "0.16"] in [row[:3] for table in page.tables for row in table]
     assert "Slices changed: 2, 3." in page.text
-    assert "Marked in 3D Slicer as looked through" in page.text
+    assert "Marked as looked through" in page.text
     assert "in 2 lesions" in page.facts["Tumour"]
 
 

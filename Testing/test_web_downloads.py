@@ -17,6 +17,8 @@ from TumorSegLib.model.bundle import read_bundle
 SHAPE = (3, 40, 50)
 IDENTITY = {
     "FrameOfReferenceUID": "1.2.4",
+    "PatientName": "DOE^JANE",
+    "PatientID": "4711",
     "StudyID": "1",
     "StudyDate": "",
     "StudyTime": "",
@@ -99,14 +101,62 @@ def test_segments_are_saved_with_names_and_terms(case, tmp_path):
 
 def test_a_dicom_segmentation_refers_to_the_volumes_images(case):
     pytest.importorskip("highdicom")
-    from TumorSegWeb.downloads import dicom_file
+    from TumorSegWeb.downloads import dicom_content, dicom_file
 
     target, source, labels = case
-    saved = pydicom.dcmread(io.BytesIO(dicom_file(target, source)))
+    content = dicom_content(target, source)
+    saved = pydicom.dcmread(io.BytesIO(dicom_file(content, source)))
     assert saved.Modality == "SEG"
     assert saved.ReferencedSeriesSequence[0].SeriesInstanceUID == "1.2.3"
     assert [segment.SegmentLabel for segment in saved.SegmentSequence] == ["Liver", "Liver tumour"]
     assert np.count_nonzero(saved.pixel_array) == np.count_nonzero(labels)
+
+
+def test_a_dicom_report_has_the_measurements_of_the_segmentation_beside_it(case):
+    pytest.importorskip("highdicom")
+    from TumorSegWeb.downloads import dicom_content, dicom_files
+
+    target, source, _labels = case
+    files = dicom_files(dicom_content(target, source), source)
+    segmentation, report = (pydicom.dcmread(io.BytesIO(content)) for content in files.values())
+    assert list(files) == ["SEG.dcm", "SR.dcm"]
+    assert (segmentation.Modality, report.Modality) == ("SEG", "SR")
+    (study,) = report.CurrentRequestedProcedureEvidenceSequence
+    referred = {
+        image.ReferencedSOPInstanceUID
+        for series in study.ReferencedSeriesSequence
+        for image in series.ReferencedSOPSequence
+    }
+    assert segmentation.SOPInstanceUID in referred
+    assert "Liver tumour" in str(report)
+
+
+def test_a_volume_from_dicom_is_under_its_patient(host, case):
+    from TumorSegLib.slicer_io.nodes import patient_of, volume_of
+    from TumorSegModule.logic.report_facts import known_of
+
+    volume = volume_of(case[0])
+    known = known_of(volume)
+    assert (known["name"], known["id"]) == ("DOE^JANE", "4711")
+    hierarchy = host.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(host.mrmlScene)
+    assert patient_of(volume, hierarchy) == "4711"
+
+
+def test_volumes_of_one_patient_are_under_one_patient(host):
+    from TumorSegModule.logic.subject import put_under_patient
+
+    said = {"PatientID": "4711", "PatientName": "DOE^JANE", "StudyDate": "20260101"}
+    nodes = [host.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode") for _ in range(3)]
+    for node, one in zip(nodes, (said, {**said, "StudyDate": "20260202"}, {}), strict=True):
+        put_under_patient(node, one)
+    hierarchy = host.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(host.mrmlScene)
+    patients = [
+        hierarchy.GetItemAncestorAtLevel(hierarchy.GetItemByDataNode(node), "Patient")
+        for node in nodes
+    ]
+    assert patients[0] == patients[1] != 0
+    assert patients[2] == 0
+    host.mrmlScene.Clear()
 
 
 def test_what_cannot_be_saved_is_said_in_a_line(host, case):
@@ -121,7 +171,7 @@ def test_what_cannot_be_saved_is_said_in_a_line(host, case):
     with pytest.raises(InputError, match="nothing is measured"):
         downloads.lesions_file(None)
     with pytest.raises(OutputError, match="not read from DICOM"):
-        downloads.dicom_file(case[0], None)
+        downloads.dicom_content(case[0], None)
 
 
 def test_nothing_of_a_saved_file_stays(case, tmp_path, monkeypatch):

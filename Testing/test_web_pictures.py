@@ -56,6 +56,9 @@ def test_the_panel_fits(tmp_path, size):
         page.page.wait_for_selector(".lesion")
         kept_here(page, "result")
         assert cut_off(page) <= 0
+        page.page.locator("#uncertainty").check()
+        kept_here(page, "uncertainty")
+        page.page.locator("#uncertainty").uncheck()
         page.tool("mdi-brush")
         page.stroke((640, 560), (690, 560))
         page.page.wait_for_function("document.querySelectorAll('.lesion').length > 1")
@@ -63,3 +66,12 @@ def test_the_panel_fits(tmp_path, size):
         page.page.wait_for_selector(".v-application.v-theme--light")
         kept_here(page, "drawing")
         assert cut_off(page) <= 0
+        for name in ("cards", "training"):
+            page.page.click({"cards": "#show-cards", "training": "#save-training"}[name])
+            page.page.wait_for_selector(f"#{name}")
+            box = page.page.locator(f"#{name}").bounding_box()
+            assert box["y"] >= 0
+            assert box["y"] + box["height"] <= height
+            kept_here(page, name, seconds=1)
+            page.page.keyboard.press("Escape")
+            page.page.wait_for_selector(f"#{name}", state="hidden")

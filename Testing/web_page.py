@@ -35,7 +35,7 @@ class Served:
         temporary: its temporary folder.
     """
 
-    def __init__(self, place: Path, *words: str) -> None:
+    def __init__(self, place: Path, *words: str, start: str = START) -> None:
         """Start it and wait until it says where it is."""
         self.temporary = place / "temporary files"
         self.temporary.mkdir()
@@ -44,7 +44,7 @@ class Served:
         home.mkdir()
         with self._printed.open("wb") as printed:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", START, "web", "--no-browser", *words],
+                [sys.executable, "-c", start, "web", "--no-browser", *words],
                 stdout=subprocess.DEVNULL,
                 stderr=printed,
                 cwd=place,
@@ -58,6 +58,11 @@ class Served:
         assert self.process.poll() is None, self._printed.read_text()
         found = re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", self._printed.read_text())
         return found[0] if found else ""
+
+    @property
+    def printed(self) -> str:
+        """What it has printed so far."""
+        return self._printed.read_text()
 
     @property
     def children(self) -> list[int]:
@@ -95,10 +100,10 @@ def shared_blocks(pids: list[int]) -> list[str]:
 
 
 @contextmanager
-def served(place: Path, *words: str) -> Iterator[Served]:
+def served(place: Path, *words: str, start: str = START) -> Iterator[Served]:
     """A session that is ended with the block."""
     place.mkdir(exist_ok=True)
-    session = Served(place, *words)
+    session = Served(place, *words, start=start)
     try:
         yield session
     finally:

@@ -1,4 +1,7 @@
-"""Cards of models for the page: what the panel says of each, and the card in the model's folder."""
+"""Cards of models for the page: what the panel says of each, and the card in the model's folder.
+
+Markdown is read by markdown-it-py, which rich brings.
+"""
 
 from __future__ import annotations
 

@@ -103,5 +103,6 @@ class PanelUI(FlexContainer):
             density="compact",
             color="primary",
             hide_details=True,
+            classes="ml-2",
             id="volume-3d",
         )

@@ -63,6 +63,7 @@ def build_review(server: Server) -> None:
                 density="compact",
                 color="primary",
                 hide_details=True,
+                classes="ml-2",
                 id="uncertainty",
             )
         VSwitch(
@@ -71,6 +72,7 @@ def build_review(server: Server) -> None:
             density="compact",
             color="primary",
             hide_details=True,
+            classes="ml-2",
             id="reviewed",
         )
         with html.Div(v_if=("ts_correction",), classes="d-flex align-center"):

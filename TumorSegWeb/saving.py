@@ -202,7 +202,7 @@ class Saving:
                     order = replace(order, cases=overlapping, one_file_a_segment=True)
                 if not done:
                     raise InputError("; ".join(lines) or "nothing was exported")
-                self._state.ts_note = "\n".join(lines)
+                self._state.ts_note = "\n".join(line[:1].upper() + line[1:] for line in lines)
                 return await asyncio.to_thread(zipped, Path(order.dataset))
 
         await self._save(tab, self._training.file_name, make)

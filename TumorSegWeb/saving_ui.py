@@ -142,6 +142,7 @@ def build_saving_dialogs(server: Server) -> None:
                 density="compact",
                 color="primary",
                 hide_details=True,
+                classes="ml-2",
             )
             VSwitch(
                 v_if=("ts_training_count > 1",),
@@ -150,6 +151,7 @@ def build_saving_dialogs(server: Server) -> None:
                 density="compact",
                 color="primary",
                 hide_details=True,
+                classes="ml-2",
             )
             html.P(
                 "Which of the model's labels is each of these segments?",

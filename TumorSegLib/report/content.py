@@ -105,7 +105,7 @@ def _findings(subject: Subject) -> Section:
         rows = [("Segments", "none")]
     blocks: list[Block] = [Facts(tuple(rows))]
     if subject.reviewed:
-        blocks.append(Lines(("Marked in 3D Slicer as looked through by a person.",)))
+        blocks.append(Lines(("Marked as looked through by a person.",)))
     return Section("Findings", tuple(blocks))
 
 
