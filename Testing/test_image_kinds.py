@@ -139,7 +139,7 @@ def test_a_classifier_of_other_numbers_is_refused(head):
 
 @pytest.fixture(scope="module")
 def examples():
-    """Examples that the first number tells apart, of three hospitals and a CT."""
+    """Examples that the first five numbers tell apart, of three hospitals and CTs."""
     rng = np.random.default_rng(0)
     made = []
     for patient in range(12):
@@ -147,7 +147,7 @@ def examples():
         for kind in KINDS:
             for how in ("whole", "coarse", "stripped", "changed", "changed"):
                 numbers = rng.normal(0, 0.3, len(FEATURES)).astype(np.float32)
-                numbers[0] += 4 * KINDS.index(kind)
+                numbers[KINDS.index(kind)] += 4
                 owner = f"volume-{patient}" if kind == "ct" else name
                 made.append(Example(owner, kind, how, numbers))
     return made
@@ -195,7 +195,7 @@ def test_whoever_is_measured_took_no_part(examples, monkeypatch):
 def test_the_threshold_leaves_few_false_alarms(examples):
     assert choose_threshold(examples, hospital_of) in THRESHOLDS
     odd = [
-        replace(one, features=one.features + 4 * (np.arange(len(FEATURES)) == 0))
+        replace(one, features=one.features - 4 * (np.arange(len(FEATURES)) == 0))
         if one.kind == "flair" and one.patient.startswith("TCGA_A")
         else one
         for one in examples
@@ -214,15 +214,19 @@ def test_examples_are_kept_and_read_again(examples, tmp_path):
     assert (again[7].features == examples[7].features).all()
 
 
-def test_the_training_runs_from_pictures_to_files(tmp_path):
-    """Four made-up patients of two hospitals, and four CTs of two slices."""
+@pytest.mark.slow
+def test_the_training_runs_from_pictures_to_files(head, tmp_path, monkeypatch):
+    """Six made-up patients of three hospitals, and six CTs of two slices."""
+    from tumorseg_training.image_kinds import examples
     from tumorseg_training.image_kinds.__main__ import main
 
+    monkeypatch.setattr(examples, "CHANGED", 2)
+    monkeypatch.setattr(examples, "SINGLE", 1)
+    whole = np.stack([head[key].voxels[1::2, ::2, ::2] for key in ("t1", "flair", "t1c")], -1)
     heads, trunks = tmp_path / "heads", tmp_path / "trunks"
-    for patient in range(4):
-        name = f"TCGA_{'AB'[patient % 2]}_{patient}"
-        volumes = brain_phantom(patient, shape=(5, 64, 64), spacing=(3.6, 3.6, 24.0))[0]
-        channels = np.stack([volumes[key].voxels for key in ("t1", "flair", "t1c")], -1)
+    for patient in range(6):
+        name = f"TCGA_{'ABC'[patient % 3]}_{patient}"
+        channels = whole * np.random.default_rng(patient).uniform(0.95, 1.05, whole.shape)
         channels = np.clip(channels / channels.max() * 255, 0, 255).astype(np.uint8)
         (heads / name).mkdir(parents=True)
         for number, plane in enumerate(channels):
@@ -237,7 +241,7 @@ def test_the_training_runs_from_pictures_to_files(tmp_path):
             body = (disk * rng.integers(100, 180, disk.shape)).astype(np.uint8)
             Image.fromarray(body).save(folder / f"{number}.png")
             Image.fromarray(np.zeros_like(body)).save(folder / f"{number}_mask.png")
-    folds = {f"fold{k}": [f"TCGA_{'AB'[n % 2]}_{n}" for n in (k, k + 2)] for k in range(2)}
+    folds = {f"fold{k}": [f"TCGA_{'ABC'[n % 3]}_{n}" for n in range(k, 6, 2)] for k in range(2)}
     (tmp_path / "folds.json").write_text(json.dumps(folds), encoding="utf-8")
     words = [heads, "--ct", trunks, "--patients", tmp_path / "folds.json", "-o", tmp_path / "out"]
     assert main([str(word) for word in words]) == 0
@@ -271,7 +275,7 @@ def test_real_heads_are_told_apart(shared):
             told[name][0] += seen_instead_of_flair(volume) is not None
             told[name][1] += 1
     assert told["flair"][0] == 0
-    assert told["t1"][0] >= 0.9 * told["t1"][1]
+    assert told["t1"][0] >= 0.8 * told["t1"][1]
     assert told["t1c"][0] >= 0.9 * told["t1c"][1]
 
 
