@@ -29,6 +29,9 @@ BY_STATE = {"mdi-eye": "Show or hide the segment", "mdi-chevron": "Show more or 
 FILES = {"mdi-file-upload": "Open files", "mdi-folder-upload": "Open a folder"}
 """Names of what opens files, by icon; Vuetify adds “prepended action”."""
 
+LONGEST_HEADING = 40
+"""Characters of words that may name the slider below them."""
+
 Build = Callable[[Server, str, Any], None]
 
 
@@ -47,24 +50,19 @@ def name_buttons(root: Any, slider: str = "") -> None:
 
     Args:
         root: widget.
-        slider: name of what slides in it.
+        slider: name of what slides in it; the words before it if not given.
     """
+    said = ""
     for element in _all_below(root):
         kind, attributes = element._elem_name, element._attributes
-        given = element._impl.py_attr
+        if kind in ("div", "span") and 0 < len(_text_of(element)) < LONGEST_HEADING:
+            said = _text_of(element)
         if any("aria-label" in attribute for attribute in attributes.values()):
             continue
-        name = ""
-        if kind == "VBtn" and not _text_of(element):
-            name = _tooltip_of(element) or given.get("title") or _meaning(given.get("icon"))
-        elif kind == "VIcon" and given.get("click"):
-            name = _meaning(given.get("icon"))
-        elif kind == "VSlider" and not given.get("label"):
-            name = slider
-        elif kind == "VFileInput":
-            attributes["named"] = f'label="{FILES.get(given.get("prepend_icon"), "Open")}"'
-        if not isinstance(name, str):  # an expression, which is its title already
-            continue
+        if kind == "VFileInput":
+            icon = element._impl.py_attr.get("prepend_icon")
+            attributes["named"] = f'label="{FILES.get(icon, "Open")}"'
+        name = _name_of(element, slider or said)
         if name.startswith("{{"):
             expression = name.strip("{} ").replace('"', "'")
             attributes["named"] = f':aria-label="{expression}"'
@@ -79,6 +77,19 @@ def _named(build: Build) -> Build:
         name_buttons(place, slider="Slice")
 
     return build_named
+
+
+def _name_of(element: Any, slider: str) -> str:
+    """Return what a widget is to be called, "" if it says so itself or is none to be named."""
+    kind, given = element._elem_name, element._impl.py_attr
+    if kind == "VBtn" and not _text_of(element):
+        name = _tooltip_of(element) or given.get("title") or _meaning(given.get("icon"))
+        return name if isinstance(name, str) else ""  # an expression, which is its title already
+    if kind == "VIcon" and given.get("click"):
+        return _meaning(given.get("icon"))
+    if kind in ("VSlider", "VRangeSlider") and not given.get("label"):
+        return slider
+    return ""
 
 
 def _meaning(icon: Any) -> str:

@@ -169,7 +169,7 @@ class Saving:
 
     def open_training(self) -> None:
         """Ask what is to be exported for retraining."""
-        self._training.open()
+        self._training.ask()
 
     def choose_label(self, name: str, label: str | None) -> None:
         """Take which of the model's labels a segment is."""

@@ -40,7 +40,7 @@ class TrainingCase:
         state.ts_training_segments, state.ts_training_labels = [], []
         state.change("ts_training_all")(faults.guarded(lambda **_state: self._show()))
 
-    def open(self) -> None:
+    def ask(self) -> None:
         """Ask."""
         with self._state as state:
             state.ts_training_open = True
