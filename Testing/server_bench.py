@@ -20,10 +20,11 @@ from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.remote.credentials import Place
 from TumorSegLib.remote.segmenter import RemoteSegmenter
+from TumorSegLib.server.address import Address
 from TumorSegLib.server.limits import Limits
 from TumorSegLib.server.replica import Replica
 from TumorSegLib.server.replicas import Lost
-from TumorSegLib.server.serving import Address, http_server
+from TumorSegLib.server.serving import http_server
 from TumorSegLib.server.tokens import TokenFile
 
 MODEL = "tiny-ct"

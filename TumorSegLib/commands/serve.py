@@ -133,7 +133,8 @@ def _list(tokens: TokenFile, *, as_json: bool) -> int:
 
 
 def _serve(arguments: Namespace, tokens: TokenFile) -> int:
-    from TumorSegLib.server.serving import Address, Serving, Work, serve
+    from TumorSegLib.server.address import Address
+    from TumorSegLib.server.serving import Serving, Work, serve
 
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"

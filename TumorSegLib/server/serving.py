@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
-import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from TumorSegLib.cohort.ray_cluster import connected
 from TumorSegLib.errors import InputError, TumorSegError
 from TumorSegLib.remote.credentials import is_loopback
+from TumorSegLib.server.address import Address, listening, tls_context, url
 from TumorSegLib.server.limits import Limits
 from TumorSegLib.server.tokens import TokenFile
 from TumorSegLib.support.extras import pip_install
-from TumorSegLib.support.system import is_windows
 from TumorSegLib.worker.shared_memory import remove_orphans
 
 if TYPE_CHECKING:
@@ -29,25 +26,6 @@ if TYPE_CHECKING:
 
 NEEDED = ("ray", "fastapi", "uvicorn")
 END_SECONDS = 10
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where a server listens.
-
-    Attributes:
-        host: name or number of an interface.
-        port: 0 for any that is free.
-        certificate: file of the certificate and those above it, PEM; without one there is no TLS.
-        key: file of its private key, if it is not in the same.
-        in_the_clear: listen without TLS to other computers, too.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8443
-    certificate: Path | None = None
-    key: Path | None = None
-    in_the_clear: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,9 +68,9 @@ def serve(serving: Serving, ready: Callable[[str], None]) -> None:
         )
     check(serving.address)
     serving.tokens.tokens()
-    listening = _listening(serving.address)
+    bound = listening(serving.address)
     remove_orphans()
-    with listening, connected(None) as ray:
+    with bound, connected(None) as ray:
         from TumorSegLib.server.app import Service
         from TumorSegLib.server.replicas import RayReplicas
 
@@ -102,11 +80,9 @@ def serve(serving: Serving, ready: Callable[[str], None]) -> None:
         service = Service(serving.tokens, serving.limits, replicas)
         server = http_server(service, serving.limits, serving.address)
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
-        host, port = listening.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        ready(f"http{'s' if serving.address.certificate else ''}://{shown}:{port}")
+        ready(url(serving.address, bound))
         with suppress(KeyboardInterrupt):  # uvicorn raises it again at its end
-            server.run(sockets=[listening])
+            server.run(sockets=[bound])
 
 
 def shares(work: Work, gpus: float) -> tuple[int, int, float]:
@@ -161,47 +137,9 @@ def check(address: Address) -> None:
     Raises:
         InputError: it is so.
     """
-    if address.certificate is None:
-        if address.key is not None:
-            raise InputError("--key: is of no use without its certificate; add --certificate FILE")
-        if not is_loopback(address.host) and not address.in_the_clear:
-            raise InputError(
-                f"--host {address.host}: voxels and tokens would travel in the clear; give"
-                " --certificate and --key, or, behind a proxy that has them, --in-the-clear"
-            )
-        return
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(address.certificate, address.key, password="")
-    except (OSError, ssl.SSLError) as error:
-        reason = error.strerror or str(error)
+    context = tls_context(address)
+    if context is None and not is_loopback(address.host) and not address.in_the_clear:
         raise InputError(
-            f"--certificate {address.certificate}: cannot be used ({reason}); expected PEM files"
-            " of certificate and key, without a password"
-        ) from None
-
-
-def _listening(address: Address) -> socket.socket:
-    """Return a socket that is bound to the address.
-
-    Raises:
-        InputError: it cannot be.
-    """
-    try:
-        family, kind, protocol, _, place = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        made = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise InputError(f"--host {address.host}: {error.strerror or error}") from None
-    try:
-        if not is_windows():
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(place)
-    except OSError as error:
-        made.close()
-        raise InputError(
-            f"--host {address.host} --port {address.port}: cannot be listened to"
-            f" ({error.strerror}); is another server running?"
-        ) from None
-    return made
+            f"--host {address.host}: voxels and tokens would travel in the clear; give"
+            " --certificate and --key, or, behind a proxy that has them, --in-the-clear"
+        )
