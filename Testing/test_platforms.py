@@ -74,11 +74,23 @@ ON_WINDOWS = {
         "os.name": "elsewhere than on Linux a desktop is there",
         "os.uname": "on POSIX only",
     },
-    "TumorSegWeb/opening.py": {
-        "tempfile.TemporaryDirectory": "errors on cleaning up are ignored",
-    },
-    "TumorSegWeb/serving.py": {
+    "TumorSegWeb/ending.py": {
         "import signal": "a loop takes no handlers there; Ctrl-C raises KeyboardInterrupt",
+    },
+    "TumorSegWeb/password.py": {
+        LINES: JSON,
+        "sys.stdin": "a command's, which has one",
+    },
+    "TumorSegWeb/session_main.py": {
+        "os.dup": "works on the C library's descriptors",
+        "os.dup2": "as os.dup",
+        "os.open": "of os.devnull",
+    },
+    "TumorSegWeb/session_process.py": {
+        "subprocess.Popen": "with the options of own_group, which has Windows' branch",
+    },
+    "TumorSegWeb/temporary.py": {
+        "tempfile.TemporaryDirectory": "errors on cleaning up are ignored",
     },
     "TumorSegLib/commands/models.py": {"sys.stdin": "a command's, which has one"},
     "TumorSegLib/export/case.py": {LINES: JSON},

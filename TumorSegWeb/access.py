@@ -33,6 +33,11 @@ class Access:
         self._cookie = secrets.token_hex(24)
         self._name = f"tumorseg-{secrets.token_hex(4)}"
 
+    @property
+    def cookie(self) -> tuple[str, str]:
+        """Name and secret of the cookie, for a front that answers browsers itself."""
+        return self._name, self._cookie
+
     def guard(self, application: web.Application) -> None:
         """Have an application refuse all other requests."""
 
@@ -48,7 +53,7 @@ class Access:
             opened = self._to_page()
             opened.set_cookie(self._name, self._cookie, httponly=True, samesite="Strict")
             return opened
-        if not _equal(request.cookies.get(self._name), self._cookie) or not _same_origin(request):
+        if not _equal(request.cookies.get(self._name), self._cookie) or not same_origin(request):
             return web.Response(
                 status=403,
                 text="Not the address of this session; use the one that tumorseg web printed.\n",
@@ -66,15 +71,18 @@ class Access:
         return web.Response(status=302, headers={"Location": place, **HEADERS})
 
 
-HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY"}
-"""Images of patients stay out of caches, the address out of what other sites see."""
+HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin", "X-Frame-Options": "DENY"}
+"""Images of patients stay out of caches, the address out of what other sites see.
+
+Without a referrer for ourselves, browsers would not say of our own forms where they come from.
+"""
 
 
 def _equal(given: str | None, expected: str) -> bool:
     return given is not None and secrets.compare_digest(given.encode(), expected.encode())
 
 
-def _same_origin(request: web.Request) -> bool:
+def same_origin(request: web.Request) -> bool:
     """Tell whether a page of ours asks: other ports of this computer count as its site, too."""
     origin: Any = request.headers.get("Origin")
     return origin is None or origin in (f"http://{request.host}", f"https://{request.host}")

@@ -21,7 +21,7 @@ from TumorSegLib.slicer_io.segments import tag_of
 from TumorSegLib.support.version import __version__
 from TumorSegLib.writing.image_writing import write_image_atomically
 from TumorSegModule.logic.findings import Findings
-from TumorSegWeb.opening import temporary_folder
+from TumorSegWeb.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from TumorSegLib.writing.dicom_content import DicomContent

@@ -104,6 +104,16 @@ class Lesions:
         except InputError as error:
             self._show(str(error))
 
+    def release(self) -> None:
+        """End the worker; the next measurement starts a new one."""
+        self._measuring.stop()
+        self._measuring.poll()  # which learns of the worker's end
+
+    def resume(self) -> None:
+        """Measure what `release` has left unmeasured."""
+        if self._target is not None and self.findings is None:
+            self._rest.start()
+
     def close(self) -> None:
         """Let go of the nodes and end the worker."""
         self._observers.clear()

@@ -5,7 +5,6 @@ Nothing here knows trame. Files are read by `TumorSegLib.reading`, as the comman
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -124,11 +123,6 @@ def kept(files: Iterable[Mapping[str, Any]], folder: Path) -> list[Path]:
         path.write_bytes(b"".join(content) if isinstance(content, list) else content)
         paths.append(path)
     return paths
-
-
-def temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    """Return a folder that goes with the block."""
-    return tempfile.TemporaryDirectory(prefix="tumorseg-web-", ignore_cleanup_errors=True)
 
 
 def add_to_scene(found: Found) -> list[slicer.vtkMRMLScalarVolumeNode]:

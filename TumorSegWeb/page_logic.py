@@ -35,6 +35,8 @@ from TumorSegWeb.questions import Questions
 from TumorSegWeb.review import PageReview
 from TumorSegWeb.runs import Runs
 from TumorSegWeb.saving import Saving
+from TumorSegWeb.temporary import temporary_folder
+from TumorSegWeb.unsaved import Unsaved
 
 
 class _Uploads:
@@ -70,6 +72,7 @@ class PageLogic(SegmentationAppLogic):
         session = self.runs.session
         self.review = PageReview(server, session, self._editor, faults)
         self.lesions = Lesions(server, self.selection, session, self._editor, faults)
+        self._unsaved = Unsaved(server.state)
         self.saving = Saving(
             server,
             slicer_app,
@@ -78,6 +81,7 @@ class PageLogic(SegmentationAppLogic):
             self._questions,
             faults,
             lambda: self._source,
+            self._unsaved.saved,
         )
         self._load_files_logic = _Uploads(faults.in_background(self.open_uploaded))
         self._sources: dict[str, Any] = {}
@@ -172,13 +176,32 @@ class PageLogic(SegmentationAppLogic):
         self.saving.run_ended(ending)
         if not ending.done:
             return
+        self._unsaved.made(ending.target)
         self._open_target()  # also where another volume was chosen meanwhile
         if ending.target is self.selection.target:
             self._app.segmentation_editor.show_3d(True)
         self.review.run_ended(ending)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a run is under way, or something is being opened or saved."""
+        state: Any = self.state
+        return self.runs.session.busy or bool(state.ts_opening or state.ts_saving)
+
+    def release(self) -> None:
+        """End runs and processes, as nobody looks; see `TumorSegWeb.life.Work`."""
+        with self.state:
+            self.runs.release()
+            self.lesions.release()
+            self.saving.stop()
+
+    def resume(self) -> None:
+        """Go on, as somebody has come back; see `TumorSegWeb.life.Work`."""
+        self.lesions.resume()
+
     def close(self) -> None:
         """End all processes, and let go of the scene."""
+        self._unsaved.close()
         self.runs.close()
         self.review.review.close()
         self.lesions.close()
@@ -194,7 +217,7 @@ class PageLogic(SegmentationAppLogic):
             state.ts_opening, state.ts_problem = True, ""
         problem = ""
         try:
-            with opening.temporary_folder() as place:
+            with temporary_folder() as place:
                 found = await asyncio.to_thread(find, Path(place))
                 nodes = opening.add_to_scene(found)
             for node, source in zip(nodes, found.sources, strict=False):
@@ -252,6 +275,7 @@ class PageLogic(SegmentationAppLogic):
         selection = self.selection
         self._editor.edit(selection.target, selection.volume)
         self.review.review.edit(selection.target)
+        self._unsaved.edit(selection.target)
         self.lesions.edit(selection.target)
 
     def _choose_sequences(self) -> None:

@@ -26,6 +26,7 @@ from trame_slicer.core import LayoutManager
 
 from TumorSegWeb.cards_ui import STYLE as CARD_STYLE
 from TumorSegWeb.cards_ui import build_cards
+from TumorSegWeb.life_ui import build_life, build_log_out
 from TumorSegWeb.names import name_buttons
 from TumorSegWeb.panel_ui import PanelUI
 from TumorSegWeb.saving_ui import build_saving_dialogs
@@ -96,6 +97,7 @@ class PageUI(SegmentationAppUI):
             layout.toolbar.children.remove(button)
             layout.toolbar.children.insert(0, button)
         with layout.appbar, Template(v_slot_append=True):
+            build_log_out()
             VBtn(
                 icon=("ts_theme === 'dark' ? 'mdi-weather-sunny' : 'mdi-weather-night'",),
                 click="ts_theme = ts_theme === 'dark' ? 'light' : 'dark'",
@@ -113,6 +115,7 @@ class PageUI(SegmentationAppUI):
             client.Style(FOCUS + CARD_STYLE)
             self._build_question()
             self._build_problem()
+            build_life(server)
             build_cards()
             build_saving_dialogs(server)
             for value, ids in (("ts_busy", "#cancel, #segment"), ("ts_volume", "#segment")):

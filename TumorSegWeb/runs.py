@@ -95,6 +95,15 @@ class Runs:
         self.session.adjust(self._selection.target, sensitivity)
         self._poller.start()
 
+    def release(self) -> None:
+        """Cancel the run and end the worker; the next run starts a new one."""
+        was_busy = self.session.busy
+        self.session.cancel()
+        self.session.close()
+        self.session.poll()  # which learns of the worker's end
+        if was_busy:
+            self.session.tell("The page was closed, so the run was cancelled; nothing was changed.")
+
     def close(self) -> None:
         """End run and worker."""
         self.session.close()

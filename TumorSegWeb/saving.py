@@ -23,8 +23,8 @@ from TumorSegWeb import downloads
 from TumorSegWeb.errands import Exports, Reports, zipped, zipped_files
 from TumorSegWeb.faults import Faults
 from TumorSegWeb.lesions import Lesions
-from TumorSegWeb.opening import temporary_folder
 from TumorSegWeb.questions import CANCEL, Questions
+from TumorSegWeb.temporary import temporary_folder
 from TumorSegWeb.training_case import TrainingCase
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Saving:
         questions: Questions,
         faults: Faults,
         source: Callable[[], SourceImages | None],
+        saved: Callable[[str], None],
     ) -> None:
         """Save nothing yet.
 
@@ -64,10 +65,12 @@ class Saving:
             questions: asks the user.
             faults: told of errors.
             source: returns the DICOM images of the volume, None if there are none.
+            saved: told what of `ENDINGS` was made.
         """
         self._server, self._state = server, server.state
         self._application, self._selection = application, selection
         self._lesions, self._questions, self._source = lesions, questions, source
+        self._saved = saved
         self._reports = Reports(server.state, faults)
         self._exports = Exports(server.state, faults)
         self._training = TrainingCase(server.state, selection, faults)
@@ -119,8 +122,9 @@ class Saving:
             "dicom": lambda: self._dicom(target, report=False),
             "dicom-report": lambda: self._dicom(target, report=True),
         }
-        if kind in make:
-            await self._save(tab, self._name + ENDINGS[kind], make[kind])
+        if kind in make and await self._save(tab, self._name + ENDINGS[kind], make[kind]):
+            with self._state:
+                self._saved(kind)
 
     def open_report(self) -> None:
         """Ask what a report is to say of patient and image."""
@@ -225,10 +229,10 @@ class Saving:
         files = await asyncio.to_thread(downloads.dicom_files, content, source)
         return zipped_files({f"{self._name} {name}": file for name, file in files.items()})
 
-    async def _save(self, tab: str, name: str, make: Callable[[], Awaitable[bytes | None]]) -> None:
-        """Make a file, show that, and have it fetched; problems are shown, not raised."""
+    async def _save(self, tab: str, name: str, make: Callable[[], Awaitable[bytes | None]]) -> bool:
+        """Make a file and have it fetched; problems are shown, not raised. Return whether it is."""
         if self._state.ts_saving:
-            return
+            return False
         with self._state as state:
             state.ts_saving, state.ts_problem = name, ""
         content, problem = None, ""
@@ -243,6 +247,7 @@ class Saving:
             if content is not None:
                 self._made = (self._made[0] + 1, content)
                 state.ts_saved = {"number": self._made[0], "name": name, "tab": tab}
+        return content is not None
 
     @property
     def _case(self) -> tuple[Any, Any]:

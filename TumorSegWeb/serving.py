@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,16 @@ from TumorSegWeb.slicer_layer import provide
 
 
 async def serve(
-    paths: Sequence[Path], host: str, port: int, access: Access, ready: Callable[[int], None]
+    paths: Sequence[Path],
+    host: str,
+    port: int,
+    access: Access,
+    ready: Callable[[int], None],
+    asked_to_end: Awaitable[object],
+    *,
+    idle_seconds: float | None = None,
 ) -> None:
-    """Serve the page until the task is cancelled or the process is asked to end.
+    """Serve the page until it is asked to end, or has been idle for too long.
 
     Args:
         paths: to open at once.
@@ -33,6 +39,8 @@ async def serve(
         port: to listen at, 0 for any that is free.
         access: who may use the page.
         ready: told the port when the page can be opened.
+        asked_to_end: what is waited for.
+        idle_seconds: after which a page that nobody uses ends; None: it does not.
     """
     os.environ["WSLINK_READY_MSG"] = ""  # it would be printed
     said = logging.getLogger("trame_server.state")
@@ -43,10 +51,13 @@ async def serve(
     vtkObject.GlobalWarningDisplayOff()  # of views without a screen
     application = SlicerApp()
     provide(application.scene)
+    from TumorSegWeb.life import Life
     from TumorSegWeb.page_logic import PageLogic  # whose imports look for the scene
     from TumorSegWeb.page_ui import PageUI
 
     logic = PageLogic(server, application, default_catalogue)
+    life = Life(server.state, logic, idle_seconds)
+    server.controller.ts_used = life.used
     logic.set_ui(PageUI(server, logic.layout_manager))
     opened: list[asyncio.Task[None]] = []
 
@@ -56,7 +67,11 @@ async def serve(
         if paths:
             opened.append(asyncio.get_running_loop().create_task(logic.open_paths(paths)))
 
-    server.controller.on_server_bind.add(lambda bound: access.guard(bound.app))
+    def bound(page: Any) -> None:
+        access.guard(page.app)
+        life.observe(page.app)
+
+    server.controller.on_server_bind.add(bound)
     server.controller.on_server_ready.add(started)
     with _words("--server", "--authKey", access.socket_secret, "--nosignalhandlers"):
         serving = server.start(
@@ -68,25 +83,16 @@ async def serve(
             disable_logging=True,
             timeout=0,
         )
-    asking = asyncio.ensure_future(_asked_to_end())
     page = asyncio.ensure_future(serving)
+    ends = (page, asyncio.ensure_future(asked_to_end), asyncio.ensure_future(life.watch()))
     try:
-        await asyncio.wait((page, asking), return_when=asyncio.FIRST_COMPLETED)
+        done, _pending = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
         logic.close()
-        asking.cancel()
-        page.cancel()
-    if page.done() and not page.cancelled():
-        page.result()
-
-
-async def _asked_to_end() -> None:
-    """Return when the process is interrupted or terminated."""
-    ended, loop = asyncio.Event(), asyncio.get_running_loop()
-    with suppress(NotImplementedError):  # Windows, where Ctrl-C raises KeyboardInterrupt
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, ended.set)
-    await ended.wait()
+        for end in ends:
+            end.cancel()
+    for end in done:
+        end.result()
 
 
 @contextmanager

@@ -1,0 +1,76 @@
+"""The page is closed and opened again: what goes, what stays, and what is asked before."""
+
+from __future__ import annotations
+
+import pytest
+from waiting import wait_until
+
+pytest.importorskip("trame_slicer", reason="needs the extra web")
+pytest.importorskip("playwright", reason="needs playwright")
+
+from web_page import Page, chromium, runs, served, shared_blocks
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+def test_a_closed_page_leaves_the_scene_alone(browser, tmp_path):
+    with served(tmp_path / "session") as session:
+        page = Page(browser, session)
+        page.open_phantom()
+        page.segment(wait=False)
+        page.page.wait_for_function("document.querySelector('#stage')?.innerText.includes('slice')")
+        started = session.children
+        page.page.close()
+        wait_until(lambda: not any(runs(pid) for pid in started))
+        assert shared_blocks([session.process.pid, *started]) == []
+        again = Page(browser, session)
+        again.page.wait_for_selector("#segment")
+        assert "the run was cancelled" in again.page.locator("#line").inner_text()
+        again.segment()
+        measured = again.page.locator(".lesion").count()
+        started = session.children
+        again.page.close()
+        wait_until(lambda: not any(runs(pid) for pid in started))
+        last = Page(browser, session)
+        last.page.wait_for_selector("#downloads")
+        wait_until(lambda: last.page.locator(".lesion").count() == measured)
+        last.page.close()
+
+
+def test_the_browser_asks_before_unsaved_work_is_left(browser, tmp_path):
+    with served(tmp_path / "session") as session:
+        page = Page(browser, session)
+        page.open_phantom()
+        page.segment()
+        asked = []
+
+        def stay(dialog):
+            asked.append(dialog.type)
+            dialog.dismiss()
+
+        page.page.on("dialog", stay)
+        with page.page.expect_event("dialog"):
+            page.page.evaluate("location.reload()")
+        assert asked == ["beforeunload"]
+        page.save("segmentation", tmp_path)  # the page goes on
+        page.page.wait_for_function("!trame.state.get('ts_unsaved')")
+        page.page.reload()
+        page.page.wait_for_selector("#downloads")
+        assert len(asked) == 1
+        page.page.close()
+
+
+def test_a_page_whose_session_is_gone_says_so(browser, tmp_path):
+    with served(tmp_path / "session") as session:
+        page = Page(browser, session)
+        page.page.wait_for_selector("#welcome")
+        session.end()
+        page.page.wait_for_selector("#ended")
+        assert "start it again" in page.page.locator("#ended").inner_text()
+        page.page.close()
