@@ -101,7 +101,7 @@ def _scan(hounsfield: Field, pixel: float, rng: np.random.Generator) -> NDArray[
 
 
 def _paint(plane: Plane, patient: _Patient) -> Canvas:
-    canvas = Canvas(plane.x.shape)
+    canvas = Canvas(plane.shape)
     texture = patient.textures.on(plane)
     wall = paint_wall(canvas, plane, patient.fat, texture)
     cavity = cavity_distance(plane, wall, texture)

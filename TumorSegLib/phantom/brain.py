@@ -130,7 +130,7 @@ def _scan(signal: Field, grid: Grid, rng: np.random.Generator) -> NDArray[np.int
 
 def _paint(plane: Plane, patient: _Patient) -> tuple[Field, Field]:
     """Return the three signals (3, rows, columns) of a plane, and its share of lesion."""
-    canvas = Canvas(plane.x.shape)
+    canvas = Canvas(plane.shape)
     texture = patient.textures.on(plane)
     skull = cavity_distance(plane, texture)
     paint_head(canvas, plane, skull, texture)

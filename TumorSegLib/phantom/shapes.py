@@ -28,11 +28,20 @@ Point = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Plane:
-    """Points of an axial plane: `x` and `y` (rows, columns), `z` (rows, columns) or one number."""
+    """Points of an axial plane: `x` and `y` (rows, columns), `z` (rows, columns) or one number.
+
+    Where all points of a column have one x and all of a row one y, these are (1, columns) and
+    (rows, 1): what is computed of one of them alone is computed once.
+    """
 
     x: Field
     y: Field
     z: Field | float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+        return np.broadcast_shapes(np.shape(self.x), np.shape(self.y), np.shape(self.z))
 
     def mirrored(self, side: float) -> Plane:
         """Return the plane as seen from the patient's other side, for `side` -1."""
@@ -53,7 +62,7 @@ def ellipsoid(
 
 def tube(plane: Plane, path: Sequence[Point]) -> Field:
     """Return the distance from a tube along `path`, points (x, y, z, radius)."""
-    distance = np.full(plane.x.shape, FAR, np.float32)
+    distance = np.full(plane.shape, FAR, np.float32)
     for start, stop in pairwise(path):
         if _out_of_reach(plane, start, stop):
             continue
@@ -123,11 +132,35 @@ class Noise:
 
     def at(self, x: Field, y: Field, z: Field | float) -> Field:
         """Return the field at LPS positions in mm."""
+        if np.ndim(z) == 0 and len(x) == 1 and y.shape[1] == 1:
+            return self._on_lines(x.ravel(), y.ravel(), float(z))
         coordinates = np.stack(np.broadcast_arrays(z, y, x)) * np.float32(self._cells_per_mm)
         sampled: Field = ndimage.map_coordinates(
             self._field, coordinates, order=1, mode="grid-wrap", output=np.float32
         )
         return sampled
+
+    def _on_lines(self, x: Field, y: Field, z: float) -> Field:
+        """Return the same where columns meet rows: each line is weighed once, not each point."""
+        (planes, along_z), (rows, along_y), (columns, along_x) = (
+            self._neighbours(positions) for positions in (np.array([z]), y, x)
+        )
+        sampled = np.zeros((len(x), len(y)))
+        for plane, share in zip(planes, along_z, strict=True):
+            field = self._field[plane[0]] * share
+            for row, of_row in zip(rows, along_y, strict=True):
+                lines = np.ascontiguousarray((field[row] * of_row[:, None]).T)
+                for column, of_column in zip(columns, along_x, strict=True):
+                    sampled += lines[column] * of_column[:, None]
+        return sampled.T.astype(np.float32, order="C")
+
+    def _neighbours(self, positions: Field) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Return the cells on both sides of positions in mm, (2, n), and how much each counts."""
+        cells = positions.astype(np.float64) * np.float32(self._cells_per_mm)
+        below = np.floor(cells)
+        after = cells - below
+        index = below.astype(np.intp)
+        return np.stack([index, index + 1]) % self.CELLS, np.stack([1 - after, after])
 
     def on(self, plane: Plane) -> Field:
         """Return the field on a plane."""
@@ -183,10 +216,9 @@ def centred_grid(
 
 
 def in_plane_positions(grid: Grid) -> tuple[Field, Field]:
-    """Return x and y (rows, columns), LPS mm, of the pixels of an axial grid's planes."""
+    """Return x (1, columns) and y (rows, 1), LPS mm, of the pixels of an axial grid's planes."""
     rows, columns = (
         (grid.origin[axis] + grid.spacing[axis] * np.arange(count)).astype(np.float32)
         for axis, count in ((1, grid.shape[1]), (0, grid.shape[2]))
     )
-    y, x = np.meshgrid(rows, columns, indexing="ij")
-    return x, y
+    return columns[None, :], rows[:, None]
