@@ -20,6 +20,7 @@ from TumorSegLib.report.identification import said_by
 from TumorSegLib.slicer_io.scene_reading import run_reader, unpacked
 from TumorSegLib.support.archive import opened_archive, unpack
 from TumorSegLib.writing.dicom_output import source_images
+from TumorSegWeb.samples import SAMPLES
 
 if TYPE_CHECKING:
     from TumorSegLib.writing.dicom_source import SourceImages
@@ -51,7 +52,7 @@ class Found:
 
 def phantoms() -> Mapping[str, Callable[[], list[Volume]]]:
     """Return what makes each phantom, by its title."""
-    return {"Brain phantom (MRI)": _brain, "Abdomen phantom (CT)": _abdomen}
+    return SAMPLES
 
 
 def look_into(paths: Iterable[Path], folder: Path) -> Found:
@@ -194,15 +195,3 @@ def _volumes() -> list[slicer.vtkMRMLScalarVolumeNode]:
         "vtkMRMLScalarVolumeNode"
     )
     return nodes
-
-
-def _brain() -> list[Volume]:
-    from TumorSegLib.phantom import brain_phantom
-
-    return list(brain_phantom()[0].values())
-
-
-def _abdomen() -> list[Volume]:
-    from TumorSegLib.phantom import abdomen_phantom
-
-    return [abdomen_phantom()[0]]

@@ -18,6 +18,7 @@ from vtkmodules.vtkCommonCore import vtkObject
 
 from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegWeb.access import Access
+from TumorSegWeb.samples import prepare
 from TumorSegWeb.slicer_layer import provide
 
 
@@ -66,6 +67,8 @@ async def serve(
         ready(server.port)
         if paths:
             opened.append(asyncio.get_running_loop().create_task(logic.open_paths(paths)))
+        else:
+            prepare()  # the welcome offers them
 
     def bound(page: Any) -> None:
         access.guard(page.app)
