@@ -22,7 +22,7 @@ from web_page import Page, chromium, runs, served, shared_blocks
 
 pytestmark = pytest.mark.slow
 
-IN_AXIAL_VIEW = (620, 560)
+IN_AXIAL_VIEW = (640, 480)
 """Pixels of the window, in the phantom's healthy white matter."""
 
 

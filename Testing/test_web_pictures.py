@@ -60,7 +60,7 @@ def test_the_panel_fits(tmp_path, size):
         kept_here(page, "uncertainty")
         page.page.locator("#uncertainty").uncheck()
         page.tool("mdi-brush")
-        page.stroke((640, 560), (690, 560))
+        page.stroke((640, 480), (690, 480))
         page.page.wait_for_function("document.querySelectorAll('.lesion').length > 1")
         page.page.get_by_label("Light or dark").click()
         page.page.wait_for_selector(".v-application.v-theme--light")

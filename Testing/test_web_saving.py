@@ -17,7 +17,7 @@ from web_page import START, Page, chromium, served
 
 pytestmark = pytest.mark.slow
 
-IN_AXIAL_VIEW = (620, 560)
+IN_AXIAL_VIEW = (640, 480)
 """Pixels of the window, in the phantom's healthy white matter."""
 
 

@@ -18,9 +18,9 @@ from trame_server import Server
 
 SCRIPTS = {
     "serve": {"__tumorseg": str(Path(__file__).parent / "scripts")},
-    "scripts": ["__tumorseg/life.js"],
+    "scripts": ["__tumorseg/life.js", "__tumorseg/wheel.js"],
 }
-"""Say that the page is used, and ask before unsaved work is left."""
+"""Say that the page is used, ask before unsaved work is left, and hold the wheel back."""
 
 LOST = """
 <div id="ended" role="alert" style="position: fixed; inset: 0; display: flex; align-items: center;

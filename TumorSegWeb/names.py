@@ -8,12 +8,6 @@ from typing import Any
 from trame.widgets import html
 from trame_client.widgets.core import AbstractElement
 from trame_server import Server
-from trame_slicer.app.ui import (
-    create_vertical_slice_view_gutter_ui,
-    create_vertical_view_gutter_ui,
-)
-from trame_slicer.core import ViewManager
-from trame_slicer.rca_view import register_rca_factories
 
 ICONS = {
     "mdi-circle": "Colour of the segment",
@@ -33,16 +27,6 @@ LONGEST_HEADING = 40
 """Characters of words that may name the slider below them."""
 
 Build = Callable[[Server, str, Any], None]
-
-
-def register_named_views(manager: ViewManager, server: Server) -> None:
-    """Have views made with named buttons; of several factories the first is asked."""
-    register_rca_factories(
-        manager,
-        server,
-        slice_view_ui_f=_named(create_vertical_slice_view_gutter_ui),
-        three_d_view_ui_f=_named(create_vertical_view_gutter_ui),
-    )
 
 
 def name_buttons(root: Any, slider: str = "") -> None:
@@ -70,7 +54,9 @@ def name_buttons(root: Any, slider: str = "") -> None:
             attributes["named"] = f'aria-label="{name}"'
 
 
-def _named(build: Build) -> Build:
+def named(build: Build) -> Build:
+    """Return what builds the same with named buttons, for a view."""
+
     def build_named(server: Server, view_id: str, view: Any) -> None:
         with html.Div() as place:
             build(server, view_id, view)

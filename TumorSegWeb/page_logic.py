@@ -25,11 +25,11 @@ from TumorSegModule.logic.selection import Selection
 from TumorSegModule.logic.volumes import further_channels, is_usable, obvious_sequences
 from TumorSegWeb import opening
 from TumorSegWeb.chosen import Chosen
+from TumorSegWeb.drawing import register_views
 from TumorSegWeb.editor import Editor
 from TumorSegWeb.faults import Faults
 from TumorSegWeb.lesions import Lesions
 from TumorSegWeb.model_cards import cards_of
-from TumorSegWeb.names import register_named_views
 from TumorSegWeb.page_ui import PageUI
 from TumorSegWeb.questions import Questions
 from TumorSegWeb.review import PageReview
@@ -61,7 +61,7 @@ class PageLogic(SegmentationAppLogic):
         self, server: Server, slicer_app: SlicerApp, catalogue: Callable[[], Catalogue]
     ) -> None:
         """Show an empty scene; `catalogue` returns the models."""
-        register_named_views(slicer_app.view_manager, server)
+        register_views(server, slicer_app.view_manager)
         super().__init__(server, slicer_app)
         self._app = slicer_app
         self.selection = Selection(catalogue)

@@ -1,0 +1,123 @@
+"""Which views are drawn when and how, and that made-up patients are made once."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from TumorSegLib.image.volume import Volume
+
+
+def test_a_sample_is_made_once_however_many_ask():
+    from TumorSegWeb.samples import Sample
+
+    begun, asked, made = threading.Event(), threading.Event(), []
+
+    def make() -> list[Volume]:
+        begun.set()
+        asked.wait()
+        made.append([])
+        return made[-1]
+
+    sample, answers = Sample(make), []
+    threads = [threading.Thread(target=lambda: answers.append(sample())) for _ in range(2)]
+    threads[0].start()
+    begun.wait()
+    threads[1].start()
+    asked.set()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert all(answer is made[0] for answer in answers)
+
+
+@pytest.fixture
+def views(monkeypatch):
+    """The slice views of an application, by orientation, and which of them are to be drawn."""
+    pytest.importorskip("trame_slicer", reason="needs the extra web")
+    from trame_rca.utils import RcaViewAdapter
+    from trame_server import Server
+    from trame_slicer.core import LayoutManager, SlicerApp
+    from vtkmodules.vtkCommonCore import vtkObject
+
+    from TumorSegWeb.drawing import register_views
+
+    asked = []
+    monkeypatch.setattr(
+        RcaViewAdapter, "schedule_render", lambda adapter: asked.append(adapter.area_name)
+    )
+    monkeypatch.setattr(
+        "trame_slicer.rca_view.rca_view_factory.create_task", lambda task: task.close()
+    )
+    vtkObject.GlobalWarningDisplayOff()  # of views without a screen
+
+    async def make():
+        application = SlicerApp()
+        server = Server("drawing")
+        server.client_type = "vue3"
+        register_views(server, application.view_manager)
+        layouts = LayoutManager(application.scene, application.view_manager, server)
+        layouts.register_layout_dict(LayoutManager.default_grid_configuration())
+        layouts.set_layout("Quad View")
+        return application
+
+    application = asyncio.run(make())
+    by_orientation = {
+        view.get_orientation(): view for view in application.view_manager.get_slice_views()
+    }
+    yield application, by_orientation, asked
+    vtkObject.GlobalWarningDisplayOn()
+
+
+def test_the_move_of_a_plane_has_its_own_view_drawn_alone(views):
+    application, slices, asked = views
+    assert sorted(slices) == ["Axial", "Coronal", "Sagittal"]
+    for view in slices.values():
+        assert view.render_window().GetMultiSamples() == 0
+    asked.clear()
+    slices["Axial"].get_view_node().SetSliceOffset(7)
+    assert len(set(asked)) == 1
+    slices["Coronal"].get_view_node().SetSliceOffset(7)
+    assert len(set(asked)) == 2
+    asked.clear()
+    slices["Axial"].schedule_render()
+    slices["Sagittal"].schedule_render()
+    assert len(set(asked)) == 2
+
+    from trame_slicer.utils import get_nodes_by_class
+
+    for display in get_nodes_by_class("vtkMRMLSliceDisplayNode", application.scene):
+        display.SetIntersectingSlicesVisibility(True)
+    asked.clear()
+    slices["Axial"].get_view_node().SetSliceOffset(9)
+    assert len(set(asked)) == 3
+
+
+def test_a_whole_slice_stays_in_view_unless_it_was_zoomed(views):
+    import numpy as np
+    from slicer import util
+    from vtkmodules.vtkCommonCore import vtkCommand
+
+    application, slices, _asked = views
+    volume = application.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    util.updateVolumeFromArray(volume, np.zeros((20, 100, 100), np.int16))
+    volume.SetSpacing(2, 2, 5)
+    volume.CreateDefaultDisplayNodes()
+    application.display_manager.show_volume(volume, do_reset_views=True)
+    view = slices["Axial"]
+
+    def field_of_view(width, height):
+        view.interactor().UpdateSize(width, height)
+        view.interactor().InvokeEvent(vtkCommand.WindowResizeEvent)
+        return view.get_view_node().GetFieldOfView()[:2]
+
+    place = view.get_slice_value() + 10
+    view.set_slice_value(place)
+    assert field_of_view(660, 680) == pytest.approx((200, 206), abs=1)
+    assert field_of_view(440, 680) == pytest.approx((200, 309), abs=1)
+    assert field_of_view(600, 300) == pytest.approx((400, 200), abs=1)
+    assert view.get_slice_value() == pytest.approx(place)
+    view.zoom_in()
+    assert min(field_of_view(440, 680)) < 150

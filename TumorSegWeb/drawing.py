@@ -1,0 +1,119 @@
+"""How the views are drawn: sparingly, for where there is no graphics card the processor does it.
+
+trame-slicer draws them with eight samples a pixel, which takes most of the time there, as large as
+the browser shows them, and all slice views when the plane of one is moved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from slicer import vtkMRMLApplicationLogic, vtkMRMLScene
+from trame_server import Server
+from trame_slicer.app.ui import (
+    create_vertical_slice_view_gutter_ui,
+    create_vertical_view_gutter_ui,
+)
+from trame_slicer.core import ViewManager
+from trame_slicer.rca_view import RemoteSliceViewFactory, RemoteThreeDViewFactory
+from trame_slicer.utils import get_nodes_by_class
+from trame_slicer.views import ScheduledRenderStrategy, SliceView, ViewLayoutDefinition
+
+from TumorSegWeb.fitting import FIRST, LAST, Fitting
+from TumorSegWeb.names import named
+
+MOST_PIXELS = 1_000_000
+"""Of a picture; the browser enlarges it on larger screens. Volumes have 512 x 512 a slice."""
+
+BLURRED_FPS = 10.0
+"""Pictures a second of a view without the pointer, as trame-slicer has it."""
+
+
+def register_views(server: Server, views: ViewManager) -> None:
+    """Have views made here; call it before trame-slicer's application does, which asks in turn."""
+    views.register_factory(_SliceViews(server))
+    views.register_factory(_ThreeDViews(server))
+
+
+class _SliceViews(RemoteSliceViewFactory):
+    """Slice views as 3D Slicer draws them, without multisampling."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(
+            server,
+            populate_view_ui_f=named(create_vertical_slice_view_gutter_ui),
+            blur_fps=BLURRED_FPS,
+        )
+        self._moving: list[SliceView] = []
+
+    def _create_view(
+        self,
+        view: ViewLayoutDefinition,
+        scene: vtkMRMLScene,
+        app_logic: vtkMRMLApplicationLogic,
+    ) -> Any:
+        made = super()._create_view(view, scene, app_logic)
+        made.slicer_view.render_window().SetMultiSamples(0)
+        made.view_adapter.max_pixel_count = MOST_PIXELS
+        Fitting(made.slicer_view, app_logic)
+        made.slicer_view.set_scheduled_render(
+            _WhereSomethingChanged(
+                made.view_adapter.schedule_render, made.slicer_view, self._moving
+            )
+        )
+        return made
+
+
+class _ThreeDViews(RemoteThreeDViewFactory):
+    """3-D views whose edges are smoothed in the finished picture."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(
+            server, populate_view_ui_f=named(create_vertical_view_gutter_ui), blur_fps=BLURRED_FPS
+        )
+
+    def _create_view(
+        self,
+        view: ViewLayoutDefinition,
+        scene: vtkMRMLScene,
+        app_logic: vtkMRMLApplicationLogic,
+    ) -> Any:
+        made = super()._create_view(view, scene, app_logic)
+        made.slicer_view.render_window().SetMultiSamples(0)
+        made.slicer_view.renderer().UseFXAAOn()
+        made.view_adapter.max_pixel_count = MOST_PIXELS
+        return made
+
+
+class _WhereSomethingChanged(ScheduledRenderStrategy):
+    """Leaves out what another slice view's move asks for.
+
+    3D Slicer's managers have all slice views drawn when the plane of one is moved. Only those that
+    show where planes intersect look different then.
+    """
+
+    def __init__(self, draw: Callable[[], None], view: SliceView, moving: list[SliceView]) -> None:
+        """Have a view drawn.
+
+        Args:
+            draw: does that soon.
+            view: the view.
+            moving: views whose plane is being moved, shared by all.
+        """
+        super().__init__()
+        self._draw, self._view, self._moving = draw, view, moving
+        node: Any = view.get_view_node()
+        node.AddObserver("ModifiedEvent", lambda *_: moving.append(view), FIRST)
+        node.AddObserver("ModifiedEvent", lambda *_: moving.remove(view), LAST)
+
+    def schedule_render(self) -> None:
+        """Have the view drawn soon, unless it would look the same."""
+        if not self._moving or self._view in self._moving or _shows_planes(self._view):
+            self._draw()
+
+
+def _shows_planes(view: SliceView) -> bool:
+    """Tell whether slice views show where their planes intersect."""
+    displays = get_nodes_by_class("vtkMRMLSliceDisplayNode", view.get_view_node().GetScene())
+    return any(display.GetIntersectingSlicesVisibility() for display in displays)
