@@ -14,7 +14,7 @@ class State:
     """What the page shows, sent to the browser whenever a block ends."""
 
     def __init__(self):
-        self.ts_problem = ""
+        self.ts_problem, self.ts_hosted = "", False
         self.shown = []
 
     def __enter__(self):
@@ -57,6 +57,13 @@ def test_an_error_of_a_click_is_told_with_what_to_do(state, faults, capsys):
     assert "\n" not in state.ts_problem
     assert state.shown == [state.ts_problem]
     assert "in breaks" in capsys.readouterr().err
+
+
+def test_who_is_not_at_the_hosts_terminal_is_not_sent_there(state, faults):
+    state.ts_hosted = True
+    faults.guarded(breaks)()
+    assert "unexpected error" in state.ts_problem
+    assert "terminal" not in state.ts_problem
 
 
 def test_an_error_ends_what_was_under_way(state, faults):

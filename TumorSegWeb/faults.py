@@ -17,7 +17,7 @@ class Faults:
     """Keeps the page usable after an error in what a click or a timer has begun."""
 
     def __init__(self, state: State) -> None:
-        """Show lines as `ts_problem` of the page's `state`."""
+        """Show lines as `ts_problem` of the page's `state`; `ts_hosted`: for a colleague."""
         self._state = state
         self._recoveries: list[Callable[[], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -48,8 +48,10 @@ class Faults:
                         recover()
                 state.ts_problem = (
                     f"An unexpected error ({_in_a_line(error)}) ended what was under way; the"
-                    " scene is still there. The terminal in which the page was started says more."
+                    " scene is still there."
                 )
+                if not state.ts_hosted:  # a host's terminal names no files and patients
+                    state.ts_problem += " The terminal in which the page was started says more."
         finally:
             self._telling = False
 
