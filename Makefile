@@ -123,7 +123,7 @@ $(VENV)/installed-for-quality: $(VENV)/installed-for-tests
 $(BENCH)/installed: pyproject.toml benchmarks/peers.txt | $(VENV)/bin/python
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)"
-	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" --editable .
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" --editable ".[train,dicom]"
 	while read -r peer; do \
 		$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" "$$peer" \
 			|| echo "left out: $$peer"; \

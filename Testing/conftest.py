@@ -33,9 +33,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts a worker process, which imports PyTorch, as slow."""
+    """Mark as slow what starts a worker process, which imports PyTorch, or reads real images."""
     for item in items:
-        if {"bench", "peer"} & set(getattr(item, "fixturenames", ())):
+        if {"bench", "peer", "shared"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
 
 

@@ -25,6 +25,7 @@ from TumorSegLib.image.itk import grid_of_image, to_sitk
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.mark.slow
 def test_segment_with_sequences(place, capsys):
     words = ["segment", "flair.nii.gz", "--channel", "t1=t1.nii.gz", "--channel=t1c=t1c.nii.gz"]
     words += ["-o", "out.seg.nrrd", "--report", "pictures", "--json", "--precision", "fp32"]

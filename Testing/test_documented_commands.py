@@ -78,6 +78,7 @@ def newcomer(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_readme_run_as_they_stand(newcomer, capsys):
     for words in commands_of(ROOT / "README.md"):
         assert cli.main(words) == 0, capsys.readouterr().err

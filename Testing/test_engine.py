@@ -10,7 +10,7 @@ from TumorSegLib.inference.engine import GPU_BATCH_PIXELS, Engine
 from TumorSegLib.networks import FCN8s, LinkNet, MUNet, ResNet50Classifier, UNet
 from TumorSegLib.networks.folding import fold_batch_norms
 from TumorSegLib.networks.packing import PackedConvolution, pack_convolutions
-from TumorSegLib.support.device import choose_device, choose_precision
+from TumorSegLib.support.device import choose_device, choose_precision, has_native_bf16
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda:0")
 
@@ -47,6 +47,19 @@ SMALL = {
 }
 
 
+NATIVE = [
+    torch.float32,
+    pytest.param(
+        torch.bfloat16,
+        marks=pytest.mark.skipif(
+            not has_native_bf16(CPU),
+            reason="bf16 is not native on this processor: it is never chosen, nor packed for",
+        ),
+    ),
+]
+"""Arithmetic that a network can run in on this processor."""
+
+
 @pytest.fixture
 def threads():
     """Sets the number of threads within a test; with one alone PyTorch convolves without oneDNN."""
@@ -56,7 +69,7 @@ def threads():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", NATIVE)
 @pytest.mark.parametrize("name", SMALL)
 def test_packed_convolutions_give_the_same_bits(name, dtype, threads):
     threads(2)
@@ -77,7 +90,7 @@ def test_relus_behind_convolutions_are_part_of_them():
     assert not any(isinstance(module, torch.nn.ReLU) for module in packed.modules())
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", NATIVE)
 def test_the_engine_packs_for_a_cpu(network, dtype):
     engine = Engine([network], torch.sigmoid, device=CPU, dtype=dtype)
     assert any(isinstance(m, PackedConvolution) for m in engine.networks[0].modules())

@@ -84,6 +84,7 @@ def evaluation(name="first", gain=0.0, *, patients=6, task="segmentation", const
     return Evaluation(name, specification, tuple(cases))
 
 
+@pytest.mark.slow
 def test_a_page_shows_every_model_and_their_comparison():
     models = [evaluation("first"), evaluation("second", 0.1)]
     content = Content(evaluation_page(models, "Two models"))

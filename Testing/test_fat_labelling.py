@@ -92,6 +92,7 @@ def test_a_real_ct_agrees_with_its_reference(shared):
         assert dice(found == value, reference) >= least
 
 
+@pytest.mark.slow
 def test_the_command_writes_segments_to_correct(phantom, tmp_path, monkeypatch, capsys):
     write_tiny_bundle(
         tmp_path / "models",

@@ -34,6 +34,7 @@ from TumorSegLib.support.child_process import environment
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
 
 
+@pytest.mark.slow
 @needs_openssl
 def test_with_tls_images_and_results_are_encrypted_and_strangers_refused(station, tmp_path):
     own = make_certificate(tmp_path)
@@ -97,6 +98,7 @@ def web_service(codes):
         server.server_close()
 
 
+@pytest.mark.slow
 def test_by_stow_a_service_in_trouble_is_tried_again_and_a_token_is_shown(
     station, tmp_path, monkeypatch
 ):

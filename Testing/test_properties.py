@@ -79,6 +79,7 @@ def images(draw):
     return draw(arrays(dtype, grid.shape, elements=finite)), grid
 
 
+@pytest.mark.slow
 @given(images(), st.sampled_from(ENDINGS))
 def test_images_are_read_as_they_were_written(image, ending):
     voxels, grid = image
@@ -117,6 +118,7 @@ def labelled(draw):
     return labelmap, grid, model
 
 
+@pytest.mark.slow
 @given(labelled())
 def test_segments_are_read_as_they_were_written(case):
     labelmap, grid, model = case

@@ -149,6 +149,7 @@ def test_names_are_found_as_words_of_their_own(text, named):
     assert bool(named_in(text.encode(), {"/disk/of/eva", "host-7"})) == named
 
 
+@pytest.mark.slow
 def test_a_computers_names_are_its_folders_its_host_and_its_indexes(tmp_path, monkeypatch):
     config = tmp_path / "pip.conf"
     config.write_text(

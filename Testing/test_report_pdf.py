@@ -111,6 +111,7 @@ def test_a_section_begins_on_the_page_of_its_first_pictures(lines_before):
     assert len(begun.images) > 0
 
 
+@pytest.mark.slow
 def test_many_lesions_fit():
     assert "and 370 more" in text_of(written(subject_of(liver_result(specks()))))
 

@@ -36,6 +36,7 @@ def vtk():
     return pytest.importorskip("vtkmodules.vtkRenderingCore")
 
 
+@pytest.mark.slow
 def test_lesions_are_seen_through_the_organ_from_three_sides(vtk):
     pictures, why_not = surface_pictures(findings(liver_with_tumour()), SPACING)
     if why_not:

@@ -176,6 +176,7 @@ def test_the_new_version_is_better_and_both_stand_side_by_side(finished: SimpleN
     assert page.count("<h2>Tiny CT model") >= 2
 
 
+@pytest.mark.slow
 def test_provenance_names_base_cases_and_software(finished: SimpleNamespace, home: Path) -> None:
     training = finished.found.bundle.specification.provenance
     base = read_bundle(home / "shipped" / "ball").specification
@@ -197,6 +198,7 @@ def test_provenance_names_base_cases_and_software(finished: SimpleNamespace, hom
     assert "Mean Dice beside the base: Ball" in card
 
 
+@pytest.mark.slow
 def test_progress_can_be_followed_line_by_line(finished: SimpleNamespace) -> None:
     found = events(finished.folder)
     assert found[0]["event"] == "planned"
@@ -359,6 +361,7 @@ def test_a_damaged_checkpoint_is_one_line(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_resumed_without_running_code_in_it(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

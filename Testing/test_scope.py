@@ -144,6 +144,7 @@ def test_real_volumes(shared):
     assert warnings(read_volume(folder / "brain1_image.nrrd"), LIVER) != []
 
 
+@pytest.mark.slow
 def test_spacing_in_metres_is_told(abdomen):
     grid = abdomen.grid
     for factor in (0.001, 0.00001):

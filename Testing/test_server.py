@@ -293,6 +293,7 @@ def test_a_request_that_trickles_in_is_closed(tmp_path, monkeypatch):
         answer(second)  # closed, too, though it sends no further request
 
 
+@pytest.mark.slow
 def test_a_client_that_takes_nothing_is_left(tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     with serving(tmp_path, monkeypatch, Limits(write_seconds=0.2)) as server:

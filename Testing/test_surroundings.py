@@ -76,6 +76,7 @@ def test_no_test_looks_at_a_clock():
     assert not [path.name for path in tests if clocks.search(path.read_text(encoding="utf-8"))]
 
 
+@pytest.mark.slow
 def test_a_command_removes_byte_code_that_a_full_disk_cut_short(tmp_path):
     """Python before 3.12.8 keeps such a file, and fails on it for ever."""
     shutil.copytree(ROOT / "TumorSegLib", tmp_path / "TumorSegLib")

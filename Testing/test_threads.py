@@ -54,6 +54,7 @@ def test_a_users_choice_stays(place):
     assert told(SEGMENT, OMP_WAIT_POLICY="active") == ["at torch: active"]
 
 
+@pytest.mark.slow
 def test_the_workers_threads_wait_asleep():
     code = """
 from TumorSegLib.worker import process

@@ -109,6 +109,7 @@ def test_samples_without_the_statistic_do_not_count() -> None:
     assert all(map(math.isnan, interval(np.zeros(3), statistic, 50)))
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_true_mean_about_as_often_as_they_say() -> None:
     random = np.random.default_rng(1)
     hits = 0

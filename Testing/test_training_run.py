@@ -544,6 +544,7 @@ def test_a_public_volume_in_nnunet_layout_trains_with_a_shipped_config(
     assert trained.history[1]["loss"] < trained.history[0]["loss"]
 
 
+@pytest.mark.slow
 def test_the_preview_is_a_picture(balls: Path, tmp_path: Path) -> None:
     assert main(["train", str(balls), "-o", str(tmp_path), "--preview"]) == 0
     assert (tmp_path / "preview.png").stat().st_size > 20_000

@@ -100,6 +100,7 @@ def test_nothing_is_refused_in_a_line(tmp_path):
         opening.look_into([], tmp_path / "work")
 
 
+@pytest.mark.slow
 def test_the_phantoms_are_those_of_the_demonstration():
     names = [volume.name for make in opening.phantoms().values() for volume in make()]
     assert names == ["phantom flair", "phantom t1", "phantom t1c", "phantom abdomen"]

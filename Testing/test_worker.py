@@ -393,6 +393,7 @@ def test_descendants_end_with_it(tmp_path):
     process.stderr.close()
 
 
+@pytest.mark.slow
 def test_a_killed_parent_takes_the_worker_along(tmp_path):
     """The stand-in for Slicer shares a block, starts a worker and is killed with SIGKILL."""
     program = """

@@ -31,6 +31,8 @@ FAMILIES = {
     "scaling": "Against the number of slices",
     "worker": "The worker process of the panel",
     "command": "The command",
+    "reading": "Reading, in one process",
+    "training": "Training",
     "cuda": "CUDA",
 }
 """Modules of `rows`, and their titles in the table."""

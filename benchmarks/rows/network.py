@@ -158,7 +158,7 @@ def monai_stage(network: nn.Module) -> Stage:
 
 def smp_stage(_network: nn.Module) -> Stage:
     """Return the LinkNet of segmentation_models_pytorch, eager, at its best batch."""
-    _declare_torchvision_operators()
+    declare_torchvision_operators()
     smp = peer("segmentation_models_pytorch")
     network = smp.Linknet("resnet18", encoder_weights=None, in_channels=3, classes=1).eval()
 
@@ -235,7 +235,7 @@ def best_batch(with_batch: Callable[[int], Stage], slices: Tensor) -> Stage:
     return with_batch(min(seconds, key=lambda batch: seconds[batch]))
 
 
-def _declare_torchvision_operators() -> None:
+def declare_torchvision_operators() -> None:
     """Declare operators of torchvision that SMP imports and never calls.
 
     The build of torchvision on PyPI brings them for CUDA's PyTorch; beside one for the CPU they
