@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from TumorSegLib.image.volume import Volume
 
@@ -43,6 +44,10 @@ SAMPLES = {"Brain phantom (MRI)": Sample(_brain), "Abdomen phantom (CT)": Sample
 
 def prepare() -> None:
     """Begin to make all; a process that ends meanwhile does not wait."""
-    threading.Thread(
-        target=lambda: [sample() for sample in SAMPLES.values()], name="samples", daemon=True
-    ).start()
+    threading.Thread(target=_make_all, name="samples", daemon=True).start()
+
+
+def _make_all() -> None:
+    for sample in SAMPLES.values():
+        with suppress(Exception):  # who asks for it is told
+            sample()
