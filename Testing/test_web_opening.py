@@ -12,6 +12,7 @@ from TumorSegLib.errors import TumorSegError
 pytest.importorskip("slicer")
 
 import SimpleITK as sitk
+import slicer
 from dicom_writing import write_slices
 
 from TumorSegWeb import opening
@@ -98,6 +99,16 @@ def test_what_is_no_image_is_refused_in_a_line(tmp_path):
 def test_nothing_is_refused_in_a_line(tmp_path):
     with pytest.raises(TumorSegError, match="expected NIfTI"):
         opening.look_into([], tmp_path / "work")
+
+
+def test_ct_is_shown_in_the_window_for_soft_tissue():
+    scene = slicer.vtkMRMLScene()
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    node.CreateDefaultDisplayNodes()
+    opening.show_soft_tissue(node)
+    display = node.GetDisplayNode()
+    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (-160, 240)
+    assert not display.GetAutoWindowLevel()
 
 
 @pytest.mark.slow

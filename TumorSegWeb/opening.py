@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from TumorSegLib.errors import InputError, OutputError
+from TumorSegLib.image.display_window import SOFT_TISSUE
+from TumorSegLib.image.modality import modality_of
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.reading import read_volume
 from TumorSegLib.reading.image_file import FORMATS
@@ -137,6 +139,9 @@ def add_to_scene(found: Found) -> list[slicer.vtkMRMLScalarVolumeNode]:
     from TumorSegModule.logic.volumes import is_usable
 
     nodes = [add_volume(volume, _name_of(volume)) for volume in found.volumes]
+    for node, volume in zip(nodes, found.volumes, strict=True):
+        if modality_of(volume) == "CT":
+            show_soft_tissue(node)
     for node, said in zip(nodes, found.subjects, strict=False):
         put_under_patient(node, said)
     if found.scene is not None:
@@ -150,6 +155,13 @@ def add_to_scene(found: Found) -> list[slicer.vtkMRMLScalarVolumeNode]:
     if not nodes:
         raise InputError("the scene holds no volume; open one that has the image, too")
     return nodes
+
+
+def show_soft_tissue(node: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """Show a CT in the window for soft tissue; from air to bone, organs are one grey."""
+    display = node.GetDisplayNode()
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevelMinMax(*SOFT_TISSUE)
 
 
 def _name_of(volume: Volume) -> str:
