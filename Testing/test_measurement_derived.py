@@ -101,7 +101,11 @@ def test_text_has_the_digits_that_count(value, unit, text):
     assert DerivedValue("key", "Name", value, unit).text == text
 
 
-@pytest.mark.parametrize("folder", sorted(MODELS.iterdir()), ids=lambda folder: folder.name)
+@pytest.mark.parametrize(
+    "folder",
+    sorted(path.parent for path in MODELS.glob("*/model.json")),
+    ids=lambda folder: folder.name,
+)
 def test_shipped_models_derive_what_clinicians_ask(folder):
     specification = read_bundle(folder).specification
     keys = {item.key for item in specification.derived}
