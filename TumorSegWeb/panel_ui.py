@@ -9,10 +9,9 @@ from trame.widgets.vuetify3 import VBtn, VProgressLinear, VSelect, VSlider, VSwi
 from trame_slicer.app.ui.flex_container import FlexContainer
 
 from TumorSegWeb.lesions_ui import build_lesions
+from TumorSegWeb.looks import FIELD, SWITCH
 from TumorSegWeb.review_ui import build_review
 from TumorSegWeb.saving_ui import build_saving
-
-FIELD = {"density": "compact", "variant": "outlined", "hide_details": True, "classes": "mb-2"}
 
 
 class PanelUI(FlexContainer):
@@ -100,9 +99,6 @@ class PanelUI(FlexContainer):
         VSwitch(
             v_model=("ts_volume_3d", False),
             label="Volume in 3-D (slow without a graphics card)",
-            density="compact",
-            color="primary",
-            hide_details=True,
-            classes="ml-2",
             id="volume-3d",
+            **SWITCH,
         )

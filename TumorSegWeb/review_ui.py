@@ -14,6 +14,8 @@ from trame.widgets.vuetify3 import (
 )
 from trame_server import Server
 
+from TumorSegWeb.looks import SWITCH
+
 BAR = (
     "'flex: 1 1 0; min-width: 1px; cursor: pointer; display: flex; flex-direction: column;"
     " border-top: 3px solid ' + (index === ts_slice ? '#d32f2f' : bar.changed ? '#3b6fd1'"
@@ -60,20 +62,14 @@ def build_review(server: Server) -> None:
                 v_model=("ts_uncertainty", False),
                 label="Uncertainty in the views",
                 disabled=("!ts_doubts",),
-                density="compact",
-                color="primary",
-                hide_details=True,
-                classes="ml-2",
                 id="uncertainty",
+                **SWITCH,
             )
         VSwitch(
             v_model=("ts_reviewed", False),
             label="Case reviewed",
-            density="compact",
-            color="primary",
-            hide_details=True,
-            classes="ml-2",
             id="reviewed",
+            **SWITCH,
         )
         with html.Div(v_if=("ts_correction",), classes="d-flex align-center"):
             html.Div(

@@ -21,6 +21,8 @@ from trame.widgets.vuetify3 import (
 )
 from trame_server import Server
 
+from TumorSegWeb.looks import FIELD, SWITCH
+
 FILES = (
     ("segmentation", "Segments", "The segments with names and colours, for 3D Slicer (.seg.nrrd)"),
     ("labels", "Label map", "The segments on the volume's grid, as the model's values (.nii.gz)"),
@@ -139,19 +141,13 @@ def build_saving_dialogs(server: Server) -> None:
             VSwitch(
                 v_model=("ts_reviewed", False),
                 label="Case reviewed",
-                density="compact",
-                color="primary",
-                hide_details=True,
-                classes="ml-2",
+                **SWITCH,
             )
             VSwitch(
                 v_if=("ts_training_count > 1",),
                 v_model=("ts_training_all", False),
                 label=("'All ' + ts_training_count + ' segmentations of the scene'",),
-                density="compact",
-                color="primary",
-                hide_details=True,
-                classes="ml-2",
+                **SWITCH,
             )
             html.P(
                 "Which of the model's labels is each of these segments?",
@@ -165,10 +161,7 @@ def build_saving_dialogs(server: Server) -> None:
                 update_modelValue=(control.ts_choose_label, "[one.name, $event]"),
                 items=("ts_training_labels",),
                 label=("one.name",),
-                density="compact",
-                variant="outlined",
-                hide_details=True,
-                classes="mb-2",
+                **FIELD,
             )
         with VCardActions():
             VSpacer()
