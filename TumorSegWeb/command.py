@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from TumorSegLib.commands.terminal import say, terminal
-from TumorSegLib.commands.work_options import count
+from TumorSegLib.commands.work_options import count, port
 from TumorSegLib.errors import InputError
 from TumorSegLib.support.extras import pip_install
 
@@ -42,7 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     where.add_argument(
         "--port",
-        type=_port,
+        type=port,
         metavar="N",
         help=f"(default: any that is free; for several people {HOSTED_PORT})",
     )
@@ -192,13 +192,6 @@ def _has_browser() -> bool:
         webbrowser.get()
         return True
     return False
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65535:
-        raise ValueError
-    return number
 
 
 def _minutes(text: str) -> float:

@@ -128,7 +128,7 @@ class Saving:
 
     def open_report(self) -> None:
         """Ask what a report is to say of patient and image."""
-        known = known_of(self._case[1])
+        known = known_of(self._selection.case_or_volume[1])
         with self._state as state:
             state.ts_report_items = [
                 {"key": key, "title": ITEMS[key][0], "text": readable(ITEMS[key][1], known[key])}
@@ -147,12 +147,12 @@ class Saving:
         """
         if ending not in ("html", "pdf"):
             return
-        known = known_of(self._case[1])
+        known = known_of(self._selection.case_or_volume[1])
         ticked = {key: known[key] for key in self._state.ts_ticked if key in known}
         name = self._name if "volume" in ticked else "report"
 
         async def make() -> bytes | None:
-            segmentation, volume = self._case
+            segmentation, volume = self._selection.case_or_volume
             if segmentation is None or volume is None:
                 raise InputError("there are no segments yet; segment first")
             catalogue = self._selection.models.catalogue
@@ -248,11 +248,6 @@ class Saving:
                 self._made = (self._made[0] + 1, content)
                 state.ts_saved = {"number": self._made[0], "name": name, "tab": tab}
         return content is not None
-
-    @property
-    def _case(self) -> tuple[Any, Any]:
-        segmentation, volume = self._selection.case
-        return segmentation, volume or self._selection.volume
 
     @property
     def _name(self) -> str:

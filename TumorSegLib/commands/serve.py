@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from TumorSegLib.commands.terminal import terminal
-from TumorSegLib.commands.work_options import count, share
+from TumorSegLib.commands.work_options import count, port, share
 from TumorSegLib.errors import InputError
 from TumorSegLib.server.limits import Limits
 from TumorSegLib.server.tokens import TokenFile, default_file
@@ -30,7 +30,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         default="127.0.0.1",
         help="interface, such as 0.0.0.0 for all (default: this computer alone)",
     )
-    where.add_argument("--port", type=_port, default=8443, help="(default: %(default)s)")
+    where.add_argument("--port", type=port, default=8443, help="(default: %(default)s)")
     where.add_argument(
         "--certificate", metavar="FILE", type=Path, help="for TLS: certificate chain, PEM"
     )
@@ -160,10 +160,3 @@ def _serve(arguments: Namespace, tokens: TokenFile) -> int:
         ready=lambda url: print(f"listening on {url}", flush=True),  # noqa: T201
     )
     return 0
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= 65535:
-        raise ValueError
-    return number

@@ -61,6 +61,18 @@ def count(text: str) -> int:
     return number
 
 
+def port(text: str) -> int:
+    """Return the number of a TCP port, 0 for any that is free.
+
+    Raises:
+        ValueError: it is none.
+    """
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise ValueError
+    return number
+
+
 def share(text: str) -> float:
     """Return a part of one thing, at most all of it.
 

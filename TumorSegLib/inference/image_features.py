@@ -76,12 +76,7 @@ def features_of(slices: NDArray[Any], spacing: tuple[float, float]) -> Image | N
     image, pixel = _averaged(slices, spacing)
     air = np.percentile(image, 5)
     head = _head(image - air)
-    depth = np.stack(
-        [
-            ndimage.distance_transform_edt(np.pad(plane, 1), sampling=pixel)[1:-1, 1:-1]
-            for plane in head
-        ]
-    )
+    depth = depth_in(head, pixel)
     if np.count_nonzero(head) < 50:
         return None
     depth = np.where(head, depth / depth.max(), -1.0)
@@ -102,15 +97,35 @@ def features_of(slices: NDArray[Any], spacing: tuple[float, float]) -> Image | N
     return np.clip(found, -LARGEST, LARGEST)
 
 
+def depth_in(mask: Mask, pixel: tuple[float, float]) -> NDArray[np.float64]:
+    """Return how far inside a mask (z, y, x) its pixels lie, slice by slice; beyond it is air.
+
+    Args:
+        mask: (z, y, x).
+        pixel: size along (y, x), in which the distance is told.
+    """
+    return np.stack(
+        [
+            ndimage.distance_transform_edt(np.pad(plane, 1), sampling=pixel)[1:-1, 1:-1]
+            for plane in mask
+        ]
+    )
+
+
+def blocks_of(slices: NDArray[Any], rows: int, columns: int) -> Image:
+    """Return the means of blocks of pixels of slices (z, y, x); what is over is left out."""
+    count, height, width = len(slices), slices.shape[1] // rows, slices.shape[2] // columns
+    whole = slices[:, : height * rows, : width * columns].astype(np.float32)
+    means: Image = whole.reshape(count, height, rows, width, columns).mean((2, 4))
+    return means
+
+
 def _averaged(
     slices: NDArray[Any], spacing: tuple[float, float]
 ) -> tuple[Image, tuple[float, float]]:
     """Return the slices (z, y, x) on larger pixels, and the mm along (y, x) of these."""
     rows, columns = (_step(n, mm) for n, mm in zip(slices.shape[1:], spacing, strict=True))
-    count, height, width = len(slices), slices.shape[1] // rows, slices.shape[2] // columns
-    whole = slices[:, : height * rows, : width * columns].astype(np.float32)
-    blocks = whole.reshape(count, height, rows, width, columns)
-    return blocks.mean((2, 4)), (spacing[0] * rows, spacing[1] * columns)
+    return blocks_of(slices, rows, columns), (spacing[0] * rows, spacing[1] * columns)
 
 
 def _step(count: int, mm: float) -> int:

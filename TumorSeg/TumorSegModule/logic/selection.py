@@ -80,6 +80,14 @@ class Selection:
         return self.target, volume_of(self.target) or self.volume
 
     @property
+    def case_or_volume(
+        self,
+    ) -> tuple[slicer.vtkMRMLSegmentationNode | None, slicer.vtkMRMLScalarVolumeNode | None]:
+        """The case; without one, the volume by itself."""
+        segmentation, volume = self.case
+        return segmentation, volume or self.volume
+
+    @property
     def bundle(self) -> Bundle | None:
         """The model for the volume, None if there is none."""
         return self.models.bundle(self.parameters)

@@ -97,7 +97,7 @@ class ReportSection:
             return
         if ui.reportSection.collapsed:
             return
-        segmentation, volume = self._nodes()
+        segmentation, volume = self._selection.case_or_volume
         known = known_of(volume)
         for item, box in self._boxes.items():
             box.enabled = item in known
@@ -129,7 +129,7 @@ class ReportSection:
 
     def write(self) -> None:
         """Ask for a file and write what the section shows; problems are shown, not raised."""
-        segmentation, volume = self._nodes()
+        segmentation, volume = self._selection.case_or_volume
         if segmentation is None or volume is None:  # removed meanwhile
             self.show()
             return
@@ -173,11 +173,6 @@ class ReportSection:
         self._timer.stop()
         self._say(line, failed=True)
         self.show()
-
-    def _nodes(self) -> tuple[Any, Any]:
-        """Return the segmentation and its volume, None for what is missing."""
-        segmentation, volume = self._selection.case
-        return segmentation, volume or self._selection.volume
 
     def _poll(self) -> None:
         self.writer.poll()

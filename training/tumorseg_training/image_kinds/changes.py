@@ -12,6 +12,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from TumorSegLib.inference.image_features import depth_in
+
 Image = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
@@ -111,9 +113,7 @@ def _bias_field(shape: tuple[int, ...], rng: Generator) -> Image:
 
 
 def _depth(head: Mask, mm: float) -> NDArray[Any]:
-    return np.stack(
-        [ndimage.distance_transform_edt(np.pad(plane, 1))[1:-1, 1:-1] * mm for plane in head]
-    )
+    return depth_in(head, (1.0, 1.0)) * mm
 
 
 def _air(slices: Image, head: Mask) -> float:

@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from tumorseg_training.case import Case, ReaderOptions
 from tumorseg_training.image_kinds.changes import Image, changed, made_up_t2, without_skull
 from tumorseg_training.readers import read_cases
-from TumorSegLib.inference.image_features import MIDDLE, SLICES, features_of, middle_slices
+from TumorSegLib.inference.image_features import (
+    MIDDLE,
+    SLICES,
+    blocks_of,
+    features_of,
+    middle_slices,
+)
 from TumorSegLib.model.specification import Channel
 
 SEQUENCES = ("flair", "t1", "t1c")
@@ -56,12 +62,12 @@ def head_examples(folder: Path) -> Iterator[Example]:
         }
         rng = _generator(case)
         for kind, voxels in images.items():
-            halved = _halved(voxels)
+            halved = blocks_of(voxels, 2, 2)
             draw = _drawn_from(halved)
             yield from _measured(case.patient, kind, voxels, mm)
             yield from _made(case.patient, kind, draw, 2 * mm, rng)
         if "t1" in images:
-            t1, halved = _halved(images["t1"]), _halved(flair)
+            t1, halved = blocks_of(images["t1"], 2, 2), blocks_of(flair, 2, 2)
             draw = _t2_from(t1, halved, 2 * mm)
             yield from _made(case.patient, "t2", draw, 2 * mm, rng)
             middle = made_up_t2(middle_slices(t1), middle_slices(halved), 2 * mm, rng)
@@ -114,13 +120,6 @@ def _described(
     found = features_of(slices, (mm, mm))
     if found is not None:
         yield Example(patient, kind, how, found)
-
-
-def _halved(voxels: NDArray[np.uint8]) -> Image:
-    count, height, width = voxels.shape
-    blocks = voxels.astype(np.float32).reshape(count, height // 2, 2, width // 2, 2)
-    halved: Image = blocks.mean((2, 4))
-    return halved
 
 
 def _drawn_from(slices: Image) -> Draw:
