@@ -52,6 +52,15 @@ def pytest_sessionfinish(session: pytest.Session):
             session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """A browser without a window, for the page of `tumorseg web`."""
+    from web_page import chromium
+
+    with chromium() as browser:
+        yield browser
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of working data beside the checkout."""

@@ -18,18 +18,12 @@ pytest.importorskip("playwright", reason="needs playwright")
 
 import SimpleITK as sitk
 from PIL import Image
-from web_page import Page, chromium, runs, served, shared_blocks
+from web_page import Page, runs, served, shared_blocks
 
 pytestmark = pytest.mark.slow
 
 IN_AXIAL_VIEW = (640, 480)
 """Pixels of the window, in the phantom's healthy white matter."""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -12,15 +12,9 @@ pytest.importorskip("trame_slicer", reason="needs the extra web")
 pytest.importorskip("playwright", reason="needs playwright")
 
 from web_hosts import Person, hosted
-from web_page import chromium, runs, shared_blocks
+from web_page import runs, shared_blocks
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 def test_each_who_has_the_password_gets_a_session_of_their_own(browser, tmp_path):

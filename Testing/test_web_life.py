@@ -8,15 +8,9 @@ from waiting import wait_until
 pytest.importorskip("trame_slicer", reason="needs the extra web")
 pytest.importorskip("playwright", reason="needs playwright")
 
-from web_page import Page, chromium, runs, served, shared_blocks
+from web_page import Page, runs, served, shared_blocks
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 def test_a_closed_page_leaves_the_scene_alone(browser, tmp_path):

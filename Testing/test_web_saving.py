@@ -14,18 +14,12 @@ pytest.importorskip("trame_slicer", reason="needs the extra web")
 pytest.importorskip("playwright", reason="needs playwright")
 
 import SimpleITK as sitk
-from web_page import START, Page, chromium, served
+from web_page import START, Page, served
 
 pytestmark = pytest.mark.slow
 
 IN_AXIAL_VIEW = (640, 480)
 """Pixels of the window, in the phantom's healthy white matter."""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

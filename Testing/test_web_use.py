@@ -14,7 +14,7 @@ pytest.importorskip("trame_slicer", reason="needs the extra web")
 pytest.importorskip("playwright", reason="needs playwright")
 
 import SimpleITK as sitk
-from web_page import Page, chromium, served
+from web_page import Page, served
 
 from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.phantom import brain_phantom
@@ -58,12 +58,6 @@ TURN_THE_WHEEL = """
   return taken;
 }
 """
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

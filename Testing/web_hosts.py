@@ -36,11 +36,6 @@ class Hosted(Served):
         return found[1] if found else ""
 
     @property
-    def printed(self) -> str:
-        """All that it has said."""
-        return self._printed.read_text()
-
-    @property
     def left(self) -> list[str]:
         """Names in its folder for temporary files."""
         return [path.name for path in self.temporary.iterdir()]

@@ -16,12 +16,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import pydicom
 import SimpleITK as sitk
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "Testing"))
-from dicom_writing import write_slices
+from rows.samples import write_series
 
 from TumorSegLib.phantom.abdomen import abdomen_phantom
 from TumorSegLib.reading import read_volume
@@ -39,10 +36,7 @@ def seconds() -> float:
 def write(folder: Path) -> None:
     """Write the phantom in all kinds."""
     volume, _ = abdomen_phantom(shape=(SLICES, 512, 512), spacing=(0.75, 0.75, 1.0))
-    stored = (volume.voxels.astype(np.int32) + 1024).astype(np.uint16)
-    places = [(0, 0, k) for k in range(SLICES)]
-    bits = {"BitsStored": 12, "HighBit": 11, "RescaleIntercept": -1024}
-    plain = write_slices(folder / "plain", list(stored), places, spacing=(0.75, 0.75), **bits)
+    plain = write_series(folder / "plain", volume.voxels, volume.grid.spacing)
     for name, syntax in SYNTAXES.items():
         (folder / name).mkdir()
         for path in plain:

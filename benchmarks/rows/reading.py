@@ -6,7 +6,6 @@ duplicates, several series), and holds what NIfTI says against what it may say.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,10 +17,8 @@ import SimpleITK as sitk
 from rows.machine import timed
 from rows.network import peer
 from rows.pairs import Contender, Group, LeftOut, Sample
-from rows.samples import write_ct
+from rows.samples import write_ct, write_series
 from TumorSegLib.reading import read_volume
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Testing"))
 
 Read = Callable[[Path], object]
 
@@ -80,13 +77,8 @@ def _monai(reader: str) -> Read | str:
 def _write_series(folder: Path, image: sitk.Image) -> Path:
     """Write an axial CT as a DICOM file a slice; return the folder."""
     import pydicom
-    from dicom_writing import write_slices
 
-    stored = (sitk.GetArrayViewFromImage(image).astype(np.int32) + 1024).astype(np.uint16)
-    x, y, z = image.GetSpacing()
-    places = [(0.0, 0.0, z * k) for k in range(len(stored))]
-    bits = {"BitsStored": 12, "HighBit": 11, "RescaleIntercept": -1024}
-    paths = write_slices(folder, list(stored), places, spacing=(y, x), **bits)
+    paths = write_series(folder, sitk.GetArrayViewFromImage(image), image.GetSpacing())
     for number, path in enumerate(paths, 1):  # without which MONAI leaves a slice out
         header = pydicom.dcmread(path)
         header.InstanceNumber = number

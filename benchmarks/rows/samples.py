@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 
 from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.model.catalogue import SHIPPED
 from TumorSegLib.phantom import abdomen_phantom, brain_phantom
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Testing"))
 
 FIELD_MM, LENGTH_MM = 384.0, 200.0
 
@@ -28,6 +32,25 @@ def write_ct(folder: Path, slices: int = 200, size: int = 512) -> Path:
     spacing = (FIELD_MM / size, FIELD_MM / size, LENGTH_MM / slices)
     phantom, _ = abdomen_phantom(shape=(slices, size, size), spacing=spacing)
     return _written(phantom, folder / f"ct-{slices}.nii.gz")
+
+
+def write_series(
+    folder: Path, voxels: np.ndarray, spacing: tuple[float, float, float]
+) -> list[Path]:
+    """Write an axial CT as uncompressed DICOM, a file a slice; return the paths.
+
+    Args:
+        folder: is made.
+        voxels: Hounsfield units (z, y, x).
+        spacing: mm along (x, y, z).
+    """
+    from dicom_writing import write_slices
+
+    stored = (voxels.astype(np.int32) + 1024).astype(np.uint16)
+    x, y, z = spacing
+    places = [(0.0, 0.0, z * k) for k in range(len(stored))]
+    bits = {"BitsStored": 12, "HighBit": 11, "RescaleIntercept": -1024}
+    return write_slices(folder, list(stored), places, spacing=(y, x), **bits)
 
 
 def _written(volume: object, path: Path) -> Path:

@@ -58,21 +58,20 @@ def _drawing(monai: Any) -> Group:
     transform = augmentation(config.augmentation, config.model, ROWS)
     slices = Slices([case], config.model, transform=transform)
 
-    tracked = monai.data.set_track_meta
-    tracked(True)
     steps = augmentation(config.augmentation, config.model, ROWS).steps
-    tracked(True)  # as MONAI has it
     plain = Slices([case], config.model)
     pairs = [plain.slice(place) for place in range(SLICES)]
     items = [{"image": image, "mask": mask} for image, mask in pairs]
     usual = monai.data.Dataset(items, monai.transforms.Compose(steps))
+
+    tracked = monai.data.set_track_meta
 
     def ours() -> Sample:
         tracked(False)
         return timed(lambda: [slices[Draw(n % SLICES, n)] for n in range(DRAWN)])
 
     def theirs() -> Sample:
-        tracked(True)
+        tracked(True)  # as MONAI has it
         return timed(lambda: [usual[n % SLICES] for n in range(DRAWN)])
 
     both = [Contender("TumorSegLib", ours), Contender("MONAI Dataset", theirs)]
