@@ -179,7 +179,10 @@ def test_nobody_is_there_after_some_looks_in_a_row_without_a_browser():
     assert not any(seen.look() for _ in range(2 * AWAY_LOOKS))
     seen.left()
     assert not any(seen.look() for _ in range(AWAY_LOOKS - 1))
-    seen.seen()  # the page is being loaded again
+    clock.time += 7
+    assert seen.idle_seconds == 7
+    seen.asked()  # the page is being loaded again
+    assert seen.idle_seconds == 0
     assert not any(seen.look() for _ in range(AWAY_LOOKS - 1))
     assert seen.look()
     clock.time += 7

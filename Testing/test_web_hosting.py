@@ -44,7 +44,7 @@ def test_each_who_has_the_password_gets_a_session_of_their_own(browser, tmp_path
 
 
 def test_a_session_that_nobody_uses_ends_and_leaves_nothing(browser, tmp_path):
-    with hosted(tmp_path / "host", "--idle-minutes", "0.3") as host:
+    with hosted(tmp_path / "host", "--idle-minutes", "0.5") as host:
         person = Person(browser, host)
         person.log_in()
         person.open_phantom()

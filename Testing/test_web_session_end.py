@@ -123,9 +123,12 @@ def test_a_page_that_is_asked_for_is_being_loaded(looks):
 
 def test_a_session_ends_after_a_warning_when_nobody_uses_it(looks):
     made, work, state, clock = lived(1800)
+    clock.time += 1800  # it took long to start
 
     async def check():
         watching = asyncio.ensure_future(made.watch())
+        await turns(looks, 2)
+        assert not watching.done()
         made.presence.came()
         work.busy = False
         clock.time += 1600

@@ -119,7 +119,7 @@ def test_the_sensitivity_draws_the_result_anew_and_a_new_result_puts_it_back(pag
 
 
 def test_the_wheel_does_not_run_ahead_of_the_pictures(page):
-    assert page.page.evaluate(TURN_THE_WHEEL, [640, 300, 50]) == 2
+    assert page.page.evaluate(TURN_THE_WHEEL, [640, 300, 50]) == 3
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

@@ -29,6 +29,14 @@ MOST_PIXELS = 1_000_000
 BLURRED_FPS = 10.0
 """Pictures a second of a view without the pointer, as trame-slicer has it."""
 
+SLICES_FPS = 20.0
+"""Of a slice view with the pointer. Between two that follow each other at once, neither would be
+sent before both are drawn, and the browser would show the second alone."""
+
+STILL_QUALITY = 90
+"""Of JPEG, as trame-slicer has it for pictures at rest. Where those that move have it too, none is
+drawn a second time, and none waits for the time at which that would be done."""
+
 
 def register_views(server: Server, views: ViewManager) -> None:
     """Have views made here; call it before trame-slicer's application does, which asks in turn."""
@@ -44,6 +52,8 @@ class _SliceViews(RemoteSliceViewFactory):
             server,
             populate_view_ui_f=named(create_vertical_slice_view_gutter_ui),
             blur_fps=BLURRED_FPS,
+            interactive_quality=STILL_QUALITY,
+            target_fps=SLICES_FPS,
         )
         self._moving: list[SliceView] = []
 

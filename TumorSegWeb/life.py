@@ -58,7 +58,7 @@ class Life:
         @web.middleware
         async def noted(request: web.Request, handler: Handler) -> web.StreamResponse:
             presence = self.presence
-            presence.seen()
+            presence.asked()
             if request.path != SOCKET:
                 return await handler(request)
             presence.came()
@@ -77,6 +77,7 @@ class Life:
 
     async def watch(self) -> None:
         """Return when nobody has used the session for so long that it ends."""
+        self.presence.used()  # nobody could, until now
         while not self._is_over():
             await asyncio.sleep(LOOK_SECONDS)
             if self._work.busy and self.presence.connected:

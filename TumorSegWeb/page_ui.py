@@ -71,6 +71,10 @@ FOCUS = """
 """
 
 
+SLIDERS = ".v-slider * { transition: none !important; }"
+"""A slice view's slider follows the wheel; to glide there, the browser would draw all the while."""
+
+
 class PageUI(SegmentationAppUI):
     """Widgets; what they do is in `page_logic`.
 
@@ -112,7 +116,7 @@ class PageUI(SegmentationAppUI):
             self._build_welcome()
             layout.content.children.insert(0, layout.content.children.pop())  # the first to tab to
         with layout:
-            client.Style(FOCUS + CARD_STYLE)
+            client.Style(FOCUS + SLIDERS + CARD_STYLE)
             self._build_question()
             self._build_problem()
             build_life(server)

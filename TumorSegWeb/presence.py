@@ -29,17 +29,17 @@ class Presence:
     def came(self) -> None:
         """Note that a page connects."""
         self.connected += 1
-        self.seen()
-        self.used()
+        self.asked()
 
     def left(self) -> None:
         """Note that a page is gone."""
         self.connected -= 1
-        self.seen()
+        self._looks = 0
 
-    def seen(self) -> None:
+    def asked(self) -> None:
         """Note that a browser asks for something, as one that loads the page does."""
         self._looks = 0
+        self.used()
 
     def used(self) -> None:
         """Note that somebody does something, or waits for a run."""

@@ -68,7 +68,7 @@ async ([x, y, seconds]) => {
   const began = performance.now();
   const spent = () => performance.now() - began;
   while (spent() < 1000 * seconds) {
-    const deltaY = Math.floor(spent() / 800) % 2 ? 120 : -120;
+    const deltaY = Math.floor((spent() + 400) / 800) % 2 ? 120 : -120;
     view.dispatchEvent(new WheelEvent('wheel',
       {deltaY, clientX: x, clientY: y, bubbles: true, cancelable: true}));
     await new Promise((done) => setTimeout(done, 16));

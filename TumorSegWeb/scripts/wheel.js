@@ -1,15 +1,15 @@
-// Leaves out turns of the wheel where two are without their picture yet: they would be taken one
-// after the other, for seconds after the wheel has come to rest. Where a turn brings no picture, as
-// at the last slice, it is forgotten after a second, or when the wheel turns back.
+// Leaves out turns of the wheel where three are without their picture yet: they would be taken one
+// after the other, for seconds after the wheel has come to rest. A turn may bring no picture of its
+// own, as at the last slice or where one picture answers two: it is forgotten soon, or when the wheel
+// turns back.
 (() => {
-  const MOST_AHEAD = 2;
-  const PATIENCE_MILLISECONDS = 1000;
+  const MOST_AHEAD = 3;
+  const PATIENCE_MILLISECONDS = 250;
   const turned = new WeakMap();
   const viewOf = (event) => event.target.closest?.('.remote-controlled-area');
 
   document.addEventListener('load', (event) => {
-    const turns = turned.get(viewOf(event));
-    if (turns) turns.ahead = Math.max(turns.ahead - 1, 0);
+    turned.get(viewOf(event))?.ahead.shift();
   }, { capture: true });
 
   document.addEventListener('wheel', (event) => {
@@ -18,13 +18,15 @@
     const now = performance.now();
     const way = Math.sign(event.deltaY);
     const turns = turned.get(view);
-    const waits = turns && turns.way === way && now - turns.at < PATIENCE_MILLISECONDS;
-    const ahead = waits ? turns.ahead : 0;
-    if (ahead < MOST_AHEAD) {
-      turned.set(view, { ahead: ahead + 1, at: now, way });
+    const ahead = turns?.way === way
+      ? turns.ahead.filter((at) => now - at < PATIENCE_MILLISECONDS)
+      : [];
+    if (ahead.length < MOST_AHEAD) {
+      ahead.push(now);
     } else {
       event.preventDefault();
       event.stopPropagation();
     }
+    turned.set(view, { ahead, way });
   }, { capture: true, passive: false });
 })();
