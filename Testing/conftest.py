@@ -31,6 +31,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: leave(folder, before))
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave unread what is slow as a whole where only quick tests are asked for."""
+    if config.option.markexpr == "not slow" and collection_path.suffix == ".py":
+        return "\npytestmark = pytest.mark.slow\n" in collection_path.read_text("utf-8") or None
+    return None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark as slow what starts a worker process, which imports PyTorch, or reads real images."""

@@ -21,6 +21,8 @@ from TumorSegLib.support import archive
 from TumorSegLib.support.archive import ArchiveError, opened_archive, unpack
 from TumorSegLib.writing import write_segmentation
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory):
@@ -206,7 +208,6 @@ DAMAGED_FIELDS = (
 )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("old", "new"), DAMAGED_FIELDS)
 def test_scenes_whose_images_end_their_reader_are_refused(scene, tmp_path, temporary, old, new):
     def change(name, content):

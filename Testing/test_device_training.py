@@ -46,6 +46,8 @@ from TumorSegLib.model.bundle import write_bundle
 from TumorSegLib.model.specification import Network
 from TumorSegLib.networks import build_network
 
+pytestmark = pytest.mark.slow
+
 SIDE, SLICES = 64, 6
 PATIENTS = ("a", "b", "c", "d")
 
@@ -412,7 +414,6 @@ def test_without_time_runs_are_left_out_and_the_rest_is_written(packs, tmp_path,
     assert "brain-lgg-munet: 0 runs" in said
 
 
-@pytest.mark.slow
 def test_nothing_that_the_gpus_machine_lacks_is_imported():
     lacking = "('SimpleITK', 'monai', 'lightning', 'rich', 'filelock', 'sklearn')"
     code = (

@@ -54,6 +54,8 @@ from TumorSegLib.model.specification import (
     RemoveSmall,
 )
 
+pytestmark = pytest.mark.slow
+
 TISSUES = ("", "skin", "spleen", "liver", "livertumor", "livercyst", "portalvein")
 CPU = torch.device("cpu")
 
@@ -403,7 +405,6 @@ def test_lesion_figures_count_what_is_kept() -> None:
     assert marked.kept(large_stay, np.zeros(2)).all()
 
 
-@pytest.mark.slow
 def test_a_tiny_training_leaves_all_it_promises(
     tmp_path: Path,
     volumes: list[PackedVolume],
@@ -467,7 +468,6 @@ def test_a_tiny_training_leaves_all_it_promises(
     assert not math.isnan(nested["one"]["organ"])
 
 
-@pytest.mark.slow
 def test_the_device_needs_no_more_than_it_has() -> None:
     script = """
 import sys

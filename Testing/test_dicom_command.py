@@ -25,6 +25,8 @@ from TumorSegLib.worker.dicom_protocol import DicomMask, SaveDicom
 from TumorSegLib.worker.protocol import from_line, to_line
 from TumorSegLib.worker.shared_voxels import SharedMask, SharedVolume
 
+pytestmark = pytest.mark.slow
+
 KIDNEY = (
     f"{DICOM_MASTER_LIST}~SCT^123037004^Anatomical Structure~SCT^64033007^Kidney"
     "~SCT^24028007^Right~Anatomic codes - DICOM master list~^^~^^"

@@ -20,6 +20,8 @@ from test_dicom_series import even, refusal
 
 from TumorSegLib.reading import read_volume
 
+pytestmark = pytest.mark.slow
+
 SLICES = np.random.default_rng(0).integers(-1000, 1000, (9, 24, 20)).astype(np.int16)
 
 

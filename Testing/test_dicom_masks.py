@@ -25,6 +25,8 @@ from TumorSegLib.writing.dicom_content import content_of
 from TumorSegLib.writing.dicom_segmentation import segmentation_dataset
 from TumorSegLib.writing.dicom_source import find_source
 
+pytestmark = pytest.mark.slow
+
 SQUARE = np.array([(1.5, 0.5), (5.5, 0.5), (5.5, 3.5), (1.5, 3.5)])
 
 

@@ -32,6 +32,8 @@ from TumorSegLib.writing.dicom_report import write_dicom_report
 from TumorSegLib.writing.dicom_segmentation import write_dicom_segmentation
 from TumorSegLib.writing.dicom_source import find_source
 
+pytestmark = pytest.mark.slow
+
 PATIENT = {
     "PatientName": "Müller^Jo",
     "PatientID": "1",
@@ -249,7 +251,6 @@ def test_an_empty_segmentation_and_one_without_tumour(tmp_path):
         assert volumes == [pytest.approx(liver, rel=1e-5), 0]
 
 
-@pytest.mark.slow
 def test_many_specks(tmp_path):
     case = labelled(ct(tmp_path / "ct"))
     case.labelmap[:] = 0

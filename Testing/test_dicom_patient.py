@@ -14,6 +14,8 @@ from TumorSegLib.errors import OutputError
 from TumorSegLib.reading.dicom_header import quiet_pydicom
 from TumorSegLib.writing.dicom_source import MAY_BE_EMPTY, MUST_BE_THERE, find_source
 
+pytestmark = pytest.mark.slow
+
 
 def test_images_may_lack_who_the_patient_is(tmp_path):
     case = labelled(ct(tmp_path / "ct", **dict.fromkeys(MAY_BE_EMPTY)))

@@ -23,6 +23,8 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.reading import gdcm, read_volume
 from TumorSegLib.reading.dicom_files import list_dicom
 
+pytestmark = pytest.mark.slow
+
 SMALL = GRADIENT.astype(np.uint8)
 PICTURES = {
     "lossless JPEG": ("uint16", JPEG_LOSSLESS, LOSSLESS),

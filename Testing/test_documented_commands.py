@@ -50,6 +50,7 @@ RUN_ELSEWHERE = {"README.md", "library.md", "scripting.md"}
 """Pages whose Python is run as it stands: test_api.py, test_slicer_scripting.py."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_python_on_a_page_is_run_or_says_that_no_test_runs_it(page):
     before = re.findall(r"(.*?)^```python$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)

@@ -19,6 +19,8 @@ from tumorseg_training.evaluation import Evaluation
 from tumorseg_training.evaluation_page import evaluation_page
 from tumorseg_training.metrics import Agreement
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "<script>alert('1 & 2')</script>"
 ROOT = Path(__file__).resolve().parent.parent
 VOID = {"meta", "img"}
@@ -84,7 +86,6 @@ def evaluation(name="first", gain=0.0, *, patients=6, task="segmentation", const
     return Evaluation(name, specification, tuple(cases))
 
 
-@pytest.mark.slow
 def test_a_page_shows_every_model_and_their_comparison():
     models = [evaluation("first"), evaluation("second", 0.1)]
     content = Content(evaluation_page(models, "Two models"))
@@ -130,7 +131,6 @@ def test_names_are_text():
     assert [found["alt"] for tag, found in content.tags if tag == "img"][-1].startswith(HOSTILE)
 
 
-@pytest.mark.slow
 def test_a_retraining_begins_with_its_verdict(tmp_path):
     base, retrained = evaluation("base"), evaluation("retrained", 0.2)
     retrained = replace(retrained, model=replace(retrained.model, version="<2>"))

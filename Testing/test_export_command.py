@@ -17,6 +17,8 @@ from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.slicer_io.segmentation_file import read_segments
 from TumorSegLib.writing import write_segmentation
 
+pytestmark = pytest.mark.slow
+
 
 class Desk:
     """A folder with a model, a volume, its segmentation, and the command on them.
@@ -162,7 +164,6 @@ def test_a_label_map_with_the_models_values(desk):
     assert "found value 3, expected a label map with the labels of tiny-ct: 0 background" in err
 
 
-@pytest.mark.slow
 def test_several_scenes(desk, monkeypatch):
     pytest.importorskip("slicer")
     scenes = [desk.write(f"case {seed}.mrb", seed) for seed in range(2)]
@@ -200,7 +201,6 @@ def test_what_a_killed_process_has_unpacked_is_removed(desk, monkeypatch):
     assert names_in(temporary) == [f"tumorseg-scene-{os.getpid()}-abc"]
 
 
-@pytest.mark.slow
 def test_scenes_of_another_modality_need_the_models_name(desk, monkeypatch):
     pytest.importorskip("slicer")
     monkeypatch.setenv("TUMORSEG_MODELS", str(desk.folder))

@@ -31,6 +31,8 @@ from fuzz.tree_changes import tree_changed
 
 from TumorSegLib.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).resolve().parent
 INPUTS = 40
 """Of each target."""
@@ -52,12 +54,10 @@ def short_run(tmp_path_factory):
     )
 
 
-@pytest.mark.slow
 def test_no_damaged_input_does_harm(short_run):
     assert short_run.returncode == 0, short_run.stdout + short_run.stderr
 
 
-@pytest.mark.slow
 def test_every_reader_read_some_inputs_and_refused_others(short_run):
     lines = [re.split(r"  +", line) for line in short_run.stdout.splitlines()]
     rows = {name: list(map(int, numbers)) for name, *numbers in lines[1:]}
@@ -130,7 +130,6 @@ def test_what_becomes_of_an_input_is_noticed(kind):
     assert outcome.is_fault == (expected not in (READ, REFUSED))
 
 
-@pytest.mark.slow
 def test_an_input_that_ends_its_process_is_told_apart_from_its_batch():
     def read(folder):
         content = (folder / "a").read_bytes()

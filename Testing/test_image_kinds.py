@@ -35,6 +35,8 @@ from TumorSegLib.model.image_kinds import FOLDER, read_kinds, shipped_kinds
 from TumorSegLib.phantom import brain_phantom
 from TumorSegLib.reading import read_volume
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def head():
@@ -214,7 +216,6 @@ def test_examples_are_kept_and_read_again(examples, tmp_path):
     assert (again[7].features == examples[7].features).all()
 
 
-@pytest.mark.slow
 def test_the_training_runs_from_pictures_to_files(head, tmp_path, monkeypatch):
     """Six made-up patients of three hospitals, and six CTs of two slices."""
     from tumorseg_training.image_kinds import examples
@@ -259,7 +260,6 @@ def test_changes_are_repeatable_and_leave_an_image(head):
         assert features_of(one, (mm, mm)) is not None
 
 
-@pytest.mark.slow
 def test_real_heads_are_told_apart(shared):
     """The classifier learnt from these; patients kept aside are in docs/models.md."""
     told = {"flair": [0, 0], "t1": [0, 0], "t1c": [0, 0]}

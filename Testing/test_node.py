@@ -15,6 +15,8 @@ from node_bench import SECRETS, NodeBench, ProcessInside, connected, send, send_
 from TumorSegLib.cohort.case_run import Outcome
 from TumorSegLib.node import service
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_series_comes_back_as_segmentation_and_report_of_its_study(station, tmp_path):
     paths = write_series(tmp_path / "ct")
@@ -32,7 +34,6 @@ def test_a_series_comes_back_as_segmentation_and_report_of_its_study(station, tm
     )
 
 
-@pytest.mark.slow
 def test_another_model_is_another_work(station, tmp_path):
     from bright_models import write_ct_model
 
@@ -50,7 +51,6 @@ def test_another_model_is_another_work(station, tmp_path):
     assert station.pacs.modalities == ["SEG", "SR", "SEG", "SR"]
 
 
-@pytest.mark.slow
 def test_results_wait_while_the_pacs_is_away_and_it_is_said_once(station, tmp_path, monkeypatch):
     monkeypatch.setattr("TumorSegLib.node.outbox.LONGEST_PAUSE", 0.01)
     station.pacs.stop()
@@ -67,7 +67,6 @@ def test_results_wait_while_the_pacs_is_away_and_it_is_said_once(station, tmp_pa
     assert len(station.heard.about("takes results again")) == 1
 
 
-@pytest.mark.slow
 def test_when_the_pacs_is_back_nothing_waits_for_its_pause(station, tmp_path):
     station.pacs.stop()
     node = station.start()
@@ -89,7 +88,6 @@ def test_pauses_between_tries_double_up_to_ten_minutes():
     ]
 
 
-@pytest.mark.slow
 def test_what_the_pacs_does_not_take_is_given_up_after_the_stated_time(station, tmp_path):
     station.pacs.status = 0xC001
     station.start(give_up_hours=1e-9)
@@ -120,7 +118,6 @@ def test_a_full_disk_has_the_series_wait_not_fail(station, tmp_path, monkeypatch
     assert not station.heard.about("failed")
 
 
-@pytest.mark.slow
 def test_objects_that_come_back_are_not_segmented_again(station, tmp_path):
     station.start()
     send(station.port, write_series(tmp_path / "ct"))
@@ -224,7 +221,6 @@ def test_a_reason_quotes_nothing_of_a_header(station, tmp_path, monkeypatch):
     assert not [word for word in SECRETS if word in "\n".join(station.heard.lines)]
 
 
-@pytest.mark.slow
 def test_what_a_segmentation_cannot_repeat_is_told_without_quoting_it(station, tmp_path):
     station.start()
     send(station.port, write_series(tmp_path / "a", FrameOfReferenceUID=None))
@@ -273,7 +269,6 @@ def test_a_port_that_is_taken_is_a_line(station):
     station.node = None
 
 
-@pytest.mark.slow
 def test_what_is_through_is_forgotten_after_a_while(station, tmp_path):
     station.start()
     send(station.port, write_series(tmp_path / "ct"))
@@ -285,7 +280,6 @@ def test_what_is_through_is_forgotten_after_a_while(station, tmp_path):
     assert station.node._queue.tables.rows("SELECT COUNT(*) FROM image") == [(0,)]
 
 
-@pytest.mark.slow
 def test_a_pacs_that_does_not_answer_does_not_keep_the_node_from_ending(
     station, tmp_path, monkeypatch
 ):
@@ -312,7 +306,6 @@ def test_a_pacs_that_does_not_answer_does_not_keep_the_node_from_ending(
     assert not station.heard.about("fault")
 
 
-@pytest.mark.slow
 def test_many_senders_at_once_get_one_result_a_series(station, tmp_path):
     from concurrent.futures import ThreadPoolExecutor
 

@@ -14,6 +14,8 @@ from node_bench import ProcessInside, connected, send, send_broken, write_series
 
 from TumorSegLib.node.queue import Named, Queue
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_image_is_on_the_disk_before_it_is_acknowledged(station, tmp_path, monkeypatch):
     order = []
@@ -95,7 +97,6 @@ def test_after_a_broken_connection_the_whole_series_may_come_again(station, tmp_
     assert "9 images, complete" in station.wait_for("complete")[0]
 
 
-@pytest.mark.slow
 def test_two_connections_at_once_are_one_series(station, tmp_path):
     paths = write_series(tmp_path / "ct", 9)
     station.start()
@@ -156,7 +157,6 @@ def test_an_image_that_comes_twice_is_accepted_and_done_once(station, tmp_path):
     assert station.pacs.modalities == ["SEG", "SR"]
 
 
-@pytest.mark.slow
 def test_images_that_come_late_have_the_series_done_again_as_a_whole(station, tmp_path):
     paths = write_series(tmp_path / "ct", 9)
     station.start()
@@ -171,7 +171,6 @@ def test_images_that_come_late_have_the_series_done_again_as_a_whole(station, tm
     assert len(station.pacs.objects[0].ReferencedSeriesSequence[0].ReferencedInstanceSequence) == 9
 
 
-@pytest.mark.slow
 def test_what_comes_after_it_was_done_waits_for_the_whole_series(station, tmp_path):
     paths = write_series(tmp_path / "ct", 9)
     station.start()

@@ -31,10 +31,11 @@ from pydicom.uid import generate_uid
 
 from TumorSegLib.support.child_process import environment
 
+pytestmark = pytest.mark.slow
+
 needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
 
 
-@pytest.mark.slow
 @needs_openssl
 def test_with_tls_images_and_results_are_encrypted_and_strangers_refused(station, tmp_path):
     own = make_certificate(tmp_path)
@@ -98,7 +99,6 @@ def web_service(codes):
         server.server_close()
 
 
-@pytest.mark.slow
 def test_by_stow_a_service_in_trouble_is_tried_again_and_a_token_is_shown(
     station, tmp_path, monkeypatch
 ):
@@ -150,7 +150,6 @@ def test_a_model_of_several_sequences_gets_them_from_the_study(station, tmp_path
 COMMAND = [sys.executable, "-m", "TumorSegLib.cli", "node"]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="processes are ended by signals")
 def test_the_command_works_until_it_is_told_to_end(station, tmp_path):
     settings = station.settings()

@@ -9,6 +9,8 @@ from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.phantom import abdomen_phantom, brain_phantom
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def brain():
@@ -72,7 +74,6 @@ def test_seed_decides():
     assert (one.voxels != two.voxels).mean() > 0.5
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 8))
 def test_every_seed_has_one_main_tumour(seed):
     volumes, labelmap = brain_phantom(seed, shape=(12, 96, 96), spacing=(2.4, 2.4, 10.0))
@@ -120,7 +121,6 @@ def test_abdomen_in_other_sizes():
     assert body[0] == pytest.approx(body[1], abs=0.02)
 
 
-@pytest.mark.slow
 def test_a_network_trained_on_patients_finds_the_tumour(brain):
     try:
         bundle = default_catalogue().find("brain-lgg-linknet")

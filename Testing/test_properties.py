@@ -137,6 +137,7 @@ def test_segments_are_read_as_they_were_written(case):
         np.testing.assert_array_equal(found, labelmap == label.value)
 
 
+@pytest.mark.slow
 @given(grids())
 def test_grids_keep_their_place_as_matrices(grid):
     again = grid_from_affine(grid.affine, grid.shape, "a volume")
@@ -176,6 +177,7 @@ records = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(records)
 def test_side_files_are_read_as_they_were_written(record):
     with tempfile.TemporaryDirectory() as folder:

@@ -12,6 +12,8 @@ import tree_checks
 from publish_tree import ROOT, check_tree, main
 from workplace import named_in, workplace_names
 
+pytestmark = pytest.mark.slow
+
 OWNER = "https://github.com/Somebody"
 RAW = "https://raw.githubusercontent.com/Somebody/SlicerThing/main"
 CMAKE = f"""project(Thing)
@@ -149,7 +151,6 @@ def test_names_are_found_as_words_of_their_own(text, named):
     assert bool(named_in(text.encode(), {"/disk/of/eva", "host-7"})) == named
 
 
-@pytest.mark.slow
 def test_a_computers_names_are_its_folders_its_host_and_its_indexes(tmp_path, monkeypatch):
     config = tmp_path / "pip.conf"
     config.write_text(
@@ -203,7 +204,6 @@ def test_the_place_is_not_in_the_checkout(checkout, capsys):
     assert not (checkout / "build").exists()
 
 
-@pytest.mark.slow
 def test_the_tree_of_this_checkout_may_be_published(tmp_path, capsys):
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         pytest.skip("needs the checkout's git repository")

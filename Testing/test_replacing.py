@@ -21,6 +21,8 @@ from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.phantom import brain_phantom
 from TumorSegLib.writing import write_segmentation
 
+pytestmark = pytest.mark.slow
+
 FLAIR = ("segment", "flair.nii.gz")
 
 
@@ -83,7 +85,6 @@ def test_a_dead_link_counts_as_a_result(tmp_path):
     assert not path.is_symlink()
 
 
-@pytest.mark.slow
 def test_the_demo_says_what_next_and_replaces_nothing(place, capsys, monkeypatch):
     """On a small phantom: what it ends with can be opened in a browser and in 3D Slicer."""
     volumes, tumour = brain_phantom(shape=(6, 48, 48), spacing=(5.0, 5.0, 20.0))

@@ -26,6 +26,8 @@ from TumorSegLib.report.slice_picture import (
     slice_picture,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def is_colour(picture, colour):
     return np.abs(np.asarray(picture, float) - colour).max(axis=-1) < 60
@@ -92,7 +94,6 @@ def test_lesions_choose_the_slices_where_there_are_some():
     assert count_by_slice(labelmap, ct_specification().labels).tolist() == [0, 1, 0, 0]
 
 
-@pytest.mark.slow
 def test_same_pictures_whatever_the_order_of_the_array():
     rotation = rotation_about(0, 15) @ rotation_about(2, 8)
     voxels = np.random.default_rng(0).integers(0, 500, (7, 20, 24)).astype(np.int16)

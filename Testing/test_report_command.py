@@ -18,6 +18,8 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.report import has_pdf, report_files, write_report
 from TumorSegLib.report.identification import ITEMS, chosen_items, readable
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def without_vtk(monkeypatch):
@@ -53,7 +55,6 @@ def test_one_file_is_written_if_that_is_named(place):
     assert not Path("report.html").exists()
 
 
-@pytest.mark.slow
 def test_nothing_is_replaced_unless_that_is_asked_for(place, capsys):
     Path("report.html").write_text("mine")
     refused(
@@ -69,7 +70,6 @@ def test_nothing_is_replaced_unless_that_is_asked_for(place, capsys):
     assert Path("folder/report.html").read_text("utf-8").startswith("<!doctype html>")
 
 
-@pytest.mark.slow
 def test_a_report_names_nobody_unless_asked_to(patient, tmp_path):
     assert segment(patient, "--report", "report", "--overwrite") == 0
     assert betrayed(Path("report")) == {}
@@ -84,7 +84,6 @@ def test_a_report_names_nobody_unless_asked_to(patient, tmp_path):
     assert "Zwetschgenkuchen" not in page.text
 
 
-@pytest.mark.slow
 def test_a_report_names_none_of_several_volumes(place):
     """Warnings tell what is odd about each, by the names of their files."""
     for sequence in ("FLAIR", "T2"):
@@ -130,7 +129,6 @@ def test_help_lists_all_items(capsys):
     assert ",".join(ITEMS) in said
 
 
-@pytest.mark.slow
 def test_without_reportlab_only_the_pdf_is_missing(place, capsys, monkeypatch):
     monkeypatch.setattr("TumorSegLib.report.has_pdf", lambda: False)
     refused(capsys, ["segment", "flair.nii.gz", "--report", "x.pdf"], "a PDF needs reportlab")

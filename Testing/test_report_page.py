@@ -31,6 +31,8 @@ from TumorSegLib.report.page import page_of
 from TumorSegLib.report.subject import Comparison, settings_of, subject_of
 from TumorSegLib.slicer_io.named_mask import NamedMask
 
+pytestmark = pytest.mark.slow
+
 EVIL = "<script>alert(\"x\")</script> & 'Leber' {{ 7 * 6 }}"
 
 

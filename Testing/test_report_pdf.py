@@ -24,6 +24,8 @@ pytest.importorskip("reportlab")
 from TumorSegLib.report import pdf_fonts  # noqa: E402
 from TumorSegLib.report.pdf_document import pdf_of  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def without_vtk(monkeypatch):
@@ -111,7 +113,6 @@ def test_a_section_begins_on_the_page_of_its_first_pictures(lines_before):
     assert len(begun.images) > 0
 
 
-@pytest.mark.slow
 def test_many_lesions_fit():
     assert "and 370 more" in text_of(written(subject_of(liver_result(specks()))))
 

@@ -37,6 +37,8 @@ from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.model.provenance import Provenance
 from TumorSegLib.model.specification import FalsePositiveFilter, Label, Network
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 BALL = Label(1, "Ball", (255, 196, 0), ALTERED, MASS)
 
@@ -151,7 +153,6 @@ def finished(home: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleName
     return SimpleNamespace(folder=folder / "run", found=found, before=before, after=after)
 
 
-@pytest.mark.slow
 def test_a_new_version_lies_beside_its_base(finished: SimpleNamespace) -> None:
     model = read_bundle(finished.found.bundle.folder).specification
     assert (model.id, model.version) == ("ball-1.1.0", "1.1.0")
@@ -162,7 +163,6 @@ def test_a_new_version_lies_beside_its_base(finished: SimpleNamespace) -> None:
     assert not list(finished.folder.glob("*.ckpt"))
 
 
-@pytest.mark.slow
 def test_the_new_version_is_better_and_both_stand_side_by_side(finished: SimpleNamespace) -> None:
     comparison = json.loads((finished.folder / "comparison.json").read_text())
     assert comparison["better"]
@@ -176,7 +176,6 @@ def test_the_new_version_is_better_and_both_stand_side_by_side(finished: SimpleN
     assert page.count("<h2>Tiny CT model") >= 2
 
 
-@pytest.mark.slow
 def test_provenance_names_base_cases_and_software(finished: SimpleNamespace, home: Path) -> None:
     training = finished.found.bundle.specification.provenance
     base = read_bundle(home / "shipped" / "ball").specification
@@ -198,7 +197,6 @@ def test_provenance_names_base_cases_and_software(finished: SimpleNamespace, hom
     assert "Mean Dice beside the base: Ball" in card
 
 
-@pytest.mark.slow
 def test_progress_can_be_followed_line_by_line(finished: SimpleNamespace) -> None:
     found = events(finished.folder)
     assert found[0]["event"] == "planned"
@@ -212,7 +210,6 @@ def test_progress_can_be_followed_line_by_line(finished: SimpleNamespace) -> Non
     assert found[-1]["better"]
 
 
-@pytest.mark.slow
 def test_a_worse_model_is_neither_installed_nor_made_the_default(
     home: Path, finished: SimpleNamespace, tmp_path: Path, models: Path
 ) -> None:
@@ -232,7 +229,6 @@ def test_a_worse_model_is_neither_installed_nor_made_the_default(
     }
 
 
-@pytest.mark.slow
 def test_a_better_model_becomes_the_default_if_asked_for(home: Path, tmp_path: Path) -> None:
     arguments = [str(home / "corrected"), "--base", "ball", "--epochs", "4", "--as-default"]
     arguments += ["--learning-rate", "1e-2", "--accelerator", "cpu", "-o", str(tmp_path / "run")]
@@ -243,7 +239,6 @@ def test_a_better_model_becomes_the_default_if_asked_for(home: Path, tmp_path: P
     assert default_catalogue().default_for("CT").id == "ball"
 
 
-@pytest.mark.slow
 def test_a_new_version_keeps_its_bases_forest(home: Path, tmp_path: Path, models: Path) -> None:
     specification = replace(
         read_bundle(home / "shipped" / "ball").specification,
@@ -264,7 +259,6 @@ def test_a_new_version_keeps_its_bases_forest(home: Path, tmp_path: Path, models
     assert found.specification.candidates == base.specification.candidates
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("always_better")
 def test_a_stopped_run_goes_on(home: Path, tmp_path: Path, models: Path) -> None:
     folder = tmp_path / "run"
@@ -288,7 +282,6 @@ def test_a_stopped_run_goes_on(home: Path, tmp_path: Path, models: Path) -> None
     assert (models / "ball-1.1.0" / "model.json").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("always_better")
 def test_two_runs_at_once_write_two_versions(home: Path, tmp_path: Path, models: Path) -> None:
     other = []
@@ -304,7 +297,6 @@ def test_two_runs_at_once_write_two_versions(home: Path, tmp_path: Path, models:
     assert sorted(names) == ["ball", "ball-1.1.0", "ball-1.2.0"]
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("always_better")
 def test_a_resumed_run_does_not_replace_what_another_has_written(
     home: Path, tmp_path: Path, models: Path
@@ -342,7 +334,6 @@ def test_names_of_files_do_not_get_into_the_model(
     assert not re.findall(r"(?:BALL|OLD)_\d+", text)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "empty", "noise", "other"])
 def test_a_damaged_checkpoint_is_one_line(
     home: Path, tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch
@@ -361,7 +352,6 @@ def test_a_damaged_checkpoint_is_one_line(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.slow
 def test_a_checkpoint_is_resumed_without_running_code_in_it(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -381,7 +371,6 @@ def test_a_checkpoint_is_resumed_without_running_code_in_it(
     assert all(asked)
 
 
-@pytest.mark.slow
 def test_a_run_can_be_stopped_while_it_measures(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     made = wish(home, epochs=1)
@@ -391,7 +380,6 @@ def test_a_run_can_be_stopped_while_it_measures(home: Path, tmp_path: Path) -> N
     assert found.bundle.specification.provenance.epochs == 1
 
 
-@pytest.mark.slow
 def test_a_signal_leaves_a_checkpoint(home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "TumorSegLib.cli", "retrain", str(home / "corrected")]
@@ -407,7 +395,6 @@ def test_a_signal_leaves_a_checkpoint(home: Path, tmp_path: Path) -> None:
     assert events(folder)[-1] == {"event": "stopped", "resumable": True}
 
 
-@pytest.mark.slow
 def test_a_time_limit_ends_the_run_with_the_learning_rate_down(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -456,7 +443,6 @@ def test_whom_the_base_was_trained_on_is_not_measured_on() -> None:
         held_out(patients, frozenset(patients), "data")
 
 
-@pytest.mark.slow
 def test_cases_of_one_patient_never_part(home: Path, tmp_path: Path) -> None:
     data = write_nnunet(tmp_path / "data", 6)
     (data / "cases").mkdir()
@@ -486,7 +472,6 @@ def test_one_patient_is_too_few(home: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.slow
 def test_unknown_structures_are_named_and_can_be_mapped(home: Path, tmp_path: Path) -> None:
     data = write_nnunet(tmp_path / "data", 2)
     content = json.loads((data / "dataset.json").read_text())

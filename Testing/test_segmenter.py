@@ -78,6 +78,7 @@ def test_same_as_the_network_on_every_slice(segmenter, brain, head):
     assert [figure.index for figure in result.slices] == list(range(11))
 
 
+@pytest.mark.slow
 def test_all_48_orientations_give_the_same_segmentation(segmenter, head):
     reference = segmenter.segment(flair(head)).labelmap
     rotation = rotation_about(0, 15) @ rotation_about(2, 20)

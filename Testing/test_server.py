@@ -30,7 +30,10 @@ from TumorSegLib.server.tokens import Token
 from TumorSegLib.worker.shared_memory import PREFIX
 
 MISSING = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
-pytestmark = pytest.mark.skipif(bool(MISSING), reason="a server needs fastapi and uvicorn")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(MISSING), reason="a server needs fastapi and uvicorn"),
+]
 
 SAGITTAL = Grid(
     (6, 48, 48),
@@ -293,7 +296,6 @@ def test_a_request_that_trickles_in_is_closed(tmp_path, monkeypatch):
         answer(second)  # closed, too, though it sends no further request
 
 
-@pytest.mark.slow
 def test_a_client_that_takes_nothing_is_left(tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     with serving(tmp_path, monkeypatch, Limits(write_seconds=0.2)) as server:

@@ -18,6 +18,8 @@ from panel_bench import alive
 from scenes import add_head
 from waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 FAKE_PIP = Path(__file__).with_name("fake_pip.py")
 READY = ("torch", "safetensors", "scipy", "SimpleITK", "filelock")
 TRAINING = ("lightning", "monai", "matplotlib", "tensorboard", "rich", "jinja2")

@@ -13,6 +13,8 @@ from TumorSegLib.errors import ModelError
 from TumorSegLib.model.stored_weights import SCALE, from_bytes, quantised, to_bytes
 from TumorSegLib.networks import build_network
 
+pytestmark = pytest.mark.slow
+
 PATH = Path("weights.safetensors")
 ARGUMENTS = {"in_channels": 3, "out_channels": 2}
 

@@ -13,6 +13,8 @@ from tumorseg_training.synthesis import lesions, smooth_field, synthesise, synth
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.specification import Channel
 
+pytestmark = pytest.mark.slow
+
 CT = ReaderOptions((Channel("ct", "CT"),), (1, 2), modality="CT")
 SHAPE = (24, 96, 96)
 SPACING = (3.0, 3.0, 3.0)

@@ -28,6 +28,8 @@ from TumorSegLib.model.specification import (
 from TumorSegLib.networks import FCN8s, LinkNet, ResNet50Classifier, UNet, build_network
 from TumorSegLib.networks.resnet import resnet18
 
+pytestmark = pytest.mark.slow
+
 CODE = CodedConcept("SCT", "4147007", "Mass")
 
 

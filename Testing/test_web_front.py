@@ -28,6 +28,8 @@ from TumorSegWeb.presence import AWAY_LOOKS, Presence
 from TumorSegWeb.session_process import SessionProcess
 from TumorSegWeb.sessions import Sessions
 
+pytestmark = pytest.mark.slow
+
 STAND_IN = [sys.executable, str(Path(__file__).with_name("stand_in_session.py"))]
 GOOD = "four words that differ"
 
