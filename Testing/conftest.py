@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import tempfile
 from pathlib import Path
@@ -13,6 +14,9 @@ from surroundings import ROOT, Watch, enter, leave
 SHARED = ROOT.parent / "shared"
 FOLDER = "TUMORSEG_TESTS"
 """Variable that tells the other processes of a run where home and temporary folders lie."""
+
+SLOW = re.compile(r"^pytestmark = (\[\n    )?pytest\.mark\.slow\b", re.MULTILINE)
+"""Begins a file that is slow as a whole."""
 
 watch = pytest.StashKey[Watch]()
 
@@ -34,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave unread what is slow as a whole where only quick tests are asked for."""
     if config.option.markexpr == "not slow" and collection_path.suffix == ".py":
-        return "\npytestmark = pytest.mark.slow\n" in collection_path.read_text("utf-8") or None
+        return SLOW.search(collection_path.read_text("utf-8")) is not None or None
     return None
 
 

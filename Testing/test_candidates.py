@@ -33,6 +33,8 @@ from TumorSegLib.model.forest import Forest
 from TumorSegLib.model.specification import FalsePositiveFilter, RemoveSmall
 from TumorSegLib.support.schema import from_dict, to_dict
 
+pytestmark = pytest.mark.slow
+
 JUDGED = FalsePositiveFilter(2, 1, 0.5)
 LABELS = ct_specification().labels
 SPACING = (3.0, 1.5, 1.5)  # z, y, x
@@ -296,7 +298,6 @@ def test_segmenting_gives_up_unlikely_candidates_of_whole_volumes(bundle):
     assert (part.labelmap[middle][fluid[middle]] == 2).any()  # one slice shows no component
 
 
-@pytest.mark.slow
 def test_folds_judge_each_others_candidates(bundle, tmp_path):
     to_dict = replace(bundle.specification, candidates=None)
     folds = []

@@ -18,6 +18,8 @@ from TumorSegLib.cohort.models import Models
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.catalogue import Catalogue
 
+pytestmark = pytest.mark.slow
+
 CORONAL = (1, 0, 0, 0, 0, -1)
 FLAIR = {"Modality": "MR", "EchoTime": 120, "RepetitionTime": 9000, "InversionTime": 2500}
 T1 = {"Modality": "MR", "EchoTime": 4, "RepetitionTime": 600}

@@ -31,6 +31,8 @@ from TumorSegLib.model.stored_weights import from_bytes
 from TumorSegLib.reading.image_file import read_array
 from TumorSegLib.support.archive import ArchiveError, opened_archive
 
+pytestmark = pytest.mark.slow
+
 VOLUME = Volume(np.arange(120, dtype=np.int16).reshape(4, 6, 5), Grid((4, 6, 5), (0.7, 0.8, 2.5)))
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits are set on a forked child")
 

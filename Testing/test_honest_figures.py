@@ -32,6 +32,8 @@ from TumorSegLib.model.provenance import Provenance
 from TumorSegLib.model.specification import RemoveSmall
 from TumorSegLib.support.schema import from_dict
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_fold_takes_no_part_in_what_is_chosen_for_it():
     folds = np.repeat([0, 1, 2], 4)
@@ -117,7 +119,6 @@ def evaluate(tmp_path, capsys, *models):
     return [line for line in lines if line.startswith("warning")]
 
 
-@pytest.mark.slow
 def test_measuring_patients_that_a_model_was_trained_on_is_told(tmp_path, capsys, trained_on):
     patients = ["TCGA_XX_0001_19990101", "TCGA_XX_0002_19990101", "TCGA_YY_0009_19990101"]
     seen = trained_on("seen", patients)
@@ -127,7 +128,6 @@ def test_measuring_patients_that_a_model_was_trained_on_is_told(tmp_path, capsys
     assert "TCGA_XX_0001_19990101, TCGA_XX_0002_19990101" in line
 
 
-@pytest.mark.slow
 def test_how_many_of_the_cases_were_measured_is_told(tmp_path, capsys, trained_on):
     data, model = write_kaggle(tmp_path / "data", 3), trained_on("balls", []).folder
     damaged = sorted(path for path in data.rglob("*.tif") if "_mask" not in path.name)[0]
@@ -139,7 +139,6 @@ def test_how_many_of_the_cases_were_measured_is_told(tmp_path, capsys, trained_o
     assert "balls: 2 of 3 cases measured" in lines
 
 
-@pytest.mark.slow
 def test_whom_a_member_was_trained_on_the_ensemble_has_seen(
     tmp_path, capsys, monkeypatch, trained_on
 ):

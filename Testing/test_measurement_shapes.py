@@ -23,6 +23,8 @@ from TumorSegLib.image.grid import Grid
 from TumorSegLib.measurement.component import numbered_components
 from TumorSegLib.measurement.segment import measure_segment
 
+pytestmark = pytest.mark.slow
+
 ANISOTROPIC = [(0.8, 0.8, 3.0), (0.5, 1.0, 2.0), (1.0, 1.0, 1.0)]
 OBLIQUE = [oblique(0, 0, 0), oblique(12, 0, 0), oblique(7, -11, 20)]
 

@@ -21,6 +21,8 @@ from TumorSegLib.node.status import read_status
 from TumorSegLib.node.status_page import StatusPage, page_of
 from TumorSegLib.support.schema import from_dict
 
+pytestmark = pytest.mark.slow
+
 FILE = """
 folder = "node"
 {more}

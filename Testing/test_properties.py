@@ -36,6 +36,8 @@ from TumorSegLib.worker.shared_voxels import SharedVolume
 from TumorSegLib.writing import write_segmentation
 from TumorSegLib.writing.image_writing import write_image_atomically
 
+pytestmark = pytest.mark.slow
+
 settings.register_profile(
     "tests",
     max_examples=60,
@@ -79,7 +81,6 @@ def images(draw):
     return draw(arrays(dtype, grid.shape, elements=finite)), grid
 
 
-@pytest.mark.slow
 @given(images(), st.sampled_from(ENDINGS))
 def test_images_are_read_as_they_were_written(image, ending):
     voxels, grid = image
@@ -118,7 +119,6 @@ def labelled(draw):
     return labelmap, grid, model
 
 
-@pytest.mark.slow
 @given(labelled())
 def test_segments_are_read_as_they_were_written(case):
     labelmap, grid, model = case
@@ -137,7 +137,6 @@ def test_segments_are_read_as_they_were_written(case):
         np.testing.assert_array_equal(found, labelmap == label.value)
 
 
-@pytest.mark.slow
 @given(grids())
 def test_grids_keep_their_place_as_matrices(grid):
     again = grid_from_affine(grid.affine, grid.shape, "a volume")
@@ -177,7 +176,6 @@ records = st.builds(
 )
 
 
-@pytest.mark.slow
 @given(records)
 def test_side_files_are_read_as_they_were_written(record):
     with tempfile.TemporaryDirectory() as folder:

@@ -12,6 +12,8 @@ from tumorseg_training.run_folder import check_run_folder, default_folder, is_fi
 from tumorseg_training.train import LAST
 from TumorSegLib.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):

@@ -23,7 +23,10 @@ from TumorSegLib import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 MISSING = [name for name in ("ray", "fastapi", "uvicorn") if find_spec(name) is None]
-pytestmark = pytest.mark.skipif(bool(MISSING), reason="a server needs ray, fastapi and uvicorn")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(MISSING), reason="a server needs ray, fastapi and uvicorn"),
+]
 
 
 @pytest.fixture
@@ -204,7 +207,6 @@ def served(tmp_path_factory):
         served.close()
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
 def test_a_killed_process_costs_a_retry_and_not_the_case(served):
     words = ["segment", "ct.nii.gz", "--model", "slow-ct", "--json"]
@@ -220,7 +222,6 @@ def test_a_killed_process_costs_a_retry_and_not_the_case(served):
     assert replica not in served.replicas()
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
 def test_orders_at_the_same_time_get_processes_of_their_own(served):
     names = [f"at-once-{number}.nii.gz" for number in range(4)]
@@ -241,7 +242,6 @@ def _ray_folders() -> list[Path]:
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
 def test_no_word_of_a_patient_is_on_the_server_and_all_of_it_goes_at_its_end(served):
     words = ["segment", "scans/scan", "--model", MODEL, "--quiet", "-o", "patient.nii.gz"]

@@ -14,6 +14,8 @@ from scenes import add_head, dice, edit_by_hand, segment_mask
 from script_bench import scripts_with
 from stepping import voxels
 
+pytestmark = pytest.mark.slow
+
 GUIDE = ROOT / "docs" / "scripting.md"
 TURNED = np.array(
     [[0.8, -0.36, 0.48, 12.5], [0.6, 0.48, -0.64, -40], [0, 0.8, 0.6, 7.25], [0, 0, 0, 1]]
@@ -30,7 +32,6 @@ def real(host, script_models, monkeypatch):
         yield scripts
 
 
-@pytest.mark.slow
 def test_the_guide_runs_line_by_line(real, capsys):
     blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
     assert len(blocks) == 6
@@ -46,7 +47,6 @@ def test_the_guide_runs_line_by_line(real, capsys):
     assert real.client.pid is None
 
 
-@pytest.mark.slow
 def test_the_script_of_the_guide_segments_a_folder_and_goes_on_after_a_fault(
     real, monkeypatch, tmp_path, capsys
 ):

@@ -35,6 +35,8 @@ from TumorSegLib.phantom import brain_phantom
 from TumorSegLib.support import atomic_write
 from TumorSegLib.support.leftovers import owner
 
+pytestmark = pytest.mark.slow
+
 GONE = ("-c", "from TumorSegLib.support.leftovers import owner; print(owner(), end='')")
 
 
@@ -71,7 +73,6 @@ def test_locks_of_killed_runs_go_and_those_of_others_stay(tmp_path):
     assert names_in(tmp_path) == [".lock"]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 def test_a_killed_run_holds_no_version(tmp_path):
     script = (
@@ -187,7 +188,6 @@ def test_checkpoints_that_stay_are_told_and_do_not_undo_a_finished_run(tmp_path,
     assert all("cannot be removed (Permission denied)" in line for line in said)
 
 
-@pytest.mark.slow
 def test_the_loader_needs_no_files_of_its_own(tmp_path, data, monkeypatch):
     def full():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -204,7 +204,6 @@ def test_the_loader_needs_no_files_of_its_own(tmp_path, data, monkeypatch):
     assert (tmp_path / "run" / "last.ckpt").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on a file's size")
 @pytest.mark.parametrize("what", ["demo", "preview"])
 def test_pictures_and_phantoms_are_whole_or_absent(tmp_path, data, what):

@@ -20,7 +20,10 @@ from tumorseg_training.config import read_config
 from tumorseg_training.interruption import Interruption
 from tumorseg_training.train import LAST, Devices, train
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="a process there cannot signal itself")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="a process there cannot signal itself"),
+]
 
 
 def send(number: int) -> None:
@@ -87,7 +90,6 @@ def test_another_thread_takes_no_signals() -> None:
     assert seen == [before]
 
 
-@pytest.mark.slow
 def test_a_signal_while_the_loader_starts_its_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,6 @@ from torch import Tensor
 from tumorseg_training.config import Optimisation, Tversky
 from tumorseg_training.losses import build_loss
 from tumorseg_training.optimisers import build_optimiser, build_schedule
-from tumorseg_training.train import moving_average
 
 SETTINGS = Optimisation(epochs=1)
 
@@ -150,13 +149,3 @@ def test_schedules_rise_then_fall_to_nothing(name: str) -> None:
 def test_poly_is_steeper_at_the_end_than_cosine() -> None:
     assert rates("poly")[-5] > rates("cosine")[-5]
     assert rates("constant")[20:] == [1.0] * 80
-
-
-def test_the_average_of_a_short_run_forgets_its_start() -> None:
-    average = moving_average(0.998)
-    start, end = torch.tensor(100.0), torch.tensor(1.0)
-    value = start
-    for step in range(200):
-        value = average(value, end, torch.tensor(step + 1))
-    assert value == pytest.approx(1.0, abs=0.01)
-    assert float(average(start, end, torch.tensor(10**6))) == pytest.approx(99.802)

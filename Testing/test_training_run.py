@@ -21,7 +21,7 @@ from tumorseg_training import publishing
 from tumorseg_training.config import read_config
 from tumorseg_training.cross_validation import cross_validate
 from tumorseg_training.publishing import write_model
-from tumorseg_training.train import Devices, Trained, train
+from tumorseg_training.train import Devices, Trained, moving_average, train
 from tumorseg_training.whole_run import Running
 from TumorSegLib import __version__
 from TumorSegLib.cli import main
@@ -30,6 +30,8 @@ from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.model.bundle import read_bundle
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent
 CPU = Devices(accelerator="cpu")
@@ -65,7 +67,6 @@ def published(balls: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_a_short_training_reaches_dice_095_on_patients_it_never_saw(published: Path) -> None:
     bundle = read_bundle(published / "ball")
     dice = bundle.specification.evaluation.structures["Ball"].dice
@@ -74,7 +75,6 @@ def test_a_short_training_reaches_dice_095_on_patients_it_never_saw(published: P
     assert dice.low <= dice.mean <= dice.high
 
 
-@pytest.mark.slow
 def test_the_bundle_segments_a_new_volume(published: Path) -> None:
     image, truth = ball_case(1000)
     volume = Volume(image, Grid(SHAPE, (1.5, 1.5, 3.0)), "CT")
@@ -83,7 +83,6 @@ def test_the_bundle_segments_a_new_volume(published: Path) -> None:
     assert 2 * both / ((result.labelmap == 1).sum() + truth.sum()) > 0.93
 
 
-@pytest.mark.slow
 def test_the_bundle_holds_the_averaged_weights(published: Path) -> None:
     from TumorSegLib.model.bundle import load_network
 
@@ -97,7 +96,6 @@ def test_the_bundle_holds_the_averaged_weights(published: Path) -> None:
     assert not torch.equal(averaged[f"network.{name}"], current[f"network.{name}"])
 
 
-@pytest.mark.slow
 def test_provenance_says_what_went_in(published: Path) -> None:
     training = read_bundle(published / "ball").specification.provenance
     assert len(training.split["validation"]) == 3
@@ -112,7 +110,6 @@ def test_provenance_says_what_went_in(published: Path) -> None:
     assert "| Ball | 0.9" in card
 
 
-@pytest.mark.slow
 def test_logs_lie_beside_the_checkpoints(published: Path) -> None:
     with (published / "epochs.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -126,7 +123,6 @@ def test_logs_lie_beside_the_checkpoints(published: Path) -> None:
     assert not re.search(r"(src|href)=\"(?!data:)", page)
 
 
-@pytest.mark.slow
 def test_a_folder_with_a_run_is_not_overwritten(
     published: Path, balls: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -160,7 +156,6 @@ def ensemble_of_balls(balls: Path, folder: Path) -> Path:
     return config
 
 
-@pytest.mark.slow
 def test_an_ensemble_is_measured_and_published_without_training(
     published: Path, balls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,7 +183,6 @@ def test_an_ensemble_is_measured_and_published_without_training(
     assert main([*everybody, "--measured", str(config)]) == 2
 
 
-@pytest.mark.slow
 def test_evaluate_compares_models(published: Path, balls: Path, tmp_path: Path) -> None:
     patients = tmp_path / "patients.txt"
     patients.write_text("BALL_000\nBALL_001\nBALL_002\n")
@@ -240,7 +234,6 @@ train(config, Path(sys.argv[2]), devices=Devices(accelerator="cpu"), progress=Fa
 """
 
 
-@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
     balls: Path, tmp_path: Path
 ) -> None:
@@ -264,7 +257,6 @@ def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
             torch.testing.assert_close(part[state][name], tensor, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.slow
 def test_a_long_path_of_the_temporary_folder_does_not_hang_the_loader(
     balls: Path, tmp_path: Path
 ) -> None:
@@ -290,7 +282,6 @@ def test_a_long_path_of_the_temporary_folder_does_not_hang_the_loader(
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.slow
 def test_two_processes_train_one_model(balls: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "TumorSegLib.cli", "train", str(balls), "-o", str(tmp_path)]
     command += ["--devices", "2", "--accelerator", "cpu", "--set", "optimisation.epochs=12"]
@@ -309,7 +300,6 @@ def test_two_processes_train_one_model(balls: Path, tmp_path: Path) -> None:
     assert measured.mean == pytest.approx(best, abs=0.02)
 
 
-@pytest.mark.slow
 def test_corrupt_cases_are_said_and_left_out(balls: Path, tmp_path: Path) -> None:
     data = write_nnunet(tmp_path / "data", 9)
     for name in ("BALL_001", "BALL_004"):
@@ -346,7 +336,6 @@ def test_fewer_patients_than_folds(balls: Path, tmp_path: Path) -> None:
         run(balls, tmp_path, "data.validate=fold9")
 
 
-@pytest.mark.slow
 def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path) -> None:
     script = f"""
 import resource, torch
@@ -371,7 +360,6 @@ except OutputError as error:
     assert kept["weights"].shape == (100,)
 
 
-@pytest.mark.slow
 def test_cross_validation_measures_every_patient_once(balls: Path, tmp_path: Path) -> None:
     config = read_config(balls, ["data.folds=3", "optimisation.epochs=2"])
     written = cross_validate(config, tmp_path, Running(CPU, quiet))
@@ -390,7 +378,6 @@ def test_cross_validation_measures_every_patient_once(balls: Path, tmp_path: Pat
     assert weights == again
 
 
-@pytest.mark.slow
 def test_named_folds_are_kept_aside_and_their_models_averaged(
     balls: Path,
     tmp_path: Path,
@@ -422,14 +409,12 @@ def test_named_folds_are_kept_aside_and_their_models_averaged(
     assert "--cross-validate: fold1 is named twice; its" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_softmax_models_train(balls: Path, tmp_path: Path) -> None:
     settings = ("model.activation=softmax", "model.network.arguments.out_channels=2")
     trained = run(balls, tmp_path, *settings, "optimisation.loss=ce+dice", "optimisation.epochs=8")
     assert max(row["dice"] for row in trained.history) > 0.8
 
 
-@pytest.mark.slow
 def test_detectors_train(balls: Path, tmp_path: Path) -> None:
     settings = (
         "model.task=detection",
@@ -443,7 +428,6 @@ def test_detectors_train(balls: Path, tmp_path: Path) -> None:
     assert trained.checkpoint.name == "best.ckpt"
 
 
-@pytest.mark.slow
 def test_a_frozen_encoder_stays_as_it_is(balls: Path, tmp_path: Path) -> None:
     settings = ("optimisation.freeze_encoder=1", "optimisation.average_decay=0")
     run(balls, tmp_path / "start", "optimisation.epochs=1", "optimisation.learning_rate=1e-8")
@@ -460,7 +444,6 @@ def test_a_frozen_encoder_stays_as_it_is(balls: Path, tmp_path: Path) -> None:
     assert not all(torch.equal(thawed[name], before[name]) for name in encoder)
 
 
-@pytest.mark.slow
 def test_training_stops_early(balls: Path, tmp_path: Path) -> None:
     settings = ("optimisation.patience=2", "optimisation.epochs=30")
     slow = ("optimisation.learning_rate=1e-9", "optimisation.slices_per_epoch=8")
@@ -479,14 +462,12 @@ def test_a_loss_that_is_no_number_ends_the_run_before_the_checkpoint(
     assert not (tmp_path / "last.ckpt").exists()
 
 
-@pytest.mark.slow
 def test_a_run_is_not_resumed_under_another_schedule(balls: Path, tmp_path: Path) -> None:
     run(balls, tmp_path, "optimisation.epochs=1")
     with pytest.raises(InputError, match=r"optimisation\.epochs: .*begun with 1, .* says 3"):
         run(balls, tmp_path, "optimisation.epochs=3", resume=True)
 
 
-@pytest.mark.slow
 def test_without_folds_everybody_is_trained_on(balls: Path, tmp_path: Path) -> None:
     command = ["train", str(balls), "-o", str(tmp_path / "run"), "--accelerator", "cpu"]
     assert main([*command, "--set", "data.validate=", "optimisation.epochs=1"]) == 0
@@ -496,7 +477,6 @@ def test_without_folds_everybody_is_trained_on(balls: Path, tmp_path: Path) -> N
     assert "Not measured" in (tmp_path / "run" / "ball" / "README.md").read_text()
 
 
-@pytest.mark.slow
 def test_a_further_data_set_of_another_size_is_trained_on_and_never_validated_on(
     balls: Path, tmp_path: Path
 ) -> None:
@@ -514,7 +494,6 @@ def test_a_further_data_set_of_another_size_is_trained_on_and_never_validated_on
     assert "`data` (layout `nnunet`), `ircad` (layout `3Dircadb1`); 3 patients" in card
 
 
-@pytest.mark.slow
 def test_a_public_volume_in_nnunet_layout_trains_with_a_shipped_config(
     shared: Path, tmp_path: Path
 ) -> None:
@@ -544,7 +523,6 @@ def test_a_public_volume_in_nnunet_layout_trains_with_a_shipped_config(
     assert trained.history[1]["loss"] < trained.history[0]["loss"]
 
 
-@pytest.mark.slow
 def test_the_preview_is_a_picture(balls: Path, tmp_path: Path) -> None:
     assert main(["train", str(balls), "-o", str(tmp_path), "--preview"]) == 0
     assert (tmp_path / "preview.png").stat().st_size > 20_000
@@ -575,3 +553,13 @@ def test_an_installed_library_does_not_name_the_commit_of_the_repository_around_
     checkout.parent.mkdir(parents=True)
     monkeypatch.setattr(publishing, "__file__", str(checkout))
     assert re.fullmatch(re.escape(__version__) + r" \([0-9a-f]{12}\)", publishing.code_version())
+
+
+def test_the_average_of_a_short_run_forgets_its_start() -> None:
+    average = moving_average(0.998)
+    start, end = torch.tensor(100.0), torch.tensor(1.0)
+    value = start
+    for step in range(200):
+        value = average(value, end, torch.tensor(step + 1))
+    assert value == pytest.approx(1.0, abs=0.01)
+    assert float(average(start, end, torch.tensor(10**6))) == pytest.approx(99.802)

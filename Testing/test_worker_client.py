@@ -17,6 +17,8 @@ from TumorSegLib.worker.protocol import Done, Failed, Segment, Threshold, Thresh
 from TumorSegLib.worker.shared_memory import PREFIX
 from TumorSegLib.worker.shared_voxels import SharedVolume
 
+pytestmark = pytest.mark.slow
+
 MODULE = Path(__file__).resolve().parent.parent / "TumorSeg"
 
 BUSY_WORKER = """
@@ -109,7 +111,6 @@ def test_a_worker_that_ends_before_it_has_read_everything_is_noticed(client_of):
     client.send(Threshold(1, 0.5))  # nobody is there: nothing happens
 
 
-@pytest.mark.slow
 def test_a_volume_is_segmented_on_windows(windows, client_of, tmp_path):
     model = write_model(tmp_path, "tiny")
     voxels = np.zeros((12, 64, 64), np.int16)
