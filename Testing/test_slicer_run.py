@@ -85,6 +85,7 @@ def test_progress_says_slices_and_time(bench):
 
     bench.until(note)
     assert any("of 60" in text and "left" in text for text in texts), texts
+    assert not any("of 0" in text for text in texts), texts
     assert panel.ui.segmentButton.text == "Segment"
 
 

@@ -169,7 +169,7 @@ class Bench:
         page.segment(wait=False)
         began = page.page.evaluate("performance.now()")
         page.page.wait_for_function(
-            "/slice/.test(document.querySelector('#stage')?.innerText ?? 'slice')"
+            "/slice [1-9]/.test(document.querySelector('#stage')?.innerText ?? 'slice 1')"
         )
         said = page.page.evaluate("performance.now()")
         page.page.wait_for_selector("#downloads")

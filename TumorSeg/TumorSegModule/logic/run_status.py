@@ -38,6 +38,8 @@ def progress_text(status: Status) -> str:
         return _("Waiting for the server, place {place}").format(place=status.place)
     if status.stage == "starting":
         return _("Starting…")
+    if status.total == 0:
+        return _("Preparing…")
     if status.seconds_left is None or status.done == 0:
         return _("slice {done} of {total}").format(done=status.done, total=status.total)
     return _("slice {done} of {total}, {time} left").format(
