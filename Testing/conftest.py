@@ -37,9 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave unread what is slow as a whole where only quick tests are asked for."""
-    if config.option.markexpr == "not slow" and collection_path.suffix == ".py":
-        return SLOW.search(collection_path.read_text("utf-8")) is not None or None
-    return None
+    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+        return None  # pytest decides
+    return True if SLOW.search(collection_path.read_text("utf-8")) else None
 
 
 @pytest.hookimpl(tryfirst=True)

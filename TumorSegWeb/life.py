@@ -58,8 +58,8 @@ class Life:
         @web.middleware
         async def noted(request: web.Request, handler: Handler) -> web.StreamResponse:
             presence = self.presence
-            presence.asked()
             if request.path != SOCKET:
+                presence.asked()
                 return await handler(request)
             presence.came()
             self._return()
