@@ -134,6 +134,7 @@ def test_progress_and_slices_appear_in_order(segmenter, head):
     assert [start for start, _, _ in seen] == [0, *(stop for _, stop, _ in seen[:-1])]
     assert sum(count for *_, count in seen) == np.count_nonzero(labelmap) > 0
     assert progress[-1] == (11, 11)
+    assert progress[0] == (1, 11)  # on a CPU, there is soon something to see
 
 
 def test_cancellation_within_one_batch(segmenter, head):

@@ -121,3 +121,31 @@ def test_a_whole_slice_stays_in_view_unless_it_was_zoomed(views):
     assert view.get_slice_value() == pytest.approx(place)
     view.zoom_in()
     assert min(field_of_view(440, 680)) < 150
+
+
+def test_a_view_has_a_pause_after_each_picture_however_long_it_took(monkeypatch):
+    pytest.importorskip("trame_slicer", reason="needs the extra web")
+    from types import SimpleNamespace
+
+    from vtkmodules.vtkRenderingCore import vtkRenderWindow
+
+    from TumorSegWeb import drawing
+
+    window, adapter, now = vtkRenderWindow(), SimpleNamespace(target_fps=10.0), [0.0]
+    monkeypatch.setattr(drawing, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    drawing._Pause(window, adapter)
+
+    def period(seconds):
+        """Seconds between pictures that take `seconds` to draw."""
+        window.InvokeEvent("StartEvent")
+        now[0] += seconds
+        window.InvokeEvent("EndEvent")
+        return 1 / adapter.target_fps
+
+    assert period(0.01) == pytest.approx(0.1)
+    adapter.target_fps = 20.0  # the pointer comes
+    assert period(0.01) == pytest.approx(0.05)
+    assert period(0.2) == pytest.approx(0.2 + drawing.PAUSE_SECONDS)
+    assert period(0.01) == pytest.approx(0.05)
+    adapter.target_fps = 10.0  # and goes
+    assert period(0.01) == pytest.approx(0.1)

@@ -6,10 +6,12 @@ the browser shows them, and all slice views when the plane of one is moved.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from slicer import vtkMRMLApplicationLogic, vtkMRMLScene
+from trame_rca.utils import RcaViewAdapter
 from trame_server import Server
 from trame_slicer.app.ui import (
     create_vertical_slice_view_gutter_ui,
@@ -19,6 +21,7 @@ from trame_slicer.core import ViewManager
 from trame_slicer.rca_view import RemoteSliceViewFactory, RemoteThreeDViewFactory
 from trame_slicer.utils import get_nodes_by_class
 from trame_slicer.views import ScheduledRenderStrategy, SliceView, ViewLayoutDefinition
+from vtkmodules.vtkRenderingCore import vtkRenderWindow
 
 from TumorSegWeb.fitting import FIRST, LAST, Fitting
 from TumorSegWeb.names import named
@@ -30,8 +33,11 @@ BLURRED_FPS = 10.0
 """Pictures a second of a view without the pointer, as trame-slicer has it."""
 
 SLICES_FPS = 20.0
-"""Of a slice view with the pointer. Between two that follow each other at once, neither would be
-sent before both are drawn, and the browser would show the second alone."""
+"""Of a slice view with the pointer, where the processor draws as many."""
+
+PAUSE_SECONDS = 0.025
+"""Between two pictures of a slice view, for the first to be sent and shown; of pictures that follow
+each other at once, the browser would show the last alone."""
 
 STILL_QUALITY = 90
 """Of JPEG, as trame-slicer has it for pictures at rest. Where those that move have it too, none is
@@ -67,6 +73,7 @@ class _SliceViews(RemoteSliceViewFactory):
         made.slicer_view.render_window().SetMultiSamples(0)
         made.view_adapter.max_pixel_count = MOST_PIXELS
         Fitting(made.slicer_view, app_logic)
+        _Pause(made.slicer_view.render_window(), made.view_adapter)
         made.slicer_view.set_scheduled_render(
             _WhereSomethingChanged(
                 made.view_adapter.schedule_render, made.slicer_view, self._moving
@@ -94,6 +101,27 @@ class _ThreeDViews(RemoteThreeDViewFactory):
         made.slicer_view.renderer().UseFXAAOn()
         made.view_adapter.max_pixel_count = MOST_PIXELS
         return made
+
+
+class _Pause:
+    """Keeps a pause between the pictures of a view, however long each takes to draw."""
+
+    def __init__(self, window: vtkRenderWindow, adapter: RcaViewAdapter) -> None:
+        """Look after the view that `window` draws and `adapter` sends."""
+        self._adapter = adapter
+        self._wanted = self._set = adapter.target_fps
+        self._began = 0.0
+        window.AddObserver("StartEvent", self._drawing)
+        window.AddObserver("EndEvent", self._drawn)
+
+    def _drawing(self, *_event: Any) -> None:
+        self._began = time.monotonic()
+
+    def _drawn(self, *_event: Any) -> None:
+        if self._adapter.target_fps != self._set:  # as where the pointer has come or gone
+            self._wanted = self._adapter.target_fps
+        least = time.monotonic() - self._began + PAUSE_SECONDS
+        self._adapter.target_fps = self._set = min(self._wanted, 1 / least)
 
 
 class _WhereSomethingChanged(ScheduledRenderStrategy):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -84,12 +85,16 @@ class SliceInference:
     ) -> Iterator[tuple[int, int, Tensor]]:
         """Yield start, stop and probabilities (n, K, ...) of consecutive slices.
 
+        On a CPU, where a batch takes seconds, the first is of one slice: there is soon something to
+        see.
+
         Raises:
             Cancelled: the caller asked to stop.
         """
         size = self._engine.batch_size(self.prepared.network_shape)
-        for start in range(self.slices.start, self.slices.stop, size):
-            stop = min(start + size, self.slices.stop)
+        first = 1 if self._engine.device.type == "cpu" else size
+        starts = [self.slices.start, *range(self.slices.start + first, self.slices.stop, size)]
+        for start, stop in pairwise([*starts, self.slices.stop]):
             if cancelled is not None and cancelled():
                 raise Cancelled
             selected = torch.ones(stop - start, dtype=torch.bool)
