@@ -71,8 +71,13 @@ FOCUS = """
 """
 
 
-SLIDERS = ".v-slider * { transition: none !important; }"
-"""A slice view's slider follows the wheel; to glide there, the browser would draw all the while."""
+CALM = """
+.v-slider * { transition: none !important; }
+.v-progress-linear__indeterminate *, .v-progress-circular--indeterminate * {
+  animation-timing-function: steps(4) !important; }
+"""
+"""A slice view's slider jumps after the wheel, and what turns or runs does so in steps: for smooth
+motion the browser would draw sixty times a second, on the processor where the model runs."""
 
 
 class PageUI(SegmentationAppUI):
@@ -116,7 +121,7 @@ class PageUI(SegmentationAppUI):
             self._build_welcome()
             layout.content.children.insert(0, layout.content.children.pop())  # the first to tab to
         with layout:
-            client.Style(FOCUS + SLIDERS + CARD_STYLE)
+            client.Style(FOCUS + CALM + CARD_STYLE)
             self._build_question()
             self._build_problem()
             build_life(server)

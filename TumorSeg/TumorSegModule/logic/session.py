@@ -74,7 +74,7 @@ class Session:
         self._editor = editor
         self._view = view
         self._run: SegmentationRun | None = None
-        self._began = 0.0
+        self._first: tuple[float, int] | None = None  # when slices came first, and how many
         self._result: _Result | None = None
         self._endings: list[Ending] = []
 
@@ -180,15 +180,17 @@ class Session:
 
     def job_started(self, job: Job, event: Started) -> None:
         """See `Listener`."""
-        self._began = time.perf_counter()
+        self._first = None
         self._under_way.show_preview()
         device = f"{event.device}: {event.note}"
         self._show(replace(self.status, stage="running", place=0, device=device))
 
     def job_progressed(self, job: Job, event: Progress) -> None:
         """See `Listener`."""
-        spent = time.perf_counter() - self._began
-        left = spent / event.done * (event.total - event.done)
+        left, now = None, time.perf_counter()
+        began, before = self._first = self._first or (now, event.done)
+        if event.done > before:
+            left = (now - began) / (event.done - before) * (event.total - event.done)
         self._under_way.refresh_preview()
         self._show(
             replace(
