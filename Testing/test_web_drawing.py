@@ -51,6 +51,7 @@ def views(monkeypatch):
     monkeypatch.setattr(
         "trame_slicer.rca_view.rca_view_factory.create_task", lambda task: task.close()
     )
+    monkeypatch.setattr("TumorSegWeb.clock.Paced.start", lambda _paced: None)  # no event loop
     vtkObject.GlobalWarningDisplayOff()  # of views without a screen
 
     async def make():
@@ -121,6 +122,28 @@ def test_a_whole_slice_stays_in_view_unless_it_was_zoomed(views):
     assert view.get_slice_value() == pytest.approx(place)
     view.zoom_in()
     assert min(field_of_view(440, 680)) < 150
+
+
+def test_what_follows_the_wheel_is_told_at_once_then_now_and_then(monkeypatch):
+    from TumorSegWeb import clock
+
+    monkeypatch.setattr(clock, "PACE_SECONDS", 0.01)
+    calls = []
+
+    async def turn():
+        paced = clock.Paced(lambda: calls.append(len(calls)))
+        for _ in range(5):
+            paced.start()
+        assert len(calls) == 1
+        while len(calls) < 2:
+            await asyncio.sleep(0.001)
+        while paced._pausing:
+            await asyncio.sleep(0.001)
+        assert len(calls) == 2  # the last of five is told of, and nothing twice
+        paced.start()
+        assert len(calls) == 3
+
+    asyncio.run(turn())
 
 
 def test_a_view_has_a_pause_after_each_picture_however_long_it_took(monkeypatch):

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.025
 
+PACE_SECONDS = 0.25
+"""Between two places that sliders and texts show while the wheel turns: for each, the browser goes
+through the page."""
+
 WORK_SECONDS = 0.01
 """Longest time that one turn of the event loop spends on a generator."""
 
@@ -85,6 +89,29 @@ class Rest:
         self._handle = None
         with self._faults.told():
             self._call()
+
+
+class Paced:
+    """Calls at once, but then not before a pause is over: asked meanwhile, once more at its end."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        """Have nothing to do yet."""
+        self._call = call
+        self._pausing = self._asked = False
+
+    def start(self) -> None:
+        """Call, now or when the pause is over."""
+        if self._pausing:
+            self._asked = True
+            return
+        self._pausing, self._asked = True, False
+        asyncio.get_running_loop().call_later(PACE_SECONDS, self._over)
+        self._call()
+
+    def _over(self) -> None:
+        self._pausing = False
+        if self._asked:
+            self.start()
 
 
 class Pieces:

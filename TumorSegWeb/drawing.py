@@ -23,6 +23,7 @@ from trame_slicer.utils import get_nodes_by_class
 from trame_slicer.views import ScheduledRenderStrategy, SliceView, ViewLayoutDefinition
 from vtkmodules.vtkRenderingCore import vtkRenderWindow
 
+from TumorSegWeb.clock import Paced
 from TumorSegWeb.fitting import FIRST, LAST, Fitting
 from TumorSegWeb.names import named
 
@@ -56,7 +57,7 @@ class _SliceViews(RemoteSliceViewFactory):
     def __init__(self, server: Server) -> None:
         super().__init__(
             server,
-            populate_view_ui_f=named(create_vertical_slice_view_gutter_ui),
+            populate_view_ui_f=named(_build_gutter),
             blur_fps=BLURRED_FPS,
             interactive_quality=STILL_QUALITY,
             target_fps=SLICES_FPS,
@@ -101,6 +102,26 @@ class _ThreeDViews(RemoteThreeDViewFactory):
         made.slicer_view.renderer().UseFXAAOn()
         made.view_adapter.max_pixel_count = MOST_PIXELS
         return made
+
+
+def _build_gutter(server: Server, view_id: str, view: SliceView) -> None:
+    create_vertical_slice_view_gutter_ui(server, view_id, _SliderView(view))
+
+
+class _SliderView:
+    """A slice view as its slider sees it, which is told of moves a few times a second."""
+
+    def __init__(self, view: SliceView) -> None:
+        self._view = view
+        self.modified = self
+
+    def connect(self, call: Callable[[SliceView], None]) -> None:
+        """Call when the view was moved."""
+        paced = Paced(lambda: call(self._view))
+        self._view.modified.connect(lambda _view: paced.start())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._view, name)
 
 
 class _Pause:

@@ -113,6 +113,7 @@ class PageLogic(SegmentationAppLogic):
             "ts_cancel": self.runs.cancel,
             "ts_answer": self._questions.answer,
             "ts_step": review.step,
+            "ts_move": self.review.move,
             "ts_go_to": review.go_to,
             "ts_restore": self.review.restore,
             "ts_lesion_go_to": self.lesions.go_to,

@@ -9,7 +9,7 @@ from trame_server import Server
 from TumorSegModule.logic.ending import Ending
 from TumorSegModule.logic.review import Review, Strip
 from TumorSegModule.logic.session import Session
-from TumorSegWeb.clock import Clock
+from TumorSegWeb.clock import Clock, Paced
 from TumorSegWeb.editor import Editor
 from TumorSegWeb.faults import Faults
 
@@ -33,16 +33,22 @@ class PageReview:
         self._state = server.state
         self._state.ts_uncertainty = False
         self.review = Review(session, editor, Clock(faults), self)
+        self._place = Paced(faults.guarded(self._show_place))
         self._state.change("ts_uncertainty")(faults.guarded(self._uncertainty_switched))
         self._state.change("ts_reviewed")(faults.guarded(self._marked))
         self.show_review()
-        self.show_place()
+        self._show_place()
         self.show_layer()
 
     def run_ended(self, ending: Ending) -> None:
         """Show what a run has left."""
         if ending.done and self.review.target is ending.target:
             self.review.refresh()
+
+    def move(self, by: int) -> None:
+        """Have the views show another axial slice, or the first if they show none."""
+        current = self.review.current
+        self.review.go_to(0 if current is None else current + by)
 
     def restore(self, name: str) -> None:
         """Bring the model's mask back: of a segment, "" for all of them on the slice shown."""
@@ -65,10 +71,8 @@ class PageReview:
             state.ts_review = self.review.note
 
     def show_place(self) -> None:
-        """See `TumorSegModule.logic.review.ReviewView`."""
-        with self._state as state:
-            state.ts_slice = self.review.current
-            state.ts_review = self.review.note
+        """See `TumorSegModule.logic.review.ReviewView`; soon, where the wheel turns."""
+        self._place.start()
 
     def show_correction(self) -> None:
         """See `TumorSegModule.logic.review.ReviewView`."""
@@ -93,6 +97,11 @@ class PageReview:
 
     def segmentation_edited(self) -> None:
         """See `TumorSegModule.logic.review.ReviewView`; lesions see edits for themselves."""
+
+    def _show_place(self) -> None:
+        with self._state as state:
+            state.ts_slice = self.review.current
+            state.ts_review = self.review.note
 
     def _uncertainty_switched(self, ts_uncertainty: bool, **_state: Any) -> None:
         if bool(ts_uncertainty) != self.review.layer.wanted:

@@ -25,8 +25,8 @@ UPPER = "'height: ' + bar.area + '%; background: #5b8fc7'"
 LOWER = "'height: ' + bar.correction + '%; background: ' + (bar.unsure ? '#ff8f00' : '#bfa680')"
 
 STRIP_KEYS = (
-    "@keydown.left.prevent=\"trigger('%(go)s', [(ts_slice ?? 1) - 1])\"",
-    "@keydown.right.prevent=\"trigger('%(go)s', [(ts_slice ?? -1) + 1])\"",
+    "@keydown.left.prevent=\"trigger('%(move)s', [-1])\"",
+    "@keydown.right.prevent=\"trigger('%(move)s', [1])\"",
     "@keydown.home.prevent=\"trigger('%(go)s', [0])\"",
     "@keydown.end.prevent=\"trigger('%(go)s', [ts_strip.length - 1])\"",
     "@keydown.enter.prevent=\"trigger('%(step)s', [1])\"",
@@ -107,7 +107,11 @@ def _build_strip(server: Server) -> None:
     async def step(by: int) -> None:
         control.ts_step(by)
 
-    triggers = {"go": server.trigger_name(go_to), "step": server.trigger_name(step)}
+    async def move(by: int) -> None:
+        control.ts_move(by)
+
+    calls = {"go": go_to, "step": step, "move": move}
+    triggers = {name: server.trigger_name(call) for name, call in calls.items()}
     with (
         html.Div(
             classes="d-flex my-1",
