@@ -51,7 +51,6 @@ def views(monkeypatch):
     monkeypatch.setattr(
         "trame_slicer.rca_view.rca_view_factory.create_task", lambda task: task.close()
     )
-    monkeypatch.setattr("TumorSegWeb.clock.Paced.start", lambda _paced: None)  # no event loop
     vtkObject.GlobalWarningDisplayOff()  # of views without a screen
 
     async def make():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from TumorSegWeb.faults import Faults
@@ -104,8 +105,9 @@ class Paced:
         if self._pausing:
             self._asked = True
             return
-        self._pausing, self._asked = True, False
-        asyncio.get_running_loop().call_later(PACE_SECONDS, self._over)
+        with suppress(RuntimeError):  # there is no loop any more: the page has ended
+            asyncio.get_running_loop().call_later(PACE_SECONDS, self._over)
+            self._pausing, self._asked = True, False
         self._call()
 
     def _over(self) -> None:
