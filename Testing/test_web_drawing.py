@@ -127,10 +127,19 @@ def test_what_follows_the_wheel_is_told_at_once_then_now_and_then(monkeypatch):
     from TumorSegWeb import clock
 
     monkeypatch.setattr(clock, "PACE_SECONDS", 0.01)
-    calls = []
+    calls, shown = [], []
+
+    class State:
+        """Of the page: shown when a block ends."""
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_error):
+            shown.append(len(calls))
 
     async def turn():
-        paced = clock.Paced(lambda: calls.append(len(calls)))
+        paced = clock.Paced(State(), lambda: calls.append(len(calls)))
         for _ in range(5):
             paced.start()
         assert len(calls) == 1
@@ -139,6 +148,7 @@ def test_what_follows_the_wheel_is_told_at_once_then_now_and_then(monkeypatch):
         while paced._pausing:
             await asyncio.sleep(0.001)
         assert len(calls) == 2  # the last of five is told of, and nothing twice
+        assert shown == [2]  # where no event of the page would show it
         paced.start()
         assert len(calls) == 3
 

@@ -95,9 +95,9 @@ class Rest:
 class Paced:
     """Calls at once, but then not before a pause is over: asked meanwhile, once more at its end."""
 
-    def __init__(self, call: Callable[[], object]) -> None:
-        """Have nothing to do yet."""
-        self._call = call
+    def __init__(self, state: State, call: Callable[[], object]) -> None:
+        """Have nothing to do yet; the page's `state` is shown after a call at a pause's end."""
+        self._state, self._call = state, call
         self._pausing = self._asked = False
 
     def start(self) -> None:
@@ -113,7 +113,8 @@ class Paced:
     def _over(self) -> None:
         self._pausing = False
         if self._asked:
-            self.start()
+            with self._state:  # nothing that the user did is answered now
+                self.start()
 
 
 class Pieces:

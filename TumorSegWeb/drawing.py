@@ -105,19 +105,19 @@ class _ThreeDViews(RemoteThreeDViewFactory):
 
 
 def _build_gutter(server: Server, view_id: str, view: SliceView) -> None:
-    create_vertical_slice_view_gutter_ui(server, view_id, _SliderView(view))
+    create_vertical_slice_view_gutter_ui(server, view_id, _SliderView(server, view))
 
 
 class _SliderView:
     """A slice view as its slider sees it, which is told of moves a few times a second."""
 
-    def __init__(self, view: SliceView) -> None:
-        self._view = view
+    def __init__(self, server: Server, view: SliceView) -> None:
+        self._server, self._view = server, view
         self.modified = self
 
     def connect(self, call: Callable[[SliceView], None]) -> None:
         """Call when the view was moved."""
-        paced = Paced(lambda: call(self._view))
+        paced = Paced(self._server.state, lambda: call(self._view))
         self._view.modified.connect(lambda _view: paced.start())
 
     def __getattr__(self, name: str) -> Any:

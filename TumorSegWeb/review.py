@@ -33,7 +33,7 @@ class PageReview:
         self._state = server.state
         self._state.ts_uncertainty = False
         self.review = Review(session, editor, Clock(faults), self)
-        self._place = Paced(faults.guarded(self._show_place))
+        self._place = Paced(self._state, faults.guarded(self._show_place))
         self._state.change("ts_uncertainty")(faults.guarded(self._uncertainty_switched))
         self._state.change("ts_reviewed")(faults.guarded(self._marked))
         self.show_review()
