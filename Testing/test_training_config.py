@@ -29,6 +29,7 @@ def path(tmp_path: Path) -> Path:
         ("optimisation.tversky.gamma=9", r"optimisation\.tversky: gamma 9"),
         ("augmentation.rotate=-5", "augmentation: rotate -5"),
         ("augmentation.scale=2", "scale 2"),
+        ("optimisation.within_intensities=true", "intensities of every label"),
         ("data.foreground_share=3", "foreground_share 3"),
         ("data.window=[100, 0]", "window"),
         ("data.spacing=[1, 1]", r"data\.spacing"),

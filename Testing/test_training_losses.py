@@ -102,6 +102,31 @@ def test_sums_of_losses(
         assert loss_value(name, *batch, activation) == pytest.approx(parts)
 
 
+@pytest.mark.parametrize("name", ["ce", "dice", "ce+dice", "tversky", "focal_tversky"])
+@pytest.mark.parametrize("class_weights", [None, (0.5, 1.0, 2.0)])
+def test_pixels_of_no_class_do_not_count(
+    softmax_batch: tuple[Tensor, Tensor], name: Any, class_weights: tuple[float, ...] | None
+) -> None:
+    logits, targets = softmax_batch
+    weighted = {"class_weights": class_weights}
+    alone = loss_value(name, logits[..., :4], targets[..., :4], "softmax", **weighted)
+    targets[..., 4:] = 0
+    logits.requires_grad_()
+    loss = build_loss(replace(SETTINGS, loss=name, class_weights=class_weights), "softmax")(
+        logits, targets
+    )
+    assert loss.item() == pytest.approx(alone, rel=1e-5)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert logits.grad[..., :4].abs().min() > 0
+    assert not logits.grad[..., 4:].any()
+
+
+def test_a_batch_in_which_nothing_counts_has_a_loss(softmax_batch: tuple[Tensor, Tensor]) -> None:
+    logits, targets = softmax_batch
+    assert loss_value("ce", logits, 0 * targets, "softmax") == 0
+
+
 @pytest.mark.parametrize("name", ["bce", "dice", "bce+dice", "tversky", "focal_tversky"])
 def test_every_loss_has_a_finite_slope_at_perfection_and_at_emptiness(name: str) -> None:
     for targets in (torch.zeros(2, 1, 8, 8), torch.ones(2, 1, 8, 8)):

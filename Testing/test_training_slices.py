@@ -24,8 +24,9 @@ from tumorseg_training.datasets import select_cases
 from tumorseg_training.oblique import oblique_slice, plane_positions
 from tumorseg_training.sampling import Draw
 from tumorseg_training.slice_cache import CachedCase, fill_cache, open_cache
-from tumorseg_training.slices import Slices, targets
+from tumorseg_training.slices import Patients, Slices, targets
 from TumorSegLib.cli import main
+from TumorSegLib.image.normalisation import Window
 from TumorSegLib.model.specification import Channel, Label, Network
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -183,6 +184,29 @@ def test_neighbours_lie_up_to_some_slices_apart(config: TrainingConfig) -> None:
     assert seen.count((9, 10, 11)) > 100
     assert {depths(1, seed) for seed in range(50)} == {(1, 1, 1), (0, 1, 2), (0, 1, 3), (0, 1, 4)}
     assert [int(depth) for depth in (slices.slice(20)[0][:, 0, 0] * 25.5).round()] == [19, 20, 20]
+
+
+def test_pixels_that_no_label_can_have_belong_to_no_class(config: TrainingConfig) -> None:
+    hu = np.array([-250, -190, -110, -30, -20, 60])
+    images = np.round((hu + 250) / 500 * 255).astype(np.uint8).repeat(6).reshape(1, 1, 6, 6)
+    masks = np.zeros((1, 6, 6), np.uint8)
+    masks[:, :, 3:] = 1
+    label = replace(config.model.labels[0], intensities=(-191.0, -29.0))
+    network = Network("FCN-8s", {"in_channels": 1, "out_channels": 2})
+    window = replace(config.model.input, normalisation=Window(-250, 250))
+    model = replace(
+        config.model, labels=(label,), activation="softmax", input=window, network=network
+    )
+    case = cached(images, masks, 5.0)
+    answers = Slices([case], model, within_intensities=True)[0][1]
+    assert answers[:, :, 0].tolist() == [[0, 1, 1, 1, 0, 0], [0, 0, 0, 0, 0, 0]]
+    assert answers[:, :, 5].tolist() == [[0, 0, 0, 0, 0, 0], [0, 1, 1, 1, 0, 0]]
+    turned = Slices([case], model, oblique_degrees=1, oblique_share=1, within_intensities=True)
+    assert not turned[Draw(0, 0)][1][:, 0].any()
+    everywhere = Slices([case], model)[0][1]
+    assert everywhere.sum(dim=0).eq(1).all()
+    validated = Patients([case], model, within_intensities=True)[0][2]
+    torch.testing.assert_close(validated[0], answers)
 
 
 def test_an_untilted_plane_is_the_axial_slice() -> None:

@@ -103,6 +103,7 @@ class DataModule(lightning.LightningDataModule):
             oblique_degrees=changes.oblique,
             oblique_share=changes.oblique_share if changes.oblique else 0.0,
             context_step=changes.context_step,
+            within_intensities=config.optimisation.within_intensities,
         )
 
     def sampler(self, slices: Slices, *, rank: int = 0, processes: int = 1) -> EpochSampler:
@@ -162,7 +163,9 @@ class DataModule(lightning.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Any]:
         """Return the loader of this process's share of the patients, as many in each process."""
         assert self.trainer is not None
-        patients = Patients(self.validation, self.config.model)
+        config = self.config
+        within_intensities = config.optimisation.within_intensities
+        patients = Patients(self.validation, config.model, within_intensities)
         rank, processes = self.trainer.global_rank, self.trainer.world_size
         rounds = -(-len(patients) // processes)
         order = [(rank + turn * processes) % len(patients) for turn in range(rounds)]

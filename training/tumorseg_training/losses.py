@@ -18,7 +18,7 @@ def build_loss(settings: Optimisation, activation: str) -> Loss:
     """Return the loss that `settings` name, for logits of a "sigmoid" or a "softmax" network.
 
     Overlap losses are taken over the whole batch, which steadies slices without a structure, and
-    over a softmax network's foreground classes only.
+    over a softmax network's foreground classes only. Pixels of no class (softmax) do not count.
     """
     parts = {
         "bce": _binary_cross_entropy,
@@ -30,6 +30,8 @@ def build_loss(settings: Optimisation, activation: str) -> Loss:
     losses = [parts[name](settings, activation) for name in settings.loss.split("+")]
 
     def added(logits: Tensor, targets: Tensor) -> Tensor:
+        if activation == "softmax":
+            logits = torch.where(targets.any(dim=1, keepdim=True), logits, _background(logits))
         return torch.stack([loss(logits, targets) for loss in losses]).sum()
 
     return added
@@ -46,10 +48,18 @@ def _binary_cross_entropy(settings: Optimisation, _activation: str) -> Loss:
 def _cross_entropy(settings: Optimisation, _activation: str) -> Loss:
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
         weight = _weights(settings.class_weights, logits)
-        weight = None if weight is None else weight.flatten()
-        return cross_entropy(logits, targets.argmax(dim=1), weight)
+        counted = targets if weight is None else targets * weight
+        entropy = cross_entropy(logits, counted, reduction="sum")
+        return entropy / counted.sum().clamp(min=1e-6)
 
     return loss
+
+
+def _background(logits: Tensor) -> Tensor:
+    """Return logits certain of background, from which no foreground class learns anything."""
+    certain = torch.zeros_like(logits)
+    certain[:, 0] = 100
+    return certain
 
 
 def _dice(settings: Optimisation, activation: str) -> Loss:

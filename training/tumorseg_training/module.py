@@ -103,6 +103,7 @@ class SegmentationModule(lightning.LightningModule):
         if self.config.model.activation == "softmax":
             classes = torch.arange(1, len(labels) + 1, device=logits.device)
             found = logits.argmax(dim=1, keepdim=True) == classes[:, None, None]
+            found &= targets.any(dim=1, keepdim=True)
             targets = targets[:, 1:]
         else:
             thresholds = logits.new_tensor([label.threshold for label in labels])

@@ -14,8 +14,12 @@ from torch.utils.data import Dataset
 from tumorseg_training.oblique import oblique_slice
 from tumorseg_training.sampling import Draw
 from tumorseg_training.slice_cache import CachedCase
+from TumorSegLib.image.normalisation import Window
 from TumorSegLib.inference.preparation import stack_context
 from TumorSegLib.model.specification import ModelSpecification
+
+NOT_COUNTED = -1.0
+"""What stands in a mask where no label's intensities admit the pixel."""
 
 
 class Transform(Protocol):
@@ -31,7 +35,8 @@ class Transform(Protocol):
 class Slices(Dataset[tuple[Tensor, Tensor]]):
     """Every slice of every case: the network's input (C, H, W) and its targets.
 
-    Indices are plain for the slices as they are, and `Draw`s for randomly changed ones.
+    Indices are plain for the slices as they are, and `Draw`s for randomly changed ones. With
+    `within_intensities` pixels that no label's `intensities` admit belong to no class.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class Slices(Dataset[tuple[Tensor, Tensor]]):
         oblique_degrees: float = 0.0,
         oblique_share: float = 0.0,
         context_step: int = 0,
+        within_intensities: bool = False,
     ) -> None:
         self.cases = cases
         self.model = model
@@ -51,6 +57,7 @@ class Slices(Dataset[tuple[Tensor, Tensor]]):
         self.oblique_radians = float(np.radians(oblique_degrees))
         self.oblique_share = oblique_share
         self.context_step = context_step
+        self.within_intensities = within_intensities
         self.index = [(case, z) for case in cases for z in range(len(case.masks))]
         self.foreground = np.concatenate([case.foreground for case in cases])
 
@@ -77,7 +84,7 @@ class Slices(Dataset[tuple[Tensor, Tensor]]):
     def slice(self, item: int | Draw) -> tuple[Tensor, Tensor]:
         """Return the network's input (C, H, W) and the label values (1, H, W)."""
         if isinstance(item, int):
-            return self._axial(*self.index[item], step=1)
+            return self._marked(*self._axial(*self.index[item], step=1))
         case, z = self.index[item.place]
         generator = np.random.default_rng(item.seed)
         if generator.random() < self.oblique_share:
@@ -88,11 +95,24 @@ class Slices(Dataset[tuple[Tensor, Tensor]]):
             apart = self.context_step > 0 and generator.random() < 0.5
             step = int(generator.integers(self.context_step, endpoint=True)) if apart else 1
             image, mask = self._axial(case, z, step)
+        image, mask = self._marked(image, mask)
         if self.transform is not None:
             self.transform.seed(item.seed)
             data = self.transform({"image": image, "mask": mask})
             image, mask = torch.as_tensor(data["image"]), torch.as_tensor(data["mask"])
         return image.clamp(0, 1), mask
+
+    def _marked(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Mark the pixels that do not count, by the intensities of the slice itself."""
+        window = self.model.input.normalisation
+        if not self.within_intensities or not isinstance(window, Window):
+            return image, mask
+        pixels = image[self.context] * (window.high - window.low) + window.low
+        counted = torch.zeros_like(pixels, dtype=torch.bool)
+        for label in self.model.labels:
+            if label.intensities is not None:
+                counted |= (pixels >= label.intensities[0]) & (pixels <= label.intensities[1])
+        return image, mask.where(counted, NOT_COUNTED)
 
     def _axial(self, case: CachedCase, z: int, step: int) -> tuple[Tensor, Tensor]:
         """Return slice `z` with neighbours that lie `step` slices apart; 0: with itself."""
@@ -106,8 +126,12 @@ class Slices(Dataset[tuple[Tensor, Tensor]]):
 class Patients(Dataset[tuple[int, Tensor, Tensor]]):
     """Every case whole: its index, the network's inputs (n, C, H, W) and its targets (n, ...)."""
 
-    def __init__(self, cases: Sequence[CachedCase], model: ModelSpecification) -> None:
-        self.parts = [Slices([case], model) for case in cases]
+    def __init__(
+        self, cases: Sequence[CachedCase], model: ModelSpecification, within_intensities: bool
+    ) -> None:
+        self.parts = [
+            Slices([case], model, within_intensities=within_intensities) for case in cases
+        ]
 
     def __len__(self) -> int:
         return len(self.parts)
@@ -122,7 +146,8 @@ def targets(mask: Tensor, model: ModelSpecification) -> Tensor:
     """Return what the network should answer for label values (H, W).
 
     Sigmoid: one float map a label (K, H, W), 1 on the structure and on the parts it includes.
-    Softmax: one map a class (K + 1, H, W), background first; every pixel belongs to one.
+    Softmax: one map a class (K + 1, H, W), background first; every pixel belongs to one, but for
+    those that do not count, which belong to none.
     Detection: (K,), 1 where the slice shows the structure or a part of it.
     """
     if model.activation == "softmax" and model.task == "segmentation":

@@ -37,6 +37,8 @@ class Optimisation:
         loss: by name.
         class_weights: of the network's output channels (softmax: background first); none: alike.
         tversky: parameters of the Tversky losses.
+        within_intensities: count only pixels whose value some label's `intensities` admit; those
+            of the result have no other.
         optimiser: by name.
         learning_rate: the largest.
         momentum: of SGD.
@@ -61,6 +63,7 @@ class Optimisation:
     loss: Loss = "bce+dice"
     class_weights: tuple[float, ...] | None = None
     tversky: Tversky = field(default_factory=Tversky)
+    within_intensities: bool = False
     optimiser: Literal["sgd", "adam", "adamw"] = "adamw"
     learning_rate: float = 1e-3
     momentum: float = 0.9

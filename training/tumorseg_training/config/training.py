@@ -8,6 +8,7 @@ from tumorseg_training.case import ReaderOptions, reader_options_for
 from tumorseg_training.config.augmentation import Augmentation
 from tumorseg_training.config.data import Data, ExtraDataset, Synthesis
 from tumorseg_training.config.optimisation import Loss, Optimisation
+from TumorSegLib.image.normalisation import Window
 from TumorSegLib.model.specification import ModelSpecification
 
 
@@ -55,6 +56,11 @@ class TrainingConfig:
                 f"optimisation.class_weights has {len(weights)} numbers, the network"
                 f" {model.output_channels} output channels"
             )
+        if settings.within_intensities and not _has_intensities(model):
+            raise ValueError(
+                "optimisation.within_intensities needs model.activation 'softmax', intensities of"
+                " every label, and model.input.normalisation of the kind window"
+            )
 
     @property
     def reading(self) -> ReaderOptions:
@@ -86,6 +92,12 @@ def reader_options_of(model: ModelSpecification, data: Data | ExtraDataset) -> R
         window=data.window,
         mask_suffix=data.mask_suffix,
     )
+
+
+def _has_intensities(model: ModelSpecification) -> bool:
+    limited = all(label.intensities is not None for label in model.labels)
+    segments = model.task == "segmentation" and model.activation == "softmax"
+    return limited and segments and isinstance(model.input.normalisation, Window)
 
 
 def losses_for(model: ModelSpecification) -> tuple[Loss, ...]:
