@@ -279,6 +279,20 @@ def test_no_voxel_beyond_a_labels_intensities_carries_it(brain, tmp_path, head, 
     assert (free.labelmap[~within] > 0).any()
     np.testing.assert_array_equal(confined.labelmap, np.where(within, free.labelmap, 0))
     assert not confined.probabilities[0][~within].any()
+    assert (
+        0
+        < sum(one.uncertainty for one in confined.slices)
+        < sum(one.uncertainty for one in free.slices)
+    )
+
+
+def test_where_no_label_can_be_there_is_no_doubt(brain, tmp_path, head):
+    (tumour,) = brain.specification.labels
+    nowhere = replace(brain.specification, labels=(replace(tumour, intensities=(9e5, 1e6)),))
+    segmenter = Segmenter(write_tiny_bundle(tmp_path, nowhere), device="cpu")
+    result = segmenter.segment(flair(head))
+    assert all(one.uncertainty == one.correction_mm2 == 0 for one in result.slices)
+    assert not any(segmenter.detect(flair(head)).probabilities)
 
 
 def test_ensemble_averages_probabilities(tmp_path, head):

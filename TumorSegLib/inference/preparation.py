@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any
@@ -18,7 +18,7 @@ from TumorSegLib.image.in_plane import MAXIMUM_SIZE, resize
 from TumorSegLib.image.normalisation import IntensityTransform, Window, with_dark_air
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.image.voxel_box import bounding_box
-from TumorSegLib.model.specification import Input
+from TumorSegLib.model.specification import Input, Label
 from TumorSegLib.support.arrays import tensor_from_array
 
 CPU = torch.device("cpu")
@@ -113,6 +113,22 @@ class PreparedVolume:
         """
         voxels = self._channels[0][0][start:stop]
         return (voxels < limits[0]) | (voxels > limits[1])
+
+    def admitted(self, start: int, probabilities: Tensor, labels: Sequence[Label]) -> Tensor:
+        """Return probabilities (n, K, H, W) of slices from `start`, 0 beyond labels' intensities.
+
+        On the network's grid: a pixel is beyond them where most of what it covers is.
+        """
+        if all(label.intensities is None for label in labels):
+            return probabilities
+        parts = []
+        for part, label in zip(probabilities.unbind(1), labels, strict=True):
+            if label.intensities is not None:
+                beyond = tensor_from_array(self.beyond(start, start + len(part), label.intensities))
+                share = resize(beyond.float(), (part.shape[1], part.shape[2])).to(part.device)
+                part = part.masked_fill(share > 0.5, 0)
+            parts.append(part)
+        return torch.stack(parts, dim=1)
 
     def occupied(self) -> NDArray[np.bool_]:
         """Return (h, w): where any slice of any channel exceeds air on the volume's own grid."""

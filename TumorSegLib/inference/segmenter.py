@@ -169,11 +169,11 @@ class Segmenter:
         label_view = view.apply(labelmap)
         probability_views = [view.apply(part) for part in probabilities]
         thresholds = [label.threshold for label in labels]
-        accumulator = SliceMetricsAccumulator(run.prepared, thresholds)
+        accumulator = SliceMetricsAccumulator(run.prepared, labels)
 
         for start, stop, batch in run.batches(progress, cancelled):
             with run.timed("labels"):
-                parts = list(accumulator.quantised(batch).swapaxes(0, 1))
+                parts = list(accumulator.quantised(start, batch).swapaxes(0, 1))
                 for target, part, label in zip(probability_views, parts, labels, strict=True):
                     if label.intensities is not None:
                         part[run.prepared.beyond(start, stop, label.intensities)] = 0
@@ -241,7 +241,10 @@ class Segmenter:
         if on_warnings is not None:
             on_warnings(run.warnings)
         probabilities: list[float] = []
-        for _, _, batch in run.batches(progress, cancelled):
+        labels = self.specification.labels
+        for start, _, batch in run.batches(progress, cancelled):
+            if self.specification.task == "segmentation":
+                batch = run.prepared.admitted(start, batch, labels)
             probabilities += batch.flatten(1).amax(dim=1).tolist()
         probabilities = smoothed(probabilities, self.specification.smoothing)
         return DetectionResult(

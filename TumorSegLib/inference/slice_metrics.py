@@ -16,33 +16,39 @@ from TumorSegLib.inference.probabilities import quantise
 from TumorSegLib.inference.result import SliceMetrics
 from TumorSegLib.inference.uncertainty import expected_wrong, slice_uncertainty
 from TumorSegLib.inference.uncertainty_ranking import expected_correction
+from TumorSegLib.model.specification import Label
 from TumorSegLib.support.arrays import array_from_tensor
 
 
 class SliceMetricsAccumulator:
     """Takes the probabilities of consecutive slices; at the end it tells the slices' figures."""
 
-    def __init__(self, prepared: PreparedVolume, thresholds: Sequence[float]) -> None:
+    def __init__(self, prepared: PreparedVolume, labels: Sequence[Label]) -> None:
         """Begin.
 
         Args:
             prepared: the volume that the slices are of.
-            thresholds: of the labels.
+            labels: of the model.
         """
         self._prepared = prepared
-        self._thresholds = thresholds
+        self._labels = labels
         self._doubts: list[Tensor] = []
 
-    def quantised(self, probabilities: Tensor) -> NDArray[np.uint8]:
-        """Take a batch (n, K, H, W) on the network's grid, computed where it lies if possible.
+    def quantised(self, start: int, probabilities: Tensor) -> NDArray[np.uint8]:
+        """Take slices from `start` (n, K, H, W) on the network's grid, where they lie if possible.
+
+        Where a label cannot be, what the network says of it leaves no doubt.
 
         Returns:
             The probabilities on the volume's own grid, uint8 (n, K, *shape).
         """
         try:
-            wrong = expected_wrong(probabilities)
-            thresholds = torch.tensor(self._thresholds, device=probabilities.device)
-            doubts = torch.stack([wrong, slice_uncertainty(wrong, probabilities, thresholds)]).cpu()
+            thresholds = torch.tensor(
+                [label.threshold for label in self._labels], device=probabilities.device
+            )
+            admitted = self._prepared.admitted(start, probabilities, self._labels)
+            wrong = expected_wrong(admitted)
+            doubts = torch.stack([wrong, slice_uncertainty(wrong, admitted, thresholds)]).cpu()
             quantised = quantise(resize(probabilities, self._prepared.shape))
         except RuntimeError:
             if probabilities.device.type == "cpu":
@@ -50,7 +56,7 @@ class SliceMetricsAccumulator:
         else:
             self._doubts.append(doubts)
             return quantised
-        return self.quantised(probabilities.cpu())  # the GPU has no room for it
+        return self.quantised(start, probabilities.cpu())  # the GPU has no room for it
 
     def metrics(self, slices: range, labels: NDArray[np.uint8]) -> tuple[SliceMetrics, ...]:
         """Return the figures of the slices that were taken.
