@@ -86,7 +86,7 @@ def write_ct_model(folder: Path, model_id: str, **changes: Any) -> Path:
         modality="CT",
         anatomy="abdomen",
         channels=[{"name": "ct", "title": "CT"}],
-        labels=[LIVER, LIVER_TUMOUR],
+        labels=changes.pop("labels", [LIVER, LIVER_TUMOUR]),
         input={
             "channels": [{"name": "ct", "title": "CT"}],
             "in_plane": {"kind": "field_of_view", "size": 128},

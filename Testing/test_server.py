@@ -15,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bright_models import write_ct_model
+from bright_models import LIVER, LIVER_TUMOUR, write_ct_model
 from server_bench import MODEL, serving, volume
 from waiting import wait_until
 
 from TumorSegLib.errors import Cancelled, InputError, ServerError
 from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.remote.connection import welcome
@@ -142,6 +143,28 @@ def test_slices_come_one_after_the_other_and_others_keep_what_they_hold(server):
     )
     assert seen == [(2, 4), (2, 2)]
     assert (labelmap == 7).all(axis=(1, 2)).tolist() == [True, True, False, False, True, True]
+
+
+def test_an_organs_slices_come_as_they_are_done(tmp_path, monkeypatch):
+    labels = [{**LIVER, "includes": [2]}, LIVER_TUMOUR]
+    kept = [{"kind": "keep_largest", "label": 1, "search_mm": 15.0}]
+    write_ct_model(tmp_path / "models", "searching", labels=labels, postprocessing=kept)
+    with serving(tmp_path, monkeypatch) as server:
+        voxels = np.full((40, 32, 32), -100, np.int16)
+        voxels[12:25, 8:24, 6:20] = 200
+        given = Volume(voxels, Grid(voxels.shape, (4.0, 4.0, 3.0)), "CT")
+        here = Segmenter("searching").segment(given)
+        heard, progress = [], []
+        there = server.segmenter(model="searching").segment(
+            {"ct": given},
+            on_slices=lambda start, stop: heard.extend(range(start, stop)),
+            progress=lambda *numbers: progress.append(numbers),
+        )
+    assert there.labelmap.any()
+    assert there.labelmap.tobytes() == here.labelmap.tobytes()
+    assert sorted(heard) == sorted({*range(0, 40, 5), 39, *range(10, 25)})
+    assert progress[-1] == (len(heard), len(heard))
+    assert there.settings["slices"] == here.settings["slices"]
 
 
 def test_what_a_volume_is_called_and_what_it_is_stays_here(server, monkeypatch):

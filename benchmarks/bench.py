@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FAMILIES = {
     "network": "Network stage, one ready tensor",
     "path": "Whole path, file to label map, a process of its own",
+    "trunk": "The same, a CT from chest to pelvis",
     "stages": "Stages of the whole path, fp32",
     "scaling": "Against the number of slices",
     "worker": "The worker process of the panel",

@@ -82,6 +82,16 @@ class Grid:
         return bool(apart.max() <= tolerance_mm)
 
 
+SliceIndices = NDArray[np.intp]
+"""Slices of an axial view, the most inferior is 0; ascending."""
+
+
+def runs_within(slices: SliceIndices) -> list[tuple[int, int]]:
+    """Return start and stop of each run of consecutive ones among `slices`."""
+    runs = np.split(slices, np.flatnonzero(np.diff(slices) > 1) + 1)
+    return [(int(run[0]), int(run[-1]) + 1) for run in runs if len(run)]
+
+
 @dataclass(frozen=True)
 class AxialView:
     """How to look at an array so that it runs inferior-superior, anterior-posterior, right-left.

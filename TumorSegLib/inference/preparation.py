@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.image.grid import AxialView
+from TumorSegLib.image.grid import AxialView, SliceIndices
 from TumorSegLib.image.in_plane import MAXIMUM_SIZE, resize
 from TumorSegLib.image.normalisation import IntensityTransform, Window, with_dark_air
 from TumorSegLib.image.volume import Volume
@@ -91,14 +91,14 @@ class PreparedVolume:
         """Return the first channel's voxels in axial order, and what normalises them."""
         return self._channels[0]
 
-    def channels(self, start: int, stop: int, device: torch.device = CPU) -> Tensor:
-        """Return slices start..stop as float32 (n, channels, H, W) in [0, 1]; context is not in.
+    def channels(self, slices: SliceIndices, device: torch.device = CPU) -> Tensor:
+        """Return `slices` as float32 (n, channels, H, W) in [0, 1]; context is not in.
 
         They lie on `device`; on a GPU they are also normalised and resampled there.
         """
-        slab = torch.empty(stop - start, len(self._channels), *self.shape, device=device)
+        slab = torch.empty(len(slices), len(self._channels), *self.shape, device=device)
         for index, (voxels, intensity) in enumerate(self._channels):
-            part = on_device(voxels[start:stop], device)
+            part = on_device(voxels[slices], device)
             slab[:, index] = part.mul_(intensity.gain).add_(intensity.offset).clamp_(0, 1)
         resized = resize(slab, self.network_shape)
         for index, (_, intensity) in enumerate(self._channels):
@@ -106,29 +106,22 @@ class PreparedVolume:
                 resized[:, index] = intensity.bent_tensor(resized[:, index])
         return resized
 
-    def beyond(self, start: int, stop: int, limits: tuple[float, float]) -> NDArray[np.bool_]:
-        """Return (n, h, w): where the first channel of slices start..stop is not within `limits`.
+    def beyond(
+        self, slices: SliceIndices, labels: Sequence[Label]
+    ) -> list[NDArray[np.bool_] | None]:
+        """Return for each label (n, h, w): where its intensities do not admit it; None: nowhere.
 
-        The slices are on the volume's own grid, the limits in its own units.
-        """
-        voxels = self._channels[0][0][start:stop]
-        return (voxels < limits[0]) | (voxels > limits[1])
-
-    def admitted(self, start: int, probabilities: Tensor, labels: Sequence[Label]) -> Tensor:
-        """Return probabilities (n, K, H, W) of slices from `start`, 0 beyond labels' intensities.
-
-        On the network's grid: a pixel is beyond them where most of what it covers is.
+        The slices are on the volume's own grid; the first channel's intensities count.
         """
         if all(label.intensities is None for label in labels):
-            return probabilities
-        parts = []
-        for part, label in zip(probabilities.unbind(1), labels, strict=True):
-            if label.intensities is not None:
-                beyond = tensor_from_array(self.beyond(start, start + len(part), label.intensities))
-                share = resize(beyond.float(), (part.shape[1], part.shape[2])).to(part.device)
-                part = part.masked_fill(share > 0.5, 0)
-            parts.append(part)
-        return torch.stack(parts, dim=1)
+            return [None] * len(labels)
+        voxels = self._channels[0][0][slices]
+        return [
+            None
+            if label.intensities is None
+            else (voxels < label.intensities[0]) | (voxels > label.intensities[1])
+            for label in labels
+        ]
 
     def occupied(self) -> NDArray[np.bool_]:
         """Return (h, w): where any slice of any channel exceeds air on the volume's own grid."""
@@ -140,14 +133,30 @@ class PreparedVolume:
                     occupied |= (voxels[start : start + 16] > air).any(axis=0)
         return occupied
 
-    def slab(self, start: int, stop: int, device: torch.device = CPU) -> Tensor:
-        """Return the network's input for slices start..stop, (n, network channels, H, W)."""
+    def slab(self, slices: SliceIndices, device: torch.device = CPU) -> Tensor:
+        """Return the network's input for `slices`, (n, network channels, H, W)."""
         context = self.specification.context
-        first, last = max(0, start - context), min(self.count, stop + context)
-        channels = self.channels(first, last, device)
         if context == 0:
-            return channels
-        return stack_context(channels, torch.arange(start - first, stop - first), context)
+            return self.channels(slices, device)
+        neighbours = _neighbours(slices, self.count, context)
+        needed, places = np.unique(neighbours, return_inverse=True)
+        return _stacked(self.channels(needed, device), places.reshape(neighbours.shape))
+
+
+def admitted(probabilities: Tensor, beyond: Sequence[NDArray[np.bool_] | None]) -> Tensor:
+    """Return probabilities (n, K, H, W), 0 where a label's are `beyond` its intensities.
+
+    On the network's grid: a pixel is beyond them where most of what it covers is.
+    """
+    if all(one is None for one in beyond):
+        return probabilities
+    parts = []
+    for part, outside in zip(probabilities.unbind(1), beyond, strict=True):
+        if outside is not None:
+            share = resize(tensor_from_array(outside).float(), (part.shape[1], part.shape[2]))
+            part = part.masked_fill(share.to(part.device) > 0.5, 0)
+        parts.append(part)
+    return torch.stack(parts, dim=1)
 
 
 def on_device(voxels: NDArray[Any], device: torch.device) -> Tensor:
@@ -157,15 +166,24 @@ def on_device(voxels: NDArray[Any], device: torch.device) -> Tensor:
     return tensor_from_array(np.ascontiguousarray(voxels)).to(device).float()
 
 
-def stack_context(channels: Tensor, indices: Tensor, context: int) -> Tensor:
+def stack_context(channels: Tensor, slices: SliceIndices, context: int) -> Tensor:
     """Gather slices with their neighbours: (n, C, H, W) -> (m, C * (2 * context + 1), H, W).
 
     Neighbours beyond the first and last slice are those slices themselves. Each channel's slices
     stand together, the lowest first.
     """
-    offsets = torch.arange(-context, context + 1)
-    neighbours = (indices[:, None] + offsets).clamp(0, len(channels) - 1)
-    return channels[neighbours].transpose(1, 2).flatten(1, 2)
+    return _stacked(channels, _neighbours(slices, len(channels), context))
+
+
+def _neighbours(slices: SliceIndices, count: int, context: int) -> SliceIndices:
+    """Return (m, 2 * context + 1) indices of slices and of those beside them."""
+    offsets = np.arange(-context, context + 1)
+    neighbours: SliceIndices = np.clip(slices[:, None] + offsets, 0, count - 1)
+    return neighbours
+
+
+def _stacked(channels: Tensor, places: SliceIndices) -> Tensor:
+    return channels[tensor_from_array(places)].transpose(1, 2).flatten(1, 2)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import ModelError
+from TumorSegLib.image.grid import AxialView, SliceIndices, runs_within
 from TumorSegLib.image.in_plane import downsampling_factor
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.candidates import SegmentedVolume, Unlikely, remove_false_positives
@@ -19,14 +20,21 @@ from TumorSegLib.inference.engine import Engine
 from TumorSegLib.inference.given_up import GivenUp, runs_of
 from TumorSegLib.inference.labelmap import labelmap_from_probabilities
 from TumorSegLib.inference.postprocessing import postprocess
+from TumorSegLib.inference.preparation import admitted
 from TumorSegLib.inference.probabilities import activation_of, smoothed
 from TumorSegLib.inference.result import DetectionResult, SegmentationResult
 from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.inference.slice_inference import CancelCallback, ProgressCallback, SliceInference
 from TumorSegLib.inference.slice_metrics import SliceMetricsAccumulator
+from TumorSegLib.inference.slice_plan import (
+    EverySlice,
+    OrganSlices,
+    SlicePlan,
+    plan_of,
+)
 from TumorSegLib.model.bundle import Bundle, load_forest, load_network
 from TumorSegLib.model.catalogue import Catalogue, catalogue_around, default_catalogue
-from TumorSegLib.model.specification import ModelSpecification
+from TumorSegLib.model.specification import Label, ModelSpecification
 from TumorSegLib.support.device import choose_device, choose_precision
 
 SlicesCallback = Callable[[int, int], None]
@@ -146,8 +154,8 @@ class Segmenter:
             probabilities: array to write to, uint8 (labels, *shape of the volume).
             progress: called with slices done and slices in all.
             cancelled: asked before every batch.
-            on_slices: called as slices appear in the label map; post-processing may still change
-                them.
+            on_slices: called as slices appear in the label map, which is not always from the most
+                inferior to the most superior one; post-processing may still change them.
             on_warnings: called once, before the first slice; the result has these lines, too.
 
         Raises:
@@ -165,22 +173,21 @@ class Segmenter:
         volume = run.volume
         labelmap = _output(labelmap, volume.grid.shape, "labelmap")
         probabilities = _output(probabilities, (len(labels), *volume.grid.shape), "probabilities")
-        view = run.prepared.view
-        label_view = view.apply(labelmap)
-        probability_views = [view.apply(part) for part in probabilities]
-        thresholds = [label.threshold for label in labels]
+        written = _Written(run.prepared.view, labelmap, probabilities, labels)
+        label_view, probability_views = written.labelmap, written.probabilities
         accumulator = SliceMetricsAccumulator(run.prepared, labels)
 
-        for start, stop, batch in run.batches(progress, cancelled):
+        plan: SlicePlan = EverySlice(run.slices)
+        if slices is None:
+            plan = plan_of(self.specification, label_view, run.prepared.view.spacing_zyx[0])
+        for batch, found in run.batches(progress, cancelled, plan):
             with run.timed("labels"):
-                parts = list(accumulator.quantised(start, batch).swapaxes(0, 1))
-                for target, part, label in zip(probability_views, parts, labels, strict=True):
-                    if label.intensities is not None:
-                        part[run.prepared.beyond(start, stop, label.intensities)] = 0
-                    target[start:stop] = part
-                label_view[start:stop] = labelmap_from_probabilities(parts, labels, thresholds)
+                written.write(batch, accumulator.quantised(batch, found))
             if on_slices is not None:
-                on_slices(start, stop)
+                for start, stop in runs_within(batch):
+                    on_slices(start, stop)
+        if slices is None:
+            written.clear_others()
 
         if slices is None and self.specification.postprocessing:
             with run.timed("postprocessing"):
@@ -208,12 +215,12 @@ class Segmenter:
             precision=self.precision,
             seconds={"loading": self.loading_seconds} | run.seconds,
             warnings=(*run.warnings, *self._retreats(), *run.left_out()),
-            settings=self._settings(slices),
+            settings=self._settings(slices, plan),
             given_up=tuple(
                 GivenUp(
                     item.label,
                     item.likelihood,
-                    runs_of(view.array_indices(item.indices, volume.grid.shape)),
+                    runs_of(run.prepared.view.array_indices(item.indices, volume.grid.shape)),
                 )
                 for item in unlikely
             ),
@@ -242,10 +249,10 @@ class Segmenter:
             on_warnings(run.warnings)
         probabilities: list[float] = []
         labels = self.specification.labels
-        for start, _, batch in run.batches(progress, cancelled):
+        for batch, found in run.batches(progress, cancelled):
             if self.specification.task == "segmentation":
-                batch = run.prepared.admitted(start, batch, labels)
-            probabilities += batch.flatten(1).amax(dim=1).tolist()
+                found = admitted(found, run.prepared.beyond(batch, labels))
+            probabilities += found.flatten(1).amax(dim=1).tolist()
         probabilities = smoothed(probabilities, self.specification.smoothing)
         return DetectionResult(
             volume=run.volume,
@@ -276,7 +283,7 @@ class Segmenter:
         """Precision of the network's arithmetic, "fp32" or "bf16"."""
         return "bf16" if self._engine.dtype == torch.bfloat16 else "fp32"
 
-    def _settings(self, slices: range | None) -> dict[str, str]:
+    def _settings(self, slices: range | None, plan: SlicePlan) -> dict[str, str]:
         """Return what the run was told beside device and precision."""
         settings = {"flips": "on" if self._engine.mirror else "off"}
         if self._detector is not None:
@@ -285,6 +292,8 @@ class Segmenter:
             settings["threshold"] = f"{self.options.detector_threshold:g}"
         if slices is not None:
             settings["slices"] = f"{slices.start + 1} to {slices.stop}"
+        elif isinstance(plan, OrganSlices) and plan.total < plan.count:
+            settings["slices"] = f"{plan.total} of {plan.count}, those that the organ may reach"
         return settings
 
     def _retreats(self) -> list[str]:
@@ -309,6 +318,43 @@ class Segmenter:
             run.detector = self._detector._run(shared, slices)
             run.detector_threshold = self.options.detector_threshold
         return run
+
+
+class _Written:
+    """Label map and probabilities of a run, slice by slice of the axial view.
+
+    Attributes:
+        labelmap: (z, y, x) of the axial view.
+        probabilities: an array a label, likewise.
+    """
+
+    def __init__(
+        self,
+        view: AxialView,
+        labelmap: NDArray[np.uint8],
+        probabilities: NDArray[np.uint8],
+        labels: Sequence[Label],
+    ) -> None:
+        self.labelmap = view.apply(labelmap)
+        self.probabilities = [view.apply(part) for part in probabilities]
+        self._labels = labels
+        self._others = np.ones(len(self.labelmap), np.bool_)
+
+    def write(self, slices: SliceIndices, probabilities: NDArray[np.uint8]) -> None:
+        """Write what the network says of `slices`, (labels, n, y, x), and the labels for it."""
+        parts = list(probabilities)
+        for target, part in zip(self.probabilities, parts, strict=True):
+            target[slices] = part
+        thresholds = [label.threshold for label in self._labels]
+        self.labelmap[slices] = labelmap_from_probabilities(parts, self._labels, thresholds)
+        self._others[slices] = False
+
+    def clear_others(self) -> None:
+        """Leave nothing on slices that were not written."""
+        for index in np.flatnonzero(self._others):
+            for array in (self.labelmap, *self.probabilities):
+                if array[index].any():  # looking takes no memory where nobody has written
+                    array[index] = 0
 
 
 def _bundle(model: str | os.PathLike[str] | Bundle, catalogue: Catalogue | None) -> Bundle:

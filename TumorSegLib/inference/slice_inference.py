@@ -5,17 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from TumorSegLib.errors import Cancelled, InputError
 from TumorSegLib.image.alignment import aligned
+from TumorSegLib.image.grid import SliceIndices
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.engine import Engine
 from TumorSegLib.inference.input_checks import input_warnings
 from TumorSegLib.inference.preparation import PreparedVolume, body_box, whole_slice
+from TumorSegLib.inference.slice_plan import EverySlice, SlicePlan
 from TumorSegLib.model.specification import ModelSpecification
 
 ProgressCallback = Callable[[int, int], None]
@@ -81,35 +83,47 @@ class SliceInference:
         self.warnings = input_warnings(ordered, resampled, specification)
 
     def batches(
-        self, progress: ProgressCallback | None, cancelled: CancelCallback | None
-    ) -> Iterator[tuple[int, int, Tensor]]:
-        """Yield start, stop and probabilities (n, K, ...) of consecutive slices.
+        self,
+        progress: ProgressCallback | None,
+        cancelled: CancelCallback | None,
+        plan: SlicePlan | None = None,
+    ) -> Iterator[tuple[SliceIndices, Tensor]]:
+        """Yield slices and their probabilities (n, K, ...).
 
         On a CPU, where a batch takes seconds, the first is of one slice: there is soon something to
         see.
 
+        Args:
+            progress: called after each batch.
+            cancelled: asked before each batch.
+            plan: which slices; all, one after the other, if not given.
+
         Raises:
             Cancelled: the caller asked to stop.
         """
+        plan = plan or EverySlice(self.slices)
         size = self._engine.batch_size(self.prepared.network_shape)
         first = 1 if self._engine.device.type == "cpu" else size
-        starts = [self.slices.start, *range(self.slices.start + first, self.slices.stop, size)]
-        for start, stop in pairwise([*starts, self.slices.stop]):
-            if cancelled is not None and cancelled():
-                raise Cancelled
-            selected = torch.ones(stop - start, dtype=torch.bool)
-            if self.detector is not None:
-                with self.timed("detector"):
-                    likelihoods = self.detector.detected(start, stop).cpu()
-                    selected = likelihoods >= self.detector_threshold
-                self._skipped += int(selected.logical_not().sum())
-            yield start, stop, self._computed(start, stop, selected)
-            if progress is not None:
-                progress(stop - self.slices.start, len(self.slices))
+        done = 0
+        for part in plan:
+            for slices in np.split(part, range(first, len(part), size)):
+                if cancelled is not None and cancelled():
+                    raise Cancelled
+                selected = torch.ones(len(slices), dtype=torch.bool)
+                if self.detector is not None:
+                    with self.timed("detector"):
+                        likelihoods = self.detector.detected(slices).cpu()
+                        selected = likelihoods >= self.detector_threshold
+                    self._skipped += int(selected.logical_not().sum())
+                yield slices, self._computed(slices, selected)
+                done += len(slices)
+                if progress is not None:
+                    progress(done, plan.total)
+            first = size
 
-    def detected(self, start: int, stop: int) -> Tensor:
-        """Return a detector's highest probability on each of consecutive slices, (n,)."""
-        return self._computed(start, stop, torch.ones(stop - start, dtype=torch.bool)).amax(dim=1)
+    def detected(self, slices: SliceIndices) -> Tensor:
+        """Return a detector's highest probability on each of `slices`, (n,)."""
+        return self._computed(slices, torch.ones(len(slices), dtype=torch.bool)).amax(dim=1)
 
     def left_out(self) -> list[str]:
         """Return a line on the slices that the detector left out, if there is a detector."""
@@ -130,19 +144,19 @@ class SliceInference:
             spent = time.perf_counter() - started
             self.seconds[stage] = self.seconds.get(stage, 0.0) + spent
 
-    def _computed(self, start: int, stop: int, selected: Tensor) -> Tensor:
-        """Return probabilities (n, K, ...) of consecutive slices, 0 for those not `selected` (n,).
+    def _computed(self, slices: SliceIndices, selected: Tensor) -> Tensor:
+        """Return probabilities (n, K, ...) of `slices`, 0 for those not `selected` (n,).
 
         Where the GPU fails beside the network, the slices are prepared on the CPU; the engine finds
         out for itself whether it can go on.
         """
         with self.timed("preparation"):
-            slab = self._slab(start, stop)
+            slab = self._slab(slices)
         if slab.device.type != "cpu":
             with self.timed("network"), suppress(RuntimeError):
                 return self._probabilities(slab, selected)
             with self.timed("preparation"):
-                slab = self.prepared.slab(start, stop)
+                slab = self.prepared.slab(slices)
         with self.timed("network"):
             return self._probabilities(slab, selected)
 
@@ -157,15 +171,15 @@ class SliceInference:
             target[occupied] = self._engine.probabilities(cut[occupied]).to(slab.device)
         return result
 
-    def _slab(self, start: int, stop: int) -> Tensor:
+    def _slab(self, slices: SliceIndices) -> Tensor:
         """Return the network's input, made on a CUDA device where the network runs on one.
 
         A GPU that fails at it is left to the engine, which has means to go on.
         """
         if self._engine.device.type == "cuda":
             with suppress(RuntimeError):
-                return self.prepared.slab(start, stop, self._engine.device)
-        return self.prepared.slab(start, stop)
+                return self.prepared.slab(slices, self._engine.device)
+        return self.prepared.slab(slices)
 
     def _checked(self, slices: range | None) -> range:
         count = self.prepared.count

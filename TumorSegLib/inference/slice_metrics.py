@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from TumorSegLib.image.grid import SliceIndices
 from TumorSegLib.image.in_plane import resize
-from TumorSegLib.inference.preparation import PreparedVolume
+from TumorSegLib.inference.preparation import PreparedVolume, admitted
 from TumorSegLib.inference.probabilities import quantise
 from TumorSegLib.inference.result import SliceMetrics
 from TumorSegLib.inference.uncertainty import expected_wrong, slice_uncertainty
@@ -32,47 +33,48 @@ class SliceMetricsAccumulator:
         """
         self._prepared = prepared
         self._labels = labels
-        self._doubts: list[Tensor] = []
+        self._doubts = np.zeros((2, prepared.count), np.float32)
 
-    def quantised(self, start: int, probabilities: Tensor) -> NDArray[np.uint8]:
-        """Take slices from `start` (n, K, H, W) on the network's grid, where they lie if possible.
+    def quantised(self, slices: SliceIndices, probabilities: Tensor) -> NDArray[np.uint8]:
+        """Take `slices` (n, K, H, W) on the network's grid, where they lie if possible.
 
-        Where a label cannot be, what the network says of it leaves no doubt.
+        Where a label cannot be, what the network says of it neither counts nor leaves doubt.
 
         Returns:
-            The probabilities on the volume's own grid, uint8 (n, K, *shape).
+            The probabilities on the volume's own grid, uint8 (K, n, *shape).
         """
+        beyond = self._prepared.beyond(slices, self._labels)
         try:
             thresholds = torch.tensor(
                 [label.threshold for label in self._labels], device=probabilities.device
             )
-            admitted = self._prepared.admitted(start, probabilities, self._labels)
-            wrong = expected_wrong(admitted)
-            doubts = torch.stack([wrong, slice_uncertainty(wrong, admitted, thresholds)]).cpu()
-            quantised = quantise(resize(probabilities, self._prepared.shape))
+            counting = admitted(probabilities, beyond)
+            wrong = expected_wrong(counting)
+            doubts = torch.stack([wrong, slice_uncertainty(wrong, counting, thresholds)]).cpu()
+            quantised = quantise(resize(probabilities, self._prepared.shape)).swapaxes(0, 1)
         except RuntimeError:
             if probabilities.device.type == "cpu":
                 raise
-        else:
-            self._doubts.append(doubts)
-            return quantised
-        return self.quantised(start, probabilities.cpu())  # the GPU has no room for it
+            return self.quantised(slices, probabilities.cpu())  # the GPU has no room for it
+        self._doubts[:, slices] = array_from_tensor(doubts)
+        for part, outside in zip(quantised, beyond, strict=True):
+            if outside is not None:
+                part[outside] = 0
+        return quantised
 
     def metrics(self, slices: range, labels: NDArray[np.uint8]) -> tuple[SliceMetrics, ...]:
-        """Return the figures of the slices that were taken.
+        """Return the figures of slices; those that were not taken leave no doubt.
 
         Args:
             slices: their indices.
             labels: label values of the whole axial view.
         """
-        wrong, uncertainties = torch.cat(self._doubts, dim=1)
+        wrong, uncertainties = self._doubts[:, slices.start : slices.stop]
         labels = labels[slices.start : slices.stop]
         spacing = self._prepared.view.spacing_zyx
         pixel_mm2 = spacing[1] * spacing[2]
         coarseness = prod(self._prepared.shape) / prod(self._prepared.network_shape)
-        corrections = expected_correction(
-            array_from_tensor(wrong) * pixel_mm2 * coarseness, labels, pixel_mm2
-        )
+        corrections = expected_correction(wrong * pixel_mm2 * coarseness, labels, pixel_mm2)
         areas = np.count_nonzero(labels, axis=(1, 2)) * pixel_mm2
         return tuple(
             SliceMetrics(index, float(area), float(uncertainty), float(correction))

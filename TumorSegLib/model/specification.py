@@ -140,10 +140,21 @@ class Input:
 
 @dataclass(frozen=True)
 class KeepLargest:
-    """Keep only the largest 3-D component of a label."""
+    """Keep only the largest 3-D component of a label.
+
+    Attributes:
+        label: its value.
+        search_mm: the label includes all others, and its component is at least so tall: slices so
+            far apart are segmented first, those between them where the component may reach; 0: all.
+    """
 
     kind: ClassVar[str] = "keep_largest"
     label: int
+    search_mm: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.search_mm <= 100:
+            raise ValueError(f"search_mm {self.search_mm:g} is not within 0 and 100")
 
 
 @dataclass(frozen=True)
@@ -292,6 +303,8 @@ class ModelSpecification:
         for step in self.postprocessing:
             if step.label not in values:
                 raise ValueError(f"postprocessing names label {step.label}, labels are {values}")
+            if isinstance(step, KeepLargest) and step.search_mm:
+                _check_search(step, self.labels)
         if self.candidates is not None:
             _check_candidates(self.candidates, self.labels, self.input.normalisation)
 
@@ -326,6 +339,15 @@ def _check_labels(labels: tuple[Label, ...]) -> None:
     for label in labels:
         if not set(label.includes) <= set(values) - {label.value}:
             raise ValueError(f"label {label.name} includes {label.includes}, labels are {values}")
+
+
+def _check_search(step: KeepLargest, labels: tuple[Label, ...]) -> None:
+    organ = next(label for label in labels if label.value == step.label)
+    if others := {label.value for label in labels} - set(organ.whole):
+        raise ValueError(
+            f"search_mm {step.search_mm:g}: {organ.name} does not include label {min(others)},"
+            " which may lie where it is not"
+        )
 
 
 def _check_candidates(

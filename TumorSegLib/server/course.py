@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from TumorSegLib.image.grid import AxialView
+import numpy as np
+
+from TumorSegLib.image.grid import AxialView, runs_within
 from TumorSegLib.remote.protocol import (
     Alive,
     Done,
@@ -21,12 +23,11 @@ from TumorSegLib.remote.protocol import (
     Slices,
     frame,
 )
-from TumorSegLib.server.order_memory import CANCELLED, STOP, OrderMemory, grid_of
+from TumorSegLib.server.order_memory import CANCELLED, TOTAL, WRITTEN, OrderMemory, grid_of
 from TumorSegLib.server.queue import Queue, Ticket
 from TumorSegLib.server.replicas import Handle, Lost, Replicas
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 Answer = TypeVar("Answer")
@@ -123,16 +124,20 @@ class Course:
     async def _send_slices(self, segmenting: asyncio.Future[Done | Failed], send: Send) -> None:
         labels = self._view.apply(self._memory.labelmap)
         first, last = self._order.slices or (0, len(labels))
-        sent, told = first, time.monotonic()
+        sent = np.zeros(len(labels), np.bool_)
+        told = time.monotonic()
         finished = False
         while not finished:
             finished = await _is_done(segmenting, LOOK_SECONDS)
-            stop = int(self._memory.state[STOP])
-            if stop > sent:
-                payload = await asyncio.to_thread(_deflated, labels[sent:stop])
-                await send(frame(Slices(sent, stop, stop - first, last - first), payload))
-                sent, told = stop, time.monotonic()
-            elif time.monotonic() - told > ALIVE_SECONDS:
+            total = int(self._memory.state[TOTAL]) or last - first
+            written = self._memory.state[WRITTEN : WRITTEN + len(labels)] > 0
+            for start, stop in runs_within(np.flatnonzero(written & ~sent)):
+                payload = await asyncio.to_thread(_deflated, labels[start:stop])
+                sent[start:stop] = True
+                done = int(np.count_nonzero(sent))
+                await send(frame(Slices(start, stop, done, max(done, total)), payload))
+                told = time.monotonic()
+            if time.monotonic() - told > ALIVE_SECONDS:
                 await send(frame(Alive()))
                 told = time.monotonic()
 

@@ -19,9 +19,9 @@ from TumorSegLib.remote.protocol import Order, SentVolume
 from TumorSegLib.worker.shared_memory import SharedBlock
 
 ALIGNMENT = 64
-CANCELLED, STOP = range(2)
-"""Places in the array by which one tells the other to stop, and up to which slice it has come."""
-STATE_BYTES = 2 * 8
+CANCELLED, TOTAL, WRITTEN = range(3)
+"""Places in the array by which one tells the other to stop, and how many slices it will run; from
+the last one on, a place for each axial slice: whether its labels are there."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ class OrderMemory:
         results = blocks["results"].array((1 + names.labels, *shape), np.uint8)
         self.body: NDArray[np.uint8] = blocks["body"].array((_body_bytes(order),), np.uint8)
         self.labelmap, self.probabilities = results[0], results[1:]
-        self.state: NDArray[np.int64] = blocks["state"].array((2,), np.int64)
+        places = WRITTEN + max(order.first.shape)
+        self.state: NDArray[np.int64] = blocks["state"].array((places,), np.int64)
 
     @classmethod
     def create(cls, order: Order, labels: int) -> OrderMemory:
@@ -100,7 +101,7 @@ class OrderMemory:
         """Forget an attempt that has come to nothing."""
         self.labelmap[:] = 0
         self.probabilities[:] = 0
-        self.state[STOP] = 0
+        self.state[TOTAL:] = 0
 
     def buffers(self) -> dict[str, NDArray[np.uint8]]:
         """Return by channel the bytes in which its voxels arrive, in the order of the body."""
@@ -142,7 +143,7 @@ def _sizes(order: Order, labels: int) -> dict[str, int]:
     return {
         "body": _body_bytes(order),
         "results": order.first.voxels * (1 + labels),
-        "state": STATE_BYTES,
+        "state": 8 * (WRITTEN + max(order.first.shape)),
     }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from TumorSegLib.errors import Cancelled, TumorSegError
 from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.remote.protocol import Done, Failed, Order, Started
-from TumorSegLib.server.order_memory import CANCELLED, STOP, Names, OrderMemory
+from TumorSegLib.server.order_memory import CANCELLED, TOTAL, WRITTEN, Names, OrderMemory
 from TumorSegLib.server.shelf import Shelf
 
 if TYPE_CHECKING:
@@ -68,14 +68,18 @@ class Replica:
         early: list[str] = []
         state = memory.state
 
-        def written(_start: int, stop: int) -> None:
-            state[STOP] = stop
+        def written(start: int, stop: int) -> None:
+            state[WRITTEN + start : WRITTEN + stop] = 1
+
+        def progress(_done: int, total: int) -> None:
+            state[TOTAL] = total
 
         result = self._segmenter(order).segment(
             memory.volumes(),
             slices=None if order.slices is None else range(*order.slices),
             labelmap=memory.labelmap,
             probabilities=memory.probabilities,
+            progress=progress,
             cancelled=lambda: bool(state[CANCELLED]),
             on_slices=written,
             on_warnings=early.extend,

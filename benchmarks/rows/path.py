@@ -26,13 +26,13 @@ def groups() -> Iterator[Group]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         mri = write_mri(folder)
-        yield _group(folder, f"{MRI}, LinkNet", "brain-lgg-linknet", mri, nnunet=(16, 256, 0.9))
-        yield _group(folder, f"{MRI}, mU-Net", "brain-lgg-munet", mri, nnunet=(24, 192, 1.2))
+        yield group(folder, f"{MRI}, LinkNet", "brain-lgg-linknet", mri, nnunet=(16, 256, 0.9))
+        yield group(folder, f"{MRI}, mU-Net", "brain-lgg-munet", mri, nnunet=(24, 192, 1.2))
         ct = [write_ct(folder)]
-        yield _group(folder, f"{CT}, U-Net", "liver-ct-unet", ct, nnunet=(16, 256, 1.5))
+        yield group(folder, f"{CT}, U-Net", "liver-ct-unet", ct, nnunet=(16, 256, 1.5))
 
 
-def _group(
+def group(
     folder: Path, what: str, model: str, volumes: list[Path], nnunet: tuple[int, int, float]
 ) -> Group:
     """Return the contenders for one model.

@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.itk import to_sitk
+from TumorSegLib.image.volume import Volume
 from TumorSegLib.model.catalogue import SHIPPED
 from TumorSegLib.phantom import abdomen_phantom, brain_phantom
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Testing"))
 
-FIELD_MM, LENGTH_MM = 384.0, 200.0
+FIELD_MM, LENGTH_MM, TRUNK_MM = 384.0, 200.0, 500.0
 
 
 def write_mri(folder: Path, slices: int = 40, size: int = 256) -> list[Path]:
@@ -32,6 +34,24 @@ def write_ct(folder: Path, slices: int = 200, size: int = 512) -> Path:
     spacing = (FIELD_MM / size, FIELD_MM / size, LENGTH_MM / slices)
     phantom, _ = abdomen_phantom(shape=(slices, size, size), spacing=spacing)
     return _written(phantom, folder / f"ct-{slices}.nii.gz")
+
+
+def write_trunk(folder: Path, slices: int = 200, size: int = 512) -> Path:
+    """Write a CT of half a metre, 2.5 mm a slice, whose liver takes up a third; return the path.
+
+    The phantom's 200 mm, beneath and above which its outermost 10 mm, bowel and lungs, come again
+    and again.
+    """
+    apart = TRUNK_MM / slices
+    within, edge = round(LENGTH_MM / apart), round(10 / apart)
+    spacing = (FIELD_MM / size, FIELD_MM / size, apart)
+    phantom, _ = abdomen_phantom(shape=(within, size, size), spacing=spacing)
+    beneath, above = (slices - within) // 2, (slices - within + 1) // 2
+    order = [*(np.arange(-beneath, 0) % edge), *range(within)]
+    order += [within - edge + index % edge for index in range(above)]
+    voxels = phantom.voxels[order]
+    grid = Grid(voxels.shape, spacing, phantom.grid.origin, phantom.grid.direction)
+    return _written(Volume(voxels, grid, "CT"), folder / f"trunk-{slices}.nii.gz")
 
 
 def write_series(

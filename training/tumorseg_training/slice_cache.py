@@ -129,7 +129,7 @@ def _store(case: Case, specification: Input, location: Path) -> None:
     annotated = case.decode()
     prepared = PreparedVolume(annotated.volumes, specification)
     labelmap = prepared.view.apply(annotated.labelmap)
-    images = prepared.channels(0, prepared.count).mul_(255).round_().to(torch.uint8)
+    images = prepared.channels(np.arange(prepared.count)).mul_(255).round_().to(torch.uint8)
     masks = resize_labels(labelmap, prepared.network_shape)
     millimetres = prepared.view.spacing_zyx
     scales = np.divide(prepared.shape, prepared.network_shape)

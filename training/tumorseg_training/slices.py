@@ -84,7 +84,8 @@ class Slices(Dataset[tuple[Tensor, Tensor]]):
     def slice(self, item: int | Draw) -> tuple[Tensor, Tensor]:
         """Return the network's input (C, H, W) and the label values (1, H, W)."""
         if isinstance(item, int):
-            return self._marked(*self._axial(*self.index[item], step=1))
+            image, mask = self._axial(*self.index[item], step=1)
+            return image, self._marked(image, mask)
         case, z = self.index[item.place]
         generator = np.random.default_rng(item.seed)
         if generator.random() < self.oblique_share:
@@ -95,31 +96,31 @@ class Slices(Dataset[tuple[Tensor, Tensor]]):
             apart = self.context_step > 0 and generator.random() < 0.5
             step = int(generator.integers(self.context_step, endpoint=True)) if apart else 1
             image, mask = self._axial(case, z, step)
-        image, mask = self._marked(image, mask)
+        mask = self._marked(image, mask)
         if self.transform is not None:
             self.transform.seed(item.seed)
             data = self.transform({"image": image, "mask": mask})
             image, mask = torch.as_tensor(data["image"]), torch.as_tensor(data["mask"])
         return image.clamp(0, 1), mask
 
-    def _marked(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Mark the pixels that do not count, by the intensities of the slice itself."""
+    def _marked(self, image: Tensor, mask: Tensor) -> Tensor:
+        """Return the mask with the pixels marked that do not count, by the slice's intensities."""
         window = self.model.input.normalisation
         if not self.within_intensities or not isinstance(window, Window):
-            return image, mask
+            return mask
         pixels = image[self.context] * (window.high - window.low) + window.low
         counted = torch.zeros_like(pixels, dtype=torch.bool)
         for label in self.model.labels:
             if label.intensities is not None:
                 counted |= (pixels >= label.intensities[0]) & (pixels <= label.intensities[1])
-        return image, mask.where(counted, NOT_COUNTED)
+        return mask.where(counted, NOT_COUNTED)
 
     def _axial(self, case: CachedCase, z: int, step: int) -> tuple[Tensor, Tensor]:
         """Return slice `z` with neighbours that lie `step` slices apart; 0: with itself."""
         offsets = step * np.arange(-self.context, self.context + 1)
         places = np.clip(z + offsets, 0, len(case.masks) - 1)
         channels = torch.from_numpy(case.images[places].astype(np.float32) / 255)
-        image = stack_context(channels, torch.tensor([self.context]), self.context)[0]
+        image = stack_context(channels, np.array([self.context]), self.context)[0]
         return image, torch.from_numpy(case.masks[z][None].astype(np.float32))
 
 

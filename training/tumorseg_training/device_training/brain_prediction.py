@@ -52,7 +52,7 @@ class Examiner:
     ) -> NDArray[np.uint8]:
         """Return the probabilities (slices, size, size), 0 to 255."""
         channels = self.channels(name, variant=variant, size=size)
-        slab = stack_context(channels, torch.arange(len(channels)), context)
+        slab = stack_context(channels, np.arange(len(channels)), context)
         found = engine.probabilities(slab)[:, 0]
         return found.mul(255).add(0.5).clamp(0, 255).to(torch.uint8).cpu().numpy()
 

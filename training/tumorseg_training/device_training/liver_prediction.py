@@ -67,7 +67,7 @@ def predict(
     try:
         for start in range(0, prepared.count, size):
             stop = min(start + size, prepared.count)
-            cut = prepared.slab(start, stop)[box.index]
+            cut = prepared.slab(np.arange(start, stop))[box.index]
             seen = cut.flatten(1).any(dim=1)
             if seen.any():
                 probabilities = engine.probabilities(cut[seen])
