@@ -167,6 +167,13 @@ def test_what_arrays_held_before_is_gone_and_whoever_listens_hears_of_every_slic
     assert result.settings["slices"].startswith(f"{len(heard)} of 40")
 
 
+def test_progress_comes_to_its_end_where_there_is_no_organ(tmp_path):
+    progress = []
+    model = segmenter(tmp_path, 15.0)
+    model.segment(scan(), progress=lambda *numbers: progress.append(numbers))
+    assert progress[-1] == (9, 9)
+
+
 def test_chosen_slices_and_what_they_show_alone_are_not_searched(tmp_path):
     model = segmenter(tmp_path, 15.0)
     heard = []

@@ -104,7 +104,7 @@ class SliceInference:
         plan = plan or EverySlice(self.slices)
         size = self._engine.batch_size(self.prepared.network_shape)
         first = 1 if self._engine.device.type == "cpu" else size
-        done = 0
+        done = told = 0
         for part in plan:
             for slices in np.split(part, range(first, len(part), size)):
                 if cancelled is not None and cancelled():
@@ -117,9 +117,12 @@ class SliceInference:
                     self._skipped += int(selected.logical_not().sum())
                 yield slices, self._computed(slices, selected)
                 done += len(slices)
+                told = plan.total
                 if progress is not None:
-                    progress(done, plan.total)
+                    progress(done, told)
             first = size
+        if progress is not None and told != plan.total:
+            progress(done, plan.total)
 
     def detected(self, slices: SliceIndices) -> Tensor:
         """Return a detector's highest probability on each of `slices`, (n,)."""
