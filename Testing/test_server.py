@@ -150,7 +150,7 @@ def test_an_organs_slices_come_as_they_are_done(tmp_path, monkeypatch):
     kept = [{"kind": "keep_largest", "label": 1, "search_mm": 15.0}]
     write_ct_model(tmp_path / "models", "searching", labels=labels, postprocessing=kept)
     with serving(tmp_path, monkeypatch) as server:
-        voxels = np.full((40, 32, 32), -100, np.int16)
+        voxels = np.full((80, 32, 32), -100, np.int16)
         voxels[12:25, 8:24, 6:20] = 200
         given = Volume(voxels, Grid(voxels.shape, (4.0, 4.0, 3.0)), "CT")
         here = Segmenter("searching").segment(given)
@@ -162,7 +162,7 @@ def test_an_organs_slices_come_as_they_are_done(tmp_path, monkeypatch):
         )
     assert there.labelmap.any()
     assert there.labelmap.tobytes() == here.labelmap.tobytes()
-    assert sorted(heard) == sorted({*range(0, 40, 5), 39, *range(10, 25)})
+    assert sorted(heard) == sorted({*range(0, 80, 5), 79, *range(10, 25)})
     assert progress[-1] == (len(heard), len(heard))
     assert there.settings["slices"] == here.settings["slices"]
 

@@ -86,7 +86,7 @@ def test_where_there_is_no_organ_only_the_first_look_runs():
 
 
 def test_thick_slices_and_other_models_run_all():
-    labels = np.zeros((9, 4, 4), np.uint8)
+    labels = np.zeros((90, 4, 4), np.uint8)
     searching = ct_specification(postprocessing=SEARCHED)
     assert isinstance(plan_of(searching, labels, 7.5), OrganSlices)
     assert isinstance(plan_of(searching, labels, 8.0), EverySlice)
@@ -99,6 +99,15 @@ def test_thick_slices_and_other_models_run_all():
 def test_only_what_includes_all_labels_is_searched():
     with pytest.raises(ValueError, match="does not include label 1, which may lie where it is not"):
         ct_specification(postprocessing=(KeepLargest(2, search_mm=15.0),))
+
+
+def test_a_header_that_says_too_thin_slices_does_not_hide_an_organ():
+    labels = np.zeros((64, 8, 8), np.uint8)
+    labels[40:50, 2:6, 2:6] = 1
+    found = np.zeros_like(labels)
+    plan = plan_of(ct_specification(postprocessing=SEARCHED), found, 0.01)
+    ran(plan, labels, found)
+    np.testing.assert_array_equal(found, labels)
 
 
 @pytest.mark.parametrize("millimetres", [-1.0, 101.0, float("nan")])
@@ -117,8 +126,8 @@ KEPT = {"kind": "keep_largest", "label": 1}
 
 
 def scan(*bright):
-    """Return a CT of 40 slices, 3 mm apart, with a bright box on some runs of slices."""
-    voxels = np.full((40, 32, 32), -50, np.float32)
+    """Return a CT of 80 slices, 3 mm apart, with a bright box on some runs of slices."""
+    voxels = np.full((80, 32, 32), -50, np.float32)
     voxels += np.random.default_rng(0).normal(0, 5, voxels.shape)
     for start, stop in bright:
         voxels[start:stop, 8:24, 6:20] = 200
@@ -131,7 +140,7 @@ def segmenter(folder, search_mm, **options):
     return Segmenter(bundle, device="cpu", precision="fp32", **options)
 
 
-@pytest.mark.parametrize("bright", [[(12, 25)], [(0, 3), (20, 31)], [(38, 40)], []])
+@pytest.mark.parametrize("bright", [[(12, 25)], [(0, 3), (20, 31)], [(78, 80)], []])
 def test_a_run_on_the_organs_slices_gives_what_a_run_on_all_gives(tmp_path, bright):
     volume = scan(*bright)
     whole = segmenter(tmp_path, 0.0).segment(volume)
@@ -143,13 +152,13 @@ def test_a_run_on_the_organs_slices_gives_what_a_run_on_all_gives(tmp_path, brig
     assert [one.area_mm2 for one in searched.slices] == [one.area_mm2 for one in whole.slices]
     assert "slices" not in whole.settings
     ran, of = map(int, re.match(r"(\d+) of (\d+), ", searched.settings["slices"]).groups())
-    assert ran < of == 40
+    assert ran < of == 80
 
 
 def test_what_arrays_held_before_is_gone_and_whoever_listens_hears_of_every_slice(tmp_path):
     model = segmenter(tmp_path, 15.0)
-    labelmap = np.full((40, 32, 32), 9, np.uint8)
-    probabilities = np.full((2, 40, 32, 32), 9, np.uint8)
+    labelmap = np.full((80, 32, 32), 9, np.uint8)
+    probabilities = np.full((2, 80, 32, 32), 9, np.uint8)
     heard, progress = [], []
     result = model.segment(
         scan((12, 25)),
@@ -159,19 +168,19 @@ def test_what_arrays_held_before_is_gone_and_whoever_listens_hears_of_every_slic
         progress=lambda *numbers: progress.append(numbers),
     )
     assert set(np.unique(labelmap)) == {0, 2}
-    assert not probabilities[:, [1, 37]].any()
-    assert heard[:9] == [0, 5, 10, 15, 20, 25, 30, 35, 39]
-    assert sorted(heard) == sorted({*range(0, 40, 5), 39, *range(10, 25)})
-    assert progress[0] == (1, 40)
+    assert not probabilities[:, [1, 77]].any()
+    assert heard[:17] == [*range(0, 80, 5), 79]
+    assert sorted(heard) == sorted({*range(0, 80, 5), 79, *range(10, 25)})
+    assert progress[0] == (1, 80)
     assert progress[-1] == (len(heard), len(heard))
-    assert result.settings["slices"].startswith(f"{len(heard)} of 40")
+    assert result.settings["slices"].startswith(f"{len(heard)} of 80")
 
 
 def test_progress_comes_to_its_end_where_there_is_no_organ(tmp_path):
     progress = []
     model = segmenter(tmp_path, 15.0)
     model.segment(scan(), progress=lambda *numbers: progress.append(numbers))
-    assert progress[-1] == (9, 9)
+    assert progress[-1] == (17, 17)
 
 
 def test_chosen_slices_and_what_they_show_alone_are_not_searched(tmp_path):
@@ -183,7 +192,7 @@ def test_chosen_slices_and_what_they_show_alone_are_not_searched(tmp_path):
         on_slices=lambda start, stop: heard.extend(range(start, stop)),
     )
     assert heard == [11, 12, 13]
-    assert len(model.detect(scan((12, 25))).probabilities) == 40
+    assert len(model.detect(scan((12, 25))).probabilities) == 80
 
 
 def test_a_search_can_be_cancelled(tmp_path):

@@ -21,6 +21,9 @@ from TumorSegLib.model.specification import KeepLargest, ModelSpecification
 LARGE_SHARE = 0.25
 """Of the largest component: how large another may seem that is largest once it is whole."""
 
+FIRST_SLICES = 16
+"""Least that run first: headers with a wrong spacing between slices are not rare."""
+
 
 class SlicePlan(Protocol):
     """Hands out slices; before the next are asked for, those handed out have their labels.
@@ -122,7 +125,9 @@ def plan_of(
         spacing: mm from slice to slice.
     """
     for step in specification.postprocessing:
-        if isinstance(step, KeepLargest) and step.search_mm >= 2 * spacing:
+        if isinstance(step, KeepLargest) and step.search_mm:
             organ = next(one for one in specification.labels if one.value == step.label)
-            return OrganSlices(labels, organ.whole, int(step.search_mm / spacing))
+            apart = int(min(step.search_mm / spacing, len(labels) / FIRST_SLICES))
+            if apart > 1:
+                return OrganSlices(labels, organ.whole, apart)
     return EverySlice(range(len(labels)))
