@@ -26,12 +26,7 @@ from TumorSegLib.inference.result import DetectionResult, SegmentationResult
 from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.inference.slice_inference import CancelCallback, ProgressCallback, SliceInference
 from TumorSegLib.inference.slice_metrics import SliceMetricsAccumulator
-from TumorSegLib.inference.slice_plan import (
-    EverySlice,
-    OrganSlices,
-    SlicePlan,
-    plan_of,
-)
+from TumorSegLib.inference.slice_plan import EverySlice, OrganSlices, SlicePlan, plan_of
 from TumorSegLib.model.bundle import Bundle, load_forest, load_network
 from TumorSegLib.model.catalogue import Catalogue, catalogue_around, default_catalogue
 from TumorSegLib.model.specification import Label, ModelSpecification

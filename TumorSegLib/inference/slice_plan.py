@@ -78,9 +78,10 @@ class OrganSlices:
         wanted = self._gaps_of_large_parts()
         while wanted:
             filled |= wanted
-            slices = [np.arange(*self._between(gap)) for gap in sorted(wanted)]
-            self.total += sum(map(len, slices))
-            yield np.concatenate(slices)
+            slices = np.concatenate([np.arange(*self._between(gap)) for gap in sorted(wanted)])
+            self.total += len(slices)
+            if len(slices):
+                yield slices
             wanted = self._reached(filled)
 
     def _between(self, gap: int) -> tuple[int, int]:
