@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 FULL_CONNECTIVITY = np.ones((3, 3, 3), np.bool_)
 """Voxels that touch by a face, an edge or a corner belong together (26-connectivity)."""
+
+
+def table_of(values: Iterable[int]) -> NDArray[np.bool_]:
+    """Return which of 256 label values are among `values`: indexed by a label map, their mask."""
+    table = np.zeros(256, np.bool_)
+    table[list(values)] = True
+    return table
 
 
 def components_of(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from TumorSegLib.image.components import components_of
+from TumorSegLib.image.components import components_of, table_of
 from TumorSegLib.image.voxel_box import bounding_box
 from TumorSegLib.model.specification import FillHoles, KeepLargest, Label, RemoveSmall
 
@@ -41,8 +41,7 @@ def postprocess(
     for step in steps:
         values = next((label.whole for label in labels if label.value == step.label), (step.label,))
         beneath = next((label.value for label in labels if step.label in label.includes), 0)
-        belongs = np.zeros(256, np.bool_)
-        belongs[list(values)] = True
+        belongs = table_of(values)
         region = bounding_box(belongs[labelmap])
         if region is None:
             continue

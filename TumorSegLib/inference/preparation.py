@@ -160,9 +160,12 @@ def admitted(probabilities: Tensor, beyond: Sequence[NDArray[np.bool_] | None]) 
 
 
 def on_device(voxels: NDArray[Any], device: torch.device) -> Tensor:
-    """Return a float32 copy of `voxels` on `device`; 8 and 16-bit integers travel as they are."""
+    """Return `voxels`, which nobody else holds, as float32 on `device`.
+
+    8 and 16-bit integers travel as they are.
+    """
     if device.type == "cpu" or voxels.dtype not in (np.uint8, np.int8, np.int16):
-        return tensor_from_array(np.array(voxels, np.float32, order="C")).to(device)
+        return tensor_from_array(np.ascontiguousarray(voxels, np.float32)).to(device)
     return tensor_from_array(np.ascontiguousarray(voxels)).to(device).float()
 
 

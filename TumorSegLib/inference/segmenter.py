@@ -26,7 +26,7 @@ from TumorSegLib.inference.result import DetectionResult, SegmentationResult
 from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.inference.slice_inference import CancelCallback, ProgressCallback, SliceInference
 from TumorSegLib.inference.slice_metrics import SliceMetricsAccumulator
-from TumorSegLib.inference.slice_plan import EverySlice, OrganSlices, SlicePlan, plan_of
+from TumorSegLib.inference.slice_plan import EverySlice, SlicePlan, plan_of
 from TumorSegLib.model.bundle import Bundle, load_forest, load_network
 from TumorSegLib.model.catalogue import Catalogue, catalogue_around, default_catalogue
 from TumorSegLib.model.specification import Label, ModelSpecification
@@ -175,7 +175,7 @@ class Segmenter:
         plan: SlicePlan = EverySlice(run.slices)
         if slices is None:
             plan = plan_of(self.specification, label_view, run.prepared.view.spacing_zyx[0])
-        for batch, found in run.batches(progress, cancelled, plan):
+        for batch, found in run.batches(plan, progress, cancelled):
             with run.timed("labels"):
                 written.write(batch, accumulator.quantised(batch, found))
             if on_slices is not None:
@@ -210,7 +210,7 @@ class Segmenter:
             precision=self.precision,
             seconds={"loading": self.loading_seconds} | run.seconds,
             warnings=(*run.warnings, *self._retreats(), *run.left_out()),
-            settings=self._settings(slices, plan),
+            settings=self._settings(slices, plan.total, run.prepared.count),
             given_up=tuple(
                 GivenUp(
                     item.label,
@@ -244,7 +244,7 @@ class Segmenter:
             on_warnings(run.warnings)
         probabilities: list[float] = []
         labels = self.specification.labels
-        for batch, found in run.batches(progress, cancelled):
+        for batch, found in run.batches(EverySlice(run.slices), progress, cancelled):
             if self.specification.task == "segmentation":
                 found = admitted(found, run.prepared.beyond(batch, labels))
             probabilities += found.flatten(1).amax(dim=1).tolist()
@@ -278,7 +278,7 @@ class Segmenter:
         """Precision of the network's arithmetic, "fp32" or "bf16"."""
         return "bf16" if self._engine.dtype == torch.bfloat16 else "fp32"
 
-    def _settings(self, slices: range | None, plan: SlicePlan) -> dict[str, str]:
+    def _settings(self, slices: range | None, ran: int, count: int) -> dict[str, str]:
         """Return what the run was told beside device and precision."""
         settings = {"flips": "on" if self._engine.mirror else "off"}
         if self._detector is not None:
@@ -287,8 +287,8 @@ class Segmenter:
             settings["threshold"] = f"{self.options.detector_threshold:g}"
         if slices is not None:
             settings["slices"] = f"{slices.start + 1} to {slices.stop}"
-        elif isinstance(plan, OrganSlices) and plan.total < plan.count:
-            settings["slices"] = f"{plan.total} of {plan.count}, those that the organ may reach"
+        elif ran < count:
+            settings["slices"] = f"{ran} of {count}, those that the organ may reach"
         return settings
 
     def _retreats(self) -> list[str]:

@@ -17,7 +17,7 @@ from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.engine import Engine
 from TumorSegLib.inference.input_checks import input_warnings
 from TumorSegLib.inference.preparation import PreparedVolume, body_box, whole_slice
-from TumorSegLib.inference.slice_plan import EverySlice, SlicePlan
+from TumorSegLib.inference.slice_plan import SlicePlan
 from TumorSegLib.model.specification import ModelSpecification
 
 ProgressCallback = Callable[[int, int], None]
@@ -84,9 +84,9 @@ class SliceInference:
 
     def batches(
         self,
+        plan: SlicePlan,
         progress: ProgressCallback | None,
         cancelled: CancelCallback | None,
-        plan: SlicePlan | None = None,
     ) -> Iterator[tuple[SliceIndices, Tensor]]:
         """Yield slices and their probabilities (n, K, ...).
 
@@ -94,14 +94,13 @@ class SliceInference:
         see.
 
         Args:
+            plan: which slices.
             progress: called after each batch.
             cancelled: asked before each batch.
-            plan: which slices; all, one after the other, if not given.
 
         Raises:
             Cancelled: the caller asked to stop.
         """
-        plan = plan or EverySlice(self.slices)
         size = self._engine.batch_size(self.prepared.network_shape)
         first = 1 if self._engine.device.type == "cpu" else size
         done = told = 0

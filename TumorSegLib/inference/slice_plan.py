@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from TumorSegLib.image.components import components_of
+from TumorSegLib.image.components import components_of, table_of
 from TumorSegLib.image.grid import SliceIndices
 from TumorSegLib.model.specification import KeepLargest, ModelSpecification
 
@@ -22,7 +22,7 @@ LARGE_SHARE = 0.25
 """Of the largest component: how large another may seem that is largest once it is whole."""
 
 FIRST_SLICES = 16
-"""Least that run first: headers with a wrong spacing between slices are not rare."""
+"""Least that run first: the spacing in a header may be wrong."""
 
 
 class SlicePlan(Protocol):
@@ -52,7 +52,6 @@ class OrganSlices:
     """Every `step`-th slice, then those between that an organ may reach.
 
     Attributes:
-        count: slices of the view.
         total: slices to run, as far as is known; it falls when the organ's place is known.
     """
 
@@ -66,10 +65,9 @@ class OrganSlices:
             step: slices from one that runs first to the next.
         """
         self._labels = labels
-        self._belongs = np.zeros(256, np.bool_)
-        self._belongs[list(organ)] = True
+        self._belongs = table_of(organ)
         self._first = np.unique([*range(0, len(labels), step), len(labels) - 1])
-        self.count = self.total = len(labels)
+        self.total = len(labels)
 
     def __iter__(self) -> Iterator[SliceIndices]:
         yield self._first
