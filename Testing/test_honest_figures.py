@@ -9,10 +9,12 @@ import pytest
 
 pytest.importorskip("lightning")  # what measures is not installed with what segments
 
+from PIL import Image
 from synthetic_data import write_kaggle
 from tiny_models import brain_specification, write_tiny_bundle
 
 from tumorseg_training.case import reader_options_for
+from tumorseg_training.case_figures import segmented
 from tumorseg_training.config import Card
 from tumorseg_training.device_training.brain_selection import (
     VOXEL_ML,
@@ -22,10 +24,14 @@ from tumorseg_training.device_training.brain_selection import (
     settings,
 )
 from tumorseg_training.device_training.brain_strata import contrast, strata
+from tumorseg_training.evaluation import evaluate as measure
+from tumorseg_training.evaluation_page import evaluation_page
 from tumorseg_training.model_card import model_card
 from tumorseg_training.readers import read_cases
+from tumorseg_training.summary import evaluation_record, summary
 from TumorSegLib.cli import main
 from TumorSegLib.inference.postprocessing import postprocess
+from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.model.bundle import write_bundle
 from TumorSegLib.model.evaluation import Evaluation
 from TumorSegLib.model.provenance import Provenance
@@ -155,6 +161,63 @@ def test_whom_a_member_was_trained_on_the_ensemble_has_seen(
     write_bundle(tmp_path / "models" / "average", average, None, card="# Average\n")
     (line,) = evaluate(tmp_path, capsys, "average")
     assert "average was trained on 1 of these 3 patients" in line
+
+
+def test_the_first_sequence_alone_is_measured_too(tmp_path, trained_on):
+    data = write_kaggle(tmp_path / "data", 2)
+    for path in data.rglob("*.tif"):
+        if "_mask" not in path.name:
+            pixels = np.array(Image.open(path))
+            pixels[..., 0] = 255 - pixels[..., 0]  # T1 that is unlike FLAIR
+            Image.fromarray(pixels).save(path)
+    bundle = trained_on("balls", [])
+    cases = read_cases(data, "kaggle_3m", reader_options_for(bundle.specification)).cases
+    found = measure(bundle, cases, device="cpu", first_channel_alone=True)
+    segmenter = Segmenter(bundle, device="cpu")
+    dice = []
+    for case, figures in zip(cases, found.cases, strict=True):
+        content = case.decode()
+        flair = replace(content, volumes={"flair": content.volumes["flair"]})
+        expected = segmented(segmenter, case, flair)
+        assert figures.first_channel_alone.structures == expected.structures
+        assert figures.structures != expected.structures
+        dice.append(expected.structures["Tumour"].dice)
+    figures = summary(found)
+    assert figures["first_channel_alone"]["Tumour"]["dice"]["mean"] == pytest.approx(np.mean(dice))
+    record = evaluation_record(figures, "patients kept aside")
+    assert record.first_channel_alone["Tumour"].dice.under_0_6 == 2
+    assert record.slices_first_channel_alone.slices == record.slices.slices
+    page = evaluation_page([found], "Both")
+    assert "Tumour with FLAIR alone: Dice 0." in page
+    assert "Slices with FLAIR alone: accuracy" in page
+    without = replace(found, cases=tuple(replace(c, first_channel_alone=None) for c in found.cases))
+    assert "alone" not in evaluation_page([without], "All sequences")
+
+
+def test_a_detector_card_says_what_its_probabilities_and_the_first_sequence_are_worth():
+    def rates(value):
+        names = ("accuracy", "roc_auc", "sensitivity", "specificity")
+        return {"slices": 9, "with_structure": 4} | {
+            name: {"value": value - index / 100, "low": 0.5, "high": 1.0}
+            for index, name in enumerate(names)
+        }
+
+    bins = [{"voxels": 6, "probability": 0.05, "frequency": 0.25}]
+    figures = {
+        "patients": 3,
+        "slices": rates(0.9),
+        "slices_first_channel_alone": rates(0.8),
+        "calibration": {"expected_calibration_error": 0.01, "bins": bins},
+    }
+    model = brain_specification(task="detection", evaluation=from_dict(Evaluation, figures))
+    card = model_card(model, Card())
+    assert (
+        "Slices told apart: accuracy 0.900 (0.500 to 1.000), ROC AUC 0.890 (0.500 to 1.000),"
+        " sensitivity 0.880 (0.500 to 1.000), specificity 0.870" in card
+    )
+    assert "Slices told apart with FLAIR alone: accuracy 0.800" in card
+    assert "over all slices that got more than 0." in card
+    assert "| 0.05 | 0.25 | 100.0% |" in card
 
 
 def test_a_card_says_where_a_model_fails_and_what_its_probabilities_are_worth():

@@ -131,6 +131,7 @@ class Evaluation:
         pixel_accuracy: part of all voxels that are right.
         seconds_per_case: on the machine that measured.
         first_channel_alone: by label name, where only the first sequence was given.
+        slices_first_channel_alone: whether slices show anything, by the first sequence alone.
         strata: by groups of patients.
         by_patient: figures of each patient.
         settings_of_folds: what was chosen for each fold on the other folds.
@@ -149,6 +150,7 @@ class Evaluation:
     pixel_accuracy: PatientMean | None = None
     seconds_per_case: PatientMean | None = None
     first_channel_alone: Mapping[str, StructureEvaluation] = field(default_factory=dict)
+    slices_first_channel_alone: SliceEvaluation | None = None
     strata: tuple[Stratum, ...] = ()
     by_patient: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     settings_of_folds: tuple[Mapping[str, Any], ...] = ()

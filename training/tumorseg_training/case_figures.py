@@ -53,6 +53,7 @@ class CaseFigures:
         histogram: (2, 256): voxels, and voxels of the structure, by quantised probability.
         seconds: of the run.
         snapshot: to look at; none for detectors.
+        first_channel_alone: figures where only the model's first sequence was given, if measured.
     """
 
     case: str
@@ -65,6 +66,7 @@ class CaseFigures:
     histogram: NDArray[np.int64]
     seconds: float
     snapshot: Snapshot | None
+    first_channel_alone: CaseFigures | None = None
 
 
 def segmented(segmenter: Segmenter, case: Case, content: LabelledCase) -> CaseFigures:

@@ -110,7 +110,13 @@ def pooled(
         folds = judged(folds, wanted, folder / CROSS_VALIDATION / FOREST_FILE, report)
     evaluations = [
         fold.evaluation
-        or evaluate(fold.bundle, fold.cases, catalogue=fold.catalogue, report=report)
+        or evaluate(
+            fold.bundle,
+            fold.cases,
+            catalogue=fold.catalogue,
+            report=report,
+            first_channel_alone=True,
+        )
         for fold in folds
     ]
     return write_pooled(evaluations, folder)

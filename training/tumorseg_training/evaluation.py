@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tumorseg_training.case import Case, SkippedCase
+from tumorseg_training.case import Case, LabelledCase, SkippedCase
 from tumorseg_training.case_figures import CaseFigures, detected, segmented
 from tumorseg_training.labelling import LabelError
 from TumorSegLib.cohort.settings import Work
@@ -57,6 +57,7 @@ def evaluate(
     catalogue: Catalogue | None = None,
     report: Report | None = None,
     work: Work | None = None,
+    first_channel_alone: bool = False,
 ) -> Evaluation:
     """Run a model on every case and compare; cases that cannot be measured are listed.
 
@@ -68,6 +69,8 @@ def evaluate(
         catalogue: where an ensemble's members are found; the default one if not given.
         report: takes lines for the user.
         work: shared out among workers on Ray; None: all is done in this process.
+        first_channel_alone: also measure with the first sequence alone, where the model looks at
+            several, can do without the others, and a case has them.
 
     Raises:
         ModelError: the model cannot be used.
@@ -76,7 +79,7 @@ def evaluate(
         InputError: no case could be measured.
     """
     found: dict[int, CaseFigures | SkippedCase] = {}
-    measurer = Measurer(bundle, catalogue, device, precision)
+    measurer = Measurer(bundle, catalogue, device, precision, first_channel_alone)
     with closing(_answers(measurer, list(enumerate(cases)), work)) as answers:
         for number, answer in answers:
             if isinstance(answer, LabelError):
@@ -106,6 +109,7 @@ class Measurer:
     catalogue: Catalogue | None
     device: str
     precision: str
+    first_channel_alone: bool = False
 
     def __call__(self, threads: int) -> Measurer:
         """Get a worker ready."""
@@ -124,7 +128,13 @@ class Measurer:
         segmenter = self._segmenter
         measured = detected if segmenter.specification.task == "detection" else segmented
         try:
-            return number, measured(segmenter, case, case.decode())
+            content = case.decode()
+            figures = measured(segmenter, case, content)
+            less = _less(segmenter.specification, content) if self.first_channel_alone else None
+            if less is not None:
+                alone = replace(measured(segmenter, case, less), snapshot=None)
+                figures = replace(figures, first_channel_alone=alone)
+            return number, figures
         except LabelError as error:
             return number, error
         except (InputError, RuntimeError, ValueError) as error:
@@ -135,6 +145,16 @@ class Measurer:
         return Segmenter(
             self.bundle, device=self.device, precision=self.precision, catalogue=self.catalogue
         )
+
+
+def _less(model: ModelSpecification, content: LabelledCase) -> LabelledCase | None:
+    """Return the case with the model's first sequence alone, none if that changes nothing."""
+    first, *others = (channel.name for channel in model.input.channels)
+    if not any(name in content.volumes for name in others):
+        return None
+    if any(model.input.stand_in(name, {first}) is None for name in others):
+        return None
+    return replace(content, volumes={first: content.volumes[first]})
 
 
 def _answers(

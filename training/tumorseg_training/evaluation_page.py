@@ -76,6 +76,7 @@ def _model(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "title": evaluation.model.title,
         "name": evaluation.name,
+        "first": evaluation.model.input.channels[0].title,
         "version": evaluation.model.version,
         "figures": figures,
         "dice": _png(_dice_plot(evaluation)) if figures["structures"] else "",

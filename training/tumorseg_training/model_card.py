@@ -10,6 +10,7 @@ from TumorSegLib.model.evaluation import (
     Evaluation,
     PatientMean,
     Rate,
+    SliceEvaluation,
     Stratum,
     StructureEvaluation,
 )
@@ -121,15 +122,30 @@ def _performance(model: ModelSpecification) -> str:
     lines += _alone(model, measured)
     if measured.slices is not None and measured.calibration is not None:
         lines.append(
-            f"Slices told apart: accuracy {_interval(measured.slices.accuracy)}, ROC AUC"
-            f" {_interval(measured.slices.roc_auc)}. Expected calibration error"
+            f"Slices told apart: {_told_apart(measured.slices)}. Expected calibration error"
             f" {measured.calibration.expected_calibration_error:.3f}."
         )
+    if measured.slices_first_channel_alone is not None:
+        title = model.input.channels[0].title
+        apart = _told_apart(measured.slices_first_channel_alone)
+        lines.append(f"Slices told apart with {title} alone: {apart}.")
     if measured.strata:
         lines.append(_strata(measured.strata))
-        if measured.calibration is not None:
-            lines.append(_calibration(measured.calibration))
+    if measured.calibration is not None and (measured.strata or model.task == "detection"):
+        what = "slices" if model.task == "detection" else "voxels"
+        lines.append(_calibration(measured.calibration, what))
     return "\n\n".join(lines)
+
+
+def _told_apart(slices: SliceEvaluation) -> str:
+    """Return how well slices with a structure are told from those without."""
+    figures = {
+        "accuracy": slices.accuracy,
+        "ROC AUC": slices.roc_auc,
+        "sensitivity": slices.sensitivity,
+        "specificity": slices.specificity,
+    }
+    return ", ".join(f"{name} {_interval(figure)}" for name, figure in figures.items())
 
 
 def _row(name: str, structure: StructureEvaluation) -> str:
@@ -151,11 +167,15 @@ def _alone(model: ModelSpecification, measured: Evaluation) -> list[str]:
     lines = []
     for name, structure in measured.first_channel_alone.items():
         dice, alone = measured.structures[name].dice, structure.dice
-        lines.append(
+        line = (
             f"{name} with {title} alone: Dice {_interval(alone)}, median {_number(alone.median)}."
-            f" Patients under 0.6: {dice.under_0_6} of {dice.patients} with all sequences,"
-            f" {alone.under_0_6} with {title} alone."
         )
+        if dice.under_0_6 is not None and alone.under_0_6 is not None:
+            line += (
+                f" Patients under 0.6: {dice.under_0_6} of {dice.patients} with all sequences,"
+                f" {alone.under_0_6} with {title} alone."
+            )
+        lines.append(line)
     return lines
 
 
@@ -170,7 +190,7 @@ def _strata(strata: Sequence[Stratum]) -> str:
     return "\n".join(lines)
 
 
-def _calibration(measured: Calibration) -> str:
+def _calibration(measured: Calibration, what: str) -> str:
     """Return what probabilities are worth: predicted beside observed."""
     bins = [row for row in measured.bins if row.voxels]
     everything = sum(row.voxels for row in bins)
@@ -178,9 +198,9 @@ def _calibration(measured: Calibration) -> str:
     if measured.expected_calibration_error > POORLY_CALIBRATED:
         certain = " It is poorly calibrated: do not read it as a chance."
     lines = [
-        f"What a probability means, over all voxels that got more than 0.{certain}",
+        f"What a probability means, over all {what} that got more than 0.{certain}",
         "",
-        "| Predicted, mean | Observed | Part of these voxels |",
+        f"| Predicted, mean | Observed | Part of these {what} |",
         "|---|---|---|",
         *(
             f"| {row.probability:.2f} | {row.frequency:.2f} | {row.voxels / everything:.1%} |"

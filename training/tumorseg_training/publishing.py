@@ -131,7 +131,7 @@ def measure(
         OutputError: the results cannot be written.
     """
     report(f"measuring on {counted(len(cases), 'case')} kept aside")
-    evaluation = evaluate(bundle, cases, report=report)
+    evaluation = evaluate(bundle, cases, report=report, first_channel_alone=True)
     write_results([evaluation], folder / RESULTS, f"{bundle.specification.title}: validation")
     measured_on = f"patients kept for validation ({data.validate})"
     return evaluation, evaluation_record(summary(evaluation), measured_on)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -28,6 +28,8 @@ MEASURES = (
     "volume_error_ml",
     "volume_error",
 )
+LOW_DICE = 0.6
+"""Cards say how many patients are under it."""
 CALIBRATION_BINS = 10
 SLICE_RESAMPLES = 500
 
@@ -44,14 +46,17 @@ def summary(evaluation: Evaluation) -> dict[str, Any]:
     }
     if evaluation.model.task == "segmentation":
         for label in labels:
-            measures = {
-                measure: asdict(estimate(list(evaluation.by_patient(label, measure).values())))
-                for measure in MEASURES
-            }
-            result["structures"][label] = measures | {"lesions": _lesions(evaluation, label)}
+            result["structures"][label] = _structure(evaluation, label)
         accuracy = estimate([case.pixel_accuracy for case in evaluation.cases])
         result["pixel_accuracy"] = asdict(accuracy)
     result["slices"] = slice_figures(evaluation.cases)
+    alone = tuple(case.first_channel_alone for case in evaluation.cases if case.first_channel_alone)
+    if alone:
+        measured = replace(evaluation, cases=alone)
+        result["first_channel_alone"] = {
+            name: _structure(measured, name) for name in result["structures"]
+        }
+        result["slices_first_channel_alone"] = slice_figures(alone)
     result["calibration"] = calibration(evaluation.cases)
     result["seconds_per_case"] = asdict(estimate([case.seconds for case in evaluation.cases]))
     return _without_nan(result)  # type: ignore[no-any-return]
@@ -73,7 +78,7 @@ def evaluation_record(figures: Mapping[str, Any], measured_on: str, **more: Any)
 
 def details(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Return every case's figures."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for case in evaluation.cases:
         structures = {
             name: asdict(found)
@@ -89,6 +94,9 @@ def details(evaluation: Evaluation) -> list[dict[str, Any]]:
                 "seconds": case.seconds,
             }
         )
+        if case.first_channel_alone:
+            alone = case.first_channel_alone.structures
+            rows[-1]["first_channel_alone"] = {name: alone[name].dice for name in alone}
     return _without_nan(rows)  # type: ignore[no-any-return]
 
 
@@ -164,6 +172,17 @@ def comparisons(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
                     | asdict(found)
                 )
     return _without_nan(rows)  # type: ignore[no-any-return]
+
+
+def _structure(evaluation: Evaluation, label: str) -> dict[str, Any]:
+    """Return a structure's figures over all patients."""
+    figures: dict[str, Any] = {}
+    for measure in MEASURES:
+        values = list(evaluation.by_patient(label, measure).values())
+        figures[measure] = asdict(estimate(values))
+        if measure == "dice":
+            figures[measure]["under_0_6"] = sum(value < LOW_DICE for value in values)
+    return figures | {"lesions": _lesions(evaluation, label)}
 
 
 def _lesions(evaluation: Evaluation, label: str) -> dict[str, Any]:

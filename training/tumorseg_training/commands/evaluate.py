@@ -112,6 +112,7 @@ def run(arguments: Namespace) -> int:
             precision=arguments.precision,
             report=say,
             work=work,
+            first_channel_alone=True,
         )
         say(f"{name}: {len(evaluation.cases)} of {len(cases)} cases measured")
         evaluations.append(replace(evaluation, name=name))

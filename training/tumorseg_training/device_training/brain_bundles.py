@@ -40,7 +40,7 @@ from tumorseg_training.publishing import code_version, today
 from tumorseg_training.readers import read_cases
 from tumorseg_training.statistics import estimate
 from tumorseg_training.stored_precision import small_weights
-from tumorseg_training.summary import evaluation_record, summary
+from tumorseg_training.summary import LOW_DICE, evaluation_record, summary
 from TumorSegLib.image.grid import AxialView
 from TumorSegLib.image.in_plane import resize
 from TumorSegLib.inference.labelmap import labelmap_from_probabilities
@@ -63,7 +63,6 @@ ROWS = {
 """Row of the selection's table for each model; a share of FLAIR alone doubles the time that a model
 takes, which only the default is worth."""
 
-LOW = 0.6
 FLOAT16_BELOW = 40_000
 MEASURED_ON = (
     "patients kept aside in turn (five folds, each once; threshold and filter chosen on the other"
@@ -169,11 +168,10 @@ def measure(
     (label,) = model.labels
     figures = summary(Evaluation(model.id, model, tuple(measured)))
     del figures["seconds_per_case"]  # the runs were not the pipeline's
-    figures["structures"][label.name]["dice"]["under_0_6"] = _low(dice["all"])
     figures["first_channel_alone"] = {
         label.name: {
             "dice": asdict(estimate(list(dice["flair"].values())))
-            | {"under_0_6": _low(dice["flair"])}
+            | {"under_0_6": sum(value < LOW_DICE for value in dice["flair"].values())}
         }
     }
     figures["strata"] = strata({name: contents[name][1] for name in dice["all"]}, dice["all"])
@@ -183,10 +181,6 @@ def measure(
     }
     settings = [runs.chosen(model.id, fold) for fold in runs.by_fold]
     return evaluation_record(figures, MEASURED_ON, settings_of_folds=settings)
-
-
-def _low(dice: Mapping[str, float]) -> int:
-    return sum(value < LOW for value in dice.values())
 
 
 def provenance(model: ModelSpecification, runs: Runs) -> Provenance:
