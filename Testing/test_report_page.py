@@ -406,7 +406,7 @@ def test_it_says_what_the_image_was_taken_for_and_why(changes, words):
 
 def test_settings_name_no_folder():
     options = RunOptions(mirror_tta=True, slice_detector="/home/doe/models/gate", slices=(2, 5))
-    facts = dict(settings_of("cuda:0", "bf16", 2.5, options, ("FLAIR", "T1")))
+    facts = dict(settings_of("cuda:0", "bf16", 2.5, options, sequences=("FLAIR", "T1")))
     assert facts == {
         "Device": "cuda:0, bf16",
         "Averaged with mirrored slices": "yes",
@@ -415,6 +415,14 @@ def test_settings_name_no_folder():
         "Sequences": "FLAIR, T1",
         "Time": "2.5 s",
     }
+
+
+def test_settings_say_which_slices_the_network_saw():
+    words = "90 of 200, those that the organ may reach"
+    result = replace(liver_result(), settings={"slices": words})
+    page = page_for(subject_of(result, RunOptions()))
+    assert page.facts["Slices that the network saw"] == words
+    assert "Slices that the network saw" not in page_for(subject_of(liver_result())).facts
 
 
 def test_every_printed_page_has_the_notice():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from bright_models import write_ct_model, write_model
+from bright_models import LIVER, LIVER_TUMOUR, write_ct_model, write_model
 from panel_bench import descendants, shared_blocks
 from report_reading import read_page
 from results import names_in
@@ -18,9 +19,12 @@ EVIL = '<script>alert("肝")</script>'
 
 @pytest.fixture
 def ready(bench):
-    """A panel whose report section is open, with a model for heads and one for bodies."""
+    """A panel whose report section is open, with a model for heads and two for bodies."""
     write_model(bench.models, "tiny")
     write_ct_model(bench.models, "tiny-ct")
+    kept = [{"kind": "keep_largest", "label": 1, "search_mm": 15.0}]
+    whole = {**LIVER, "includes": [2]}
+    write_ct_model(bench.models, "search", labels=[whole, LIVER_TUMOUR], postprocessing=kept)
     bench.open()
     bench.volume, bench.mask = add_head(bench.slicer, "DOE JANE FLAIR")
     bench.parameters.volume = bench.volume
@@ -80,6 +84,15 @@ def test_a_result_is_reported_as_the_model_drew_it(ready):
     assert "looked through by a person" not in page.text
     assert shared_blocks() == []
     assert not ready.report.writer.client.pid
+
+
+def test_which_slices_the_network_saw_is_reported(ready):
+    ready.parameters.volume = add_body(ready.slicer, shape=(64, 64, 64))
+    ready.parameters.model = "search"
+    assert not ready.run().failed
+    shown = write(ready).facts["Slices that the network saw"]
+    ran, everything = map(int, re.match(r"(\d+) of (\d+), ", shown).groups())
+    assert 16 <= ran < everything == 64
 
 
 def test_what_was_corrected_by_hand_is_counted(ready):

@@ -95,7 +95,8 @@ def subject_of(
             result.precision,
             sum(result.seconds.values()),
             options or RunOptions(),
-            sequences,
+            sequences=sequences,
+            slices_run=result.settings.get("slices", ""),
         ),
         corrections_mm2=tuple(figure.correction_mm2 for figure in result.slices),
         warnings=result.warnings,
@@ -106,7 +107,13 @@ def subject_of(
 
 
 def settings_of(
-    device: str, precision: str, seconds: float, options: RunOptions, sequences: Sequence[str] = ()
+    device: str,
+    precision: str,
+    seconds: float,
+    options: RunOptions,
+    *,
+    sequences: Sequence[str] = (),
+    slices_run: str = "",
 ) -> tuple[Fact, ...]:
     """Return how a model was run; options that are as always are left out.
 
@@ -116,6 +123,7 @@ def settings_of(
         seconds: that the run took.
         options: of the run.
         sequences: titles of the sequences that the model was given.
+        slices_run: which slices the network saw, where those are not all.
     """
     facts = [("Device", f"{device}, {precision}")]
     if options.mirror_tta is not None:
@@ -127,6 +135,8 @@ def settings_of(
     if options.slices is not None:
         first, last = options.slices
         facts.append(("Slices segmented", f"{first + 1} to {last} only"))
+    elif slices_run:
+        facts.append(("Slices that the network saw", slices_run))
     if sequences:
         facts.append(("Sequences", ", ".join(sequences)))
     return (*facts, ("Time", f"{seconds:.1f} s"))

@@ -166,6 +166,7 @@ class Worker:
                 given_up=result.given_up,
                 names=result.names,
                 fingerprints=_fingerprints(labelmap, box, segmenter.specification),
+                settings=result.settings,
             )
         )
         from TumorSegLib.support.allocator import release_memory

@@ -247,6 +247,7 @@ class Done:
         given_up: what the filter of false positives took out, the likeliest first.
         names: of the volumes by channel, which the warnings tell; the segmented one is first.
         fingerprints: of each label's voxels, see `TumorSegLib.slicer_io.fingerprint`.
+        settings: how the model was run, see `TumorSegLib.inference.result.SegmentationResult`.
     """
 
     kind: ClassVar[str] = "done"
@@ -260,6 +261,7 @@ class Done:
     given_up: tuple[GivenUp, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     fingerprints: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

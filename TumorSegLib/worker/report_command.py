@@ -65,7 +65,14 @@ def _settings(command: WriteReport) -> tuple[Fact, ...]:
         return ()
     if run is None:
         return (("Run", "in an earlier session, whose settings were not kept"),)
-    return settings_of(run.device, run.precision, run.seconds, run.options, run.sequences)
+    return settings_of(
+        run.device,
+        run.precision,
+        run.seconds,
+        run.options,
+        sequences=run.sequences,
+        slices_run=run.slices_run,
+    )
 
 
 def _comparison(command: WriteReport) -> Comparison | None:

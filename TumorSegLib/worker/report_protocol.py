@@ -35,6 +35,7 @@ class ReportedRun:
     seconds: float
     options: RunOptions
     sequences: tuple[str, ...] = ()
+    slices_run: str = ""
 
 
 @dataclass(frozen=True)

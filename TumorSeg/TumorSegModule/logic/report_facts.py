@@ -106,6 +106,7 @@ def run_of(ending: Ending | None) -> ReportedRun | None:
         sum(event.seconds.values()),
         run,
         tuple(given) if len(channels) > 1 else (),
+        event.settings.get("slices", ""),
     )
 
 
