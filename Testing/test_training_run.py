@@ -20,7 +20,7 @@ from synthetic_data import SHAPE, ball_case, write_config, write_ircad, write_nn
 from tumorseg_training import publishing
 from tumorseg_training.config import read_config
 from tumorseg_training.cross_validation import cross_validate
-from tumorseg_training.publishing import write_model
+from tumorseg_training.publishing import figures_of, write_model
 from tumorseg_training.train import Devices, Trained, moving_average, train
 from tumorseg_training.whole_run import Running
 from TumorSegLib import __version__
@@ -86,7 +86,7 @@ def test_the_bundle_segments_a_new_volume(published: Path) -> None:
 def test_the_bundle_holds_the_averaged_weights(published: Path) -> None:
     from TumorSegLib.model.bundle import load_network
 
-    checkpoint = torch.load(published / "best.ckpt", weights_only=True)
+    checkpoint = torch.load(published / "last.ckpt", weights_only=True)
     network = load_network(read_bundle(published / "ball")).state_dict()
     averaged, current = checkpoint["state_dict"], checkpoint["current_model_state"]
     name = "head.weight"
@@ -425,7 +425,8 @@ def test_detectors_train(balls: Path, tmp_path: Path) -> None:
     )
     trained = run(balls, tmp_path, *settings)
     assert all(0 <= row["auc"] <= 1 for row in trained.history)
-    assert trained.checkpoint.name == "best.ckpt"
+    assert trained.checkpoint.name == "last.ckpt"
+    assert not (tmp_path / "best.ckpt").exists()
 
 
 def test_a_frozen_encoder_stays_as_it_is(balls: Path, tmp_path: Path) -> None:
@@ -445,9 +446,28 @@ def test_a_frozen_encoder_stays_as_it_is(balls: Path, tmp_path: Path) -> None:
 
 
 def test_training_stops_early(balls: Path, tmp_path: Path) -> None:
-    settings = ("optimisation.patience=2", "optimisation.epochs=30")
+    settings = ("optimisation.keep=best", "optimisation.patience=2", "optimisation.epochs=30")
     slow = ("optimisation.learning_rate=1e-9", "optimisation.slices_per_epoch=8")
-    assert len(run(balls, tmp_path, *settings, *slow).history) < 30
+    trained = run(balls, tmp_path, *settings, *slow)
+    assert len(trained.history) < 30
+    assert trained.checkpoint.name == "best.ckpt"
+
+
+def test_patients_who_are_measured_choose_no_epoch_unsaid(
+    balls: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", str(balls), "--accelerator", "cpu", "--set", "optimisation.epochs=1"]
+    assert main([*command, "optimisation.patience=2", "-o", str(tmp_path / "none")]) == 2
+    assert 'leave it out, or say keep = "best"' in capsys.readouterr().err
+    chosen = tmp_path / "best"
+    assert main([*command, "optimisation.keep=best", "-o", str(chosen)]) == 0
+    measured = read_bundle(chosen / "ball").specification.evaluation
+    assert "who also chose the epoch" in measured.measured_on
+    others = figures_of(chosen / "evaluation.json")
+    assert others.measured_on.startswith(
+        "patients kept aside from a run of the same recipe, who also chose the epoch, so that the"
+        " figures are too good: the model measured never saw"
+    )
 
 
 def test_a_loss_that_is_no_number_ends_the_run_before_the_checkpoint(

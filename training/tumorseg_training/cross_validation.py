@@ -14,7 +14,7 @@ from tumorseg_training.datasets import cases_and_folds, cases_aside, select_case
 from tumorseg_training.evaluation import Evaluation, Report, evaluate
 from tumorseg_training.fold_training import trained_folds
 from tumorseg_training.patient_folds import named_folds
-from tumorseg_training.publishing import CROSS_VALIDATION, RESULTS, write_results
+from tumorseg_training.publishing import CROSS_VALIDATION, RESULTS, chose_epoch, write_results
 from tumorseg_training.whole_run import Running
 from TumorSegLib.cohort.settings import Work
 from TumorSegLib.errors import InputError
@@ -131,7 +131,8 @@ def write_pooled(evaluations: Sequence[Evaluation], folder: Path) -> tuple[Path,
         tuple(failure for item in evaluations for failure in item.failed),
     )
     title = f"{whole.model.title}: cross-validation over {len(evaluations)} folds"
-    return write_results([whole], folder / CROSS_VALIDATION / RESULTS, title)
+    chose = any(chose_epoch(item.model) for item in evaluations)
+    return write_results([whole], folder / CROSS_VALIDATION / RESULTS, title, chose=chose)
 
 
 def chosen_folds(data: Data, reading: ReaderOptions, seed: int, names: Sequence[str]) -> list[str]:

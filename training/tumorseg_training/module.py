@@ -20,7 +20,7 @@ from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.networks import build_network
 from TumorSegLib.support.schema import to_dict
 
-FREE_ON_RESUME = ("workers", "patience", "validate_every")
+FREE_ON_RESUME = ("workers", "keep", "patience", "validate_every")
 
 Batch = tuple[Tensor, Tensor]
 Patient = tuple[int, Tensor, Tensor]

@@ -27,6 +27,7 @@ from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.model.evaluation import Evaluation as ModelEvaluation
 from TumorSegLib.model.forest import Forest
 from TumorSegLib.model.provenance import DatasetRecord, MemberRecord, Provenance
+from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.networks import build_network
 from TumorSegLib.support.schema import SchemaError, parsed, to_dict
 from TumorSegLib.support.version import __version__
@@ -34,6 +35,7 @@ from TumorSegLib.support.words import counted
 
 RESULTS = "evaluation.json"
 CROSS_VALIDATION = "cross-validation"
+CHOSE = ", who also chose the epoch, so that the figures are too good"
 
 
 @dataclass(frozen=True)
@@ -132,9 +134,16 @@ def measure(
     """
     report(f"measuring on {counted(len(cases), 'case')} kept aside")
     evaluation = evaluate(bundle, cases, report=report, first_channel_alone=True)
-    write_results([evaluation], folder / RESULTS, f"{bundle.specification.title}: validation")
-    measured_on = f"patients kept for validation ({data.validate})"
+    chose = chose_epoch(bundle.specification)
+    title = f"{bundle.specification.title}: validation"
+    write_results([evaluation], folder / RESULTS, title, chose=chose)
+    measured_on = f"patients kept for validation ({data.validate})" + CHOSE * chose
     return evaluation, evaluation_record(summary(evaluation), measured_on)
+
+
+def chose_epoch(model: ModelSpecification) -> bool:
+    """Tell whether a model is of the epoch that was best on those who were kept aside."""
+    return bool(model.provenance.config.get("optimisation", {}).get("keep") == "best")
 
 
 def ensemble_provenance(config: EnsembleConfig) -> Provenance:
@@ -173,8 +182,10 @@ def figures_of(
     """
     seen = "the model measured never saw those patients, the weights published here saw them all"
     try:
-        (content,) = parsed(path.read_text(encoding="utf-8"))["models"]
-        return evaluation_record(content["summary"], f"{measured_on}: {seen}")
+        results = parsed(path.read_text(encoding="utf-8"))
+        (content,) = results["models"]
+        whom = measured_on + CHOSE * bool(results.get("chose_epoch"))
+        return evaluation_record(content["summary"], f"{whom}: {seen}")
     except (OSError, ValueError, KeyError, TypeError, SchemaError) as error:
         raise InputError(f"{path}: {error}; expected the {RESULTS} of one model") from None
 
@@ -273,13 +284,21 @@ def code_version() -> str:
     return f"{__version__} ({commit})"
 
 
-def write_results(evaluations: list[Evaluation], path: Path, title: str) -> tuple[Path, Path]:
+def write_results(
+    evaluations: list[Evaluation], path: Path, title: str, *, chose: bool = False
+) -> tuple[Path, Path]:
     """Write an evaluation as JSON to `path` and as a page beside it; return both paths.
+
+    Args:
+        evaluations: of the models.
+        path: of the JSON file.
+        title: of the page.
+        chose: the patients measured have also chosen the epoch, which the file is to say.
 
     Raises:
         OutputError: they cannot be written.
     """
-    content = {
+    content: dict[str, Any] = {
         "title": title,
         "date": today(),
         "code_version": code_version(),
@@ -293,5 +312,7 @@ def write_results(evaluations: list[Evaluation], path: Path, title: str) -> tupl
         ],
         "comparisons": comparisons(evaluations),
     }
+    if chose:
+        content["chose_epoch"] = True
     page = evaluation_page(evaluations, title)
     return path, write_with_page(path, content, page)

