@@ -141,7 +141,9 @@ def test_slices_come_one_after_the_other_and_others_keep_what_they_hold(server):
         on_slices=lambda start, stop: seen.append((start, stop)),
         progress=lambda done, total: seen.append((done, total)),
     )
-    assert seen == [(2, 4), (2, 2)]
+    pieces = seen[::2]  # one or two, as fast as the two sides are
+    assert pieces in ([(2, 4)], [(2, 3), (3, 4)])
+    assert seen[1::2] == [(stop - 2, 2) for _, stop in pieces]
     assert (labelmap == 7).all(axis=(1, 2)).tolist() == [True, True, False, False, True, True]
 
 
