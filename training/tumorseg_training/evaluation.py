@@ -130,9 +130,8 @@ class Measurer:
         try:
             content = case.decode()
             figures = measured(segmenter, case, content)
-            less = _less(segmenter.specification, content) if self.first_channel_alone else None
-            if less is not None:
-                alone = replace(measured(segmenter, case, less), snapshot=None)
+            if self.first_channel_alone and (first := _first_channel(self.bundle, content)):
+                alone = replace(measured(segmenter, case, first), snapshot=None)
                 figures = replace(figures, first_channel_alone=alone)
             return number, figures
         except LabelError as error:
@@ -147,12 +146,16 @@ class Measurer:
         )
 
 
-def _less(model: ModelSpecification, content: LabelledCase) -> LabelledCase | None:
-    """Return the case with the model's first sequence alone, none if that changes nothing."""
-    first, *others = (channel.name for channel in model.input.channels)
-    if not any(name in content.volumes for name in others):
+def _first_channel(bundle: Bundle, content: LabelledCase) -> LabelledCase | None:
+    """Return the case with the model's first sequence alone.
+
+    None if it has no other that the model looks at, or the model cannot do without.
+    """
+    given = bundle.specification.input
+    first, *others = (channel.name for channel in given.channels)
+    if content.volumes.keys().isdisjoint(others):
         return None
-    if any(model.input.stand_in(name, {first}) is None for name in others):
+    if any(given.stand_in(name, {first}) is None for name in others):
         return None
     return replace(content, volumes={first: content.volumes[first]})
 

@@ -19,7 +19,6 @@ from TumorSegLib.model.evaluation import Evaluation as ModelEvaluation
 from TumorSegLib.support.schema import from_dict
 
 MEASURES = (
-    "dice",
     "iou",
     "sensitivity",
     "precision",
@@ -100,6 +99,12 @@ def details(evaluation: Evaluation) -> list[dict[str, Any]]:
     return _without_nan(rows)  # type: ignore[no-any-return]
 
 
+def dice_figures(dice: Mapping[str, float]) -> dict[str, Any]:
+    """Return the figures of the patients' Dice, and how many are low."""
+    low = sum(value < LOW_DICE for value in dice.values())
+    return asdict(estimate(list(dice.values()))) | {"under_0_6": low}
+
+
 def slice_figures(cases: Sequence[CaseFigures]) -> dict[str, Any]:
     """Return how well slices with a structure are told from those without, with intervals.
 
@@ -176,12 +181,9 @@ def comparisons(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
 
 def _structure(evaluation: Evaluation, label: str) -> dict[str, Any]:
     """Return a structure's figures over all patients."""
-    figures: dict[str, Any] = {}
+    figures: dict[str, Any] = {"dice": dice_figures(evaluation.by_patient(label, "dice"))}
     for measure in MEASURES:
-        values = list(evaluation.by_patient(label, measure).values())
-        figures[measure] = asdict(estimate(values))
-        if measure == "dice":
-            figures[measure]["under_0_6"] = sum(value < LOW_DICE for value in values)
+        figures[measure] = asdict(estimate(list(evaluation.by_patient(label, measure).values())))
     return figures | {"lesions": _lesions(evaluation, label)}
 
 

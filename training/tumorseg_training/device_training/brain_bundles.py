@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,8 @@ from tumorseg_training.model_card import model_card
 from tumorseg_training.places import configs
 from tumorseg_training.publishing import code_version, today
 from tumorseg_training.readers import read_cases
-from tumorseg_training.statistics import estimate
 from tumorseg_training.stored_precision import small_weights
-from tumorseg_training.summary import LOW_DICE, evaluation_record, summary
+from tumorseg_training.summary import dice_figures, evaluation_record, summary
 from TumorSegLib.image.grid import AxialView
 from TumorSegLib.image.in_plane import resize
 from TumorSegLib.inference.labelmap import labelmap_from_probabilities
@@ -168,12 +167,7 @@ def measure(
     (label,) = model.labels
     figures = summary(Evaluation(model.id, model, tuple(measured)))
     del figures["seconds_per_case"]  # the runs were not the pipeline's
-    figures["first_channel_alone"] = {
-        label.name: {
-            "dice": asdict(estimate(list(dice["flair"].values())))
-            | {"under_0_6": sum(value < LOW_DICE for value in dice["flair"].values())}
-        }
-    }
+    figures["first_channel_alone"] = {label.name: {"dice": dice_figures(dice["flair"])}}
     figures["strata"] = strata({name: contents[name][1] for name in dice["all"]}, dice["all"])
     figures["by_patient"] = {
         name: {"all": round(value, 3), "flair": round(dice["flair"][name], 3)}
