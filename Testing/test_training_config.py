@@ -44,6 +44,32 @@ def test_errors_name_the_key(path: Path, override: str, named: str) -> None:
         read_config(path, [override])
 
 
+@pytest.mark.parametrize(
+    ("annotated", "labels", "named"),
+    [
+        ("[]", "{}", "has nothing; expected some of the model's values 1"),
+        ("[1, 7]", "{}", "has 7; expected some of the model's values 1"),
+        ("[1]", "{ liver = 1, tumour = 2 }", "has 2, which further.annotated lacks"),
+    ],
+)
+def test_what_a_data_set_was_annotated_for_has_to_fit(
+    path: Path, annotated: str, labels: str, named: str
+) -> None:
+    more = f'[[further]]\nfolder = "more"\nlayout = "nnunet"\nlabels = {labels}\n'
+    path.write_text(f"{path.read_text()}{more}annotated = {annotated}\n")
+    with pytest.raises(InputError, match=named):
+        read_config(path)
+
+
+def test_a_softmax_model_learns_of_every_label(path: Path) -> None:
+    more = '[[further]]\nfolder = "more"\nlayout = "nnunet"\nannotated = [1]\n'
+    path.write_text(path.read_text() + more)
+    softmax = ["model.activation=softmax", "model.network.arguments.out_channels=2"]
+    with pytest.raises(InputError, match="activation 'sigmoid'"):
+        read_config(path, [*softmax, "optimisation.loss=ce"])
+    assert read_config(path).further[0].annotated == (1,)
+
+
 def test_a_fold_needs_folds(tmp_path: Path) -> None:
     path = write_config(tmp_path, tmp_path)
     path.write_text(path.read_text().replace("folds = 4\n", ""))

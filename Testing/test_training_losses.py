@@ -136,6 +136,21 @@ def test_every_loss_has_a_finite_slope_at_perfection_and_at_emptiness(name: str)
         assert torch.isfinite(logits.grad).all()
 
 
+@pytest.mark.parametrize("name", ["bce", "bce+dice", "tversky", "focal_tversky"])
+def test_nothing_is_learnt_where_no_answer_is_known(
+    name: Any, sigmoid_batch: tuple[Tensor, Tensor]
+) -> None:
+    logits, targets = sigmoid_batch
+    targets[0, 1] = -1
+    targets[1, :, :4] = -1
+    logits.requires_grad_()
+    build_loss(replace(SETTINGS, loss=name), "sigmoid")(logits, targets).backward()
+    slope = logits.grad
+    assert slope is not None
+    assert not slope[targets < 0].any()
+    assert slope[targets >= 0].count_nonzero() > 0.9 * (targets >= 0).sum()
+
+
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
 def test_every_optimiser_minimises(name: Any) -> None:
     weight = torch.nn.Parameter(torch.tensor([3.0]))

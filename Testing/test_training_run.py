@@ -503,7 +503,8 @@ def test_a_further_data_set_of_another_size_is_trained_on_and_never_validated_on
     smaller = write_ircad(tmp_path / "ircad", {"one": ["livertumor"], "two": ["livertumor"]})
     more = f'[[further]]\nfolder = "{smaller}"\nlayout = "3Dircadb1"\n'
     config = tmp_path / "both.toml"
-    config.write_text(f"{balls.read_text()}{more}labels = {{ livertumor = 1 }}\n", encoding="utf-8")
+    more += "labels = { livertumor = 1 }\nannotated = [1]\n"
+    config.write_text(balls.read_text() + more, encoding="utf-8")
     cut = ("optimisation.epochs=1", "augmentation.crop=32")
     trained = run(config, tmp_path / "run", *cut)
     assert {"one", "two"} <= set(trained.split["training"])

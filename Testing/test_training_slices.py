@@ -27,7 +27,7 @@ from tumorseg_training.slice_cache import CachedCase, fill_cache, open_cache
 from tumorseg_training.slices import Patients, Slices, targets
 from TumorSegLib.cli import main
 from TumorSegLib.image.normalisation import Window
-from TumorSegLib.model.specification import Channel, Label, Network
+from TumorSegLib.model.specification import Channel, Label, ModelSpecification, Network
 
 ROOT = Path(__file__).resolve().parent.parent
 TRAINING = ROOT / "training"
@@ -207,6 +207,37 @@ def test_pixels_that_no_label_can_have_belong_to_no_class(config: TrainingConfig
     assert everywhere.sum(dim=0).eq(1).all()
     validated = Patients([case], model, within_intensities=True)[0][2]
     torch.testing.assert_close(validated[0], answers)
+
+
+def organ_and_lesion(config: TrainingConfig) -> ModelSpecification:
+    ball = config.model.labels[0]
+    lesion, vessel = replace(ball, value=2, name="Lesion"), replace(ball, value=3, name="Vessel")
+    network = Network("U-Net", {"in_channels": 1, "out_channels": 3})
+    labels = (replace(ball, includes=(2,)), lesion, vessel)
+    return replace(config.model, labels=labels, network=network)
+
+
+def test_what_was_not_looked_for_is_unknown_where_it_may_be(config: TrainingConfig) -> None:
+    model = organ_and_lesion(config)
+    mask = torch.tensor([[0.0, 1.0, 2.0, 3.0]])
+    organ, lesion, vessel = targets(mask, model, annotated=(1,))
+    assert organ.tolist() == [[0, 1, 1, 0]]
+    assert lesion.tolist() == [[0, -1, 1, 0]]  # a lesion that was painted in is known to be one
+    assert vessel.tolist() == [[-1, -1, -1, 1]]
+    organ, lesion, vessel = targets(mask, model, annotated=(2, 3))
+    assert organ.tolist() == [[-1, 1, 1, -1]]
+    assert lesion.tolist() == [[0, 0, 1, 0]]
+    assert vessel.tolist() == [[0, 0, 0, 1]]
+
+
+def test_slices_know_what_their_case_was_annotated_for(config: TrainingConfig) -> None:
+    model = organ_and_lesion(config)
+    images = np.full((2, 1, 8, 8), 100, np.uint8)
+    masks = np.ones((2, 8, 8), np.uint8)
+    both = cached(images, masks, 3.0)
+    slices = Slices([both, replace(both, annotated=(1,))], model)
+    assert [slices[place][1][1].unique().tolist() for place in range(4)] == [[0], [0], [-1], [-1]]
+    assert slices[Draw(3, 0)][1][1].unique().tolist() == [-1]
 
 
 def test_an_untilted_plane_is_the_axial_slice() -> None:

@@ -40,6 +40,7 @@ class Case:
             they cannot be read.
         recipe: what else than the files the decoded content depends on.
         notes: what had to be assumed, a line each.
+        annotated: the model's values that were looked for; none: all.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Case:
     decode: Callable[[], LabelledCase]
     recipe: str = ""
     notes: tuple[str, ...] = ()
+    annotated: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def select_cases(config: TrainingConfig) -> Selection:
     for further in config.further:
         folder = Path(further.folder).expanduser()
         more = read_cases(folder, further.layout, reader_options_of(config.model, further))
-        training += more.cases
+        training += tuple(replace(case, annotated=further.annotated) for case in more.cases)
         unusable += more.unusable
     return Selection(training, synthetic, validation, unusable)
 

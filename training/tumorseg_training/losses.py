@@ -18,7 +18,8 @@ def build_loss(settings: Optimisation, activation: str) -> Loss:
     """Return the loss that `settings` name, for logits of a "sigmoid" or a "softmax" network.
 
     Overlap losses are taken over the whole batch, which steadies slices without a structure, and
-    over a softmax network's foreground classes only. Pixels of no class (softmax) do not count.
+    over a softmax network's foreground classes only. What is not known does not count: pixels of no
+    class (softmax), and targets below 0 (sigmoid).
     """
     parts = {
         "bce": _binary_cross_entropy,
@@ -32,6 +33,8 @@ def build_loss(settings: Optimisation, activation: str) -> Loss:
     def added(logits: Tensor, targets: Tensor) -> Tensor:
         if activation == "softmax":
             logits = torch.where(targets.any(dim=1, keepdim=True), logits, _background(logits))
+        else:
+            logits, targets = logits.masked_fill(targets < 0, -100), targets.clamp(min=0)
         return torch.stack([loss(logits, targets) for loss in losses]).sum()
 
     return added

@@ -54,6 +54,7 @@ class CachedCase:
         masks: (slices, H, W), the model's label values.
         spacing_zyx: mm between slices, rows and columns.
         foreground: which slices show any structure.
+        annotated: the model's values that were looked for; none: all.
     """
 
     name: str
@@ -62,6 +63,7 @@ class CachedCase:
     masks: NDArray[np.uint8]
     spacing_zyx: Vector
     foreground: NDArray[np.bool_]
+    annotated: tuple[int, ...] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields, files instead of what is mapped from them.
@@ -214,6 +216,7 @@ def _open(case: Case, location: Path) -> CachedCase:
         np.load(location / MASKS, mmap_mode="r"),
         tuple(content["spacing_zyx"]),
         np.array(content["foreground"], np.bool_),
+        case.annotated,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -19,7 +19,7 @@ from TumorSegLib.inference.preparation import stack_context
 from TumorSegLib.model.specification import ModelSpecification
 
 NOT_COUNTED = -1.0
-"""What stands in a mask where no label's intensities admit the pixel."""
+"""Stands in masks where no label's intensities admit the pixel, in targets where none is known."""
 
 
 class Transform(Protocol):
@@ -79,7 +79,8 @@ class Slices(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, item: int | Draw) -> tuple[Tensor, Tensor]:
         image, mask = self.slice(item)
-        return image, targets(mask[0], self.model)
+        case, _ = self.index[item if isinstance(item, int) else item.place]
+        return image, targets(mask[0], self.model, case.annotated)
 
     def slice(self, item: int | Draw) -> tuple[Tensor, Tensor]:
         """Return the network's input (C, H, W) and the label values (1, H, W)."""
@@ -143,10 +144,13 @@ class Patients(Dataset[tuple[int, Tensor, Tensor]]):
         return item, torch.stack(slices), torch.stack(maps)
 
 
-def targets(mask: Tensor, model: ModelSpecification) -> Tensor:
+def targets(
+    mask: Tensor, model: ModelSpecification, annotated: Collection[int] | None = None
+) -> Tensor:
     """Return what the network should answer for label values (H, W).
 
-    Sigmoid: one float map a label (K, H, W), 1 on the structure and on the parts it includes.
+    Sigmoid: one float map a label (K, H, W), 1 on the structure and on the parts it includes; where
+    a label is not among the `annotated` values, `NOT_COUNTED` where its pixels may be.
     Softmax: one map a class (K + 1, H, W), background first; every pixel belongs to one, but for
     those that do not count, which belong to none.
     Detection: (K,), 1 where the slice shows the structure or a part of it.
@@ -161,4 +165,26 @@ def targets(mask: Tensor, model: ModelSpecification) -> Tensor:
             whole |= mask == part
         maps.append(whole)
     stacked = torch.stack(maps)
-    return (stacked.any(dim=(1, 2)) if model.task == "detection" else stacked).float()
+    if model.task == "detection":
+        return stacked.any(dim=(1, 2)).float()
+    answers = stacked.float()
+    for answer, label in zip(answers, model.labels, strict=True):
+        if annotated is not None and label.value not in annotated:
+            answer[_may_be(label.value, mask, answer, model, annotated)] = NOT_COUNTED
+    return answers
+
+
+def _may_be(
+    value: int,
+    mask: Tensor,
+    answer: Tensor,
+    model: ModelSpecification,
+    annotated: Collection[int],
+) -> Tensor:
+    """Return where a label that nobody looked for may be: in what would include it, or anywhere."""
+    holders = [
+        label.value
+        for label in model.labels
+        if value in label.includes and label.value in annotated
+    ]
+    return torch.isin(mask, mask.new_tensor(holders)) if holders else answer == 0

@@ -64,11 +64,14 @@ class ExtraDataset:
         folder: where it is.
         layout: one of `tumorseg_training.readers.READERS`.
         labels: from its structures to the model's values, as in `Data`.
+        annotated: the model's values that were looked for in it; none: all. Of the others nothing
+            is learnt in an annotated structure that includes them; without one, nowhere.
     """
 
     folder: str
     layout: str
     labels: Mapping[str, int] = field(default_factory=dict)
+    annotated: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,8 @@ class TrainingConfig:
                 "optimisation.within_intensities needs model.activation 'softmax', intensities of"
                 " every label, and model.input.normalisation of the kind window"
             )
+        for further in self.further:
+            _check_annotated(model, further)
 
     @property
     def reading(self) -> ReaderOptions:
@@ -92,6 +94,28 @@ def reader_options_of(model: ModelSpecification, data: Data | ExtraDataset) -> R
         window=data.window,
         mask_suffix=data.mask_suffix,
     )
+
+
+def _check_annotated(model: ModelSpecification, further: ExtraDataset) -> None:
+    """Raise ValueError where a data set cannot have been annotated for some of the labels alone."""
+    if further.annotated is None:
+        return
+    if model.activation != "sigmoid" or model.task != "segmentation":
+        raise ValueError(
+            "further.annotated needs model.task 'segmentation' and model.activation 'sigmoid'"
+        )
+    known = [label.value for label in model.labels]
+    if not further.annotated or (others := set(further.annotated) - set(known)):
+        found = ", ".join(map(str, sorted(others))) if further.annotated else "nothing"
+        raise ValueError(
+            f"further.annotated of {further.folder} has {found}; expected some of the model's"
+            f" values {', '.join(map(str, known))}"
+        )
+    if mapped := set(further.labels.values()) - {0, *further.annotated}:
+        raise ValueError(
+            f"further.labels of {further.folder} has {', '.join(map(str, sorted(mapped)))}, which"
+            " further.annotated lacks"
+        )
 
 
 def _has_intensities(model: ModelSpecification) -> bool:
