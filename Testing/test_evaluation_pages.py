@@ -17,7 +17,7 @@ from tumorseg_training.case_figures import LEVELS, CaseFigures, Snapshot
 from tumorseg_training.comparison import NEW, Pair, write_comparison
 from tumorseg_training.evaluation import Evaluation
 from tumorseg_training.evaluation_page import evaluation_page
-from tumorseg_training.metrics import Agreement
+from tumorseg_training.metrics import Agreement, LesionCounts
 
 pytestmark = pytest.mark.slow
 
@@ -64,7 +64,9 @@ def evaluation(name="first", gain=0.0, *, patients=6, task="segmentation", const
     cases = []
     for number in range(patients):
         dice = float(random.random()) / 2 + gain
-        agreement = Agreement(dice, dice, dice, dice, 3.0, dice, 10.0, 11.0, 2, 1, 1)
+        counts = ((0, 0, 1), (1, 0, 0), (1, 1, 0), (0, 0, 0))
+        lesions = tuple(LesionCounts(*row) for row in counts)
+        agreement = Agreement(dice, dice, dice, dice, 3.0, dice, 10.0, 11.0, lesions)
         structures = {label.name: agreement for label in specification.labels}
         truth = random.random(10) > 0.5 if constant is None else np.full(10, constant)
         picture = np.zeros((20, 20), np.uint8)
@@ -95,6 +97,12 @@ def test_a_page_shows_every_model_and_their_comparison():
     for model in models:
         assert f"Model {model.name} {model.name}, version 1; 6 patients, 6 cases" in text
     assert text.count("6 of 12") == 4
+    volumes = ["under 0.5 ml", "0.5 to 2 ml", "2 to 10 ml", "10 ml and more"]
+    first = content.cells.index("under 0.5 ml")
+    assert content.cells[first : first + 4] == volumes
+    assert content.cells[first + 5 : first + 9] == [
+        *("0 of 0; 1.00", "0 of 6; 0.00", "6 of 6; 0.00", "0 of 0; 0.00")
+    ]
     assert "first less second" in content.cells
     assert text.count("The worst five") == 2
     pictures = [attributes for tag, attributes in content.tags if tag == "img"]

@@ -233,6 +233,11 @@ def test_a_card_says_where_a_model_fails_and_what_its_probabilities_are_worth():
     structure = {name: estimate(0.8) for name in ("sensitivity", "precision", "hd95_mm")}
     structure["dice"] = estimate(0.75) | {"under_0_6": 1}
     structure["lesions"] = {"reference": 3, "found": 3, "detection_rate": 1, "false_per_case": 0}
+    structure["lesions"]["by_volume"] = [
+        {"from_ml": 0.0, "below_ml": 0.5, "reference": 1, "found": 1, "false_per_case": 0.25},
+        {"from_ml": 0.5, "below_ml": 2.0, "reference": 0, "found": 0, "false_per_case": 0},
+        {"from_ml": 2.0, "below_ml": None, "reference": 2, "found": 2, "false_per_case": 0},
+    ]
     bins = [
         {"voxels": 30, "probability": 0.05, "frequency": 0.25},
         {"voxels": 0, "probability": 0.0, "frequency": 0.0},
@@ -251,10 +256,13 @@ def test_a_card_says_where_a_model_fails_and_what_its_probabilities_are_worth():
     model = brain_specification(
         evaluation=from_dict(Evaluation, metrics), provenance=Provenance(steps=70)
     )
-    card = model_card(model, Card())
+    card = model_card(model, Card(also_measured="Elsewhere, by others: 0.7."))
+    assert "\n\nElsewhere, by others: 0.7.\n\n## Known failures" in card
     assert "Tumour with FLAIR alone: Dice 0.600 (0.500 to 0.700), median 0.600." in card
     assert "under 0.6: 1 of 3 with all sequences, 2 with FLAIR alone" in card
     assert "| tumour, ml | up to 9 | 1 | 0.510 (0.410 to 0.610) | 0.510 |" in card
+    assert "case | under 0.5 ml | 0.5 to 2 ml | 2 ml and more |" in card
+    assert "| Tumour | 1 of 1; 0.2 | 0 of 0; 0.0 | 2 of 2; 0.0 |" in card
     assert "| 0.05 | 0.25 | 75.0% |" in card
     assert "| 0.95 | 0.75 | 25.0% |" in card
     assert "poorly calibrated" in card

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tumorseg_training.metrics import agreement, roc_auc, roc_curve
+from tumorseg_training.metrics import LesionCounts, agreement, roc_auc, roc_curve
 from tumorseg_training.statistics import compare, estimate, interval
 
 
@@ -62,6 +62,27 @@ def test_lesions_are_counted_one_by_one() -> None:
     )
     figures = agreement(found, reference, (1.0, 1.0, 1.0))
     assert (figures.lesions, figures.lesions_found, figures.false_lesions) == (3, 1, 1)
+
+
+def test_lesions_are_counted_by_their_own_volume() -> None:
+    shape = (20, 40, 40)
+    small, large = box(shape, (0, 5), (0, 10), (0, 10)), box(shape, (0, 20), (0, 10), (15, 26))
+    missed = box(shape, (0, 20), (20, 30), (0, 10))
+    false = box(shape, (0, 5), (35, 39), (35, 39))
+    figures = agreement(small | large | false, small | large | missed, (1.0, 1.0, 1.0))
+    assert figures.lesions_by_volume == (
+        LesionCounts(0, 0, 1),
+        LesionCounts(1, 1, 0),
+        LesionCounts(2, 1, 0),
+        LesionCounts(0, 0, 0),
+    )
+    coarse = agreement(small | large | false, small | large | missed, (2.0, 2.0, 1.0))
+    assert coarse.lesions_by_volume == (
+        LesionCounts(0, 0, 1),
+        LesionCounts(0, 0, 0),
+        LesionCounts(3, 2, 0),
+        LesionCounts(0, 0, 0),
+    )
 
 
 def test_roc_auc_counts_pairs() -> None:

@@ -41,6 +41,21 @@ class Rate:
 
 
 @dataclass(frozen=True)
+class LesionsOfVolume:
+    """Separate components from one volume on and below another, as `Lesions` counts them all.
+
+    Found ones are counted by the volume of the reference's component, false ones by their own.
+    """
+
+    from_ml: float
+    below_ml: float | None
+    reference: int
+    found: int
+    false_per_case: float
+    detection_rate: float | None = None
+
+
+@dataclass(frozen=True)
 class Lesions:
     """Separate components of a structure: in the reference, found, and marked falsely a case."""
 
@@ -48,6 +63,14 @@ class Lesions:
     found: int
     false_per_case: float
     detection_rate: float | None = None
+    by_volume: tuple[LesionsOfVolume, ...] = ()
+
+
+def volume_range(from_ml: float, below_ml: float | None) -> str:
+    """Return in words which volumes `LesionsOfVolume` are of."""
+    if below_ml is None:
+        return f"{from_ml:g} ml and more"
+    return f"{from_ml:g} to {below_ml:g} ml" if from_ml else f"under {below_ml:g} ml"
 
 
 @dataclass(frozen=True)

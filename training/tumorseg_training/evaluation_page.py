@@ -17,6 +17,7 @@ from tumorseg_training.case_figures import CaseFigures
 from tumorseg_training.evaluation import Evaluation, mean_dice, worst_cases
 from tumorseg_training.metrics import DETECTED_SHARE, SURFACE_TOLERANCE_MM, roc_curve
 from tumorseg_training.summary import calibration, comparisons, summary
+from TumorSegLib.model.evaluation import volume_range
 from TumorSegLib.support.atomic_write import write_whole
 from TumorSegLib.support.page_templates import page_templates
 
@@ -59,6 +60,7 @@ def evaluation_page(
     """
     pages = page_templates(Path(__file__).parent / "templates")
     pages.filters["interval"] = _interval
+    pages.globals["volume_range"] = volume_range
     return pages.get_template(template).render(
         title=title,
         detected_share=DETECTED_SHARE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,20 @@ DETECTED_SHARE = 0.1
 """A lesion of the reference is found when this part of its volume is marked."""
 
 
+LESION_ML = (0.0, 0.5, 2.0, 10.0)
+"""Volumes from which on lesions are counted by themselves; 0.5 ml is a ball of 10 mm, the least
+that RECIST 1.1 measures."""
+
+
+@dataclass(frozen=True)
+class LesionCounts:
+    """Lesions of some volume: of the reference, of these found, and found ones that are false."""
+
+    reference: int
+    found: int
+    false: int
+
+
 @dataclass(frozen=True)
 class Agreement:
     """Figures of one structure in one case; `nan` where a figure is not defined.
@@ -38,9 +53,7 @@ class Agreement:
         surface_dice: part of both surfaces within `SURFACE_TOLERANCE_MM` of each other.
         reference_ml: volume in the reference.
         found_ml: volume that was found.
-        lesions: components of the reference.
-        lesions_found: those of which at least `DETECTED_SHARE` was found.
-        false_lesions: components of the finding that meet no component of the reference.
+        lesions_by_volume: counted from each of `LESION_ML` up to the next.
     """
 
     dice: float
@@ -51,9 +64,22 @@ class Agreement:
     surface_dice: float
     reference_ml: float
     found_ml: float
-    lesions: int
-    lesions_found: int
-    false_lesions: int
+    lesions_by_volume: tuple[LesionCounts, ...]
+
+    @property
+    def lesions(self) -> int:
+        """Components of the reference."""
+        return sum(counts.reference for counts in self.lesions_by_volume)
+
+    @property
+    def lesions_found(self) -> int:
+        """Those of which at least `DETECTED_SHARE` was found."""
+        return sum(counts.found for counts in self.lesions_by_volume)
+
+    @property
+    def false_lesions(self) -> int:
+        """Components of the finding that meet no component of the reference."""
+        return sum(counts.false for counts in self.lesions_by_volume)
 
     @property
     def volume_error_ml(self) -> float:
@@ -79,7 +105,6 @@ def agreement(found: Mask, reference: Mask, spacing_zyx: Vector) -> Agreement:
         hd95, surface = _surfaces(found, reference, spacing_zyx)
     elif marked or true:
         surface = 0.0
-    lesions, lesions_found, false_lesions = _lesions(found, reference)
     return Agreement(
         dice=2 * both / (marked + true) if either else 1.0,
         iou=both / either if either else 1.0,
@@ -89,9 +114,7 @@ def agreement(found: Mask, reference: Mask, spacing_zyx: Vector) -> Agreement:
         surface_dice=surface,
         reference_ml=true * voxel_ml,
         found_ml=marked * voxel_ml,
-        lesions=lesions,
-        lesions_found=lesions_found,
-        false_lesions=false_lesions,
+        lesions_by_volume=_lesions(found, reference, voxel_ml),
     )
 
 
@@ -143,14 +166,22 @@ def _surfaces(found: Mask, reference: Mask, spacing: Vector) -> tuple[float, flo
     return float(hd95), float(surface)
 
 
-def _lesions(found: Mask, reference: Mask) -> tuple[int, int, int]:
-    """Return components of the reference, those found, and components found without one."""
+def _lesions(found: Mask, reference: Mask, voxel_ml: float) -> tuple[LesionCounts, ...]:
+    """Count components of the reference, those found, and those found without one, by volume."""
     true, sizes = components_of(reference)
     hits = np.bincount(true[found], minlength=len(sizes))
-    detected = int((hits >= DETECTED_SHARE * sizes)[1:].sum())
+    detected = hits >= DETECTED_SHARE * sizes
     marked, marked_sizes = components_of(found)
-    meeting = np.unique(marked[reference & found])
-    return len(sizes) - 1, detected, len(marked_sizes) - 1 - len(meeting)
+    false = np.ones(len(marked_sizes), np.bool_)
+    false[marked[reference & found]] = False
+
+    def by_volume(voxels: NDArray[np.integer[Any]]) -> NDArray[np.intp]:
+        places = np.searchsorted(LESION_ML, voxels * voxel_ml, side="right") - 1
+        return np.bincount(places, minlength=len(LESION_ML))
+
+    counts = (sizes[1:], sizes[1:][detected[1:]], marked_sizes[1:][false[1:]])
+    rows = np.stack([by_volume(part) for part in counts], axis=1)
+    return tuple(LesionCounts(*row) for row in rows.tolist())
 
 
 def _box(mask: Mask) -> tuple[slice, ...]:

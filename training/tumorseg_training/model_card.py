@@ -13,6 +13,7 @@ from TumorSegLib.model.evaluation import (
     SliceEvaluation,
     Stratum,
     StructureEvaluation,
+    volume_range,
 )
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.support.words import counted
@@ -43,6 +44,7 @@ def model_card(model: ModelSpecification, card: Card) -> str:
         f"## Input and output\n\n{_input(model)}",
         f"## Data\n\n{_data(model, card)}",
         f"## Measured performance\n\n{_performance(model)}",
+        card.also_measured,
         f"## Known failures\n\n{_failures(model, card)}",
         f"## Weights\n\n{_weights(model)}",
     ]
@@ -119,6 +121,7 @@ def _performance(model: ModelSpecification) -> str:
             "| Structure | Dice | median | Sensitivity | Precision | HD95, mm | Components found |"
         )
         lines.append("\n".join([head, "|---" * 7 + "|", *rows]))
+    lines += _lesions(measured)
     lines += _alone(model, measured)
     if measured.slices is not None and measured.calibration is not None:
         lines.append(
@@ -159,6 +162,24 @@ def _row(name: str, structure: StructureEvaluation) -> str:
         "n/a" if lesions is None else f"{lesions.found} of {lesions.reference}",
     ]
     return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _lesions(measured: Evaluation) -> list[str]:
+    """Return the table of components by their volume, where they were counted so."""
+    counted_so = {
+        name: structure.lesions.by_volume
+        for name, structure in measured.structures.items()
+        if structure.lesions is not None and structure.lesions.by_volume
+    }
+    if not counted_so:
+        return []
+    sizes = [volume_range(part.from_ml, part.below_ml) for part in next(iter(counted_so.values()))]
+    lines = ["| Components found; false ones a case | " + " | ".join(sizes) + " |"]
+    lines.append("|---" * (len(sizes) + 1) + "|")
+    for name, parts in counted_so.items():
+        cells = [f"{p.found} of {p.reference}; {p.false_per_case:.1f}" for p in parts]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return ["\n".join(lines)]
 
 
 def _alone(model: ModelSpecification, measured: Evaluation) -> list[str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tumorseg_training.case_figures import LEVELS, CaseFigures
 from tumorseg_training.evaluation import Evaluation
-from tumorseg_training.metrics import roc_auc
+from tumorseg_training.metrics import LESION_ML, LesionCounts, roc_auc
 from tumorseg_training.statistics import compare, estimate, interval
 from TumorSegLib.model.evaluation import Evaluation as ModelEvaluation
 from TumorSegLib.support.schema import from_dict
@@ -27,6 +27,7 @@ MEASURES = (
     "volume_error_ml",
     "volume_error",
 )
+DERIVED = ("volume_error_ml", "volume_error", "lesions", "lesions_found", "false_lesions")
 LOW_DICE = 0.6
 """Cards say how many patients are under it."""
 CALIBRATION_BINS = 10
@@ -80,8 +81,7 @@ def details(evaluation: Evaluation) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for case in evaluation.cases:
         structures = {
-            name: asdict(found)
-            | {"volume_error_ml": found.volume_error_ml, "volume_error": found.volume_error}
+            name: asdict(found) | {name: getattr(found, name) for name in DERIVED}
             for name, found in case.structures.items()
         }
         rows.append(
@@ -188,13 +188,25 @@ def _structure(evaluation: Evaluation, label: str) -> dict[str, Any]:
 
 
 def _lesions(evaluation: Evaluation, label: str) -> dict[str, Any]:
-    found = [case.structures[label] for case in evaluation.cases]
-    lesions = sum(item.lesions for item in found)
+    """Return how many lesions were found and marked falsely: of all, and by their own volume."""
+    cases = [case.structures[label].lesions_by_volume for case in evaluation.cases]
+    limits = zip(LESION_ML, (*LESION_ML[1:], None), strict=True)
+    by_volume = [
+        {"from_ml": least, "below_ml": below} | _detection(counts, len(cases))
+        for (least, below), counts in zip(limits, zip(*cases, strict=True), strict=True)
+    ]
+    everything = [counts for case in cases for counts in case]
+    return _detection(everything, len(cases)) | {"by_volume": by_volume}
+
+
+def _detection(counts: Sequence[LesionCounts], cases: int) -> dict[str, Any]:
+    reference = sum(count.reference for count in counts)
+    found = sum(count.found for count in counts)
     return {
-        "reference": lesions,
-        "found": sum(item.lesions_found for item in found),
-        "detection_rate": sum(item.lesions_found for item in found) / lesions if lesions else None,
-        "false_per_case": sum(item.false_lesions for item in found) / len(found),
+        "reference": reference,
+        "found": found,
+        "detection_rate": found / reference if reference else None,
+        "false_per_case": sum(count.false for count in counts) / cases,
     }
 
 

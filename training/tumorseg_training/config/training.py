@@ -19,11 +19,13 @@ class Card:
     Attributes:
         intended_use: for what and by whom; none: a sentence from the labels.
         data: where the data come from.
+        also_measured: in words, on whom and how.
         known_failures: one sentence each.
     """
 
     intended_use: str = ""
     data: str = ""
+    also_measured: str = ""
     known_failures: tuple[str, ...] = ()
 
 
