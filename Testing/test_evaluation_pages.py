@@ -18,6 +18,7 @@ from tumorseg_training.comparison import NEW, Pair, write_comparison
 from tumorseg_training.evaluation import Evaluation
 from tumorseg_training.evaluation_page import evaluation_page
 from tumorseg_training.metrics import Agreement, LesionCounts
+from tumorseg_training.summary import summary
 
 pytestmark = pytest.mark.slow
 
@@ -113,6 +114,34 @@ def test_a_page_shows_every_model_and_their_comparison():
     assert not [
         value for _, found in content.tags for name, value in found.items() if name == "href"
     ]
+
+
+def test_a_page_says_for_whom_a_model_does_worse():
+    model = evaluation(patients=9)
+    cases = []
+    for number, case in enumerate(model.cases):
+        liver = replace(case.structures["Liver"], reference_ml=400.0 * number + 40, dice=0.9)
+        if number >= 6:
+            liver = replace(liver, dice=0.6)
+        absent = replace(case.structures["Liver tumour"], reference_ml=0.0)
+        structures = {"Liver": liver, "Liver tumour": absent}
+        thickness = 5.0 if number == 3 else 2.0
+        cases.append(replace(case, structures=structures, slice_mm=thickness))
+    figures = summary(replace(model, cases=tuple(cases)))
+    rows = [(row["by"], row["group"], row["dice"]["patients"]) for row in figures["strata"]]
+    assert rows == [
+        ("Liver, ml", "up to 1107", 3),
+        ("Liver, ml", "1107 to 2173", 3),
+        ("Liver, ml", "over 2173", 3),
+        ("Liver, mm between slices", "up to 2", 8),
+        ("Liver, mm between slices", "over 4", 1),
+    ]
+    assert figures["strata"][2]["dice"]["mean"] == pytest.approx(0.6)
+    content = Content(evaluation_page([replace(model, cases=tuple(cases))], "Groups"))
+    worst = "0.600 (0.600 to 0.600)"
+    first = content.cells.index("over 2173")
+    assert content.cells[first - 1 : first + 3] == ["Liver, ml", "over 2173", "3", worst]
+    assert summary(evaluation(patients=8))["strata"] == []
 
 
 def test_detectors_have_no_structures():

@@ -48,11 +48,11 @@ class LesionsOfVolume:
     """
 
     from_ml: float
-    below_ml: float | None
     reference: int
     found: int
     false_per_case: float
     detection_rate: float | None = None
+    below_ml: float | None = None
 
 
 @dataclass(frozen=True)

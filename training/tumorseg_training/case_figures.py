@@ -53,6 +53,7 @@ class CaseFigures:
         histogram: (2, 256): voxels, and voxels of the structure, by quantised probability.
         seconds: of the run.
         snapshot: to look at; none for detectors.
+        slice_mm: between slices; `nan` where it is not known.
         first_channel_alone: figures where only the model's first sequence was given, if measured.
     """
 
@@ -66,6 +67,7 @@ class CaseFigures:
     histogram: NDArray[np.int64]
     seconds: float
     snapshot: Snapshot | None
+    slice_mm: float = math.nan
     first_channel_alone: CaseFigures | None = None
 
 
@@ -128,6 +130,7 @@ def compared(
         histogram=histogram,
         seconds=math.nan,
         snapshot=None,
+        slice_mm=spacing_zyx[0],
     )
 
 

@@ -31,6 +31,10 @@ DERIVED = ("volume_error_ml", "volume_error", "lesions", "lesions_found", "false
 LOW_DICE = 0.6
 """Cards say how many patients are under it."""
 CALIBRATION_BINS = 10
+LEAST_IN_THIRDS = 9
+"""Cases with a structure, of which thirds by its volume say something."""
+SLICE_MM = (2.0, 4.0)
+"""Between thin, usual and thick slices."""
 SLICE_RESAMPLES = 500
 
 
@@ -49,6 +53,7 @@ def summary(evaluation: Evaluation) -> dict[str, Any]:
             result["structures"][label] = _structure(evaluation, label)
         accuracy = estimate([case.pixel_accuracy for case in evaluation.cases])
         result["pixel_accuracy"] = asdict(accuracy)
+        result["strata"] = [row for label in labels for row in _strata(evaluation, label)]
     result["slices"] = slice_figures(evaluation.cases)
     alone = tuple(case.first_channel_alone for case in evaluation.cases if case.first_channel_alone)
     if alone:
@@ -197,6 +202,27 @@ def _lesions(evaluation: Evaluation, label: str) -> dict[str, Any]:
     ]
     everything = [counts for case in cases for counts in case]
     return _detection(everything, len(cases)) | {"by_volume": by_volume}
+
+
+def _strata(evaluation: Evaluation, label: str) -> list[dict[str, Any]]:
+    """Return a structure's Dice by its own volume, in thirds, and by the distance of slices."""
+    cases = [case for case in evaluation.cases if case.structures[label].reference_ml > 0]
+    volumes = [case.structures[label].reference_ml for case in cases]
+    divided = []
+    if len(cases) >= LEAST_IN_THIRDS:
+        divided.append(("ml", volumes, np.quantile(volumes, (1 / 3, 2 / 3))))
+    divided.append(("mm between slices", [case.slice_mm for case in cases], np.array(SLICE_MM)))
+    rows = []
+    for unit, values, limits in divided:
+        groups = np.searchsorted(limits, values)
+        low, high = (f"{limit:.0f}" if limit >= 100 else f"{limit:.3g}" for limit in limits)
+        texts = (f"up to {low}", f"{low} to {high}", f"over {high}")
+        for number in np.unique(groups) if len(set(groups)) > 1 else ():
+            group = tuple(case for case, own in zip(cases, groups, strict=True) if own == number)
+            dice = replace(evaluation, cases=group).by_patient(label, "dice")
+            found = {"by": f"{label}, {unit}", "group": texts[number], "dice": dice_figures(dice)}
+            rows.append(found)
+    return rows
 
 
 def _detection(counts: Sequence[LesionCounts], cases: int) -> dict[str, Any]:
