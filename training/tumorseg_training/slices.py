@@ -168,23 +168,16 @@ def targets(
     if model.task == "detection":
         return stacked.any(dim=(1, 2)).float()
     answers = stacked.float()
+    if annotated is None:
+        return answers
     for answer, label in zip(answers, model.labels, strict=True):
-        if annotated is not None and label.value not in annotated:
-            answer[_may_be(label.value, mask, answer, model, annotated)] = NOT_COUNTED
+        if label.value in annotated:
+            continue
+        holders = [
+            holder.value
+            for holder in model.labels
+            if label.value in holder.includes and holder.value in annotated
+        ]
+        may_be = torch.isin(mask, mask.new_tensor(holders)) if holders else answer == 0
+        answer[may_be] = NOT_COUNTED
     return answers
-
-
-def _may_be(
-    value: int,
-    mask: Tensor,
-    answer: Tensor,
-    model: ModelSpecification,
-    annotated: Collection[int],
-) -> Tensor:
-    """Return where a label that nobody looked for may be: in what would include it, or anywhere."""
-    holders = [
-        label.value
-        for label in model.labels
-        if value in label.includes and label.value in annotated
-    ]
-    return torch.isin(mask, mask.new_tensor(holders)) if holders else answer == 0

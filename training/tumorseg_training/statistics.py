@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scipy.stats import DegenerateDataWarning, bootstrap, wilcoxon
 
 RESAMPLES = 5000
+THIRDS = (1 / 3, 2 / 3)
+"""Quantiles that divide values into three groups of a size."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,21 @@ def estimate(values: Sequence[float], seed: int = 0) -> Estimate:
         return Estimate(np.nan, np.nan, np.nan, np.nan, 0)
     mean, median = float(known.mean()), float(np.median(known))
     return Estimate(mean, *interval(known, np.mean, RESAMPLES, seed), median, known.size)
+
+
+def between(
+    limits: Sequence[float] | NDArray[np.floating], values: Sequence[float]
+) -> list[tuple[str, list[int]]]:
+    """Return three groups, in words and by the places of their values.
+
+    Args:
+        limits: the highest value of the first group and that of the second.
+        values: what is divided.
+    """
+    low, high = (f"{limit:.0f}" if limit >= 100 else f"{limit:.3g}" for limit in limits)
+    groups = np.searchsorted(limits, values)
+    texts = (f"up to {low}", f"{low} to {high}", f"over {high}")
+    return [(text, np.flatnonzero(groups == number).tolist()) for number, text in enumerate(texts)]
 
 
 def compare(first: Sequence[float], second: Sequence[float]) -> Comparison:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tumorseg_training.case_figures import LEVELS, CaseFigures
 from tumorseg_training.evaluation import Evaluation
 from tumorseg_training.metrics import LESION_ML, LesionCounts, roc_auc
-from tumorseg_training.statistics import compare, estimate, interval
+from tumorseg_training.statistics import THIRDS, between, compare, estimate, interval
 from TumorSegLib.model.evaluation import Evaluation as ModelEvaluation
 from TumorSegLib.support.schema import from_dict
 
@@ -86,7 +86,7 @@ def details(evaluation: Evaluation) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for case in evaluation.cases:
         structures = {
-            name: asdict(found) | {name: getattr(found, name) for name in DERIVED}
+            name: asdict(found) | {figure: getattr(found, figure) for figure in DERIVED}
             for name, found in case.structures.items()
         }
         rows.append(
@@ -210,18 +210,15 @@ def _strata(evaluation: Evaluation, label: str) -> list[dict[str, Any]]:
     volumes = [case.structures[label].reference_ml for case in cases]
     divided = []
     if len(cases) >= LEAST_IN_THIRDS:
-        divided.append(("ml", volumes, np.quantile(volumes, (1 / 3, 2 / 3))))
-    divided.append(("mm between slices", [case.slice_mm for case in cases], np.array(SLICE_MM)))
+        divided.append(("ml", between(np.quantile(volumes, THIRDS), volumes)))
+    divided.append(("mm between slices", between(SLICE_MM, [case.slice_mm for case in cases])))
     rows = []
-    for unit, values, limits in divided:
-        groups = np.searchsorted(limits, values)
-        low, high = (f"{limit:.0f}" if limit >= 100 else f"{limit:.3g}" for limit in limits)
-        texts = (f"up to {low}", f"{low} to {high}", f"over {high}")
-        for number in np.unique(groups) if len(set(groups)) > 1 else ():
-            group = tuple(case for case, own in zip(cases, groups, strict=True) if own == number)
-            dice = replace(evaluation, cases=group).by_patient(label, "dice")
-            found = {"by": f"{label}, {unit}", "group": texts[number], "dice": dice_figures(dice)}
-            rows.append(found)
+    for unit, groups in divided:
+        taken = [(text, places) for text, places in groups if places]
+        for text, places in taken if len(taken) > 1 else ():
+            group = replace(evaluation, cases=tuple(cases[place] for place in places))
+            dice = dice_figures(group.by_patient(label, "dice"))
+            rows.append({"by": f"{label}, {unit}", "group": text, "dice": dice})
     return rows
 
 

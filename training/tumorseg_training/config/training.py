@@ -116,7 +116,7 @@ def _check_annotated(model: ModelSpecification, further: ExtraDataset) -> None:
     if mapped := set(further.labels.values()) - {0, *further.annotated}:
         raise ValueError(
             f"further.labels of {further.folder} has {', '.join(map(str, sorted(mapped)))}, which"
-            " further.annotated lacks"
+            " further.annotated lacks; add it there, or map its structure to 0"
         )
 
 

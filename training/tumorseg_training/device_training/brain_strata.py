@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from tumorseg_training.case import LabelledCase
-from tumorseg_training.statistics import estimate
+from tumorseg_training.statistics import THIRDS, between, estimate
 
 RING = (3, 8)
 """Pixels around the tumour that are passed over, and within which its surroundings lie."""
@@ -32,17 +32,12 @@ def strata(contents: Mapping[str, LabelledCase], dice: Mapping[str, float]) -> l
         for name, content in contents.items()
     }
     contrasts = {name: contrast(content) for name, content in contents.items()}
+    found = list(dice.values())
     rows = []
     for title, values in (("tumour, ml", volumes), ("FLAIR, tumour over surroundings", contrasts)):
-        limits = np.quantile(list(values.values()), (1 / 3, 2 / 3))
-        third = {name: int(np.searchsorted(limits, value)) for name, value in values.items()}
-        texts = (
-            f"up to {limits[0]:.3g}",
-            f"{limits[0]:.3g} to {limits[1]:.3g}",
-            f"over {limits[1]:.3g}",
-        )
-        for number, text in enumerate(texts):
-            rows.append(_row(title, text, [dice[n] for n in dice if third[n] == number]))
+        of_patients = [values[name] for name in dice]
+        for text, places in between(np.quantile(of_patients, THIRDS), of_patients):
+            rows.append(_row(title, text, [found[place] for place in places]))
     for site in sorted({_site(name) for name in dice}):
         values_there = [dice[name] for name in dice if _site(name) == site]
         rows.append(_row("institution", site, values_there))
