@@ -7,6 +7,8 @@ import pytest
 from bright_models import write_model
 from scenes import HEAD_MATRIX, add_head
 
+from TumorSegLib.slicer_io.images import matrix_of
+
 OBLIQUE = np.array(
     [
         [-0.8, 0.0, 1.8, 11.0],
@@ -133,6 +135,8 @@ def test_a_new_segmentation_lies_in_the_volumes_study_grid_and_transform(bench, 
     assert slicer.vtkSegmentationConverter.DeserializeImageGeometry(geometry, image, False)
     assert image.GetDimensions() == (64, 64, 12)
     assert image.GetSpacing() == pytest.approx((1.0, 1.5, 3.0))
+    matrix = matrix_of(image.GetImageToWorldMatrix)
+    np.testing.assert_allclose(matrix, matrix_of(bench.volume.GetIJKToRASMatrix), atol=1e-6)
     assert target.GetNodeReference("referenceImageGeometryRef") is bench.volume
     assert target.GetDisplayNode() is not None
 

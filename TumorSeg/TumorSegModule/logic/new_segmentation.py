@@ -25,8 +25,8 @@ def prepare_segmentation(
     volume in the subject hierarchy, below its study and patient.
     """
     segmentation.CreateDefaultDisplayNodes()
-    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-    segmentation.SetAndObserveTransformNodeID(volume.GetTransformNodeID())
+    segmentation.SetAndObserveTransformNodeID(volume.GetTransformNodeID())  # before the geometry,
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)  # which allows for it
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     item, beside = (hierarchy.GetItemByDataNode(node) for node in (segmentation, volume))
     if item and beside and (parent := hierarchy.GetItemParent(beside)) in _items(hierarchy):
