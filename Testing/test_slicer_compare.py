@@ -105,6 +105,26 @@ def test_the_end_brings_the_views_back(ready):
         assert not node.GetDisplayNode().GetViewNodeIDs()
 
 
+def test_a_scene_saved_meanwhile_shows_everything_when_it_is_opened(ready):
+    slicer = ready.slicer
+    other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "other")
+    other.CreateDefaultDisplayNodes()
+    compare(ready)
+    path = ready.folder / "scene.mrb"
+    assert slicer.mrmlScene.WriteToMRB(str(path))
+    assert not other.GetDisplayNode().GetVisibility()  # the comparison goes on
+    slicer.mrmlScene.Clear()
+    slicer.mrmlScene.SetURL(str(path))
+    assert slicer.mrmlScene.ReadFromMRB(str(path), True)
+    ready.turn(50)
+    displays = slicer.util.getNodesByClass("vtkMRMLSegmentationDisplayNode")
+    assert len(displays) >= 3
+    for display in displays:
+        assert display.GetVisibility()
+        assert not display.GetViewNodeIDs()
+        assert display.GetAttribute("TumorSeg.BeforeSideBySide") is None
+
+
 @pytest.mark.parametrize("linked", [False, True])
 def test_the_end_brings_background_linking_and_planes_back(ready, linked):
     scene, util = ready.slicer.mrmlScene, ready.slicer.util

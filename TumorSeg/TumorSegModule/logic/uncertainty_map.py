@@ -91,18 +91,26 @@ class Overlay:
             return
         for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
             foreground = view.GetForegroundVolumeID()
-            if self._shown is None or foreground != self._shown:
+            ours = foreground is not None and foreground == self._shown
+            if not ours and _is_map(foreground):  # of a scene that was saved with it
+                ours, self._before[view.GetID()] = True, (None, 0.0)
+            elif not ours:
                 self._before[view.GetID()] = (foreground, view.GetForegroundOpacity())
             if node is not None:
                 view.SetForegroundVolumeID(node.GetID())
                 view.SetForegroundOpacity(OPACITY)
-            elif self._shown is not None and foreground in (self._shown, None):
+            elif ours or (self._shown is not None and foreground is None):
                 volume, opacity = self._before.get(view.GetID(), (None, 0.0))
                 view.SetForegroundVolumeID(volume if _is_there(volume) else None)
                 view.SetForegroundOpacity(opacity)
         self._shown = node.GetID() if node is not None else None
         if node is None:
             self._before.clear()
+
+
+def _is_map(node_id: str | None) -> bool:
+    node = slicer.mrmlScene.GetNodeByID(node_id) if node_id else None
+    return node is not None and bool(node.GetAttribute(UNCERTAINTY_OF))
 
 
 def _is_there(node_id: str | None) -> bool:

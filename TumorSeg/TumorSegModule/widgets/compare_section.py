@@ -84,6 +84,10 @@ class CompareSection(SeriesSection):
                 self._finish()
         self.show()
 
+    def scene_opened(self) -> None:
+        """Show again what was hidden in a scene that was saved during a comparison."""
+        self._views.restore_saved()
+
     def forget(self) -> None:
         """Let go of the nodes, as when the scene is closed."""
         self._views.forget()

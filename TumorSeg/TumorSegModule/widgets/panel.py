@@ -130,6 +130,8 @@ class Panel:
 
     def connect(self, parameters: Parameters | None) -> None:
         """Show and keep the settings in `parameters`; None lets go of them."""
+        if parameters is not None:
+            self.compare.scene_opened()
         if parameters is not None and parameters is self.parameters:
             self.selection_changed()
             return

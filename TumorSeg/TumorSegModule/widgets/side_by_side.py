@@ -6,6 +6,7 @@ and Yellow.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -16,8 +17,13 @@ import slicer
 from TumorSegLib.slicer_io.geometry import Placement
 from TumorSegLib.slicer_io.images import Matrix4, intersection
 from TumorSegLib.slicer_io.masks import mask_of, mask_reader
+from TumorSegLib.slicer_io.nodes import set_quietly
+from TumorSegLib.support.schema import parsed
 
 RED, YELLOW = "vtkMRMLSliceNodeRed", "vtkMRMLSliceNodeYellow"
+
+BEFORE = "TumorSeg.BeforeSideBySide"
+"""Attribute of a display node: how it was, as JSON, for a scene that is saved meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +109,13 @@ class SideBySide:
         for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
             display = node.GetDisplayNode()
             if node not in (first, second) and display is not None and display.GetVisibility():
-                self._before(display, partial(display.SetVisibility, True))
+                self._before(display, partial(_restore, display))
+                _remember(display)
                 display.SetVisibility(False)
         for node, view in ((first, RED), (second, YELLOW)):
             display = node.GetDisplayNode()
-            self._before(display, partial(_show_in, display, display.GetViewNodeIDs()))
+            self._before(display, partial(_restore, display))
+            _remember(display)
             _show_in(display, [view])
         layout = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
         if layout is not None:
@@ -134,6 +142,13 @@ class SideBySide:
                 restore()
         self.forget()
 
+    def restore_saved(self) -> None:
+        """Show again what another session had hidden when the scene was saved."""
+        ours = [node for node, _restore in self._changes]
+        for display in slicer.util.getNodesByClass("vtkMRMLSegmentationDisplayNode"):
+            if display not in ours:
+                _restore(display)
+
     def forget(self) -> None:
         """Let go of the nodes, as when the scene is closed."""
         self._changes = []
@@ -141,6 +156,23 @@ class SideBySide:
     def _before(self, node: slicer.vtkMRMLNode, restore: Callable[[], object]) -> None:
         """Remember how a node that is about to be changed is to be restored."""
         self._changes.append((node, restore))
+
+
+def _remember(display: slicer.vtkMRMLDisplayNode) -> None:
+    was = {"visible": bool(display.GetVisibility()), "views": list(display.GetViewNodeIDs())}
+    set_quietly(display, BEFORE, json.dumps(was))
+
+
+def _restore(display: slicer.vtkMRMLDisplayNode) -> None:
+    """Make a display node what it was, if it was changed."""
+    try:
+        was = parsed(display.GetAttribute(BEFORE) or "null")
+        visible, views = was["visible"], [str(view) for view in was["views"]]
+    except (ValueError, TypeError, KeyError):  # not changed, or written by hand
+        return
+    set_quietly(display, BEFORE, None)
+    display.SetVisibility(bool(visible))
+    _show_in(display, views)
 
 
 def _show_in(display: slicer.vtkMRMLDisplayNode, views: Iterable[str]) -> None:
