@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
 import sys
 import time
 from importlib import metadata
@@ -504,6 +505,25 @@ def test_a_no_to_what_writes_dicom_installs_nothing(dicom):
     assert not dicom.ensure_dicom()
     assert dicom.calls() == []
     assert not dicom.went_on
+
+
+def test_nothing_is_imported_from_the_folder_that_a_process_is_started_in(tmp_path):
+    from TumorSegModule.logic.install_process import InstallProcess, Step
+    from TumorSegModule.logic.worker_client import library_environment
+
+    command = [sys.executable, "-m", "site"]  # prints where it looks
+    environment = library_environment()
+    told = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    process = InstallProcess([Step("", lambda: ["env", "-C", str(tmp_path), *command])])
+    process.start()
+    while process.busy:
+        process.poll()
+    assert process.state.stage == "done"
+    for text in (told.stdout, "\n".join(process.lines)):
+        assert "sys.path = [" in text
+        assert repr(str(tmp_path)) not in text
 
 
 def test_a_worker_looks_into_the_folder_beside_slicer_first(tmp_path):

@@ -120,7 +120,12 @@ class InstallProcess:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
+                    env={
+                        **os.environ,
+                        "PYTHONSAFEPATH": "1",  # a folder of data may hold a file called like one
+                        "PYTHONUNBUFFERED": "1",
+                        "PYTHONIOENCODING": "utf-8",
+                    },
                     **own_group(),
                 )
         except (OSError, RuntimeError) as error:

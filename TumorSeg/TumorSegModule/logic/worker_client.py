@@ -38,6 +38,9 @@ class WorkerEnded:
 def library_environment(first: Sequence[str] = ()) -> dict[str, str]:
     """Return the environment of a process that imports our packages.
 
+    Nothing is imported from the folder that it is started in: a folder of data may hold a file
+    that is called like a package.
+
     Args:
         first: folders in which it looks for packages before all others.
     """
@@ -46,7 +49,12 @@ def library_environment(first: Sequence[str] = ()) -> dict[str, str]:
     source_folders = [str(path) for path in (beside, training) if path.is_dir()]
     paths = [*first, *source_folders, os.environ.get("PYTHONPATH", "")]
     path = os.pathsep.join(path for path in paths if path)
-    return {**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1"}  # not Windows' code page
+    return {
+        **os.environ,
+        "PYTHONPATH": path,
+        "PYTHONSAFEPATH": "1",
+        "PYTHONUTF8": "1",  # not Windows' code page
+    }
 
 
 def python_command() -> list[str]:
