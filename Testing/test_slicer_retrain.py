@@ -149,6 +149,13 @@ def test_closing_the_scene_leaves_the_run_alone(ready, monkeypatch):
     ready.slicer.mrmlScene.Clear()
     ready.turn(50)
     assert section.plot.chart is None
+    section._poll()
+    section.process.poll = lambda: True
+    section._poll()
+    del section.process.poll
+    assert section.plot.chart is None  # the next patient's scene gets none unasked
+    ready.ui.retrainPlotButton.click()
+    assert section.plot.chart is not None
     assert alive(pid)
     assert os.getpriority(os.PRIO_PROCESS, pid) >= 10
     (section.process.folder / "stop").touch()

@@ -168,6 +168,7 @@ class Panel:
         self._result.close()
         self.review.close()
         self.measured.close()
+        self.retrain.scene_closed()
         self.editor.close()
 
     def selection_changed(self) -> None:

@@ -48,6 +48,7 @@ class RetrainSection:
         self._selection = selection
         self._listener = listener
         self._made_default = False
+        self._chart_wanted = False
         for text, unit in ((_("epochs"), EPOCHS), (_("hours at most"), HOURS)):
             ui.retrainUnitSelector.addItem(text, unit)
         ui.retrainUnitSelector.currentIndexChanged.connect(self._unit_changed)
@@ -57,7 +58,7 @@ class RetrainSection:
         ui.retrainBaseSelector.currentIndexChanged.connect(self._changed)
         ui.retrainStartButton.clicked.connect(self._start_or_stop)
         ui.retrainResumeButton.clicked.connect(lambda *_: self.start(resume=True))
-        ui.retrainPlotButton.clicked.connect(lambda *_: self.plot.show())
+        ui.retrainPlotButton.clicked.connect(self._show_chart)
         ui.retrainReportButton.clicked.connect(self._open_report)
         ui.retrainDefaultButton.clicked.connect(self._make_default)
         self._table = SmallTable(ui.retrainTable, COLUMNS)
@@ -100,10 +101,14 @@ class RetrainSection:
         except OSError as error:
             line = f"{error.filename or ''}: {error.strerror or error}"
             self.process.state = State("failed", line=line)
-        self._made_default = False
+        self._made_default, self._chart_wanted = False, True
         self.plot.update(self.process.state.rows)
         self._timer.start()
         self.show()
+
+    def scene_closed(self) -> None:
+        """The next scene is another patient's: it gets a chart only if the user wants one."""
+        self._chart_wanted = False
 
     def close(self) -> None:
         """Slicer ends, or the module is reloaded: end the run; it can be resumed."""
@@ -132,7 +137,7 @@ class RetrainSection:
         base = next((b for b in self._selection.models.bundles if b.id == request.base), None)
         ui.retrainLicenceNote.text = licence_note(base)
         ui.retrainLicenceNote.visible = bool(licence_note(base))
-        ui.retrainPlotButton.visible = self.plot.chart is not None
+        ui.retrainPlotButton.visible = bool(state.rows)
         result = state.result
         ui.retrainReportButton.visible = result is not None
         ui.retrainTable.visible = result is not None
@@ -144,16 +149,21 @@ class RetrainSection:
 
     def _poll(self) -> None:
         if self.process.poll():
-            shown = self.plot.chart is not None
-            self.plot.update(self.process.state.rows)
-            if not shown:
-                self.plot.show()
+            if self._chart_wanted and self.plot.chart is None:
+                self._show_chart()
+            elif self._chart_wanted:
+                self.plot.update(self.process.state.rows)
             self.show()
         if not self.process.busy:
             self._timer.stop()
             if self.process.state.stage == "done":
                 self._show_result()
                 self._listener.models_changed()
+
+    def _show_chart(self, *_clicked: Any) -> None:
+        self._chart_wanted = True
+        self.plot.update(self.process.state.rows)
+        self.plot.show()
 
     def _show_result(self) -> None:
         result = self.process.state.result
