@@ -17,8 +17,9 @@ def masks():
 
 
 @pytest.fixture
-def cine(bench):
+def cine(bench, monkeypatch):
     """A panel with a head over time, whose tumour moves, and the second frame shown."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(bench.folder / "home"))
     write_model(bench.models, "tiny")
     bench.open()
     slicer = bench.slicer
@@ -123,6 +124,45 @@ def test_a_correction_stays_with_its_frame(cine):
     assert mask_of(cine)[box].all()
 
 
+def test_what_was_looked_at_and_reviewed_stays_with_its_frame(cine):
+    cine.run()
+    review, ui = cine.panel.review, cine.panel.ui
+    cine.until(lambda: not review.busy)
+    show(cine, 0)
+    cine.until(lambda: not review.busy)
+    ui.reviewedBox.click()
+    review.go_to(3)
+    cine.until(lambda: 3 in review.review.seen)
+    show(cine, 1)
+    cine.until(lambda: not review.busy)
+    assert not ui.reviewedBox.checked
+    assert cine.parameters.target.GetAttribute("TumorSeg.Reviewed") is None
+    show(cine, 0)
+    cine.until(lambda: not review.busy)
+    assert ui.reviewedBox.checked
+    assert 3 in review.review.seen
+
+
+def test_lesions_are_those_of_the_frame_that_is_shown(cine):
+    cine.panel.ui.lesionsSection.collapsed = False
+    cine.run()
+    measured, ui = cine.panel.measured, cine.panel.ui
+    show(cine, 2)
+    box = np.s_[0:4, 40:50, 40:50]
+    edit_by_hand(cine.slicer, cine.parameters.target, cine.volume, box)
+    cine.until(lambda: not measured.busy)
+    assert len(measured.findings.lesions) == 2
+    clipboard = cine.qt.QApplication.clipboard()
+    clipboard.setText("before")
+    show(cine, 0)
+    ui.copyLesionsButton.click()
+    assert clipboard.text() == "before"
+    assert "measured anew" in ui.lesionsNote.text
+    cine.until(lambda: not measured.busy)
+    assert len(measured.findings.lesions) == 1
+    assert measured.findings.segments[0].voxels == mask_of(cine).sum()
+
+
 def test_progress_tells_the_frame(cine):
     texts = set()
     show_status = cine.panel._status.show
@@ -178,6 +218,27 @@ def test_only_the_frame_that_is_shown(cine):
     assert not status.failed, status.line
     assert dice(mask_of(cine), masks()[1]) > 0.9
     assert cine.browser.GetSequenceNode(cine.parameters.target) is None
+
+
+def test_the_frame_that_was_segmented_is_not_exported_with_another_ones_voxels(cine):
+    cine.every = False
+    assert not cine.run().failed
+    ui, folder = cine.panel.ui, cine.folder / "data"
+    ui.exportFolder.text = str(folder)
+    cine.turn()
+
+    def export():
+        cine.panel.export.export()
+        cine.until(lambda: not cine.panel.export.exporter.busy)
+        return ui.exportResult.text
+
+    show(cine, 2)
+    line = export()
+    assert "Cine shows frame 3, the segmentation is of frame 2; show that one first" in line
+    assert not list(folder.rglob("*.nii.gz"))
+    show(cine, 1)
+    export()
+    assert list(folder.rglob("*.nii.gz"))
 
 
 def test_no_answer_is_an_answer(cine):

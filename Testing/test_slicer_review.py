@@ -339,6 +339,47 @@ def test_everything_is_there_after_saving_and_opening(reviewed):
     now = segment_mask(slicer, reviewed.parameters.target, reviewed.parameters.volume)
     assert (now == model).all()
     assert correction(reviewed)["dice"] == 1.0
+    view = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    assert view.GetForegroundVolumeID()  # the scene was saved with what is laid over the views
+    ui.uncertaintyBox.checked = False
+    assert not view.GetForegroundVolumeID()
+    assert view.GetForegroundOpacity() == 0
+
+
+@pytest.mark.parametrize("first", ["volume", "segmentation"])
+def test_a_result_that_was_moved_for_good_is_no_correction(reviewed, first):
+    slicer, target = reviewed.slicer, reviewed.parameters.target
+    transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "T")
+    matrix = np.eye(4)
+    matrix[:3, 3] = 4, -3, 5
+    transform.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(matrix))
+    nodes = [reviewed.volume, target][:: 1 if first == "volume" else -1]
+    for node in nodes:
+        node.SetAndObserveTransformNodeID(transform.GetID())
+    reviewed.turn(50)
+    settle(reviewed)
+    assert reviewed.panel.review.review.figures is not None  # they were moved together
+    for node in nodes:
+        node.HardenTransform()
+        reviewed.turn(50)
+    settle(reviewed)
+    ui = reviewed.panel.ui
+    assert reviewed.panel.review.review.figures is None
+    assert not ui.correctionNote.text
+    assert not ui.restoreButton.enabled
+    edit_by_hand(slicer, target, reviewed.volume, BY_HAND)
+    assert correction(reviewed) == {"slices": 0, "millilitres": 0.0, "dice": 1.0}
+    reviewed.parameters.extent = "this slice"
+    reviewed.answers = ["replace"]
+    red(reviewed).SetSliceOffset(30)
+    assert not reviewed.run().failed
+    assert len(masks_kept(slicer)) == 1
+    assert correction(reviewed) is not None
+
+
+def masks_kept(slicer):
+    nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+    return [node for node in nodes if node.GetAttribute("TumorSeg.ReferenceFor")]
 
 
 def test_a_scene_added_to_another_keeps_masks_and_segmentations_together(reviewed, monkeypatch):

@@ -16,6 +16,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.slicer_io.nodes import correction_of, is_reviewed, patient_of
 from TumorSegLib.worker.protocol import Export, Exported, Failed, Refused
 from TumorSegLib.worker.shared_memory import SharedBlock
+from TumorSegModule.logic.frame_shown import other_frame
 from TumorSegModule.logic.job import Channel
 from TumorSegModule.logic.runner import copy_voxels, described
 from TumorSegModule.logic.segment_copies import copied_masks
@@ -225,9 +226,12 @@ def _channels(case: Case) -> dict[str, Channel]:
     """Return the volumes of a case for the worker, by channel name.
 
     Raises:
-        InputError: a node is no longer in the scene, or no image.
+        InputError: a node is no longer in the scene, or no image, or shows another frame than the
+            one that was segmented.
     """
     nodes = (case.segmentation, *case.volumes.values())
     if not all(slicer.mrmlScene.IsNodePresent(node) for node in nodes):
         raise InputError(_("was removed from the scene"))
+    if problem := other_frame(case.segmentation, next(iter(case.volumes.values()))):
+        raise InputError(problem)
     return {name: channel_of(node) for name, node in case.volumes.items()}

@@ -13,43 +13,11 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError, TumorSegError
 from TumorSegModule.logic.ending import Ending, Reason
+from TumorSegModule.logic.frame_shown import Frames, frames_of
 from TumorSegModule.logic.listeners import FrameListener
 from TumorSegModule.logic.model_baseline import remove_orphans
 from TumorSegModule.logic.new_segmentation import prepare_segmentation
 from TumorSegModule.logic.run_options import Options
-
-
-@dataclass(frozen=True)
-class Frames:
-    """The frames of a volume node that shows one of them.
-
-    Attributes:
-        browser: sequence browser node that chooses the frame.
-        sequence: sequence node that holds the frames.
-        count: of the frames.
-        shown: number of the frame that the volume node holds now, the first is 0.
-    """
-
-    browser: slicer.vtkMRMLSequenceBrowserNode
-    sequence: slicer.vtkMRMLSequenceNode
-    count: int
-    shown: int
-
-
-def frames_of(volume: slicer.vtkMRMLScalarVolumeNode) -> Frames | None:
-    """Return the frames of a volume node, None if it is no proxy of several."""
-    browser = slicer.modules.sequences.logic().GetFirstBrowserNodeForProxyNode(volume)
-    sequence = browser.GetSequenceNode(volume) if browser is not None else None
-    if sequence is None or browser.GetNumberOfItems() < 2:
-        return None
-    return Frames(browser, sequence, browser.GetNumberOfItems(), browser.GetSelectedItemNumber())
-
-
-def name_in_lists(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
-    """Return a volume's name, and that only one frame of it is meant where it has several."""
-    if frames_of(volume) is None:
-        return volume.GetName()
-    return _("{name} (only the frame that is shown)").format(name=volume.GetName())
 
 
 @dataclass

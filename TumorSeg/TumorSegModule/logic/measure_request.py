@@ -36,6 +36,7 @@ from TumorSegLib.slicer_io.masks import mask_reader
 from TumorSegLib.slicer_io.nodes import volume_of, voxels_of
 from TumorSegLib.slicer_io.segments import SOURCE
 from TumorSegLib.worker.protocol import Measure, SharedGrid, SharedSegment, SharedSegments
+from TumorSegModule.logic.frame_shown import other_frame
 from TumorSegModule.logic.segment_roles import Role
 
 SLAB_VOXELS = 1 << 19
@@ -201,7 +202,8 @@ def prepare(request: Request, job: int, allocate: Allocate) -> Generator[None, N
     )
     segments, box, numbers = now
     voxels, dtype = "", ""
-    if lattice.volume is not None and box:
+    shown = lattice.volume is not None and not other_frame(request.segmentation, lattice.volume)
+    if shown and box:  # of another frame there are no intensities
         array = voxels_of(lattice.volume)
         dtype = array.dtype.name
         voxels = yield from _copied(box, dtype, allocate, _parts_of(array))

@@ -15,7 +15,7 @@ from TumorSegLib.slicer_io.masks import Mask, mask_reader
 from TumorSegLib.slicer_io.nodes import REFERENCE_FOR
 from TumorSegLib.slicer_io.segments import segment_id, tag_of
 from TumorSegModule.logic.segments import NOTHING, write_labelmap
-from TumorSegModule.logic.slice_figures import SliceFigures
+from TumorSegModule.logic.slice_figures import SliceFigures, figures_of
 
 # REFERENCE_FOR is an attribute (an id) and a node reference from the hidden segmentation to the one
 # it is for. The node reference counts: it stays right where ids change, as when scenes are added.
@@ -40,8 +40,11 @@ def keep_reference(
         ijk_to_ras: from indices of `labels` to the coordinates that `target` stores.
         within: box to which the run was limited; the mask stays as it is elsewhere.
     """
-    node = _node_for(target) or _new_node(target)
-    kept = node.GetSegmentation()
+    node = _node_for(target)
+    if node is not None and figures_of(target) is None:  # it lies where the segments lay before
+        slicer.mrmlScene.RemoveNode(node)
+        node = None
+    kept = (node or _new_node(target)).GetSegmentation()
     write_labelmap(kept, specification, labels, box, ijk_to_ras, within=within)
     for label in specification.labels:
         name = segment_id(specification, label)

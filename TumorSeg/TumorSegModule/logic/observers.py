@@ -23,13 +23,14 @@ class Observers:
     def add_edits(
         self, segmentation: slicer.vtkMRMLSegmentationNode, callback: Callable[..., None]
     ) -> None:
-        """Have `callback` called when segments are edited, by whomever."""
+        """Have `callback` called when segments are edited, by whomever, or become others."""
         content = slicer.vtkSegmentation
         for event in (
             content.SourceRepresentationModified,
             content.SegmentModified,  # Undo says no more
             content.SegmentAdded,
             content.SegmentRemoved,
+            segmentation.SegmentationChangedEvent,  # another frame of a sequence
         ):
             self.add(segmentation, event, callback)
 

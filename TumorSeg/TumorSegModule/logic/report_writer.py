@@ -25,6 +25,7 @@ from TumorSegLib.worker.report_protocol import (
 from TumorSegLib.worker.shared_voxels import SharedMask
 from TumorSegModule.logic.ending import Ending
 from TumorSegModule.logic.findings import Findings
+from TumorSegModule.logic.frame_shown import other_frame
 from TumorSegModule.logic.report_facts import DrawnBy, changes_of, drawn_by, follow_up_of, run_of
 from TumorSegModule.logic.runner import copy_voxels, described
 from TumorSegModule.logic.segment_copies import colour_of, copied_masks
@@ -128,6 +129,8 @@ class ReportWriter(WorkerErrand):
     def _send(self, order: ReportOrder) -> Iterator[None]:
         """Compare with the model's mask, copy voxels to shared memory, bit by bit, then send."""
         self._begin()
+        if problem := other_frame(order.segmentation, order.volume):
+            raise InputError(problem)
         channel = channel_of(order.volume)
         block = yield from self.client.new_block(channel.voxels.nbytes)
         yield from copy_voxels(channel.voxels, block)

@@ -11,6 +11,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.slicer_io.nodes import is_reviewed, set_correction, set_reviewed
 from TumorSegModule.logic import model_baseline, uncertainty_map
 from TumorSegModule.logic.correction import Comparison, compare
+from TumorSegModule.logic.frame_shown import save_marks
 from TumorSegModule.logic.later import Later
 from TumorSegModule.logic.observers import Observers
 from TumorSegModule.logic.review_texts import correction_text, review_text
@@ -110,6 +111,7 @@ class Review:
         self._told = later.rest(0, view.segmentation_edited)
         self._taken = later.rest(0, self.refresh)
         self._rest = later.rest(COMPARE_SECONDS, self._start_comparison)
+        self._browsed = later.rest(COMPARE_SECONDS, self.refresh)
 
     def edit(self, target: slicer.vtkMRMLSegmentationNode | None) -> None:
         """Review a segmentation, None for none; nothing happens if it is under review already."""
@@ -123,7 +125,8 @@ class Review:
 
     def refresh(self) -> None:
         """Read anew what is kept with the segmentation, as after a run."""
-        self._taken.stop()
+        for rest in (self._taken, self._browsed, self._rest):
+            rest.stop()
         self._rank, self._place = -1, None
         self.figures = figures_of(self.target) if self.target is not None else None
         self.correction = None
@@ -171,6 +174,7 @@ class Review:
         """Keep with the segmentation whether somebody has reviewed it."""
         if self.target is not None:
             set_reviewed(self.target, reviewed)
+            save_marks(self.target)
 
     def restore_slice(self) -> None:
         """Make what the model left of the slice that the views show; one step of Undo."""
@@ -187,7 +191,7 @@ class Review:
     @property
     def busy(self) -> bool:
         """Whether segments are being compared, or the map is being made."""
-        waiting = self._rest.waiting or self._taken.waiting
+        waiting = any(rest.waiting for rest in (self._rest, self._taken, self._browsed))
         return waiting or self._comparing.busy or self.layer.busy
 
     @property
@@ -241,6 +245,9 @@ class Review:
     def _observe(self) -> None:
         self._observers.add_edits(self.target, self._edited)
         self._observers.add(self.target, FIGURES_TAKEN, self._figures_taken)
+        moved, another = self.target.TransformModifiedEvent, self.target.SegmentationChangedEvent
+        self._observers.add(self.target, moved, self._changed_as_a_whole)
+        self._observers.add(self.target, another, self._changed_as_a_whole)
         if self._scene_tag is None:  # also of a target that is let go of before it is removed
             scene = slicer.mrmlScene
             self._scene_tag = scene.AddObserver(scene.NodeRemovedEvent, self._node_removed)
@@ -249,8 +256,8 @@ class Review:
         self._observers.clear()
         self._comparing.stop()
         self.layer.stop()
-        self._rest.stop()
-        self._taken.stop()
+        for rest in (self._taken, self._browsed, self._rest):
+            rest.stop()
 
     def _watch_views(self) -> None:
         """Follow the slice views, also those that a new layout brought."""
@@ -265,6 +272,13 @@ class Review:
 
     def _figures_taken(self, *_event: Any) -> None:
         self._taken.start()  # the run that brings them is not over yet
+
+    def _changed_as_a_whole(self, *_event: Any) -> None:
+        """It was moved, or is of another frame: what was known may be known no more."""
+        self._comparing.stop()
+        self.figures, self.correction = figures_of(self.target), None
+        self._seen.start()
+        self._browsed.start()
 
     def _node_removed(self, scene: slicer.vtkMRMLScene, _event: Any) -> None:
         if not (scene.IsClosing() or scene.IsImporting()):
@@ -292,6 +306,7 @@ class Review:
             return
         self.figures = replace(self.figures, seen=self.figures.seen | {self.current})
         write_figures(self.target, self.figures)
+        save_marks(self.target)
         self._view.show_strip()
 
     def _start_comparison(self) -> None:
@@ -306,6 +321,7 @@ class Review:
     def _take_correction(self, correction: Comparison | None) -> None:
         self.correction = correction
         set_correction(self.target, correction.summary if correction is not None else None)
+        save_marks(self.target)
         self._view.show_correction()
 
     def _name_of(self, name: str) -> str:

@@ -21,6 +21,7 @@ from TumorSegLib.slicer_io.nodes import volume_of
 from TumorSegLib.slicer_io.segments import segment_id
 from TumorSegLib.worker.protocol import Done, Progress, Queued, Started, Thresholded
 from TumorSegModule.logic.ending import Ending, Reason
+from TumorSegModule.logic.frame_shown import keep_frame
 from TumorSegModule.logic.given_up_lesions import keep_given_up
 from TumorSegModule.logic.install_advice import explain_import_failure
 from TumorSegModule.logic.job import Job
@@ -265,6 +266,7 @@ class Session:
             self._editor.edit(target, options.volume)
             self._editor.save_for_undo()
         self._write(run, target, placement, event)
+        keep_frame(target, options.volume)
         adopt_result(target, placement, event.slices)
         if options.within is None:
             keep_given_up(target, placement, options.bundle.specification, event.given_up)

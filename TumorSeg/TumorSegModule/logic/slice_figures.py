@@ -10,11 +10,13 @@ import numpy as np
 import slicer
 import vtk
 
+from TumorSegLib.errors import InputError
 from TumorSegLib.inference.uncertainty_ranking import unsure_slices
-from TumorSegLib.slicer_io.geometry import Placement
+from TumorSegLib.slicer_io.geometry import Placement, placement_of
 from TumorSegLib.slicer_io.images import Box
-from TumorSegLib.slicer_io.nodes import set_quietly, set_reviewed
+from TumorSegLib.slicer_io.nodes import set_quietly, set_reviewed, volume_of
 from TumorSegLib.support.schema import SchemaError, from_dict, parsed
+from TumorSegModule.logic.frame_shown import save_marks
 
 SLICES_ATTRIBUTE = "TumorSeg.Slices"
 
@@ -89,7 +91,11 @@ class _Stored:
 
 
 def figures_of(segmentation_node: slicer.vtkMRMLSegmentationNode) -> SliceFigures | None:
-    """Return what is known of a segmentation's slices, None if no model made it."""
+    """Return what is known of a segmentation's slices, None if no model made it.
+
+    Nor is anything known where segmentation or volume were moved since, each for itself or by a
+    transform that was hardened: the slices are not where they were.
+    """
     text = segmentation_node.GetAttribute(SLICES_ATTRIBUTE)
     if not text:
         return None
@@ -97,8 +103,11 @@ def figures_of(segmentation_node: slicer.vtkMRMLSegmentationNode) -> SliceFigure
         stored = from_dict(_Stored, parsed(text))
     except (ValueError, SchemaError):  # written by hand or by another version
         return None
+    matrix = np.reshape(stored.ijk_to_ras, (4, 4))
+    if _was_moved(segmentation_node, matrix):
+        return None
     return SliceFigures(
-        np.reshape(stored.ijk_to_ras, (4, 4)),
+        matrix,
         stored.shape,
         stored.axis,
         stored.flipped,
@@ -106,6 +115,18 @@ def figures_of(segmentation_node: slicer.vtkMRMLSegmentationNode) -> SliceFigure
         stored.correction_mm2,
         frozenset(stored.seen),
     )
+
+
+def _was_moved(segmentation_node: slicer.vtkMRMLSegmentationNode, ijk_to_ras: np.ndarray) -> bool:
+    """Tell whether the volume's voxels lie elsewhere in the segmentation's coordinates now."""
+    volume = volume_of(segmentation_node)
+    if volume is None or volume.GetImageData() is None:
+        return False  # nothing says so
+    try:
+        matrix = placement_of(volume).ijk_to(segmentation_node)
+    except InputError:  # below a transform that warps
+        return volume.GetTransformNodeID() != segmentation_node.GetTransformNodeID()
+    return not np.allclose(matrix, ijk_to_ras, atol=1e-3)
 
 
 def write_figures(segmentation_node: slicer.vtkMRMLSegmentationNode, figures: SliceFigures) -> None:
@@ -151,4 +172,5 @@ def adopt_result(
         replace(new, areas=tuple(areas), corrections=tuple(corrections), seen=seen),
     )
     set_reviewed(segmentation_node, False)
+    save_marks(segmentation_node)
     segmentation_node.InvokeEvent(FIGURES_TAKEN)

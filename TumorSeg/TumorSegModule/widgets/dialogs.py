@@ -10,7 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.model.bundle import Bundle
-from TumorSegModule.logic.frames import Frames
+from TumorSegModule.logic.frame_shown import Frames
 from TumorSegModule.logic.segments import ADD, NEW, REPLACE
 
 Question = Callable[[str, str, str], bool]

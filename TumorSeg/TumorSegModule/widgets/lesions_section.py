@@ -210,13 +210,13 @@ class LesionsSection:
             self._say(problem)
 
     def _copy(self, *_clicked: Any) -> None:
-        found = self._measured.findings
+        found = self._present()
         if found is not None:
             qt.QApplication.clipboard().setText(clipboard_text(found))
             self._say(_("Copied: paste it into a report or a spreadsheet."))
 
     def _save(self, *_clicked: Any) -> None:
-        found = self._measured.findings
+        found = self._present()
         if found is None:
             return
         name = _("{name} lesions").format(name=found.segmentation.GetName())
@@ -228,6 +228,15 @@ class LesionsSection:
             self._say(_("Saved as {path}.").format(path=path))
         except TumorSegError as error:
             self._say(str(error))
+
+    def _present(self) -> Findings | None:
+        """Return the figures, None if there are none of the segments as they are now."""
+        found = self._measured.findings
+        if found is None or found.current:
+            return found
+        self._measured.measure_soon()
+        self._say(_("The segments have changed and are measured anew; try again in a moment."))
+        return None
 
     def _plot(self, *_clicked: Any) -> None:
         if self._measured.findings is not None:

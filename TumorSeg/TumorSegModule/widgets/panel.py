@@ -14,7 +14,8 @@ from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue, default_catalogue
 from TumorSegModule.logic import requirements
 from TumorSegModule.logic.ending import Ending, Reason
-from TumorSegModule.logic.frames import FrameRun, Frames
+from TumorSegModule.logic.frame_shown import Frames
+from TumorSegModule.logic.frames import FrameRun
 from TumorSegModule.logic.kept_nodes import SettingNode
 from TumorSegModule.logic.pace import keep_pace
 from TumorSegModule.logic.parameters import Parameters

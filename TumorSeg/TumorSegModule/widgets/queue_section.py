@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.errors import TumorSegError
 from TumorSegModule.logic.ending import Ending, Reason
-from TumorSegModule.logic.frames import name_in_lists
+from TumorSegModule.logic.frame_shown import name_in_lists
 from TumorSegModule.logic.listeners import RunStarter
 from TumorSegModule.logic.selection import Selection
 from TumorSegModule.logic.session import Session

@@ -11,7 +11,7 @@ import slicer
 from TumorSegLib.errors import ModelError
 from TumorSegLib.model.bundle import Bundle
 from TumorSegModule.logic.doubts import doubts_of_node
-from TumorSegModule.logic.frames import Frames, frames_of
+from TumorSegModule.logic.frame_shown import Frames, frames_of
 from TumorSegModule.logic.run_options import Options
 from TumorSegModule.logic.segments import REPLACE, edited_segments
 from TumorSegModule.logic.selection import Selection
