@@ -81,7 +81,7 @@ def from_dict(cls: type[Record], data: object, where: str = "") -> Record:
     try:
         return cls(**values)
     except (ValueError, TypeError, ArithmeticError) as error:
-        raise SchemaError(f"{where or cls.__name__}: {error}") from None
+        raise SchemaError(f"{where}: {error}" if where else str(error)) from None
 
 
 @cache
