@@ -97,6 +97,15 @@ def test_sequences_of_mri_go_to_their_channels_by_description_or_times(tmp_path,
     assert "post" not in case.chosen
 
 
+def test_a_t1_whose_fluid_is_dark_is_not_taken_for_flair(tmp_path, models):
+    study, dark = tmp_path / "in", {"EchoTime": 10, "RepetitionTime": 2200, "InversionTime": 860}
+    write(study, 7, "1.1", **FLAIR, SeriesDescription="Ax T2 FLAIR")
+    write(study, 8, "1.2", Modality="MR", **dark, SeriesDescription="Ax T1 FLAIR")
+    write(study, 9, "1.3", Modality="MR", **dark, SeriesDescription="Ax T1 FLAIR +C")
+    (case,) = found(study, models).values()
+    assert chosen(case) == {"flair": "1.1", "t1": "1.2", "t1c": "1.3"}
+
+
 def test_a_study_without_the_sequence_that_is_segmented_is_named_with_what_it_has(tmp_path, models):
     write(tmp_path / "in" / "p1", 8, "1.2", **T1)
     (refused,) = found(tmp_path / "in", models).values()

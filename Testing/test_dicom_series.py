@@ -539,6 +539,8 @@ def test_jpeg_ls_series_are_read(shared, patient, count, pixel):
     ("attributes", "sequence"),
     [
         ({"SeriesDescription": "t2_tirm_dark-fluid", "EchoTime": 100}, "flair"),
+        ({"SeriesDescription": "Ax T1 FLAIR", "EchoTime": 10, "InversionTime": 860}, "t1"),
+        ({"SeriesDescription": "Sag FLAIR", "EchoTime": 10, "InversionTime": 860}, "t1"),
         ({"EchoTime": "125", "RepetitionTime": "11000", "InversionTime": "2800"}, "flair"),
         ({"EchoTime": "95", "RepetitionTime": "4500"}, "t2"),
         ({"EchoTime": "14", "RepetitionTime": "550"}, "t1"),

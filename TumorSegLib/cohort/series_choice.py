@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from TumorSegLib.image.sequence_names import sequence_by_timing, sequence_of
+from TumorSegLib.image.sequence_names import sequence_by_header
 from TumorSegLib.inference.body_region import ELSEWHERE
 from TumorSegLib.inference.input_checks import TILT_DEGREES, TITLES
 from TumorSegLib.model.specification import ModelSpecification
@@ -54,10 +54,9 @@ class Series:
 
     @cached_property
     def sequence(self) -> str | None:
-        """Of MRI ("flair", "t1", "t1c", "t2"), by its description, or else by its times."""
+        """Of MRI ("flair", "t1", "t1c", "t2"), see `sequence_by_header`."""
         first = self.files[0]
-        timing = sequence_by_timing(first.echo, first.repetition, first.inversion)
-        return sequence_of(first.description) or timing
+        return sequence_by_header(first.description, first.echo, first.repetition, first.inversion)
 
     @property
     def is_original(self) -> bool:

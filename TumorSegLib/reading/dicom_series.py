@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid
-from TumorSegLib.image.sequence_names import sequence_by_timing, sequence_of
+from TumorSegLib.image.sequence_names import sequence_by_header
 from TumorSegLib.image.volume import DicomOrigin, Volume
 from TumorSegLib.reading.dicom_decoding import DicomSlice, PixelReader
 from TumorSegLib.reading.dicom_files import DicomFile, list_dicom
@@ -106,11 +106,10 @@ def read_stack(
 
 
 def _sequence(file: DicomFile) -> str | None:
-    """Return the MRI sequence that a header tells, by its description or else its times."""
+    """Return the MRI sequence that a header tells, see `sequence_by_header`."""
     if file.modality != "MR":
         return None
-    timing = sequence_by_timing(file.echo, file.repetition, file.inversion)
-    return sequence_of(file.description) or timing
+    return sequence_by_header(file.description, file.echo, file.repetition, file.inversion)
 
 
 def choose_series(files: Sequence[DicomFile], folder: Path, series: str | None) -> list[DicomFile]:
