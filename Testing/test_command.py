@@ -112,9 +112,13 @@ def test_quiet_says_nothing(place, capsys):
 
 def test_detect_and_models(place, capsys):
     assert cli.main(["detect", "flair.nii.gz", "--json"]) == 0
-    slices = json.loads(capsys.readouterr().out)["slices"]
+    said = json.loads(capsys.readouterr().out)
+    slices = said["slices"]
+    assert said["structures"] == ["Tumour"]
     assert [row["index"] for row in slices] == list(range(6))
     assert all(0 <= row["probability"] <= 1 for row in slices)
+    assert cli.main(["detect", "flair.nii.gz"]) == 0
+    assert "slice  probability of Tumour (slice 0 is" in capsys.readouterr().out
     assert cli.main(["models", "--json"]) == 0
     (model,) = json.loads(capsys.readouterr().out)["models"]
     assert model["id"] == "tiny-brain"

@@ -26,6 +26,7 @@ from TumorSegLib.inference.uncertainty import expected_wrong, slice_uncertainty
 from TumorSegLib.model.bundle import load_network, read_bundle
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.specification import Channel, Network, RemoveSmall
+from TumorSegLib.phantom import abdomen_phantom
 
 
 def dice(first, second):
@@ -505,6 +506,18 @@ def test_segmentation_model_detects_by_its_highest_probability(segmenter, head):
     detected = segmenter.detect(flair(head))
     highest = segmenter.segment(flair(head)).probabilities[0].max(axis=(1, 2))
     np.testing.assert_allclose(np.array(detected.probabilities) * 255, highest, atol=1)
+
+
+def test_an_organ_is_no_finding(tmp_path):
+    scan = abdomen_phantom(shape=(4, 32, 32), spacing=(2.4, 2.4, 25.0))[0]
+    specification = ct_specification(input=replace(CT_INPUT, in_plane=FieldOfView(32)))
+    model = Segmenter(write_tiny_bundle(tmp_path, specification), device="cpu")
+    detected = model.detect(scan)
+    organ, tumour = model.segment(scan).probabilities
+    assert detected.structures == ("Liver tumour",)
+    assert not np.array_equal(organ.max(axis=(1, 2)), tumour.max(axis=(1, 2)))
+    highest = np.array(detected.probabilities) * 255
+    np.testing.assert_allclose(highest, tumour.max(axis=(1, 2)), atol=1)
 
 
 def test_uncertainty_is_high_where_the_network_doubts():

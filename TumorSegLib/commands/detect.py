@@ -71,6 +71,7 @@ def _summary(result: DetectionResult) -> dict[str, object]:
         "volume": result.volume.name,
         "model": result.specification.id,
         "model_version": result.specification.version,
+        "structures": list(result.structures),
         "device": result.device,
         "precision": result.precision,
         "seconds": {stage: round(seconds, 3) for stage, seconds in result.seconds.items()},
@@ -84,7 +85,8 @@ def _summary(result: DetectionResult) -> dict[str, object]:
 
 def _show(result: DetectionResult) -> None:
     console = terminal()
-    console.print("slice  probability (slice 0 is the most inferior)")
+    named = " or ".join(result.structures)
+    console.print(f"slice  probability of {named} (slice 0 is the most inferior)", soft_wrap=True)
     for index, probability in enumerate(result.probabilities):
         bar = "█" * round(probability * BAR_WIDTH)
         console.print(f"{index:5d}  {probability:5.3f} {bar}")

@@ -130,6 +130,7 @@ class DetectionResult:
         volume: what was looked at.
         specification: of the model that did it.
         probabilities: one number a slice of the axial view, the most inferior first.
+        structures: names of what they are probabilities of; of several, one is there.
         device: where the network ran.
         precision: of the network's arithmetic.
         seconds: by stage of the run.
@@ -139,6 +140,7 @@ class DetectionResult:
     volume: Volume
     specification: ModelSpecification
     probabilities: tuple[float, ...]
+    structures: tuple[str, ...]
     device: str
     precision: str
     seconds: Mapping[str, float]

@@ -232,8 +232,8 @@ class Segmenter:
     ) -> DetectionResult:
         """Return for every axial slice the probability that it holds what the model looks for.
 
-        A segmentation model answers, too: with its highest probability on the slice. Arguments are
-        those of `segment`.
+        A segmentation model answers, too: with its highest probability on the slice, of its
+        findings alone (a liver's tumours, not the liver). Arguments are those of `segment`.
 
         Raises:
             InputError: the volumes cannot be used with this model.
@@ -244,15 +244,18 @@ class Segmenter:
             on_warnings(run.warnings)
         probabilities: list[float] = []
         labels = self.specification.labels
+        findings = self.specification.findings
+        places = [labels.index(label) for label in findings]
         for batch, found in run.batches(EverySlice(run.slices), progress, cancelled):
             if self.specification.task == "segmentation":
                 found = admitted(found, run.prepared.beyond(batch, labels))
-            probabilities += found.flatten(1).amax(dim=1).tolist()
+            probabilities += found[:, places].flatten(1).amax(dim=1).tolist()
         probabilities = smoothed(probabilities, self.specification.smoothing)
         return DetectionResult(
             volume=run.volume,
             specification=self.specification,
             probabilities=tuple(probabilities),
+            structures=tuple(label.name for label in findings),
             device=str(self._engine.device),
             precision=self.precision,
             seconds={"loading": self.loading_seconds} | run.seconds,

@@ -313,6 +313,11 @@ class ModelSpecification:
         """Channels that the network's logits must have; softmax has one more for background."""
         return len(self.labels) + (self.activation == "softmax")
 
+    @property
+    def findings(self) -> tuple[Label, ...]:
+        """What to look for on a slice: labels without parts; those with parts are organs."""
+        return tuple(label for label in self.labels if not label.includes) or self.labels
+
 
 def _check_ids(ids: tuple[str, ...]) -> None:
     """Refuse ids that could name a place elsewhere: folders have these names."""
