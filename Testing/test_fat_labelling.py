@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
+from dicom_writing import write_slices
 from tiny_models import CT_INPUT, ORGAN, ct_specification, write_tiny_bundle
 
 from TumorSegLib import cli, writing
@@ -14,6 +16,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import AxialView, Grid
 from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference import fat_labelling
 from TumorSegLib.inference.fat_labelling import SUBCUTANEOUS, VISCERAL, label_fat
 from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.model.specification import CodedConcept, Label
@@ -92,13 +95,58 @@ def test_a_real_ct_agrees_with_its_reference(shared):
         assert dice(found == value, reference) >= least
 
 
-@pytest.mark.slow
-def test_the_command_writes_segments_to_correct(phantom, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def fat_model(tmp_path, monkeypatch):
     write_tiny_bundle(
         tmp_path / "models",
         ct_specification(id="fat-ct-fcn8s", input=CT_INPUT, labels=FAT_LABELS),
     )
     monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "models"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fat_model")
+def test_the_command_says_what_is_odd_about_a_ct(phantom, tmp_path, capsys):
+    shifted = replace(phantom, voxels=np.clip(phantom.voxels + 1024, 0, 2047))
+    write_series(tmp_path / "shifted", shifted)
+    words = ["label-fat", str(tmp_path / "shifted"), "-o", str(tmp_path / "fat.nii.gz")]
+    assert cli.main(words) == 0
+    said = capsys.readouterr().err
+    assert "not those of a body in Hounsfield units; do not rely on the result" in said
+    assert cli.main([*words, "--overwrite", "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fat_model")
+def test_dicom_segments_are_refused_before_the_work_where_the_images_lack_something(
+    phantom, tmp_path, monkeypatch, capsys
+):
+    pytest.importorskip("highdicom", reason="it writes DICOM segmentations")
+    series, output = tmp_path / "series", tmp_path / "fat.dcm"
+    words = ["label-fat", str(series), "-o", str(output), "--overwrite"]
+    given = {"StudyInstanceUID": "1.2.4", "PatientID": "1", "PatientName": "A"}
+    write_series(series, phantom, FrameOfReferenceUID="1.2.5", **given)
+    assert cli.main(words) == 0
+    assert pydicom.dcmread(output).Modality == "SEG"
+    capsys.readouterr()
+    monkeypatch.setattr(fat_labelling, "label_fat", None)
+    write_series(series, phantom, **given)
+    assert cli.main(words) == 2
+    assert "FrameOfReferenceUID" in capsys.readouterr().err
+
+
+def write_series(folder, volume, **attributes):
+    """Write a volume as a DICOM series."""
+    height = volume.grid.spacing[2]
+    places = [(0, 0, height * index) for index in range(len(volume.voxels))]
+    spacing = volume.grid.spacing[1], volume.grid.spacing[0]
+    write_slices(folder, volume.voxels, places, spacing=spacing, **attributes)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("fat_model")
+def test_the_command_writes_segments_to_correct(phantom, tmp_path, monkeypatch, capsys):
     sitk.WriteImage(to_sitk(phantom.voxels, phantom.grid), str(tmp_path / "ct.nrrd"))
     output = tmp_path / "fat.seg.nrrd"
     handed_over = []

@@ -5,8 +5,9 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from TumorSegLib.commands.common import add_overwrite_option, check_written, read_named
-from TumorSegLib.commands.terminal import terminal, warn
+from TumorSegLib.commands.common import Told, add_overwrite_option, check_written, read_named
+from TumorSegLib.commands.outputs import Outputs
+from TumorSegLib.commands.terminal import terminal
 from TumorSegLib.model.catalogue import default_catalogue
 
 FAT_MODEL = "fat-ct-fcn8s"
@@ -23,7 +24,8 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--output",
         metavar="LABELS",
         type=Path,
-        help="*.seg.nrrd, *.nii.gz, *.nrrd or *.mrb (default: NAME-fat.seg.nrrd in this folder)",
+        help="*.seg.nrrd, *.nii.gz, *.nrrd, *.mrb or, of DICOM, *.dcm (default: NAME-fat.seg.nrrd"
+        " in this folder)",
     )
     add_overwrite_option(parser)
     parser.add_argument("--quiet", action="store_true", help="print nothing")
@@ -33,21 +35,22 @@ def run(arguments: Namespace) -> int:
     """Label, write, say how much fat there is."""
     import numpy as np
 
-    from TumorSegLib.inference.fat_labelling import label_fat
+    from TumorSegLib.inference.fat_labelling import check_is_ct, label_fat
+    from TumorSegLib.inference.input_checks import input_warnings
     from TumorSegLib.model.labelled_volume import LabelledVolume
-    from TumorSegLib.writing import check_output, write_segmentation
     from TumorSegLib.writing.file_name import file_name_of
 
     specification = default_catalogue().find(FAT_MODEL).specification
     volume = read_named(str(arguments.volume), arguments.series)
     output = arguments.output or Path(f"{file_name_of(volume.name)}-fat.seg.nrrd")
-    check_output(output)
+    outputs = Outputs.checked(volume, [output])
     check_written(arguments, [output])
+    check_is_ct(volume)
+    told = Told(shown=not arguments.quiet)
+    told(input_warnings({specification.input.channels[0].name: volume}, (), specification))
     labelmap = label_fat(volume)
-    write_segmentation(LabelledVolume(volume, specification, labelmap), output, overwrite=True)
+    outputs.write(LabelledVolume(volume, specification, labelmap))
     if not arguments.quiet:
-        for warning in volume.warnings:
-            warn(warning)
         console = terminal()
         for label in specification.labels:
             millilitres = np.count_nonzero(labelmap == label.value) * volume.grid.voxel_ml

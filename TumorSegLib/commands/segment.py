@@ -22,9 +22,10 @@ from TumorSegLib.commands.common import (
     run_options,
     with_model,
 )
+from TumorSegLib.commands.outputs import Outputs
 from TumorSegLib.commands.remote import check_server_options, segmented_by_server
 from TumorSegLib.commands.terminal import terminal, warn
-from TumorSegLib.errors import InputError, OutputError
+from TumorSegLib.errors import InputError
 from TumorSegLib.inference.result import SegmentationResult
 from TumorSegLib.inference.summary import sequences_given, summary
 from TumorSegLib.measurement.derived import DerivedValue, derive
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from TumorSegLib.image.volume import Volume
     from TumorSegLib.inference.segmenter import Segmenter
     from TumorSegLib.inference.slice_inference import ProgressCallback
-    from TumorSegLib.writing.dicom_source import SourceImages
 
 MOST_LESIONS = 20
 """Lines of lesions in the terminal; `--json` has them all."""
@@ -103,22 +103,17 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Segment, write, report."""
-    from TumorSegLib.writing import DICOM_ENDING, check_output, write_segmentation
     from TumorSegLib.writing.file_name import file_name_of
 
     if arguments.gate_threshold is not None and arguments.gate is None:
         raise InputError("--gate-threshold: has no effect without --gate; add --gate ID")
     check_server_options(arguments)
     volume = read_named(str(arguments.volume), arguments.series)
-    outputs = arguments.output or [Path(f"{file_name_of(volume.name)}.seg.nrrd")]
-    dicom = [output for output in outputs if check_output(output) == DICOM_ENDING]
-    _check_distinct(outputs)
-    source = None
-    if dicom or arguments.sr is not None:
-        source = _source_images(volume, dicom, arguments.sr)
+    paths = arguments.output or [Path(f"{file_name_of(volume.name)}.seg.nrrd")]
+    outputs = Outputs.checked(volume, paths, arguments.sr)
     identify, report = _report_asked_for(arguments)
     structured = [] if arguments.sr is None else [arguments.sr]
-    check_written(arguments, [*outputs, *structured, *report])
+    check_written(arguments, [*paths, *structured, *report])
     if report:
         _check_report(arguments.report)
     catalogue = default_catalogue()
@@ -128,13 +123,7 @@ def run(arguments: Namespace) -> int:
     told = Told(shown=not (arguments.json or arguments.quiet))
 
     result = _segmented(arguments, bundle, catalogue, volumes, told)
-    for output in outputs:
-        if source is not None and output in dicom:
-            from TumorSegLib.writing.dicom_output import write_dicom
-
-            write_dicom(result, source, output, arguments.sr)
-        else:
-            write_segmentation(result, output, overwrite=True)
+    outputs.write(result)
     written = []
     if report:
         from TumorSegLib.report import write_report
@@ -149,9 +138,9 @@ def run(arguments: Namespace) -> int:
     told(result.warnings)
     measurements = result.measurements
     if arguments.json:
-        print(json.dumps(summary(result, measurements, outputs, written, arguments.sr), indent=2))  # noqa: T201
+        print(json.dumps(summary(result, measurements, paths, written, arguments.sr), indent=2))  # noqa: T201
     elif not arguments.quiet:
-        show(result, measurements, [*outputs, *structured, *written])
+        show(result, measurements, [*paths, *structured, *written])
     return 0
 
 
@@ -203,40 +192,6 @@ def _check_report(place: Path) -> None:
     check_report_place(place)
     if not has_pdf():
         warn(f"no PDF of the report: {why_no_pdf()}")
-
-
-def _check_distinct(outputs: Sequence[Path]) -> None:
-    """Refuse a place that is named twice.
-
-    Raises:
-        OutputError: one is.
-    """
-    for number, output in enumerate(outputs):
-        if output.resolve() in [other.resolve() for other in outputs[:number]]:
-            raise OutputError(f"-o {output}: is named twice; leave one out")
-
-
-def _source_images(volume: Volume, outputs: Sequence[Path], report: Path | None) -> SourceImages:
-    """Return the images that DICOM results refer to, before the run, which is in vain without them.
-
-    Raises:
-        OutputError: see `source_images`; the report's name is another kind of file's, or that of
-            the segmentation, or there is not one DICOM segmentation that it could refer to.
-    """
-    from TumorSegLib.writing import DICOM_ENDING, check_output
-    from TumorSegLib.writing.dicom_output import source_images
-
-    if report is not None:
-        if len(outputs) != 1:
-            raise OutputError(
-                f"--sr {report}: refers to a DICOM segmentation, found {len(outputs)}; give -o with"
-                f" a name that ends in {DICOM_ENDING} once"
-            )
-        if check_output(report) != DICOM_ENDING:
-            raise OutputError(f"--sr {report}: expected a name that ends in {DICOM_ENDING}")
-        if report.resolve() == outputs[0].resolve():
-            raise OutputError(f"--sr {report}: is the segmentation's place, too; name another")
-    return source_images(volume)
 
 
 def show(

@@ -40,16 +40,25 @@ Spacing = tuple[float, float]
 Operation = Callable[[Mask, Spacing, float], Mask]
 
 
+def check_is_ct(volume: Volume) -> None:
+    """Refuse what has no fat by its Hounsfield units.
+
+    Raises:
+        InputError: the volume seems to be no CT.
+    """
+    if modality_of(volume) != "CT":
+        raise InputError(
+            f"{volume.name}: seems to be {modality_of(volume)}, expected CT in Hounsfield units"
+        )
+
+
 def label_fat(volume: Volume) -> NDArray[np.uint8]:
     """Return 1 for subcutaneous, 2 for visceral fat, 0 elsewhere, on the volume's grid (z, y, x).
 
     Raises:
         InputError: the volume is no CT in Hounsfield units, or shows no body.
     """
-    if modality_of(volume) != "CT":
-        raise InputError(
-            f"{volume.name}: seems to be {modality_of(volume)}, expected CT in Hounsfield units"
-        )
+    check_is_ct(volume)
     labelmap = np.zeros(volume.voxels.shape, np.uint8)
     view = AxialView.of(volume.grid)
     voxels, target = view.apply(volume.voxels), view.apply(labelmap)
