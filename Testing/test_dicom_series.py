@@ -16,6 +16,7 @@ pytest.importorskip("pydicom", reason="the tests write their DICOM files with py
 
 import pydicom
 from dicom_writing import header_of, save, write_frames, write_slices
+from pydicom.dataset import Dataset
 from pydicom.uid import ImplicitVRLittleEndian, RLELossless
 
 ROWS, COLUMNS = 24, 20
@@ -232,6 +233,25 @@ def test_copies_are_left_out(tmp_path, slices):
     volume = read_volume(tmp_path)
     np.testing.assert_array_equal(volume.voxels, slices)
     assert "left out a second copy of 2 slices" in volume.warnings[0]
+
+
+def test_values_in_other_bits_are_refused(tmp_path, slices):
+    """They were read 16 times as large, or without the highest bits."""
+    high = [(np.clip(part + 1024, 0, 4095) << 4).astype(np.uint16) for part in slices]
+    write_slices(tmp_path, high, even(9), BitsStored=12, HighBit=15, PixelRepresentation=0)
+    expected = "found HighBit 15 of 12 bits stored, expected 11; convert the series to NRRD first"
+    assert expected in refusal(tmp_path)
+
+
+def test_values_by_a_table_are_refused(tmp_path, slices):
+    table = Dataset()
+    table.LUTDescriptor, table.ModalityLUTType = [4, 0, 16], "HU"
+    table.LUTData = np.arange(4, dtype="<u2").tobytes()
+    rescaling = {"RescaleSlope": None, "RescaleIntercept": None}
+    write_slices(tmp_path, slices, even(9), ModalityLUTSequence=[table], **rescaling)
+    assert "found a ModalityLUTSequence, a table of values" in refusal(tmp_path)
+    write_slices(tmp_path, slices, even(9), ModalityLUTSequence=[])
+    np.testing.assert_array_equal(read_volume(tmp_path).voxels, slices)
 
 
 def test_slices_of_several_patients_are_refused(tmp_path, slices):

@@ -51,7 +51,8 @@ READ: list[Any] = [
             "SamplesPerPixel",
             "Rows",
         ),
-        *("Columns", "NumberOfFrames", "BitsAllocated", "BitsStored", "PixelRepresentation"),
+        *("Columns", "NumberOfFrames", "BitsAllocated", "BitsStored", "HighBit"),
+        *("PixelRepresentation", "ModalityLUTSequence"),
         *("RescaleSlope", "RescaleIntercept", "ImagePositionPatient", "ImageOrientationPatient"),
         *("PixelSpacing", "SliceThickness", "EchoTime", "RepetitionTime", "InversionTime"),
         *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
@@ -122,6 +123,10 @@ class DicomHeader:
         """Return an element's whole number, `otherwise` if it is missing, garbled or 0."""
         value = self._value(keyword)
         return value if isinstance(value, int) and value > 0 else otherwise
+
+    def has_items(self, keyword: str) -> bool:
+        """Tell whether a sequence is there and not empty."""
+        return bool(self._value(keyword))
 
     def _value(self, keyword: str) -> Any:
         """Return a value; what pydicom cannot decode, for whatever reason, is missing."""

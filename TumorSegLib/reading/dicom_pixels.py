@@ -9,7 +9,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.image.volume import MAXIMUM_VOXELS
 from TumorSegLib.reading.dicom_header import UNCOMPRESSED, DicomHeader
 from TumorSegLib.reading.dicom_pictures import PictureSize, picture_fault
-from TumorSegLib.reading.dicom_structure import UNDEFINED
+from TumorSegLib.reading.dicom_structure import PIXEL_DATA, UNDEFINED
 
 RESCALING = ("RescaleIntercept", "RescaleSlope")
 MAXIMUM_FRAMES = 1 << 20
@@ -46,6 +46,29 @@ def check_pixels(path: Path, header: DicomHeader) -> None:
         raise _cut(path, "uncompressed pixels, its header says compressed pictures")
     elif length < needed:
         raise _cut(path, f"PixelData has {length} bytes, its header says {needed}")
+
+
+def check_values(path: Path, header: DicomHeader) -> None:
+    """Refuse stored values that are to be turned into others in a way that is not done here.
+
+    Raises:
+        InputError: they do not end at the highest bit of those stored, or a table is to be used in
+            place of a slope and an intercept.
+    """
+    if header.has_items("ModalityLUTSequence"):
+        raise InputError(
+            f"{path}: found a ModalityLUTSequence, a table of values, expected RescaleSlope and"
+            " RescaleIntercept; convert the series to NRRD first"
+        )
+    if header.pixels is None or header.pixels[0] != PIXEL_DATA:
+        return
+    stored = header.whole("BitsStored", header.bits)
+    high = header.number("HighBit")
+    if high is not None and high != stored - 1:
+        raise InputError(
+            f"{path}: found HighBit {high:g} of {stored} bits stored, expected {stored - 1};"
+            " convert the series to NRRD first"
+        )
 
 
 def _check_fragments(

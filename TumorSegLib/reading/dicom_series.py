@@ -22,6 +22,7 @@ from TumorSegLib.reading.dicom_decoding import DicomSlice, PixelReader
 from TumorSegLib.reading.dicom_files import DicomFile, list_dicom
 from TumorSegLib.reading.dicom_geometry import SAME_DIRECTION, slice_geometry
 from TumorSegLib.reading.dicom_header import quiet_pydicom, read_header
+from TumorSegLib.reading.dicom_pixels import check_values
 from TumorSegLib.reading.dicom_structure import DamagedError
 from TumorSegLib.reading.multi_frame import frame_slices
 from TumorSegLib.reading.slice_stack import slice_axes, stack_slices
@@ -162,7 +163,7 @@ def _images(files: Sequence[DicomFile], name: str) -> tuple[list[DicomFile], lis
     """Return the files that are grey slices of one volume, and warnings about others.
 
     Raises:
-        InputError: none is.
+        InputError: none is, or the values of one are not what is stored, nor rescaled from it.
     """
     kept = [file for file in files if "LOCALIZER" not in file.image_type]
     if not kept:
@@ -175,6 +176,7 @@ def _images(files: Sequence[DicomFile], name: str) -> tuple[list[DicomFile], lis
                 f"{file.path}: found {file.photometric or 'unknown'} pixels, expected grey ones"
                 " (MONOCHROME2); choose the original series"
             )
+        check_values(file.path, file.header)
     if len(kept) == len(files):
         return kept, []
     return kept, [f"{name}: {len(files) - len(kept)} localizer images were left out"]
