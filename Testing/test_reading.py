@@ -185,6 +185,46 @@ def test_right_anterior_superior_nrrd_is_turned(tmp_path, voxels):
     assert volume.warnings == ()
 
 
+CENTIMETRES = {
+    "space": "space: RAS\nspace directions: (0.07,0,0) (0,0.08,0) (0,0,0.25)\n"
+    'space origin: (0.1,0.2,0.3)\nspace units: "cm" "cm" "cm"\n',
+    "axes": 'spacings: 70 80 250\nunits: "um" "\u00b5m" "micron"\naxis mins: 100 200 300\n'
+    "centers: node node node\n",
+    "metres": "space: LPS\nspace directions: (0.0007,0,0) (0,0.0008,0) (0,0,0.0025)\n"
+    'space origin: (0.001,0.002,0.003)\nspace units: "m" "m" "m"\n',
+}
+
+
+@pytest.mark.parametrize(("fields", "factor"), [("space", 1), ("axes", 0.1), ("metres", 1)])
+def test_units_of_nrrd_are_obeyed(tmp_path, voxels, fields, factor):
+    (tmp_path / "units.nrrd").write_bytes(nrrd_with(CENTIMETRES[fields]) + voxels.tobytes())
+    grid = read_volume(tmp_path / "units.nrrd").grid
+    assert grid.spacing == pytest.approx((0.7 * factor, 0.8 * factor, 2.5 * factor))
+    assert np.abs(grid.origin) == pytest.approx((factor, 2 * factor, 3 * factor))
+
+
+@pytest.mark.parametrize("units", ['"inch" "mm" "mm"', '"mm" "mm"', "parsec mm mm"])
+def test_units_that_are_unknown_are_refused(tmp_path, voxels, units):
+    fields = CENTIMETRES["space"].replace('"cm" "cm" "cm"', units)
+    (tmp_path / "odd.nrrd").write_bytes(nrrd_with(fields) + voxels.tobytes())
+    with pytest.raises(InputError, match=r'found space units .*, expected one of "mm", "cm", "m"'):
+        read_volume(tmp_path / "odd.nrrd")
+
+
+def test_axes_without_a_unit_are_millimetres(tmp_path, voxels):
+    for units in ('"mm" "millimeters" ""', "mm mm mm"):
+        fields = CENTIMETRES["space"].replace('"cm" "cm" "cm"', units)
+        (tmp_path / "plain.nrrd").write_bytes(nrrd_with(fields) + voxels.tobytes())
+        grid = read_volume(tmp_path / "plain.nrrd").grid
+        assert grid.spacing == pytest.approx((0.07, 0.08, 0.25))
+
+
+def nrrd_with(fields):
+    """Return the header of an NRRD file of 6x7x5 shorts with further fields."""
+    first = "NRRD0004\ntype: short\ndimension: 3\nsizes: 6 7 5\nendian: little\n"
+    return f"{first}{fields}encoding: raw\n\n".encode()
+
+
 def test_sheared_sform_beside_a_qform_is_warned_of(write):
     path = write("head.nii")
     skew = np.frombuffer(path.read_bytes(), "<f4", 12, SROW).reshape(3, 4).copy()

@@ -44,6 +44,15 @@ TO_LPS = {
     **dict.fromkeys(("left-anterior-superior", "las"), (1, -1, 1)),
 }
 """By space: signs that turn its coordinates into LPS."""
+UNITS_MM = {
+    **dict.fromkeys(("", "???", "none", "mm", "millimeter", "millimetre"), 1.0),
+    **dict.fromkeys(("millimeters", "millimetres"), 1.0),
+    **dict.fromkeys(("cm", "centimeter", "centimetre", "centimeters", "centimetres"), 10.0),
+    **dict.fromkeys(("m", "meter", "metre", "meters", "metres"), 1000.0),
+    **dict.fromkeys(("um", "\u00b5m", "\u03bcm", "micron", "microns"), 0.001),
+    **dict.fromkeys(("micrometer", "micrometre", "micrometers", "micrometres"), 0.001),
+}
+"""Millimetres for units of length; what does not name one is in mm, as everywhere."""
 SPATIAL = ("domain", "space", "time", "???", "none")
 """Kinds of axes along which voxels lie; others count the values in a voxel."""
 MAXIMUM_FILES = 65536
@@ -84,10 +93,11 @@ def read_nrrd(path: Path) -> StoredImage:
     if dtype.itemsize > 1 and ENCODINGS[encoding] != TEXT:
         dtype = dtype.newbyteorder(_byte_order(fields))
     axes = _axes(fields, axes_count)
-    spacing, directions, has_spacing = _axes_in_space(fields, axes, axes_count)
+    units = _units_mm(fields, axes, axes_count)
+    spacing, directions, has_spacing = _axes_in_space(fields, axes, axes_count, units)
     space = (fields.text("space") or "").lower()
     signs = np.array(TO_LPS.get(space, (1, 1, 1)))
-    origin = signs * _origin(fields, axes, axes_count, spacing)
+    origin = signs * _origin(fields, axes, axes_count, units, spacing)
     return StoredImage(
         path=path,
         sizes=tuple(sizes[axis] for axis in axes.spatial),
@@ -179,10 +189,38 @@ def _vectors(fields: HeaderFields, count: int) -> list[tuple[float, ...] | None]
     ]
 
 
+def _units_mm(fields: HeaderFields, axes: _Axes, count: int) -> tuple[float, float, float]:
+    """Return the millimetres of a unit along each of three axes: of space, or else of the voxels.
+
+    Raises:
+        InputError: one is no unit of length, or they are fewer than axes.
+    """
+    if (text := fields.text("space units")) is not None:
+        name, units = "space units", _quoted(text)[:3]
+    elif (text := fields.text("units")) and fields.text("space directions") is None:
+        every = _quoted(text)
+        name, units = "units", [every[axis] for axis in axes.spatial[:3] if len(every) == count]
+    else:
+        return 1.0, 1.0, 1.0
+    if len(units) < min(3, len(axes.spatial)) or any(unit not in UNITS_MM for unit in units):
+        raise fields.unexpected(name, text, 'one of "mm", "cm", "m" and "um" for each axis')
+    first, second, third = [*(UNITS_MM[unit] for unit in units), 1.0, 1.0, 1.0][:3]
+    return first, second, third
+
+
+def _quoted(text: str) -> list[str]:
+    """Return the words between quotation marks, in small letters; without such marks all words."""
+    lower = text.lower()
+    return [word.strip() for word in re.findall(r'"([^"]*)"', lower)] or lower.split()
+
+
 def _axes_in_space(
-    fields: HeaderFields, axes: _Axes, count: int
+    fields: HeaderFields, axes: _Axes, count: int, units: tuple[float, float, float]
 ) -> tuple[tuple[float, ...], list[tuple[float, ...]], bool]:
-    """Return the spacing and directions of the first three axes in space, in NRRD's own space."""
+    """Return the spacing and directions of the first three axes in space, in NRRD's own space.
+
+    Both are in millimetres, of which a unit along each axis has `units`.
+    """
     first = axes.spatial[:3]
     identity: list[tuple[float, ...]] = [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)]
     if vectors := _vectors(fields, count):
@@ -191,7 +229,7 @@ def _axes_in_space(
             return (1.0, 1.0, 1.0), identity, True  # refused for its axes
         if any(vector is None or len(vector) < 3 for vector in chosen):
             raise fields.error("an axis of the volume has no space direction of three numbers")
-        matrix = np.array([vector[:3] for vector in chosen if vector is not None])
+        matrix = np.array([vector[:3] for vector in chosen if vector is not None]) * units
         lengths = np.sqrt(matrix[:, 0] ** 2 + matrix[:, 1] ** 2 + matrix[:, 2] ** 2)
         with np.errstate(all="ignore"):  # what is no direction is refused with its spacing
             directions = (matrix * (1 / lengths[:, None])).tolist()
@@ -200,22 +238,28 @@ def _axes_in_space(
     if text is None:
         return (1.0, 1.0, 1.0), identity, False
     spacings = fields.numbers("spacings", text, count)
-    return tuple(spacings[axis] for axis in first), identity, True
+    along = [spacings[axis] for axis in first]
+    return tuple(mm * size for mm, size in zip(units, along, strict=False)), identity, True
 
 
 def _origin(
-    fields: HeaderFields, axes: _Axes, count: int, spacing: tuple[float, ...]
+    fields: HeaderFields,
+    axes: _Axes,
+    count: int,
+    units: tuple[float, float, float],
+    spacing: tuple[float, ...],
 ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     text = fields.text("space origin")
     if text is not None:
         position = fields.numbers("space origin", text.strip().strip("()"))
         if not min(3, len(axes.spatial)) <= len(position) <= MAXIMUM_AXES:
             raise fields.unexpected("space origin", text, "a position")
-        return np.array([*position, 0.0, 0.0, 0.0][:3])
+        return np.array([*position, 0.0, 0.0, 0.0][:3]) * units
     text = fields.text("axis mins", "axismins")
     if text is None or fields.text("space directions") is not None:
         return np.zeros(3)
     mins = np.array(fields.numbers("axis mins", text, count))[axes.spatial[:3]]
+    mins = mins * units[: len(mins)]
     if len(mins) < 3 or not np.isfinite(mins).all():
         return np.zeros(3)
     centers = (fields.text("centers", "centerings") or "").lower().split()
