@@ -145,6 +145,24 @@ def test_how_many_of_the_cases_were_measured_is_told(tmp_path, capsys, trained_o
     assert "balls: 2 of 3 cases measured" in lines
 
 
+def test_no_case_ends_the_measuring_of_the_others(tmp_path, trained_on):
+    bundle = trained_on("balls", [])
+    data = write_kaggle(tmp_path / "data", 2)
+    first, second = read_cases(data, "kaggle_3m", reader_options_for(bundle.specification)).cases
+
+    def odd():
+        raise IndexError("arrays used as indices\nmust be of integer type")
+
+    found = measure(bundle, [replace(first, decode=odd), second], device="cpu")
+    assert [case.case for case in found.cases] == [second.name]
+    (left_out,) = found.failed
+    assert left_out.name == first.name
+    assert left_out.reason == (
+        "unexpected fault, please report it: IndexError: arrays used as indices must be of integer"
+        " type"
+    )
+
+
 def test_whom_a_member_was_trained_on_the_ensemble_has_seen(
     tmp_path, capsys, monkeypatch, trained_on
 ):

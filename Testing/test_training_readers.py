@@ -9,6 +9,7 @@ from runpy import run_path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from PIL import Image
 from synthetic_data import (
     SHAPE,
     ball_case,
@@ -86,6 +87,28 @@ def test_kaggle_names_the_file_that_is_cut_off(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(InputError, match=path.name):
         read_cases(folder, "kaggle_3m", MR).cases[0].decode()
+
+
+@pytest.mark.parametrize(("layout", "pattern"), [("kaggle_3m", "*.tif"), ("png_pairs", "*.png")])
+def test_masks_of_one_bit_a_pixel_are_label_1(tmp_path: Path, layout: str, pattern: str) -> None:
+    """In the one layout they ended an evaluation, in the other they were background."""
+    write, reading = (write_kaggle, MR) if layout == "kaggle_3m" else (write_png, CT)
+    folder = write(tmp_path, 1)
+    for path in folder.glob(f"*/{pattern.replace('*', '*_mask')}"):
+        Image.fromarray(np.asarray(Image.open(path)) > 0).save(path)
+    case = read_cases(folder, layout, replace(reading, spacing=(1.1, 1.1, 2.0))).cases[0]
+    labelmap = case.decode().labelmap
+    assert labelmap.dtype == np.uint8
+    np.testing.assert_array_equal(labelmap, ball_case(0)[1])
+
+
+def test_images_of_one_bit_a_pixel_are_refused(tmp_path: Path) -> None:
+    folder = write_png(tmp_path, 1)
+    for path in folder.glob("*/[0-9]*.png"):
+        Image.fromarray(np.asarray(Image.open(path)) > 0).save(path)
+    case = read_cases(folder, "png_pairs", replace(CT, spacing=(1.1, 1.1, 2.0))).cases[0]
+    with pytest.raises(InputError, match="volume-0: pictures have 1 bit a pixel, expected 8 or 16"):
+        case.decode()
 
 
 def test_ircad_merges_tumours_and_keeps_cysts_apart(tmp_path: Path) -> None:

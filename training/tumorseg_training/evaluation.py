@@ -138,6 +138,9 @@ class Measurer:
             return number, error
         except (InputError, RuntimeError, ValueError) as error:
             return number, SkippedCase(case.name, " ".join(str(error).split()))
+        except Exception as error:  # a fault of ours, which must not stop the others
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            return number, SkippedCase(case.name, f"unexpected fault, please report it: {reason}")
 
     @cached_property
     def _segmenter(self) -> Segmenter:

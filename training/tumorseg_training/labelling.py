@@ -38,7 +38,7 @@ def model_values(
     """Return a data set's label map with the model's values.
 
     Args:
-        annotation: whole numbers, any shape; 0 is background.
+        annotation: whole numbers or truth values, any shape; 0 is background.
         reading: has the mapping.
         case: for messages.
         names: of the data set's values, where it names them.
@@ -47,7 +47,7 @@ def model_values(
         LabelError: a value has no counterpart among the model's labels.
         InputError: the array does not hold whole numbers from 0 to 65535.
     """
-    whole = annotation.astype(np.int64) if annotation.dtype.kind == "f" else annotation
+    whole = annotation.astype(np.int64) if annotation.dtype.kind in "bf" else annotation
     if whole is not annotation and not np.array_equal(whole, annotation):
         raise InputError(f"{case}: the annotation holds fractions, expected label values")
     if whole.size and not 0 <= int(whole.min()) <= int(whole.max()) <= LARGEST_VALUE:

@@ -1,8 +1,9 @@
 """The LGG brain-MRI segmentation set as published on Kaggle (`kaggle_3m`).
 
 A folder a patient with `<patient>_<n>.tif`, 256x256 RGB of pre-contrast T1, FLAIR and post-contrast
-T1, and `<patient>_<n>_mask.tif`, 0 or 255 where FLAIR is abnormal. Slices are axial, from inferior
-to superior. The files carry no spacing: 0.9 mm in plane and 5 mm between slices are assumed.
+T1, and `<patient>_<n>_mask.tif`, 0 or 255 (or one bit) where FLAIR is abnormal. Slices are axial,
+from inferior to superior. The files carry no spacing: 0.9 mm in plane and 5 mm between slices are
+assumed.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def _decode(
                 raise InputError(
                     f"{path.name}: found shape {pixels.shape}, expected {target.shape}"
                 )
-            target[:] = pixels
+            target[:] = pixels * np.uint8(255) if pixels.dtype.kind == "b" else pixels
     grid = Grid((masks.shape[0], masks.shape[1], masks.shape[2]), spacing)
     volumes = {
         channel: Volume(

@@ -109,6 +109,10 @@ def _decode(
             f"{name}: pictures have {planes.shape[-1]} channels, the model {len(reading.channels)}"
         )
     grid = Grid((masks.shape[0], masks.shape[1], masks.shape[2]), reading.spacing)
+    if planes.dtype.kind == "b":
+        raise InputError(
+            f"{name}: pictures have 1 bit a pixel, expected 8 or 16; only masks may have 1"
+        )
     volumes = {
         channel.name: Volume(
             _intensities(planes[..., index], reading), grid, reading.modality, name
