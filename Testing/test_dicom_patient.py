@@ -39,6 +39,21 @@ def test_images_that_share_their_name_are_told_before_the_run(tmp_path):
         find_source(tmp_path / "ct", volume.grid)
 
 
+@pytest.mark.parametrize(
+    ("keyword", "other", "found"),
+    [("PatientName", "Other^One", "2 patients"), ("StudyInstanceUID", "1.2.9", "2 studies")],
+)
+def test_images_of_several_patients_are_told_before_the_run(tmp_path, keyword, other, found):
+    """A database that goes by series alone hands them over as one."""
+    volume = ct(tmp_path / "ct")
+    first = min((tmp_path / "ct").iterdir())
+    dataset = pydicom.dcmread(first)
+    setattr(dataset, keyword, other)
+    dataset.save_as(first)
+    with pytest.raises(OutputError, match=f"its images are of {found}, expected one"):
+        find_source(tmp_path / "ct", volume.grid)
+
+
 def test_what_no_value_of_dicom_is_becomes_empty(tmp_path):
     """Dates of strange shape, and a sex that is unknown, stopped a result after its run."""
     odd = {"PatientBirthDate": "??", "StudyDate": "2020-01-01", "StudyTime": "noon"}

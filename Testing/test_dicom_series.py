@@ -276,6 +276,43 @@ def test_slices_that_do_not_all_say_whose_they_are_are_one_patients(tmp_path, sl
     assert volume.warnings == ()
 
 
+ANNA = {"PatientName": "Muster^Anna", "PatientBirthDate": "19500101", "StudyInstanceUID": "1.2"}
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        ({"PatientName": "Other^One"}, "2 patients"),
+        ({"PatientBirthDate": "19400101"}, "2 patients"),
+        ({"StudyInstanceUID": "1.3"}, "2 studies"),
+    ],
+)
+def test_slices_without_a_number_may_still_be_of_several_patients(tmp_path, slices, other, found):
+    """The result went to the patient of the first one, whose number was as empty as the other's."""
+    write_slices(tmp_path, slices[:4], even(9)[:4], **ANNA, PatientID="", names="abcd")
+    second = ANNA | {"PatientID": ""} | other
+    write_slices(tmp_path, slices[4:], even(9)[4:], **second, names="efghi")
+    message = refusal(tmp_path)
+    assert f"its series has images of {found}, expected one; put those of each into" in message
+    assert "Anna" not in message
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"PatientName": "MUSTER^ANNA^^ ", "PatientBirthDate": "1950.01.01"},
+        {"PatientName": "Muster^Anna=木^安"},
+        {"PatientName": "", "PatientBirthDate": "", "StudyInstanceUID": ""},
+        {"PatientName": None, "PatientBirthDate": "??", "StudyInstanceUID": None},
+    ],
+)
+def test_what_says_the_same_or_nothing_contradicts_no_patient(tmp_path, slices, other):
+    given = ANNA | {"SpecificCharacterSet": "ISO_IR 192"}
+    write_slices(tmp_path, slices[:4], even(9)[:4], **given, names="abcd")
+    write_slices(tmp_path, slices[4:], even(9)[4:], **(given | other), names="efghi")
+    np.testing.assert_array_equal(read_volume(tmp_path).voxels, slices)
+
+
 def test_slices_of_several_frames_of_reference_are_warned_of(tmp_path, slices):
     write_slices(tmp_path, slices[:4], even(9)[:4], FrameOfReferenceUID="1.5", names="abcd")
     write_slices(tmp_path, slices[4:], even(9)[4:], FrameOfReferenceUID="1.6", names="efghi")

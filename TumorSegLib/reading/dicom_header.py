@@ -56,7 +56,7 @@ READ: list[Any] = [
         *("RescaleSlope", "RescaleIntercept", "ImagePositionPatient", "ImageOrientationPatient"),
         *("PixelSpacing", "SliceThickness", "EchoTime", "RepetitionTime", "InversionTime"),
         *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
-        *("PatientID", "FrameOfReferenceUID"),
+        *("PatientID", "PatientName", "PatientBirthDate", "FrameOfReferenceUID"),
     )
 ]
 """Tags of what is kept of a header."""

@@ -25,6 +25,7 @@ from TumorSegLib.reading.dicom_header import quiet_pydicom, read_header
 from TumorSegLib.reading.dicom_pixels import check_values
 from TumorSegLib.reading.dicom_structure import DamagedError
 from TumorSegLib.reading.multi_frame import frame_slices
+from TumorSegLib.reading.one_patient import several
 from TumorSegLib.reading.slice_stack import slice_axes, stack_slices
 from TumorSegLib.reading.source_files import SERIES_SIGN
 from TumorSegLib.support.words import counted
@@ -186,17 +187,14 @@ def _of_one_patient(files: Sequence[DicomFile], name: str) -> list[str]:
     """Return a warning where slices may not lie towards each other as they say.
 
     Raises:
-        InputError: they are of several patients, whose series got the same UID.
+        InputError: they are of several patients or studies, whose series got the same UID.
     """
-    patients, frames = (
-        {text for file in files if (text := file.header.text(keyword))}
-        for keyword in ("PatientID", "FrameOfReferenceUID")
-    )
-    if len(patients) > 1:
+    if found := several(lambda keyword: (file.header.text(keyword) for file in files)):
         raise InputError(
-            f"{name}: its series has images of {len(patients)} patients, expected one; put those of"
-            " each into a folder of their own"
+            f"{name}: its series has images of {found}, expected one; put those of each into a"
+            " folder of their own"
         )
+    frames = {text for file in files if (text := file.header.text("FrameOfReferenceUID"))}
     if len(frames) > 1:
         return [
             f"{name}: its slices have {len(frames)} frames of reference, expected one; look whether"

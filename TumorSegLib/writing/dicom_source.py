@@ -16,6 +16,7 @@ from TumorSegLib.image.grid import Grid
 from TumorSegLib.reading.dicom_geometry import plane_of, slice_geometry
 from TumorSegLib.reading.dicom_header import quiet_pydicom
 from TumorSegLib.reading.functional_groups import FunctionalGroups, functional_groups
+from TumorSegLib.reading.one_patient import several
 
 MAY_BE_EMPTY = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
@@ -101,9 +102,15 @@ def source_among(datasets: Iterable[pydicom.Dataset], grid: Grid, name: str) -> 
     Raises:
         OutputError: there is no image, or a plane of the grid has none: the volume was cropped,
             moved or resampled, perhaps while it was read (gantry tilt, uneven spacing, a missing
-            slice), an image lacks one of `MUST_BE_THERE`, or two share a SOPInstanceUID.
+            slice), an image lacks one of `MUST_BE_THERE`, two share a SOPInstanceUID, or they are
+            of several patients or studies.
     """
     source = _on_planes(datasets, grid, name)
+    if found := several(lambda keyword: (_text(image, keyword) for image in source.datasets)):
+        raise OutputError(
+            f"{name}: its images are of {found}, expected one, to whom a DICOM segmentation"
+            " belongs; put those of each into a folder of their own"
+        )
     for dataset in source.datasets:
         if absent := [keyword for keyword in MUST_BE_THERE if not dataset.get(keyword)]:
             raise OutputError(
@@ -164,6 +171,10 @@ def _on_planes(datasets: Iterable[pydicom.Dataset], grid: Grid, name: str) -> So
             " another format, such as .seg.nrrd"
         )
     return SourceImages(tuple(found[plane] for plane in order), tuple(order))
+
+
+def _text(dataset: pydicom.Dataset, keyword: str) -> str:
+    return str(dataset.get(keyword) or "")
 
 
 @quiet_pydicom()
