@@ -28,9 +28,11 @@ from TumorSegLib.reading import read_volume
 from TumorSegLib.writing import write_segmentation
 from TumorSegLib.writing.dicom_content import content_of
 from TumorSegLib.writing.dicom_file import write_dicom_file
+from TumorSegLib.writing.dicom_output import source_images
 from TumorSegLib.writing.dicom_report import write_dicom_report
 from TumorSegLib.writing.dicom_segmentation import write_dicom_segmentation
 from TumorSegLib.writing.dicom_source import find_source
+from TumorSegLib.writing.shared_groups import share_groups
 
 pytestmark = pytest.mark.slow
 
@@ -216,21 +218,39 @@ def test_what_is_saved_again_keeps_its_tracking_uids(tmp_path):
     assert not set(uids) & set(first)
 
 
-def test_frames_of_one_file(tmp_path):
-    """An enhanced CT, whose frames need not be stored in their order."""
+GROUPS = ("PixelMeasuresSequence", "PlaneOrientationSequence")
+
+
+def enhanced(folder: Path, *, of_frames=()):
+    """An enhanced CT, whose frames need not be stored in their order.
+
+    Args:
+        folder: for the file.
+        of_frames: groups that stand with every frame, not once for all.
+    """
     random = np.random.default_rng(1)
     frames = random.integers(-100, 300, SHAPE).astype(np.int16)
     order = [(4 * k) % SHAPE[0] for k in range(SHAPE[0])]
-    folder = tmp_path / "ct"
     folder.mkdir()
     write_frames(folder / "all.dcm", frames[order], [(0, 0, 2.5 * k) for k in order])
     dataset = pydicom.dcmread(folder / "all.dcm")
     for keyword, value in {**PATIENT, "FrameOfReferenceUID": generate_uid()}.items():
         setattr(dataset, keyword, value)
+    (shared,) = dataset.SharedFunctionalGroupsSequence
     for frame, index in zip(dataset.PerFrameFunctionalGroupsSequence, order, strict=True):
         frame.FrameContentSequence = [pydicom.Dataset()]
         frame.FrameContentSequence[0].DimensionIndexValues = [index + 1]
+        for group in of_frames:
+            setattr(frame, group, shared[group].value)
+    for group in of_frames:
+        delattr(shared, group)
     dataset.save_as(folder / "all.dcm")
+    return order
+
+
+def test_frames_of_one_file(tmp_path):
+    folder = tmp_path / "ct"
+    order = enhanced(folder)
     case = labelled(read_volume(folder))
     out, report = written(folder, case)
     np.testing.assert_array_equal(voxels_of(out, case), case.labelmap)
@@ -238,6 +258,34 @@ def test_frames_of_one_file(tmp_path):
     images = groups[2].referenced_segment.source_images_for_segmentation
     numbers = [image.referenced_frame_numbers for image in images]
     assert numbers == [[order.index(3) + 1], [order.index(4) + 1]]
+
+
+@pytest.mark.parametrize("groups", [GROUPS, GROUPS[:1], GROUPS[1:]])
+def test_frames_that_say_each_what_all_share(tmp_path, groups):
+    """They were refused after the run, though the standard leaves the place to the writer."""
+    enhanced(tmp_path / "ct", of_frames=groups)
+    case = labelled(read_volume(tmp_path / "ct"))
+    out, _ = written(tmp_path / "ct", case)
+    np.testing.assert_array_equal(voxels_of(out, case), case.labelmap)
+    (shared,) = pydicom.dcmread(out).SharedFunctionalGroupsSequence
+    assert shared.PixelMeasuresSequence[0].PixelSpacing == [0.8, 0.7]
+
+
+def test_frames_that_cannot_be_referred_to_are_told_before_the_run(tmp_path):
+    enhanced(tmp_path / "ct", of_frames=GROUPS)
+    volume = read_volume(tmp_path / "ct")
+    assert source_images(volume).is_multi_frame
+    path = tmp_path / "ct" / "all.dcm"
+    dataset = pydicom.dcmread(path)
+    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2"  # that of images with one frame
+    dataset.save_as(path)
+    with pytest.raises(OutputError, match="say what a segmentation cannot repeat"):
+        source_images(volume)
+    turned = pydicom.Dataset()
+    turned.ImageOrientationPatient = [1, 0, 0, 0, 0.8, 0.6]
+    dataset.PerFrameFunctionalGroupsSequence[4].PlaneOrientationSequence = [turned]
+    with pytest.raises(OutputError, match="ct: its frames differ in ImageOrientationPatient"):
+        share_groups(dataset, "ct")
 
 
 def test_an_empty_segmentation_and_one_without_tumour(tmp_path):

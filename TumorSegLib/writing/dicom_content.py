@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.model.code import CodedConcept
 from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.slicer_io.terminology import Terminology
 
@@ -104,6 +105,15 @@ def content_of(labelled: LabelledVolume) -> DicomContent:
         for label in specification.labels
     )
     return DicomContent(labelled.volume, segments, f"TumorSeg {specification.title}", algorithm)
+
+
+def content_of_one_voxel(volume: Volume) -> DicomContent:
+    """Return a segment that is the first voxel, to try whether images can be referred to."""
+    tissue = CodedConcept("SCT", "85756007", "Tissue")
+    first = (slice(0, 1), slice(0, 1), slice(0, 1))
+    mask = np.ones((1, 1, 1), bool)
+    segment = DicomSegment("Trial", Terminology(tissue, tissue), (0, 0, 0), first, mask, None)
+    return DicomContent(volume, (segment,), "Trial", Algorithm("Trial", "0"))
 
 
 def lo_text(text: str, longest: int = LONGEST_NAME, *, empty: str = "") -> str:

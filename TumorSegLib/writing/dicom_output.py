@@ -19,8 +19,8 @@ def source_images(volume: Volume) -> SourceImages:
     """Return the images that DICOM results of a volume refer to; call it before long work.
 
     Raises:
-        OutputError: the volume was not read from DICOM or was resampled while it was read, or
-            highdicom is not installed.
+        OutputError: the volume was not read from DICOM or was resampled while it was read, its
+            images say what no segmentation can repeat, or highdicom is not installed.
     """
     if volume.origin is None:
         raise OutputError(
@@ -32,9 +32,13 @@ def source_images(volume: Volume) -> SourceImages:
             "DICOM segmentations need highdicom, which is not installed; run"
             f" {pip_install('dicom')} or choose .seg.nrrd"
         )
+    from TumorSegLib.writing.dicom_content import content_of_one_voxel
+    from TumorSegLib.writing.dicom_segmentation import segmentation_dataset
     from TumorSegLib.writing.dicom_source import find_source
 
-    return find_source(volume.origin.place, volume.grid, series=volume.origin.series)
+    source = find_source(volume.origin.place, volume.grid, series=volume.origin.series)
+    segmentation_dataset(content_of_one_voxel(volume), source)  # what it refuses, it refuses now
+    return source
 
 
 def write_dicom(

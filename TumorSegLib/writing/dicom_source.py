@@ -17,6 +17,7 @@ from TumorSegLib.reading.dicom_geometry import plane_of, slice_geometry
 from TumorSegLib.reading.dicom_header import quiet_pydicom
 from TumorSegLib.reading.functional_groups import FunctionalGroups, functional_groups
 from TumorSegLib.reading.one_patient import several
+from TumorSegLib.writing.shared_groups import share_groups
 
 MAY_BE_EMPTY = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
@@ -95,15 +96,16 @@ def source_among(datasets: Iterable[pydicom.Dataset], grid: Grid, name: str) -> 
     """Return those of some images on whose pixels the voxels of `grid` lie.
 
     Args:
-        datasets: DICOM images, without their pixels.
+        datasets: DICOM images, without their pixels; what all frames of one say alike is moved to
+            where it stands once.
         grid: of the volume.
         name: of the volume or its folder, for errors.
 
     Raises:
         OutputError: there is no image, or a plane of the grid has none: the volume was cropped,
             moved or resampled, perhaps while it was read (gantry tilt, uneven spacing, a missing
-            slice), an image lacks one of `MUST_BE_THERE`, two share a SOPInstanceUID, or they are
-            of several patients or studies.
+            slice), an image lacks one of `MUST_BE_THERE`, two share a SOPInstanceUID, they are of
+            several patients or studies, or frames of one differ in spacing or orientation.
     """
     source = _on_planes(datasets, grid, name)
     if found := several(lambda keyword: (_text(image, keyword) for image in source.datasets)):
@@ -111,6 +113,8 @@ def source_among(datasets: Iterable[pydicom.Dataset], grid: Grid, name: str) -> 
             f"{name}: its images are of {found}, expected one, to whom a DICOM segmentation"
             " belongs; put those of each into a folder of their own"
         )
+    if source.is_multi_frame:
+        share_groups(source.datasets[0], name)
     for dataset in source.datasets:
         if absent := [keyword for keyword in MUST_BE_THERE if not dataset.get(keyword)]:
             raise OutputError(
