@@ -18,7 +18,8 @@ from test_dicom_objects import OBLIQUE, ct, labelled, written
 
 from TumorSegLib import cli
 from TumorSegLib.errors import InputError
-from TumorSegLib.export.contours import filled
+from TumorSegLib.export.contour_gaps import Outlines, slices_between
+from TumorSegLib.export.contours import filled, united
 from TumorSegLib.export.dicom_masks import read_dicom_segments
 from TumorSegLib.reading import read_volume
 from TumorSegLib.writing.dicom_content import content_of
@@ -39,6 +40,44 @@ def test_contours_are_filled_where_pixel_centres_are_inside():
     hole = np.array([(2.6, 1.6), (4.4, 1.6), (4.4, 2.4), (2.6, 2.4)])
     expected[2, 3:5] = False
     np.testing.assert_array_equal(filled([SQUARE, hole], (6, 8)), expected)
+
+
+def boxed(*boxes):
+    """Pixels of (first row, last row, first column, last column) of a slice of 12 x 20."""
+    mask = np.zeros((12, 20), bool)
+    for top, bottom, left, right in boxes:
+        mask[top : bottom + 1, left : right + 1] = True
+    return mask
+
+
+def rectangle(top, bottom, left, right):
+    low, high = (left - 0.4, top - 0.4), (right + 0.4, bottom + 0.4)
+    return np.array([low, (high[0], low[1]), high, (low[0], high[1])])
+
+
+LEFT, RIGHT = (1, 9, 1, 11), (2, 10, 8, 18)
+"""Two boxes that meet."""
+
+
+def test_contours_that_meet_are_added_up():
+    """The part that both enclose was left hollow."""
+    drawn = [rectangle(*LEFT), rectangle(*RIGHT)]
+    np.testing.assert_array_equal(united(drawn, (12, 20)), boxed(LEFT, RIGHT))
+    hole, both = (4, 6, 3, 5), (5, 6, 9, 10)
+    expected = boxed(LEFT, RIGHT) & ~boxed(hole)
+    np.testing.assert_array_equal(united([rectangle(*hole), *drawn], (12, 20)), expected)
+    drawn += [rectangle(*hole), rectangle(*both)]  # the second is a hole of both
+    np.testing.assert_array_equal(united(drawn, (12, 20)), expected & ~boxed(both))
+
+
+def test_contours_within_contours_are_holes_and_islands():
+    """However many there are, and drawn twice from other points."""
+    boxes = [(k, 11 - k, k, 19 - k) for k in range(6)]
+    drawn = [rectangle(*box) for box in boxes]
+    expected = np.logical_xor.reduce([boxed(box) for box in boxes])
+    np.testing.assert_array_equal(united(drawn, (12, 20)), expected)
+    again = [np.roll(polygon, 1, axis=0) for polygon in drawn]
+    np.testing.assert_array_equal(united([*drawn[::-1], *again], (12, 20)), expected)
 
 
 def test_contours_beyond_the_slice_are_cut():
@@ -148,6 +187,15 @@ def test_structures_are_read(tmp_path, orientation):
     np.testing.assert_array_equal(mask.labelmap == 1, expected)
 
 
+@pytest.mark.parametrize(("kind", "pixels"), [("CLOSED_PLANAR", 22), ("CLOSEDPLANAR_XOR", 20)])
+def test_contours_that_meet_are_taken_as_their_kind_says(tmp_path, kind, pixels):
+    volume = ct(tmp_path / "ct")
+    drawn = [in_patient(volume, 4, SQUARE + shift) for shift in (0, (3, 1))]
+    path = structure_set(tmp_path / "s.dcm", volume, drawn, kind=kind)
+    (mask,) = read_dicom_segments(path, volume)
+    assert mask.labelmap.sum() == pixels
+
+
 @pytest.mark.parametrize("kind", ["CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "OPEN_PLANAR"])
 def test_contours_of_other_programs_are_read(tmp_path, kind):
     """In any order, stored twice, around a hole by a keyhole, or open with ends that meet."""
@@ -174,8 +222,60 @@ def test_contours_that_would_lose_voxels_are_refused(tmp_path):
     drawn = [in_patient(volume, plane, SQUARE) for plane in (1, 3, 7, 5)]
     with pytest.raises(InputError, match="are 2 slices apart or more"):
         read_dicom_segments(structure_set(tmp_path / "gaps.dcm", volume, drawn), volume)
+    drawn = [in_patient(volume, plane, SQUARE) for plane in (1, 3)]
+    with pytest.raises(InputError, match=r"are 2 slices apart or more \(as on slices 2 and 4\)"):
+        read_dicom_segments(structure_set(tmp_path / "two.dcm", volume, drawn), volume)
     points = structure_set(tmp_path / "points.dcm", volume, drawn[:1], kind="POINT")
     assert read_dicom_segments(points, volume) == ()
+
+
+def drawn_on(shape, *parts):
+    """A structure whose parts are squares on these slices, each beside the others."""
+    mask = np.zeros(shape, bool)
+    for place, planes in enumerate(parts):
+        mask[list(planes), 2:6, 6 * place + 1 : 6 * place + 5] = True
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("parts", "apart"),
+    [
+        ([(3, 4, 8, 10, 12, 14)], (8, 10)),  # most of it on every second slice
+        ([(0, 3, 6)], (0, 3)),
+        ([(3, 5)], (3, 5)),
+        ([range(2, 9), (3, 5)], (3, 5)),  # hidden by the other part's slices
+        ([range(12), (1, 3, 5, 6)], (1, 3)),
+        ([(2,), (4,), (6,)], (2, 4)),  # a slanting vessel
+    ],
+)
+def test_a_part_on_every_second_slice_is_noticed(parts, apart):
+    assert Outlines.of(drawn_on((16, 20, 30), *parts)).apart() == apart
+
+
+@pytest.mark.parametrize(
+    ("parts", "left_out"),
+    [
+        ([range(3, 9)], []),
+        ([(3, 4), (6, 7)], []),  # two lesions, one higher than the other
+        ([(1,), (4,), (9,)], []),  # three small ones
+        ([(5,)], []),
+        ([()], []),
+        ([(3, 4, 6, 7)], [(4, 6)]),
+        ([(3, 4, 12, 13)], [(4, 12)]),  # two above each other, or one with a gap
+        ([range(2, 10), (3, 4, 6, 7)], [(4, 6)]),
+        ([(2, 5)], [(2, 5)]),
+    ],
+)
+def test_parts_that_lie_apart_are_no_fault_and_gaps_are_told(parts, left_out):
+    outlines = Outlines.of(drawn_on((16, 20, 30), *parts))
+    assert outlines.apart() is None
+    assert outlines.left_out() == left_out
+
+
+def test_slices_are_named_from_one_on():
+    assert slices_between([(4, 6)]) == "slice 6"
+    assert slices_between([(4, 6), (8, 12)]) == "slices 6, 10 to 12"
+    assert slices_between([(2 * k, 2 * k + 2) for k in range(9)]) == "slices 2, 4, 6, 8, 10, ..."
 
 
 def test_a_segmentation_of_slices_that_drift_a_little_is_read_back(tmp_path):
@@ -252,5 +352,11 @@ def test_the_command_exports_both(tmp_path, monkeypatch, capsys):
     contours = structure_set(tmp_path / "s.dcm", case.volume, drawn)
     assert cli.main(["export", str(contours), *words, *images, "--replace"]) == 0
     assert read_volume(stored).voxels.sum() == 2 * 12
+    gap = [in_patient(case.volume, plane, SQUARE) for plane in (2, 3, 5, 6)]
+    contours = structure_set(tmp_path / "gap.dcm", case.volume, gap)
+    words.remove("--quiet")
+    assert cli.main(["export", str(contours), *words, *images, "--replace"]) == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "contours of Liver tumour: none on slice 5, but on both sides at the same place" in told
     assert cli.main(["export", str(contours), *words]) == 2
     assert "needs its image" in capsys.readouterr().err

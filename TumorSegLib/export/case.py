@@ -112,6 +112,7 @@ def append_case(
         for value, masks in segments.items()
         if not masks
     ]
+    warnings += [line for masks in segments.values() for mask in masks for line in mask.warnings]
     if one_file_a_segment:
         labels = {value: mask_of(segments[value], first.grid) for value in names}
         counts = {value: int(np.count_nonzero(mask)) for value, mask in labels.items()}

@@ -13,7 +13,8 @@ import pydicom
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.export.contours import filled
+from TumorSegLib.export.contour_gaps import Outlines, slices_between
+from TumorSegLib.export.contours import filled, united
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.reading.dicom_geometry import plane_of, plane_tolerance
@@ -25,8 +26,9 @@ from TumorSegLib.slicer_io.named_mask import NamedMask
 OFF_PLANE = 0.1
 """How far, as a part of their distance, frames and contours may lie from the volume's slices."""
 TAGS = ("SeriesInstanceUID", "FrameOfReferenceUID")
-CLOSED, OPEN = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR"), "OPEN_PLANAR"
-"""Kinds of contours; one that is called open is closed if its ends meet."""
+CLOSED, EITHER, OPEN = "CLOSED_PLANAR", "CLOSEDPLANAR_XOR", "OPEN_PLANAR"
+"""Kinds of contours; of the second, what an odd number encloses is inside. One that is called open
+is closed if its ends meet."""
 
 
 def read_dicom_segments(path: Path, volume: Volume) -> tuple[NamedMask, ...]:
@@ -150,6 +152,7 @@ def _structures(path: Path, dataset: pydicom.Dataset, grid: Grid) -> Iterator[Na
         number = int(structure.ReferencedROINumber)
         name = names.get(number, f"ROI {number}")
         contours: dict[int, list[NDArray[np.float64]]] = {}
+        united_by = united
         for contour in structure.get("ContourSequence") or ():
             points = np.array(contour.ContourData, np.float64).reshape(-1, 3)
             if contour.ContourGeometricType == OPEN and not np.allclose(points[0], points[-1]):
@@ -157,8 +160,10 @@ def _structures(path: Path, dataset: pydicom.Dataset, grid: Grid) -> Iterator[Na
                     f"{path}: contours of {name} are open, so that they enclose nothing; close them"
                     " or leave the structure out, and export it again"
                 )
-            if contour.ContourGeometricType not in (*CLOSED, OPEN):
+            if contour.ContourGeometricType not in (CLOSED, EITHER, OPEN):
                 continue  # points and lines in space hold no volume
+            if contour.ContourGeometricType == EITHER:
+                united_by = filled
             indices = grid.indices(points)
             plane = round(float(indices[:, 0].mean()))
             apart = np.abs(indices[:, 0] - plane).max()
@@ -172,15 +177,35 @@ def _structures(path: Path, dataset: pydicom.Dataset, grid: Grid) -> Iterator[Na
                 others.append(polygon)
         if not contours:
             continue
-        if len(contours) > 2 and (step := np.diff(sorted(contours)).min()) > 1:
-            raise InputError(
-                f"{path}: contours of {name} are {step} slices apart or more, so that it has"
-                " gaps; interpolate them where they were drawn, and export it again"
-            )
-        mask = np.zeros(grid.shape, np.uint8)
+        inside = np.zeros(grid.shape, np.bool_)
         for plane, polygons in contours.items():
-            mask[plane] = filled(polygons, grid.shape[1:])
-        yield NamedMask(f"DICOM_{number}", name, mask, 1, grid.affine)
+            inside[plane] = united_by(polygons, grid.shape[1:])
+        warnings = _gaps(path, name, inside)
+        yield NamedMask(
+            f"DICOM_{number}", name, inside.view(np.uint8), 1, grid.affine, warnings=warnings
+        )
+
+
+def _gaps(path: Path, name: str, inside: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Return a line on slices that contours of a structure leave out.
+
+    Raises:
+        InputError: they leave out so many, or so regularly, that it was not drawn there.
+    """
+    outlines = Outlines.of(inside)
+    if (pair := outlines.apart()) is not None:
+        below, above = pair
+        raise InputError(
+            f"{path}: contours of {name} are {above - below} slices apart or more (as on slices"
+            f" {below + 1} and {above + 1}), so that it has gaps; interpolate them where they were"
+            " drawn, and export it again"
+        )
+    if not (gaps := outlines.left_out()):
+        return ()
+    return (
+        f"contours of {name}: none on {slices_between(gaps)}, but on both sides at the same place;"
+        " look whether some were forgotten",
+    )
 
 
 def _model(segment: pydicom.Dataset) -> str:

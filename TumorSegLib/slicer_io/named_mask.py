@@ -30,6 +30,7 @@ class NamedMask:
         affine: 4x4 from voxel indices (x, y, z) of `labelmap` to LPS mm.
         model: id and version of the model that drew it first; empty if none did.
         as_drawn: fingerprint of its voxels as that model left them; empty if that is not known.
+        warnings: what is doubtful about its voxels, a line each.
     """
 
     id: str
@@ -39,6 +40,7 @@ class NamedMask:
     affine: NDArray[np.float64]
     model: str = ""
     as_drawn: str = ""
+    warnings: tuple[str, ...] = ()
 
     def changed(self, grid: Grid) -> bool | None:
         """Tell whether it was changed since a model drew it; None if that is not known.
