@@ -19,8 +19,9 @@ from synthetic_data import (
     write_nnunet,
     write_png,
 )
+from tiny_models import ct_specification
 
-from tumorseg_training.case import Case, CaseList, ReaderOptions
+from tumorseg_training.case import Case, CaseList, ReaderOptions, reader_options_for
 from tumorseg_training.labelling import LabelError, model_values
 from tumorseg_training.readers import read_cases
 from TumorSegLib.errors import InputError
@@ -275,6 +276,44 @@ def test_labels_are_mapped_by_number_name_and_pattern() -> None:
     assert model_values(annotation, reading, "case", names).tolist() == [0, 1, 2, 2, 0]
     with pytest.raises(LabelError, match=r"4 \(artefact\)"):
         model_values(annotation, ReaderOptions(CT.channels, (1, 2), {"[123]": 1}), "case", names)
+
+
+def of_liver(tmp_path: Path, names: dict[str, int], **labels: int) -> np.ndarray:
+    """The label map of a case with values 1 and 2, whose set gives them names, for a liver model.
+
+    The values are in the first voxels: 1, 2.
+    """
+    folder = write_nnunet(tmp_path, 1)
+    values = np.zeros(SHAPE, np.uint8)
+    values[0, 0, :2] = 1, 2
+    grid = Grid(SHAPE, (1.5, 1.5, 3.0), (-10.0, 20.0, 5.0))
+    sitk.WriteImage(to_sitk(values, grid), str(folder / "labelsTr" / "BALL_000.nii.gz"))
+    content = json.loads((folder / "dataset.json").read_text())
+    content["labels"] = {"background": 0, **names}
+    (folder / "dataset.json").write_text(json.dumps(content))
+    reading = reader_options_for(ct_specification(), labels=labels)
+    return read_cases(folder, "nnunet", reading).cases[0].decode().labelmap[0, 0, :2]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ({"Liver": 1, "Liver tumour": 2}, [1, 2]),
+        ({"Liver tumour": 1, "Liver": 2}, [2, 1]),  # the liver was measured as a tumour
+        ({"liver  TUMOUR": 1, "LIVER": 2}, [2, 1]),
+        ({"first": 1, "second": 2}, [1, 2]),
+        ({"Liver tumour": 2, "both": [1, 2]}, [1, 2]),  # regions
+    ],
+)
+def test_values_are_what_their_names_say_to_the_model(tmp_path, names, expected) -> None:
+    assert of_liver(tmp_path, names).tolist() == expected
+
+
+def test_names_of_which_a_model_knows_some_have_to_be_explained(tmp_path: Path) -> None:
+    names = {"Liver": 1, "Spleen": 2}
+    with pytest.raises(LabelError, match=r"dataset\.json: Spleen \(2\) are no labels of the model"):
+        of_liver(tmp_path, names)
+    assert of_liver(tmp_path, names, Liver=1, Spleen=0).tolist() == [1, 0]
 
 
 def test_fractions_are_no_labels() -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from TumorSegLib.image.grid import Vector
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.model.specification import Channel, ModelSpecification
+from TumorSegLib.model.specification import Channel, Label, ModelSpecification
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,8 @@ class ReaderOptions:
         window: intensities that the darkest and the brightest storable value stand for, for 8- and
             16-bit pictures of CT slices.
         mask_suffix: what the name of a slice's mask has after the slice's name.
+        known: the model's labels, as far as they are known.
+        anatomy: of the model, "" for unknown.
     """
 
     channels: tuple[Channel, ...]
@@ -91,9 +93,18 @@ class ReaderOptions:
     spacing: Vector | None = None
     window: tuple[float, float] | None = None
     mask_suffix: str = "_mask"
+    known: tuple[Label, ...] = ()
+    anatomy: str = ""
 
 
 def reader_options_for(model: ModelSpecification, **options: Any) -> ReaderOptions:
     """Return how to read a data set for a model that is there already."""
     values = tuple(label.value for label in model.labels)
-    return ReaderOptions(model.input.channels, values, modality=model.modality, **options)
+    return ReaderOptions(
+        model.input.channels,
+        values,
+        modality=model.modality,
+        known=model.labels,
+        anatomy=model.anatomy,
+        **options,
+    )

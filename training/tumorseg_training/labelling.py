@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from tumorseg_training.case import ReaderOptions
 from TumorSegLib.errors import InputError
+from TumorSegLib.model.specification import Label
 
 LARGEST_VALUE = 65535
 
@@ -27,6 +29,43 @@ def value_of(structure: str, labels: Mapping[str, int]) -> int | None:
         if fnmatchcase(structure.lower(), pattern.lower())
     ]
     return fitting[-1] if fitting else None
+
+
+def values_by_name(
+    structures: Mapping[int, str], labels: Sequence[Label], folder: Path
+) -> dict[str, int]:
+    """Return the model's value for each value of a data set that names its structures.
+
+    Empty where none of the names is one of the model's, or all stand at the model's own values: the
+    values are the model's then.
+
+    Args:
+        structures: names by value.
+        labels: of the model.
+        folder: of the data set, for messages.
+
+    Raises:
+        LabelError: some names are the model's and others are not.
+    """
+    own = {_plain(label.name): label.value for label in labels}
+    named = {value: own.get(_plain(name)) for value, name in structures.items() if value}
+    found = {value: target for value, target in named.items() if target is not None}
+    if not found:
+        return {}
+    if unknown := [f"{structures[value]} ({value})" for value in named if value not in found]:
+        known = ", ".join(f"{label.name} ({label.value})" for label in labels)
+        raise LabelError(
+            f"{folder / 'dataset.json'}: {', '.join(unknown)} are no labels of the model ({known})"
+            " though others are; say what each structure is by --label STRUCTURE=VALUE (data.labels"
+            " in a config), 0 for background"
+        )
+    if all(value == target for value, target in found.items()):
+        return {}
+    return {str(value): target for value, target in found.items()}
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.casefold().split())
 
 
 def model_values(

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from tumorseg_training.case import Case, CaseList, ReaderOptions, SkippedCase
+from tumorseg_training.labelling import values_by_name
 from tumorseg_training.readers.images import decode_files, why_apart
 from TumorSegLib.errors import InputError
 from TumorSegLib.export.case_metadata import read_record
@@ -23,10 +25,17 @@ from TumorSegLib.support.schema import parsed
 
 
 def read_nnunet(folder: Path, reading: ReaderOptions) -> CaseList:
-    """List the cases of the data set in `folder`."""
+    """List the cases of the data set in `folder`.
+
+    Raises:
+        LabelError: `dataset.json` has some of the model's names, and others.
+        InputError: the folder is not in this layout.
+    """
     content = _dataset(folder / "dataset.json")
     ending = content["file_ending"]
     structures = _structures(content["labels"], folder)
+    if not reading.labels:
+        reading = replace(reading, labels=values_by_name(structures, reading.known, folder))
     channels = _channels(content["channel_names"], reading, folder)
     pattern = re.compile(rf"(.+)_(\d{{4}}){re.escape(ending)}")
     images: dict[str, dict[int, Path]] = {}
