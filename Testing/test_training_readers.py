@@ -19,7 +19,7 @@ from synthetic_data import (
     write_nnunet,
     write_png,
 )
-from tiny_models import ct_specification
+from tiny_models import TUMOUR, brain_specification, ct_specification
 
 from tumorseg_training.case import Case, CaseList, ReaderOptions, reader_options_for
 from tumorseg_training.labelling import LabelError, model_values
@@ -27,9 +27,11 @@ from tumorseg_training.readers import read_cases
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.itk import to_sitk
-from TumorSegLib.model.specification import Channel
+from TumorSegLib.model.code import CodedConcept
+from TumorSegLib.model.specification import Channel, Label, ModelSpecification, Network
 
 CT = ReaderOptions((Channel("ct", "CT"),), (1, 2, 3), modality="CT")
+TISSUE = CodedConcept("SCT", "85756007", "Tissue")
 MR = ReaderOptions(
     (Channel("flair", "FLAIR"), Channel("t1", "T1", "flair"), Channel("t1c", "T1c", "flair")),
     (1,),
@@ -314,6 +316,62 @@ def test_names_of_which_a_model_knows_some_have_to_be_explained(tmp_path: Path) 
     with pytest.raises(LabelError, match=r"dataset\.json: Spleen \(2\) are no labels of the model"):
         of_liver(tmp_path, names)
     assert of_liver(tmp_path, names, Liver=1, Spleen=0).tolist() == [1, 0]
+
+
+def write_layout(layout: str, folder: Path) -> Path:
+    if layout == "3Dircadb1":
+        return write_ircad(folder, {"3Dircadb1.1": ["liver", "livertumor01"]})
+    return write_lits(folder, 1) if layout == "lits" else write_kaggle(folder, 1)
+
+
+def ct_model(*labels: Label, **changes: str) -> ModelSpecification:
+    """A model for CT with these labels, by default liver and its tumours."""
+    if not labels:
+        return ct_specification(**changes)
+    arguments = {"in_channels": 1, "out_channels": 1 + len(labels), "width": 4, "depth": 2}
+    return ct_specification(labels=labels, network=Network("U-Net", arguments), **changes)
+
+
+LIVER, LIVER_TUMOUR = ct_specification().labels
+FAT = ct_model(replace(TUMOUR, name="Subcutaneous fat", category=TISSUE))
+TURNED = ct_model(replace(LIVER_TUMOUR, value=1), replace(LIVER, value=2, includes=()))
+
+
+@pytest.mark.parametrize(
+    ("layout", "model", "found"),
+    [
+        ("3Dircadb1", FAT, "value 1 is Subcutaneous fat to the model, the data set is CT with"),
+        ("lits", FAT, "value 1 is Subcutaneous fat to the model"),
+        ("lits", TURNED, "is Liver.* to the model, the data set is CT with 1 liver, 2 liver"),
+        ("lits", brain_specification(), "the model is for MR, the data set is CT"),
+        ("kaggle_3m", ct_specification(), "the model is for CT, the data set is MR with 1 tumour"),
+        ("kaggle_3m", replace(brain_specification(), anatomy="prostate"), "is for the prostate"),
+    ],
+)
+def test_a_layout_whose_values_are_something_else_to_the_model_is_refused(
+    tmp_path, layout, model, found
+) -> None:
+    """Fat was measured against livers, before anybody noticed by its figures."""
+    folder = write_layout(layout, tmp_path / "data")
+    with pytest.raises(LabelError, match=f"layout {layout}: .*{found}"):
+        read_cases(folder, layout, reader_options_for(model))
+    said = reader_options_for(model, labels={"1": 1, "liver": 1})
+    assert len(read_cases(folder, layout, said).cases) == 1
+
+
+@pytest.mark.parametrize(
+    ("layout", "model"),
+    [
+        ("3Dircadb1", ct_specification()),
+        ("lits", ct_model(anatomy="Oberbauch")),
+        ("lits", ct_model(replace(LIVER, includes=()))),
+        ("kaggle_3m", replace(brain_specification(), anatomy="brain")),
+        ("kaggle_3m", replace(brain_specification(), labels=(replace(TUMOUR, name="Edema"),))),
+    ],
+)
+def test_a_layout_is_read_for_models_that_fit(tmp_path, layout, model) -> None:
+    folder = write_layout(layout, tmp_path / "data")
+    assert len(read_cases(folder, layout, reader_options_for(model)).cases) == 1
 
 
 def test_fractions_are_no_labels() -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from tumorseg_training.case import Case, CaseList, LabelledCase, ReaderOptions, SkippedCase
 from tumorseg_training.labelling import LabelError, value_of
 from tumorseg_training.readers.images import read_mask_series
+from tumorseg_training.readers.meaning import LIVER
 from TumorSegLib.errors import InputError
 from TumorSegLib.reading import read_volume
 
@@ -23,7 +24,12 @@ DEFAULT_LABELS = {"liver": 1, "livertumo*": 2}
 
 
 def read_ircad(folder: Path, reading: ReaderOptions) -> CaseList:
-    """List the patients below `folder`; without `data.labels`: liver 1, all liver tumours 2."""
+    """List the patients below `folder`; without `data.labels`: liver 1, all liver tumours 2.
+
+    Raises:
+        LabelError: the model has no such values, or they are something else to it.
+    """
+    LIVER.check("3Dircadb1", reading)
     labels = dict(reading.labels or DEFAULT_LABELS)
     if surplus := sorted(set(labels.values()) - {0, *reading.values}):
         known = ", ".join(map(str, reading.values))

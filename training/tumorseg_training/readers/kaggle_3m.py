@@ -16,6 +16,7 @@ import numpy as np
 
 from tumorseg_training.case import Case, CaseList, LabelledCase, ReaderOptions, SkippedCase
 from tumorseg_training.labelling import model_values
+from tumorseg_training.readers.meaning import GLIOMA
 from tumorseg_training.readers.pictures import read_picture, why_unpaired
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid, Vector
@@ -26,7 +27,12 @@ ASSUMED_SPACING = (0.9, 0.9, 5.0)
 
 
 def read_kaggle_3m(folder: Path, reading: ReaderOptions) -> CaseList:
-    """List the patients below `folder`; the mask is label 1."""
+    """List the patients below `folder`; the mask is label 1.
+
+    Raises:
+        LabelError: that is something else to the model, and `data.labels` does not map it.
+    """
+    GLIOMA.check("kaggle_3m", reading)
     cases: list[Case] = []
     unusable: list[SkippedCase] = []
     for patient in sorted(path for path in folder.iterdir() if path.is_dir()):

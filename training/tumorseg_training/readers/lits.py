@@ -12,12 +12,18 @@ from pathlib import Path
 
 from tumorseg_training.case import Case, CaseList, ReaderOptions, SkippedCase
 from tumorseg_training.readers.images import decode_files, why_apart
+from tumorseg_training.readers.meaning import LIVER
 
 NAME = re.compile(r"(volume|segmentation)-(\d+)\.nii(\.gz)?")
 
 
 def read_lits(folder: Path, reading: ReaderOptions) -> CaseList:
-    """List the volumes below `folder`."""
+    """List the volumes below `folder`.
+
+    Raises:
+        LabelError: the values are something else to the model, and `data.labels` maps none.
+    """
+    LIVER.check("lits", reading)
     found: dict[str, dict[int, Path]] = {"volume": {}, "segmentation": {}}
     for path in sorted(folder.rglob("*.nii*")):
         if match := NAME.fullmatch(path.name):
