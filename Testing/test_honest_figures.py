@@ -134,6 +134,15 @@ def test_measuring_patients_that_a_model_was_trained_on_is_told(tmp_path, capsys
     assert "TCGA_XX_0001_19990101, TCGA_XX_0002_19990101" in line
 
 
+def test_annotations_that_show_nothing_of_the_model_are_told(tmp_path, capsys, trained_on):
+    data, model = write_kaggle(tmp_path / "data", 2), trained_on("balls", []).folder
+    words = ["evaluate", data, "--layout", "kaggle_3m", "--device", "cpu", "--model", model]
+    words += ["--label", "*=0", "-o", tmp_path / "results.json"]
+    assert main(list(map(str, words))) == 0
+    (line,) = (one for one in capsys.readouterr().err.splitlines() if one.startswith("warning"))
+    assert line.startswith("warning: balls: no annotation shows a structure of the model's")
+
+
 def test_how_many_of_the_cases_were_measured_is_told(tmp_path, capsys, trained_on):
     data, model = write_kaggle(tmp_path / "data", 3), trained_on("balls", []).folder
     damaged = sorted(path for path in data.rglob("*.tif") if "_mask" not in path.name)[0]

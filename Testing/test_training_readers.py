@@ -21,7 +21,7 @@ from synthetic_data import (
 )
 from tiny_models import TUMOUR, brain_specification, ct_specification
 
-from tumorseg_training.case import Case, CaseList, ReaderOptions, reader_options_for
+from tumorseg_training.case import Case, CaseList, ReaderOptions, noted, reader_options_for
 from tumorseg_training.labelling import LabelError, model_values
 from tumorseg_training.readers import read_cases
 from TumorSegLib.errors import InputError
@@ -372,6 +372,29 @@ def test_a_layout_whose_values_are_something_else_to_the_model_is_refused(
 def test_a_layout_is_read_for_models_that_fit(tmp_path, layout, model) -> None:
     folder = write_layout(layout, tmp_path / "data")
     assert len(read_cases(folder, layout, reader_options_for(model)).cases) == 1
+
+
+def test_the_last_pattern_counts_whether_it_fits_the_name_or_the_number() -> None:
+    annotation, names = np.array([0, 1, 2]), {1: "tumour", 2: "cyst"}
+    for labels, expected in (
+        ({"*": 0, "tumour": 1}, [0, 1, 0]),
+        ({"tumour": 1, "*": 0}, [0, 0, 0]),
+        ({"*": 0, "2": 2, "tum*": 1}, [0, 1, 2]),
+        ({"tumour": 1, "1": 2, "cyst": 1}, [0, 2, 1]),
+    ):
+        reading = ReaderOptions(CT.channels, (1, 2), labels)
+        assert model_values(annotation, reading, "case", names).tolist() == expected
+
+
+def test_a_mapping_that_leaves_no_structure_is_told_once(tmp_path: Path) -> None:
+    folder = write_nnunet(tmp_path, 2)
+    found = read_cases(folder, "nnunet", replace(CT, labels={"ball": 1, "*": 0}))
+    assert noted(found.cases) == [
+        "2 cases: the mapping of labels makes every structure background (ball)"
+    ]
+    found = read_cases(folder, "nnunet", replace(CT, labels={"*": 0, "ball": 1}))
+    assert not noted(found.cases)
+    assert found.cases[0].decode().labelmap.any()
 
 
 def test_fractions_are_no_labels() -> None:

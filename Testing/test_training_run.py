@@ -329,6 +329,13 @@ def test_label_values_outside_the_config_stop_the_run_by_name(
     assert "Traceback" not in error
 
 
+def test_annotations_that_show_nothing_of_the_model_stop_the_run(
+    balls: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=r"no case to train on shows.*data\.labels"):
+        run(balls, tmp_path / "run", 'data.labels={ ball = 1, "*" = 0 }')
+
+
 def test_fewer_patients_than_folds(balls: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="40 folds of 12 patients"):
         run(balls, tmp_path, "data.folds=40")

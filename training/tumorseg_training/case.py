@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from TumorSegLib.image.grid import Vector
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.model.specification import Channel, Label, ModelSpecification
+from TumorSegLib.support.words import counted
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,18 @@ class Case:
     recipe: str = ""
     notes: tuple[str, ...] = ()
     annotated: tuple[int, ...] | None = None
+
+
+def noted(cases: Iterable[Case]) -> list[str]:
+    """Return what had to be assumed; the same of several cases is one line."""
+    names: dict[str, list[str]] = {}
+    for case in cases:
+        for line in case.notes:
+            names.setdefault(line, []).append(case.name)
+    return [
+        f"{found[0] if len(found) == 1 else counted(len(found), 'case')}: {line}"
+        for line, found in names.items()
+    ]
 
 
 @dataclass(frozen=True)

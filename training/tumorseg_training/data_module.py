@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from tumorseg_training.augmentation import augmentation
-from tumorseg_training.case import Case, SkippedCase
+from tumorseg_training.case import Case, SkippedCase, noted
 from tumorseg_training.config import Data, TrainingConfig
 from tumorseg_training.datasets import Selection
 from tumorseg_training.sampling import EpochSampler, balanced_popularity, draw_weights
@@ -51,15 +51,20 @@ class DataModule(lightning.LightningDataModule):
             self.report(left_out(item))
         chosen = self.selection
         cases = (*chosen.training, *chosen.synthetic, *chosen.validation)
-        for case in cases:
-            for line in case.notes:
-                self.report(f"{case.name}: {line}")
+        for line in noted(cases):
+            self.report(line)
         if self.config.data.cache == Data.cache and self.cache.is_dir():  # as it was made once
             with suppress(OSError):
                 self.cache.chmod(0o700)
         filled = fill_cache(cases, self.config.model.input, self.cache)
         for item in filled.unusable:
             self.report(left_out(item))
+        opened = self._open((*chosen.training, *chosen.synthetic))
+        if opened and not any(case.foreground.any() for case in opened):
+            raise InputError(
+                f"{self.config.data.folder}: no case to train on shows a structure of the model's;"
+                " see in data.labels what the annotation's values become"
+            )
         empty = [case.name for case in self._open(chosen.training) if not case.foreground.any()]
         if empty:
             self.report(f"without any structure, kept as background: {', '.join(empty)}")

@@ -93,6 +93,11 @@ def evaluate(
     if not figures:
         reason = f"; {failed[0].name}: {failed[0].reason}" if failed else ""
         raise InputError(f"model {bundle.id}: no case could be measured{reason}")
+    if report is not None and not any(one.slice_truth.any() for one in figures):
+        report(
+            f"warning: {bundle.id}: no annotation shows a structure of the model's, so the figures"
+            " tell of false alarms alone; look at the mapping of labels if that is not meant"
+        )
     return Evaluation(bundle.id, bundle.specification, figures, failed)
 
 

@@ -21,12 +21,21 @@ class LabelError(InputError):
     """The annotation holds values that the config does not account for; training must not start."""
 
 
-def value_of(structure: str, labels: Mapping[str, int]) -> int | None:
-    """Return the model's value of a structure, by the last pattern that fits; none: no fit."""
+def value_of(
+    structure: str | None, labels: Mapping[str, int], number: int | None = None
+) -> int | None:
+    """Return the model's value of a structure, by the last pattern that fits; none: no fit.
+
+    Args:
+        structure: its name, if it has one.
+        labels: from names, patterns or numbers to values.
+        number: its value in the data set, if it has one.
+    """
+    words = [str(word) for word in (structure, number) if word is not None]
     fitting = [
         value
         for pattern, value in labels.items()
-        if fnmatchcase(structure.lower(), pattern.lower())
+        if any(fnmatchcase(word.lower(), pattern.lower()) for word in words)
     ]
     return fitting[-1] if fitting else None
 
@@ -97,9 +106,7 @@ def model_values(
     for value in present[present > 0].tolist():
         target: int | None = value
         if reading.labels:
-            target = value_of(str(value), reading.labels)
-            if names is not None and value in names and target is None:
-                target = value_of(names[value], reading.labels)
+            target = value_of((names or {}).get(value), reading.labels, value)
         if target is None or target not in (0, *reading.values):
             name = f" ({names[value]})" if names and value in names else ""
             unknown.append(f"{value}{name}")

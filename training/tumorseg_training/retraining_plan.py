@@ -217,9 +217,7 @@ def labels_for(
     own = {label.name.casefold(): label.value for label in model.labels}
     found, unknown = {}, []
     for value, name in structures.items():
-        target = value_of(name, given)
-        if target is None:
-            target = value_of(str(value), given)
+        target = value_of(name, given, value)
         if target is None:
             target = 0 if value == 0 else own.get(name.casefold())
         if target is None:

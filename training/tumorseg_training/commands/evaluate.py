@@ -128,7 +128,7 @@ def cases_for(bundle: Bundle, arguments: Namespace) -> list[Case]:
     Raises:
         InputError: there are none, or the folder is not in that layout.
     """
-    from tumorseg_training.case import reader_options_for
+    from tumorseg_training.case import noted, reader_options_for
     from tumorseg_training.readers import read_cases
 
     reading = reader_options_for(
@@ -149,9 +149,8 @@ def cases_for(bundle: Bundle, arguments: Namespace) -> list[Case]:
             say(f"not in the data set: {', '.join(sorted(absent))}")
     if not cases:
         raise InputError(f"{arguments.dataset}: no cases to measure on")
-    for case in cases:
-        for line in case.notes:
-            say(f"{case.name}: {line}")
+    for line in noted(cases):
+        say(line)
     return cases
 
 

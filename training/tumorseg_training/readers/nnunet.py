@@ -16,7 +16,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from tumorseg_training.case import Case, CaseList, ReaderOptions, SkippedCase
-from tumorseg_training.labelling import values_by_name
+from tumorseg_training.labelling import value_of, values_by_name
 from tumorseg_training.readers.images import decode_files, why_apart
 from TumorSegLib.errors import InputError
 from TumorSegLib.export.case_metadata import read_record
@@ -50,6 +50,7 @@ def read_nnunet(folder: Path, reading: ReaderOptions) -> CaseList:
     listed = _listed(content, folder)
     for name, (numbered, label) in (listed or {}).items():
         images[name], labels[name] = numbered, label
+    notes = _emptied(structures, reading.labels)
     cases: list[Case] = []
     unusable: list[SkippedCase] = []
     for name in sorted(images.keys() | labels.keys()):
@@ -65,7 +66,7 @@ def read_nnunet(folder: Path, reading: ReaderOptions) -> CaseList:
         recipe = f"by place {channels} {dict(reading.labels)} {structures}"
         record = read_record(folder / CASES / f"{name}.json")
         patient = name if record is None else record.patient
-        cases.append(Case(name, patient, files, decode, recipe))
+        cases.append(Case(name, patient, files, decode, recipe, notes))
     unusable += [
         SkippedCase(path.name, "its segments overlap, it has no label map")
         for path in sorted((folder / SEGMENTS).glob("*"))
@@ -140,6 +141,17 @@ def _structures(labels: Mapping[str, Any], folder: Path) -> dict[int, str]:
         return {int(value): name for name, value in labels.items() if not isinstance(value, list)}
     except (AttributeError, TypeError, ValueError):
         raise InputError(f"{folder / 'dataset.json'}: labels are not names with values") from None
+
+
+def _emptied(structures: Mapping[int, str], labels: Mapping[str, int]) -> tuple[str, ...]:
+    """Return a note if a mapping leaves none of the structures."""
+    named = {value: name for value, name in structures.items() if value}
+    kept = [value_of(name, labels, value) for value, name in named.items()]
+    if not labels or not named or any(value != 0 for value in kept):
+        return ()
+    return (
+        f"the mapping of labels makes every structure background ({', '.join(named.values())})",
+    )
 
 
 def _channels(names: Mapping[str, str], reading: ReaderOptions, folder: Path) -> dict[int, str]:
