@@ -179,6 +179,71 @@ def test_nnunet_finds_channels_by_name_in_any_order(tmp_path: Path) -> None:
     np.testing.assert_array_equal(volumes["t1"].voxels, t1)
 
 
+def with_channels(folder: Path, *names: str) -> Path:
+    """Write a case with these channels, whose brightest voxels are their numbers."""
+    write_nnunet(folder, 1)
+    content = json.loads((folder / "dataset.json").read_text())
+    content["channel_names"] = {str(number): name for number, name in enumerate(names)}
+    (folder / "dataset.json").write_text(json.dumps(content))
+    grid = Grid(SHAPE, (1.5, 1.5, 3.0), (-10.0, 20.0, 5.0))
+    for number in range(len(names)):
+        voxels = np.full(SHAPE, number, np.int16)
+        voxels[0] = -1
+        image = to_sitk(voxels, grid)
+        sitk.WriteImage(image, str(folder / "imagesTr" / f"BALL_000_{number:04d}.nii.gz"))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "numbers", "note"),
+    [
+        (
+            ("T1", "T1ce", "T2", "FLAIR"),
+            {"flair": 3, "t1": 0, "t1c": 1},
+            "channels: T1ce is taken for t1c; not used: T2",
+        ),
+        (
+            ("t1n", "t1c", "t2w", "t2f"),
+            {"flair": 3, "t1": 0, "t1c": 1},
+            "channels: t1n is taken for t1; t2f is taken for flair; not used: t2w",
+        ),
+        (
+            ("T1gd", "flair"),
+            {"flair": 1, "t1c": 0},
+            "channels: T1gd is taken for t1c; t1 is missing, flair stands in",
+        ),
+        (
+            ("MRI",),
+            {"flair": 0},
+            "channels: MRI is taken for flair; t1 is missing, flair stands in;"
+            " t1c is missing, flair stands in",
+        ),
+        (("t1", "flair", "t1c"), {"flair": 1, "t1": 0, "t1c": 2}, None),
+    ],
+)
+def test_nnunet_knows_what_sequences_are_called(
+    tmp_path: Path, names: tuple[str, ...], numbers: dict[str, int], note: str | None
+) -> None:
+    (case,) = read_cases(with_channels(tmp_path, *names), "nnunet", MR).cases
+    volumes = case.decode().volumes
+    assert {name: int(volume.voxels.max()) for name, volume in volumes.items()} == numbers
+    assert case.notes == (() if note is None else (note,))
+
+
+def test_nnunet_finds_the_ct_among_other_channels(tmp_path: Path) -> None:
+    (case,) = read_cases(with_channels(tmp_path, "PET", "CT, venous"), "nnunet", CT).cases
+    assert case.decode().volumes["ct"].voxels.max() == 1
+    assert case.notes == ("channels: CT, venous is taken for ct; not used: PET",)
+
+
+@pytest.mark.parametrize("names", [("FLAIR", "flair"), ("flair", "T1ce", "T1gd")])
+def test_nnunet_refuses_two_channels_that_are_the_same(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    with pytest.raises(InputError, match=f"channels {' and '.join(names[-2:])} are both"):
+        read_cases(with_channels(tmp_path, *names), "nnunet", MR)
+
+
 def test_nnunet_lists_unpaired_and_misshaped_cases(tmp_path: Path) -> None:
     folder = write_nnunet(tmp_path, 4)
     (folder / "labelsTr" / "BALL_000.nii.gz").unlink()

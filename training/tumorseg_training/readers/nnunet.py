@@ -17,6 +17,7 @@ from typing import Any
 
 from tumorseg_training.case import Case, CaseList, ReaderOptions, SkippedCase
 from tumorseg_training.labelling import value_of, values_by_name
+from tumorseg_training.readers.channels import channels_of
 from tumorseg_training.readers.images import decode_files, why_apart
 from TumorSegLib.errors import InputError
 from TumorSegLib.export.case_metadata import read_record
@@ -31,12 +32,14 @@ def read_nnunet(folder: Path, reading: ReaderOptions) -> CaseList:
         LabelError: `dataset.json` has some of the model's names, and others.
         InputError: the folder is not in this layout.
     """
-    content = _dataset(folder / "dataset.json")
+    description = folder / "dataset.json"
+    content = _dataset(description)
     ending = content["file_ending"]
     structures = _structures(content["labels"], folder)
     if not reading.labels:
         reading = replace(reading, labels=values_by_name(structures, reading.known, folder))
-    channels = _channels(content["channel_names"], reading, folder)
+    names = _names(content["channel_names"], description)
+    channels, notes = channels_of(names, reading, description)
     pattern = re.compile(rf"(.+)_(\d{{4}}){re.escape(ending)}")
     images: dict[str, dict[int, Path]] = {}
     for path in sorted((folder / "imagesTr").iterdir()):
@@ -50,7 +53,7 @@ def read_nnunet(folder: Path, reading: ReaderOptions) -> CaseList:
     listed = _listed(content, folder)
     for name, (numbered, label) in (listed or {}).items():
         images[name], labels[name] = numbered, label
-    notes = _emptied(structures, reading.labels)
+    notes += _emptied(structures, reading.labels)
     cases: list[Case] = []
     unusable: list[SkippedCase] = []
     for name in sorted(images.keys() | labels.keys()):
@@ -154,35 +157,15 @@ def _emptied(structures: Mapping[int, str], labels: Mapping[str, int]) -> tuple[
     )
 
 
-def _channels(names: Mapping[str, str], reading: ReaderOptions, folder: Path) -> dict[int, str]:
-    """Return the model's channel for each of the data set's that it takes."""
+def _names(names: Mapping[str, str], path: Path) -> dict[int, str]:
+    """Return the names of the data set's channels by number."""
     try:
-        numbers = [int(number) for number in names]
-        lowered = [name.lower() for name in names.values()]
+        found = {int(number): name for number, name in names.items()}
     except (AttributeError, TypeError, ValueError):
-        numbers, lowered = [], []
-    if not numbers:
-        raise InputError(
-            f"{folder / 'dataset.json'}: channel_names are not numbers with names of channels"
-        )
-    wanted = {channel.name.lower(): channel.name for channel in reading.channels}
-    wanted |= {channel.title.lower(): channel.name for channel in reading.channels}
-    by_name = {
-        number: wanted[name]
-        for number, name in zip(numbers, lowered, strict=True)
-        if name in wanted
-    }
-    if by_name:
-        return by_name
-    if len(names) > len(reading.channels):
-        raise InputError(
-            f"{folder / 'dataset.json'}: channels {', '.join(names.values())}: none has a name of"
-            f" the model's ({', '.join(c.name for c in reading.channels)})"
-        )
-    return {
-        number: channel.name
-        for number, channel in zip(sorted(numbers), reading.channels, strict=False)
-    }
+        found = {}
+    if not found or not all(isinstance(name, str) for name in found.values()):
+        raise InputError(f"{path}: channel_names are not numbers with names of channels")
+    return found
 
 
 def _why_not(
