@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from runpy import run_path
@@ -105,13 +106,27 @@ def test_masks_of_one_bit_a_pixel_are_label_1(tmp_path: Path, layout: str, patte
     np.testing.assert_array_equal(labelmap, ball_case(0)[1])
 
 
-def test_images_of_one_bit_a_pixel_are_refused(tmp_path: Path) -> None:
-    folder = write_png(tmp_path, 1)
-    for path in folder.glob("*/[0-9]*.png"):
-        Image.fromarray(np.asarray(Image.open(path)) > 0).save(path)
-    case = read_cases(folder, "png_pairs", replace(CT, spacing=(1.1, 1.1, 2.0))).cases[0]
-    with pytest.raises(InputError, match="volume-0: pictures have 1 bit a pixel, expected 8 or 16"):
-        case.decode()
+def changed_pictures(
+    folder: Path, pattern: str, change: Callable[[Image.Image], Image.Image]
+) -> None:
+    for path in folder.glob(pattern):
+        with Image.open(path) as image:
+            changed = change(image.copy())
+        changed.save(path)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [lambda mask: mask.point(lambda value: value // 255), lambda mask: mask.convert("1")],
+    ids=["0 or 1", "a bit a pixel"],
+)
+def test_kaggle_masks_are_whatever_is_not_0(
+    tmp_path: Path, stored: Callable[[Image.Image], Image.Image]
+) -> None:
+    folder = write_kaggle(tmp_path, 1)
+    changed_pictures(folder, "*/*_mask.tif", stored)
+    (case,) = read_cases(folder, "kaggle_3m", MR).cases
+    np.testing.assert_array_equal(case.decode().labelmap, ball_case(0)[1])
 
 
 def test_ircad_merges_tumours_and_keeps_cysts_apart(tmp_path: Path) -> None:
@@ -304,6 +319,36 @@ def test_pictures_become_hounsfield_units_and_groups_patients(tmp_path: Path) ->
         content.volumes["ct"].voxels, np.clip(image, -40, 160), atol=200 / 255
     )
     assert content.volumes["ct"].grid.spacing == (1.1, 1.1, 2.0)
+
+
+def test_pictures_with_a_palette_are_what_they_show(tmp_path: Path) -> None:
+    folder = write_png(tmp_path, 1)
+    reading = replace(CT, spacing=(1.1, 1.1, 2.0))
+    (case,) = read_cases(folder, "png_pairs", reading).cases
+    shown = case.decode().volumes["ct"].voxels
+    backwards = [value for level in range(255, -1, -1) for value in (level,) * 3]
+
+    def with_palette(image: Image.Image) -> Image.Image:
+        stored = Image.fromarray(255 - np.asarray(image)).convert("P")
+        stored.putpalette(backwards)
+        return stored
+
+    changed_pictures(folder, "*/*[0-9].png", with_palette)
+    np.testing.assert_array_equal(case.decode().volumes["ct"].voxels, shown)
+
+
+def test_masks_as_pictures_are_numbers_of_colours_or_bits(tmp_path: Path) -> None:
+    folder = write_png(tmp_path, 1)
+    (case,) = read_cases(folder, "png_pairs", replace(CT, spacing=(1.1, 1.1, 2.0))).cases
+
+    def with_palette(mask: Image.Image) -> Image.Image:
+        stored = mask.convert("P")
+        stored.putpalette([0, 0, 0, 200, 30, 30])
+        return stored
+
+    for stored in (with_palette, lambda mask: Image.fromarray(np.asarray(mask) > 0)):
+        changed_pictures(folder, "*/*_mask.png", stored)
+        np.testing.assert_array_equal(case.decode().labelmap, ball_case(0)[1])
 
 
 def test_pictures_need_a_spacing(tmp_path: Path) -> None:

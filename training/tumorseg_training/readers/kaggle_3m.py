@@ -1,9 +1,8 @@
 """The LGG brain-MRI segmentation set as published on Kaggle (`kaggle_3m`).
 
 A folder a patient with `<patient>_<n>.tif`, 256x256 RGB of pre-contrast T1, FLAIR and post-contrast
-T1, and `<patient>_<n>_mask.tif`, 0 or 255 (or one bit) where FLAIR is abnormal. Slices are axial,
-from inferior to superior. The files carry no spacing: 0.9 mm in plane and 5 mm between slices are
-assumed.
+T1, and `<patient>_<n>_mask.tif`, not 0 where FLAIR is abnormal. Slices are axial, from inferior
+to superior. The files carry no spacing: 0.9 mm in plane and 5 mm between slices are assumed.
 """
 
 from __future__ import annotations
@@ -69,13 +68,16 @@ def _decode(
     images = np.empty((len(pairs), *shape, 3), np.uint8)
     masks = np.empty((len(pairs), *shape), np.uint8)
     for index, (image, mask) in enumerate(pairs):
-        for path, target in ((image, images[index]), (mask, masks[index])):
-            pixels = read_picture(path)
+        for path, target, colours in (
+            (image, images[index], "RGB"),
+            (mask, masks[index], None),
+        ):
+            pixels = read_picture(path, colours)
             if pixels.shape != target.shape:
                 raise InputError(
                     f"{path.name}: found shape {pixels.shape}, expected {target.shape}"
                 )
-            target[:] = pixels * np.uint8(255) if pixels.dtype.kind == "b" else pixels
+            target[:] = pixels
     grid = Grid((masks.shape[0], masks.shape[1], masks.shape[2]), spacing)
     volumes = {
         channel: Volume(
@@ -83,4 +85,4 @@ def _decode(
         )
         for channel in channels
     }
-    return LabelledCase(volumes, model_values((masks > 127).astype(np.uint8), reading, name))
+    return LabelledCase(volumes, model_values((masks > 0).astype(np.uint8), reading, name))

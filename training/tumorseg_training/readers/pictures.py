@@ -16,8 +16,13 @@ from TumorSegLib.errors import InputError
 MOST_PIXELS = 1 << 25
 
 
-def read_picture(path: Path) -> NDArray[Any]:
+def read_picture(path: Path, colours: str | None = None) -> NDArray[Any]:
     """Return a picture's pixels (rows, columns), or (rows, columns, channels).
+
+    Args:
+        path: of the file.
+        colours: Pillow's mode to which pictures with a palette or one bit a pixel are brought, as
+            what they show; none: numbers of colours and bits are kept, as masks have them.
 
     Raises:
         InputError: it cannot be read; Pillow has several words for that.
@@ -29,7 +34,9 @@ def read_picture(path: Path) -> NDArray[Any]:
                     f"{path.name}: found {image.width}x{image.height} pixels, expected at most"
                     f" {MOST_PIXELS}"
                 )
-            return np.asarray(image)
+            shown = colours is not None and image.mode in ("1", "P", "PA")
+            pixels = np.asarray(image.convert(colours) if shown else image)
+            return pixels.astype(np.uint8) if pixels.dtype == np.bool_ else pixels
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise InputError(
             f"{path.name}: cannot be read as a picture; it may be damaged or cut off"

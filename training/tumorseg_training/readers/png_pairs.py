@@ -99,7 +99,8 @@ def _decode(
     name: str, pairs: tuple[tuple[Path, Path], ...], reading: ReaderOptions
 ) -> LabelledCase:
     assert reading.spacing is not None
-    images = _stack([image for image, _ in pairs])
+    colours = "L" if len(reading.channels) == 1 else "RGB"
+    images = _stack([image for image, _ in pairs], colours)
     masks = _stack([mask for _, mask in pairs])
     if masks.ndim != 3 or images.shape[:3] != masks.shape:
         raise InputError(f"{name}: pictures have shape {images.shape[1:]}, masks {masks.shape[1:]}")
@@ -109,10 +110,6 @@ def _decode(
             f"{name}: pictures have {planes.shape[-1]} channels, the model {len(reading.channels)}"
         )
     grid = Grid((masks.shape[0], masks.shape[1], masks.shape[2]), reading.spacing)
-    if planes.dtype.kind == "b":
-        raise InputError(
-            f"{name}: pictures have 1 bit a pixel, expected 8 or 16; only masks may have 1"
-        )
     volumes = {
         channel.name: Volume(
             _intensities(planes[..., index], reading), grid, reading.modality, name
@@ -130,8 +127,8 @@ def _intensities(pixels: NDArray[Any], reading: ReaderOptions) -> NDArray[Any]:
     return (pixels * np.float32((high - low) / brightest) + np.float32(low)).astype(np.float32)
 
 
-def _stack(paths: list[Path]) -> NDArray[Any]:
-    pictures = [read_picture(path) for path in paths]
+def _stack(paths: list[Path], colours: str | None = None) -> NDArray[Any]:
+    pictures = [read_picture(path, colours) for path in paths]
     if len({picture.shape for picture in pictures}) != 1:
         shapes = sorted({str(picture.shape) for picture in pictures})
         raise InputError(f"{paths[0].parent.name}: slices of different shapes: {', '.join(shapes)}")
