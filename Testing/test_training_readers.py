@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -304,6 +305,53 @@ def test_lits_pairs_volumes_and_segmentations(tmp_path: Path) -> None:
     assert list(by_name(found)) == ["volume-0", "volume-1"]
     np.testing.assert_array_equal(found.cases[0].decode().labelmap, ball_case(0)[1])
     assert reasons(found) == {"volume-2": "no segmentation"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("batch1/segmentation-0.nii", "predictions/segmentation-0.nii"),
+        ("batch1/volume-0.nii", "batch1/volume-00.nii"),
+    ],
+)
+def test_lits_leaves_out_a_number_of_several_files(tmp_path: Path, first: str, second: str) -> None:
+    folder = write_lits(tmp_path, 2)
+    (folder / second).parent.mkdir(exist_ok=True)
+    shutil.copyfile(folder / first, folder / second)
+    found = read_cases(folder, "lits", CT)
+    assert list(by_name(found)) == ["volume-1"]
+    assert reasons(found) == {
+        "volume-0": f"{first} and {second} have the same number, expected one of them; remove or"
+        " rename the others"
+    }
+
+
+@pytest.mark.parametrize("kind", ["", "_mask"])
+def test_pictures_of_one_number_are_no_case(tmp_path: Path, kind: str) -> None:
+    pictures = write_png(tmp_path / "png", 2)
+    shutil.copyfile(pictures / "volume-0" / f"4{kind}.png", pictures / "volume-0" / f"04{kind}.png")
+    found = read_cases(pictures, "png_pairs", replace(CT, spacing=(1.1, 1.1, 2.0)))
+    assert list(by_name(found)) == ["volume-1"]
+    assert reasons(found)["volume-0"].startswith(f"04{kind}.png and 4{kind}.png have the same")
+    heads = write_kaggle(tmp_path / "kaggle", 1)
+    (first,) = heads.glob(f"*/*_3{kind}.tif")
+    shutil.copyfile(first, first.with_name(f"other_3{kind}.tif"))
+    found = read_cases(heads, "kaggle_3m", MR)
+    assert not found.cases
+    assert f"{first.name} and other_3{kind}.tif have the same" in found.unusable[0].reason
+
+
+def test_missing_slices_between_others_are_told(tmp_path: Path) -> None:
+    pictures, heads = write_png(tmp_path / "png", 2), write_kaggle(tmp_path / "kaggle", 1)
+    for path in (*pictures.glob("volume-1/[68]*.png"), *heads.glob("*/*_4*.tif")):
+        path.unlink()
+    for path in (pictures / "volume-0").glob("1[24]*.png"):  # the last ones
+        path.unlink()
+    found = read_cases(pictures, "png_pairs", replace(CT, spacing=(1.1, 1.1, 2.0)))
+    told = "slices are missing ({}); those beside them are taken for neighbours"
+    assert noted(found.cases) == [f"volume-1: 2 of 8 {told.format('6, 8')}"]
+    (case,) = read_cases(heads, "kaggle_3m", MR).cases
+    assert case.notes == (f"1 of 8 {told.format('4')}",)
 
 
 def test_pictures_become_hounsfield_units_and_groups_patients(tmp_path: Path) -> None:

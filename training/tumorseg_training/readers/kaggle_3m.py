@@ -16,6 +16,7 @@ import numpy as np
 from tumorseg_training.case import Case, CaseList, LabelledCase, ReaderOptions, SkippedCase
 from tumorseg_training.labelling import model_values
 from tumorseg_training.readers.meaning import GLIOMA
+from tumorseg_training.readers.numbering import by_number, missing_slices
 from tumorseg_training.readers.pictures import read_picture, why_unpaired
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid, Vector
@@ -37,24 +38,25 @@ def read_kaggle_3m(folder: Path, reading: ReaderOptions) -> CaseList:
     for patient in sorted(path for path in folder.iterdir() if path.is_dir()):
         images = _numbered(patient, r"_(\d+)\.tif")
         masks = _numbered(patient, r"_(\d+)_mask\.tif")
-        reason = why_unpaired(images, masks)
+        reason = why_unpaired(images, masks, patient)
         if reason is not None:
             unusable.append(SkippedCase(patient.name, reason))
             continue
-        pairs = tuple((images[number], masks[number]) for number in sorted(images))
+        pairs = tuple((images[number][0], masks[number][0]) for number in sorted(images))
         files = tuple(path for pair in pairs for path in pair)
         spacing = reading.spacing or ASSUMED_SPACING
         wanted = tuple(c.name for c in reading.channels if c.name in CHANNELS)
         decode = partial(_decode, patient.name, pairs, spacing, wanted, reading)
         recipe = f"{wanted} {spacing} {dict(reading.labels)}"
-        cases.append(Case(patient.name, patient.name, files, decode, recipe))
+        notes = missing_slices(images)
+        cases.append(Case(patient.name, patient.name, files, decode, recipe, notes))
     return CaseList(tuple(cases), tuple(unusable))
 
 
-def _numbered(folder: Path, pattern: str) -> dict[int, Path]:
+def _numbered(folder: Path, pattern: str) -> dict[int, list[Path]]:
     """Return the files whose names end like `pattern`, by the number in it."""
     found = ((re.search(f"{pattern}$", path.name), path) for path in folder.iterdir())
-    return {int(match[1]): path for match, path in found if match is not None}
+    return by_number((int(match[1]), path) for match, path in found if match is not None)
 
 
 def _decode(

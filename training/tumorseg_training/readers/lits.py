@@ -13,6 +13,7 @@ from pathlib import Path
 from tumorseg_training.case import Case, CaseList, ReaderOptions, SkippedCase
 from tumorseg_training.readers.images import decode_files, why_apart
 from tumorseg_training.readers.meaning import LIVER
+from tumorseg_training.readers.numbering import by_number, several
 
 NAME = re.compile(r"(volume|segmentation)-(\d+)\.nii(\.gz)?")
 
@@ -24,21 +25,21 @@ def read_lits(folder: Path, reading: ReaderOptions) -> CaseList:
         LabelError: the values are something else to the model, and `data.labels` maps none.
     """
     LIVER.check("lits", reading)
-    found: dict[str, dict[int, Path]] = {"volume": {}, "segmentation": {}}
-    for path in sorted(folder.rglob("*.nii*")):
+    found: dict[str, list[tuple[int, Path]]] = {"volume": [], "segmentation": []}
+    for path in folder.rglob("*.nii*"):
         if match := NAME.fullmatch(path.name):
-            found[match[1]][int(match[2])] = path
-    volumes, segmentations = found["volume"], found["segmentation"]
+            found[match[1]].append((int(match[2]), path))
+    volumes, segmentations = by_number(found["volume"]), by_number(found["segmentation"])
     channel = reading.channels[0].name
     cases: list[Case] = []
     unusable: list[SkippedCase] = []
     for number in sorted(volumes.keys() | segmentations.keys()):
         name = f"volume-{number}"
-        reason, notes = _why_not(volumes.get(number), segmentations.get(number))
+        reason, notes = _why_not(volumes.get(number), segmentations.get(number), folder)
         if reason is not None:
             unusable.append(SkippedCase(name, reason))
             continue
-        files = (volumes[number], segmentations[number])
+        files = (volumes[number][0], segmentations[number][0])
         pair = {channel: files[0]}
         decode = partial(decode_files, name, pair, files[1], reading, by_place=False)
         recipe = f"by place {channel} {dict(reading.labels)}"
@@ -46,10 +47,15 @@ def read_lits(folder: Path, reading: ReaderOptions) -> CaseList:
     return CaseList(tuple(cases), tuple(unusable))
 
 
-def _why_not(volume: Path | None, segmentation: Path | None) -> tuple[str | None, tuple[str, ...]]:
-    """Return why a pair cannot be used, none if it can, and what to note."""
-    if volume is None:
+def _why_not(
+    volumes: list[Path] | None, segmentations: list[Path] | None, folder: Path
+) -> tuple[str | None, tuple[str, ...]]:
+    """Return why files of a number cannot be used, none if they can, and what to note."""
+    if volumes is None:
         return "no volume", ()
-    if segmentation is None:
+    if segmentations is None:
         return "no segmentation", ()
-    return why_apart([volume], segmentation, by_place=False)
+    for files in (volumes, segmentations):
+        if len(files) > 1:
+            return several(files, folder), ()
+    return why_apart(volumes, segmentations[0], by_place=False)

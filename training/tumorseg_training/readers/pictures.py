@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tumorseg_training.readers.numbering import several
 from TumorSegLib.errors import InputError
 
 MOST_PIXELS = 1 << 25
@@ -43,15 +44,21 @@ def read_picture(path: Path, colours: str | None = None) -> NDArray[Any]:
         ) from None
 
 
-def why_unpaired(images: Mapping[int, Path], masks: Mapping[int, Path]) -> str | None:
+def why_unpaired(
+    images: Mapping[int, Collection[Path]], masks: Mapping[int, Collection[Path]], folder: Path
+) -> str | None:
     """Return why pictures of slices and their masks are no case; none if they are.
 
     Args:
         images: by the number of the slice.
         masks: likewise.
+        folder: of the case.
     """
     if not images and not masks:
         return "no slices"
+    for files in (*images.values(), *masks.values()):
+        if len(files) > 1:
+            return several(files, folder)
     unpaired = sorted(images.keys() ^ masks.keys())
     if unpaired:
         return f"slices without partner: {', '.join(map(str, unpaired))}"

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from tumorseg_training.case import Case, CaseList, LabelledCase, ReaderOptions, SkippedCase
 from tumorseg_training.labelling import model_values
+from tumorseg_training.readers.numbering import by_number, missing_slices
 from tumorseg_training.readers.pictures import read_picture, why_unpaired
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid, Vector
@@ -37,11 +38,12 @@ def read_png_pairs(folder: Path, reading: ReaderOptions) -> CaseList:
     unusable: list[SkippedCase] = []
     for case in sorted(path for path in folder.iterdir() if path.is_dir()):
         images, masks = _slices(case, reading.mask_suffix)
-        reason = why_unpaired(images, masks)
+        reason = why_unpaired(images, masks, case)
         if reason is not None:
             unusable.append(SkippedCase(case.name, reason))
             continue
-        pairs = tuple((images[number], masks[number]) for number in sorted(images))
+        pairs = tuple((images[number][0], masks[number][0]) for number in sorted(images))
+        notes = missing_slices(images)
         number = case.name.rsplit("-", 1)[-1]
         entry = known.get(number, {})
         patient = str(entry.get("group", number if number in known else case.name))
@@ -53,7 +55,7 @@ def read_png_pairs(folder: Path, reading: ReaderOptions) -> CaseList:
         files = tuple(path for pair in pairs for path in pair)
         recipe = f"{[c.name for c in reading.channels]} {dict(reading.labels)} {reading.window}"
         decode = partial(_decode, case.name, pairs, own)
-        cases.append(Case(case.name, patient, files, decode, f"{recipe} {own.spacing}"))
+        cases.append(Case(case.name, patient, files, decode, f"{recipe} {own.spacing}", notes))
     return CaseList(tuple(cases), tuple(unusable))
 
 
@@ -84,15 +86,15 @@ def _spacing(entry: Mapping[str, Any], case: str) -> Vector | None:
     return x, y, z
 
 
-def _slices(case: Path, suffix: str) -> tuple[dict[int, Path], dict[int, Path]]:
+def _slices(case: Path, suffix: str) -> tuple[dict[int, list[Path]], dict[int, list[Path]]]:
     """Return images and masks by slice number; other files are left alone."""
-    images: dict[int, Path] = {}
-    masks: dict[int, Path] = {}
+    images: list[tuple[int, Path]] = []
+    masks: list[tuple[int, Path]] = []
     for path in case.glob("*.png"):
         number = path.stem.removesuffix(suffix)
         if number.isdecimal():
-            (masks if path.stem.endswith(suffix) else images)[int(number)] = path
-    return images, masks
+            (masks if path.stem.endswith(suffix) else images).append((int(number), path))
+    return by_number(images), by_number(masks)
 
 
 def _decode(
