@@ -2,16 +2,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from synthetic_data import write_config, write_nnunet
 
+from tumorseg_training.case import Case, CaseList
 from tumorseg_training.config import read_config
 from tumorseg_training.datasets import select_cases
 from tumorseg_training.patient_folds import folds_of
+from tumorseg_training.recorded_names import those_among
+from tumorseg_training.retraining_plan import RetrainRequest, planned
 from tumorseg_training.sampling import EpochSampler, balanced_popularity, draw_weights
 from TumorSegLib.errors import InputError
+from TumorSegLib.export.identity import export_key
+from TumorSegLib.model.provenance import Provenance
 
 
 def test_drawn_folds_share_out_every_patient_once() -> None:
@@ -113,3 +119,39 @@ def test_a_folds_name_names_no_place(tmp_path, name):
     path.write_text(json.dumps({name: ["a"], "fold1": ["b"]}))
     with pytest.raises(InputError, match="expected letters, digits"):
         folds_of(str(path), ["a", "b"])
+
+
+@pytest.fixture
+def key(tmp_path, monkeypatch):
+    """The key of a user who has exported cases."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    return export_key()
+
+
+def test_a_patient_is_the_same_by_name_and_by_hash(key) -> None:
+    name, hashed = "TCGA_XX_0001", key.patient("TCGA_XX_0001")
+    for one, other in ((name, name), (name, hashed), (hashed, name), (hashed, hashed)):
+        assert those_among([one, "TCGA_XX_0002"], {other}) == {one}
+    assert those_among([key.patient("volume-12")], ["volume-12"])  # numbers of public cases, too
+
+
+def test_without_a_key_patients_are_compared_by_name(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert those_among(["a", "b"], ["b", "c"]) == {"b"}
+    assert not list(tmp_path.iterdir())
+
+
+def test_exported_cases_of_a_bases_patients_are_not_held_out(key) -> None:
+    names = [f"TCGA_XX_{number:04d}" for number in range(8)]
+    trained_on, further = names[:6], names[6:]
+    provenance = Provenance(split={"training": tuple(trained_on)})
+    model = SimpleNamespace(
+        provenance=provenance, version="1.0.0", weights=SimpleNamespace(sha256="")
+    )
+    new = [Case(f"case_{name}", key.patient(name), (), list) for name in names]
+    old = [Case(name, name, (), list) for name in (*further, "TCGA_YY_0001", "TCGA_YY_0002")]
+    base = SimpleNamespace(id="base", specification=model)
+    lists = CaseList(tuple(new)), CaseList(tuple(old))
+    plan = planned(RetrainRequest(Path("new"), "base"), base, *lists, "base-2", "1.1.0")
+    assert {name.removeprefix("case_") for name in plan.held_out} <= set(further)
+    assert {*plan.old_training, *plan.old_held_out} <= {"TCGA_YY_0001", "TCGA_YY_0002"}

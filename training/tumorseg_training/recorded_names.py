@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 
-from TumorSegLib.export.identity import export_key
+from TumorSegLib.export.identity import export_key, has_key
 
 NAMED_BY_USERS = frozenset({"nnunet", "png_pairs"})
 """Layouts in which a patient may be called after a file; in the others names are public ids."""
@@ -36,3 +36,25 @@ def record_of(patient: str) -> str:
         OutputError: the key cannot be read or made.
     """
     return patient if NAMELESS.fullmatch(patient) else export_key().patient(patient)
+
+
+def those_among(patients: Iterable[str], recorded: Collection[str]) -> frozenset[str]:
+    """Return which of `patients` are among those recorded, by their names or by their hashes.
+
+    Either side may have a patient's name and the other its keyed hash: models record names of
+    public data sets as they are, and exports of cases of those data sets hash every name.
+
+    Args:
+        patients: of cases, as their data set calls them.
+        recorded: patients of a model, or of other cases.
+
+    Raises:
+        OutputError: the key of those hashes cannot be read.
+    """
+    if not has_key():  # nothing was hashed here yet
+        return frozenset(patients).intersection(recorded)
+    key = export_key()
+    known = {*recorded, *map(key.patient, recorded)}
+    return frozenset(
+        patient for patient in patients if patient in known or key.patient(patient) in known
+    )

@@ -14,6 +14,7 @@ from tumorseg_training.labelling import value_of
 from tumorseg_training.looked_through import without_untouched
 from tumorseg_training.readers import read_cases
 from tumorseg_training.readers.nnunet import structures_of
+from tumorseg_training.recorded_names import those_among
 from TumorSegLib.errors import InputError
 from TumorSegLib.export.dataset import CASES
 from TumorSegLib.export.identity import export_key
@@ -248,11 +249,13 @@ def planned(
     """
     weights = base.specification.weights
     assert weights is not None
-    seen = base.specification.provenance.trained_on
+    trained_on = base.specification.provenance.trained_on
     patients = patients_of(new.cases)
+    seen = those_among(patients_of((*new.cases, *old.cases)), trained_on)
+    again = those_among(patients_of(old.cases), patients)
     aside = held_out(patients, seen, str(request.dataset))
     learners = [patient for patient in patients if patient not in aside]
-    others = tuple(case for case in old.cases if case.patient not in set(patients))
+    others = tuple(case for case in old.cases if case.patient not in again)
     if request.old_cases is not None and not others:
         raise InputError(f"--old-cases {request.old_cases}: holds no case of a further patient")
     count = request.old_count or len(learners)
@@ -274,7 +277,7 @@ def planned(
         held_out=_named(new.cases, aside),
         old_training=_named(others, rest[:count]),
         old_held_out=_named(others, old_aside),
-        old_seen=not (seen and unseen),
+        old_seen=not (trained_on and unseen),
     )
 
 

@@ -157,20 +157,15 @@ def cases_for(bundle: Bundle, arguments: Namespace) -> list[Case]:
 def patients_seen(bundle: Bundle, cases: Sequence[Case], catalogue: Catalogue) -> list[str]:
     """Return the patients of cases that a model, or one of its members, says it was trained on.
 
-    A model of this user's may record them by their hash.
-
     Raises:
         ModelError: a member is missing or does not fit.
         OutputError: the key of those hashes cannot be read.
     """
-    from tumorseg_training.recorded_names import record_of
-    from TumorSegLib.export.identity import has_key
+    from tumorseg_training.recorded_names import those_among
 
     models = [bundle, *(catalogue.members(bundle) if bundle.specification.members else ())]
     seen = frozenset[str]().union(*(model.specification.provenance.trained_on for model in models))
-    patients = {case.patient for case in cases}
-    hashed = {patient for patient in patients if record_of(patient) in seen} if has_key() else set()
-    return sorted(patients & seen | hashed)
+    return sorted(those_among((case.patient for case in cases), seen))
 
 
 def _some(names: Sequence[str]) -> str:
