@@ -452,6 +452,26 @@ def test_a_frozen_encoder_stays_as_it_is(balls: Path, tmp_path: Path) -> None:
     assert not all(torch.equal(thawed[name], before[name]) for name in encoder)
 
 
+def test_a_model_keeps_whom_the_weights_it_started_from_had_seen(
+    balls: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", str(balls), "--accelerator", "cpu", "--set", "optimisation.epochs=1"]
+    assert main([*command, "-o", str(tmp_path / "start")]) == 0
+    first = read_bundle(tmp_path / "start" / "ball").specification.provenance
+    for source in ("ball", "last.ckpt"):
+        start = f"optimisation.start_from={tmp_path / 'start' / source}"
+        further = [*command, start, "data.folder=" + str(tmp_path / "others")]
+        if source == "ball":
+            others = write_nnunet(tmp_path / "others", 4)
+            for path in sorted(others.rglob("BALL_*")):
+                path.rename(path.with_name(path.name.replace("BALL", "OTHER")))
+        assert main([*further, "-o", str(tmp_path / source)]) == 0
+        made = read_bundle(tmp_path / source / "ball").specification.provenance
+        assert set(made.split["earlier"]) == set(first.split["training"]) < made.trained_on
+    assert main([*command, start, "data.validate=fold1", "-o", str(tmp_path / "seen")]) == 2
+    assert "patients kept aside (BALL_" in capsys.readouterr().err
+
+
 def test_training_stops_early(balls: Path, tmp_path: Path) -> None:
     settings = ("optimisation.keep=best", "optimisation.patience=2", "optimisation.epochs=30")
     slow = ("optimisation.learning_rate=1e-9", "optimisation.slices_per_epoch=8")

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from synthetic_data import write_config, write_nnunet
+from tiny_models import ct_specification, write_tiny_bundle
 
 from tumorseg_training.case import Case, CaseList
 from tumorseg_training.config import read_config
@@ -15,6 +16,7 @@ from tumorseg_training.patient_folds import folds_of
 from tumorseg_training.recorded_names import those_among
 from tumorseg_training.retraining_plan import RetrainRequest, planned
 from tumorseg_training.sampling import EpochSampler, balanced_popularity, draw_weights
+from tumorseg_training.started_from import patients_before
 from TumorSegLib.errors import InputError
 from TumorSegLib.export.identity import export_key
 from TumorSegLib.model.provenance import Provenance
@@ -155,3 +157,25 @@ def test_exported_cases_of_a_bases_patients_are_not_held_out(key) -> None:
     plan = planned(RetrainRequest(Path("new"), "base"), base, *lists, "base-2", "1.1.0")
     assert {name.removeprefix("case_") for name in plan.held_out} <= set(further)
     assert {*plan.old_training, *plan.old_held_out} <= {"TCGA_YY_0001", "TCGA_YY_0002"}
+
+
+def test_weights_that_have_seen_who_is_kept_aside_are_refused(tmp_path, key) -> None:
+    config = write_config(tmp_path, write_nnunet(tmp_path / "data", 4))
+    (aside,) = select_cases(read_config(config, [])).split["validation"]
+    learners = [f"BALL_{number:03d}" for number in range(4) if f"BALL_{number:03d}" != aside]
+    for name, split in (
+        ("plain", {"training": [aside]}),
+        ("hashed", {"earlier": [key.patient(aside)]}),
+        ("fitting", {"training": learners, "validation": [aside]}),
+    ):
+        model = ct_specification(id=name, provenance=Provenance(split=split))
+        write_tiny_bundle(tmp_path / "run", model)
+    (tmp_path / "run" / "last.ckpt").touch()
+    for source in ("plain", "hashed", "last.ckpt"):
+        start = f"optimisation.start_from={tmp_path / 'run' / source}"
+        with pytest.raises(InputError, match=rf"1 of the 1 patients kept aside \({aside}\)"):
+            select_cases(read_config(config, [start]))
+        select_cases(read_config(config, [start, "data.validate="]))
+    select_cases(read_config(config, [f"optimisation.start_from={tmp_path / 'run' / 'fitting'}"]))
+    assert patients_before(str(tmp_path / "run" / "fitting")) == set(learners)
+    assert not patients_before("resnet18.pth") | patients_before("no such model")

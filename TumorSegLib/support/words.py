@@ -1,8 +1,15 @@
-"""Numbers in sentences."""
+"""Numbers and names in sentences."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def counted(number: int, noun: str) -> str:
     """Return a number and what it counts: "1 case", "2 cases"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first few of many names."""
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

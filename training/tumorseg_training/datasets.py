@@ -10,6 +10,7 @@ from tumorseg_training.case import Case, CaseList, ReaderOptions, SkippedCase
 from tumorseg_training.config import Data, TrainingConfig, reader_options_of
 from tumorseg_training.patient_folds import Folds, folds_of, named_folds
 from tumorseg_training.readers import read_cases
+from tumorseg_training.started_from import check_not_seen
 from tumorseg_training.synthesis import synthetic_cases
 from TumorSegLib.errors import InputError
 from TumorSegLib.support.schema import parsed
@@ -44,8 +45,8 @@ def select_cases(config: TrainingConfig) -> Selection:
     """Find the cases that `config` describes; nothing is decoded yet.
 
     Raises:
-        InputError: a folder, file or fold is not as the config says, or nobody is left to train
-            on.
+        InputError: a folder, file or fold is not as the config says, nobody is left to train on,
+            or the weights to start from have seen who is kept aside.
     """
     data = config.data
     found, aside = read_folds(data, config.reading, seed=config.optimisation.seed)
@@ -62,6 +63,7 @@ def select_cases(config: TrainingConfig) -> Selection:
         made = synthetic_cases(config.synthesis, config.reading, seed=config.optimisation.seed)
         synthetic = tuple(case for case in made if case.patient not in aside)
     validation = tuple(case for case in cases if case.patient in aside)
+    check_not_seen(config.optimisation.start_from, {case.patient for case in validation})
     unusable = found.unusable
     for further in config.further:
         folder = Path(further.folder).expanduser()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +54,7 @@ def publish(
     *,
     measured: ModelEvaluation | None = None,
     forest: Forest | None = None,
+    earlier: Iterable[str] = (),
 ) -> Published:
     """Write the bundle of a run to `folder`/<model id> and measure it on who was kept aside.
 
@@ -67,6 +68,7 @@ def publish(
             same folder.
         forest: that judges the model's candidates if this run keeps nobody aside, whom the forest
             may have been grown on; by default that of a cross-validation in the same folder.
+        earlier: patients whom the weights that the run started from had learnt from.
 
     Raises:
         InputError: that forest cannot be read.
@@ -76,6 +78,8 @@ def publish(
     aside = set(trained.split["validation"])
     cases = [case for case in select_cases(config).validation if case.patient in aside]
     trained = _without_names(trained, config)
+    if before := sorted(earlier):
+        trained = replace(trained, split=trained.split | {"earlier": before})
     if not cases:
         forest = forest or read_forest(folder / CROSS_VALIDATION)
         others = figures_of_others(folder, measured)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tumorseg_training.config import TrainingConfig
 from tumorseg_training.publishing import Published, publish
+from tumorseg_training.started_from import patients_before
 from tumorseg_training.train import Devices, train
 from TumorSegLib.model.bundle_folder import check_place_of_bundle
 from TumorSegLib.model.evaluation import Evaluation
@@ -46,6 +47,7 @@ def train_and_publish(
         OutputError: what stands where the bundle is to be is none, or it cannot be written.
     """
     check_place_of_bundle(folder / config.model.id)
+    earlier = patients_before(config.optimisation.start_from)
     trained = train(
         config,
         folder,
@@ -56,4 +58,12 @@ def train_and_publish(
     )
     if not trained.main:
         return None
-    return publish(config, trained, folder, running.report, measured=measured, forest=forest)
+    return publish(
+        config,
+        trained,
+        folder,
+        running.report,
+        measured=measured,
+        forest=forest,
+        earlier=earlier,
+    )

@@ -16,7 +16,7 @@ from TumorSegLib.commands.terminal import say
 from TumorSegLib.commands.work_options import add_work_options, shared_work_of
 from TumorSegLib.errors import InputError
 from TumorSegLib.support.schema import parsed
-from TumorSegLib.support.words import counted
+from TumorSegLib.support.words import counted, some
 
 if TYPE_CHECKING:
     from tumorseg_training.case import Case
@@ -102,7 +102,7 @@ def run(arguments: Namespace) -> int:
         if seen := patients_seen(bundle, cases, catalogue):
             say(
                 f"warning: {name} was trained on {len(seen)} of these"
-                f" {len({case.patient for case in cases})} patients ({_some(seen)}): figures on"
+                f" {len({case.patient for case in cases})} patients ({some(seen)}): figures on"
                 " them are too good; measure on patients that it never saw"
             )
         evaluation = evaluate(
@@ -166,11 +166,6 @@ def patients_seen(bundle: Bundle, cases: Sequence[Case], catalogue: Catalogue) -
     models = [bundle, *(catalogue.members(bundle) if bundle.specification.members else ())]
     seen = frozenset[str]().union(*(model.specification.provenance.trained_on for model in models))
     return sorted(those_among((case.patient for case in cases), seen))
-
-
-def _some(names: Sequence[str]) -> str:
-    """Return the first few of many names."""
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def read_patients(path: Path, fold: str | None) -> set[str]:
