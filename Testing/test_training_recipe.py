@@ -10,6 +10,7 @@ import pytest
 from synthetic_data import write_config, write_nnunet
 
 from tumorseg_training.config import read_config, read_ensemble, read_recipe
+from tumorseg_training.same_recipe import OtherRecipeError, check_recipe, recorded_recipe
 from TumorSegLib.cli import main
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.bundle import read_bundle
@@ -201,6 +202,46 @@ def test_shipped_recipes_end_with_what_is_published(path: Path) -> None:
     assert last.config.data.validate is None
     assert last.config.model == read_config(path).model
     assert last.stage.measured is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, ""),
+        ({"recipe.model": "cube"}, r"model cube, this run's is ball"),
+        ({"recipe.network.arguments.width": 4}, r'network \{.*"width": 4.*this run.*"width": 8'),
+        ({"recipe.data": "others"}, r"data others, this run's is data"),
+        ({"recipe.data": None}, ""),
+        ({"cases": [{"patient": "OTHER_000"}]}, r"patients OTHER_000, none of whom is in"),
+        ({"recipe": None}, "an earlier version wrote it"),
+        ({"recipe": None, "summary.model": "cube"}, r"model cube, this run's is ball"),
+    ],
+)
+def test_figures_of_another_recipe_are_refused(
+    tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
+    config = read_config(write_config(tmp_path, write_nnunet(tmp_path / "data", 4)))
+    recipe = recorded_recipe(config.model) | {"data": "data"}
+    content = {"summary": {"model": "ball"}, "recipe": recipe, "cases": [{"patient": "BALL_001"}]}
+    for key, value in changes.items():
+        *way, last = key.split(".")
+        place = content
+        for part in way:
+            place = place[part]
+        place[last] = value
+    if content["recipe"] is None:
+        del content["recipe"]
+    told: list[str] = []
+    path = tmp_path / "evaluation.json"
+    if words.startswith("an earlier"):
+        check_recipe(path, content, config, told.append)
+        assert words in told[0]
+    elif words:
+        with pytest.raises(OtherRecipeError, match=words):
+            check_recipe(path, content, config, told.append)
+    else:
+        check_recipe(path, content, config, told.append)
+    assert bool(told) == words.startswith("an earlier")
 
 
 def test_the_liver_u_nets_recipe_is_the_one_that_made_it() -> None:

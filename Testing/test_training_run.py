@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -522,6 +523,25 @@ def test_without_folds_everybody_is_trained_on(balls: Path, tmp_path: Path) -> N
     assert len(model.provenance.split["training"]) == 12
     assert model.evaluation is None
     assert "Not measured" in (tmp_path / "run" / "ball" / "README.md").read_text()
+
+
+def test_a_card_takes_figures_of_its_own_recipe_alone(
+    published: Path, balls: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", str(balls), "--accelerator", "cpu", "--set", "data.validate="]
+    command += ["optimisation.epochs=1", "optimisation.slices_per_epoch=16"]
+    other = [*command, "model.network.arguments.width=4"]
+    figures = published / "evaluation.json"
+    assert main([*other, "-o", str(tmp_path / "a"), "--measured", str(figures)]) == 2
+    assert f"{figures}: holds figures of network" in capsys.readouterr().err
+    assert not list((tmp_path / "a").rglob("*.ckpt"))
+    for name, words, taken in (("same", command, True), ("other", other, False)):
+        (tmp_path / name / "cross-validation").mkdir(parents=True)
+        shutil.copy(figures, tmp_path / name / "cross-validation")
+        assert main([*words, "-o", str(tmp_path / name)]) == 0
+        assert ("not taken for the card: " in capsys.readouterr().err) == (not taken)
+        model = read_bundle(tmp_path / name / "ball").specification
+        assert (model.evaluation is not None) == taken
 
 
 def test_a_further_data_set_of_another_size_is_trained_on_and_never_validated_on(

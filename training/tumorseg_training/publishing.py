@@ -19,6 +19,7 @@ from tumorseg_training.evaluation import Evaluation, Report, evaluate
 from tumorseg_training.evaluation_page import evaluation_page, write_with_page
 from tumorseg_training.model_card import model_card
 from tumorseg_training.recorded_names import NAMED_BY_USERS, recorded
+from tumorseg_training.same_recipe import OtherRecipeError, check_recipe, recorded_recipe
 from tumorseg_training.summary import comparisons, details, evaluation_record, summary
 from tumorseg_training.train import Trained
 from TumorSegLib.errors import InputError
@@ -81,9 +82,10 @@ def publish(
     if before := sorted(earlier):
         trained = replace(trained, split=trained.split | {"earlier": before})
     if not cases:
-        forest = forest or read_forest(folder / CROSS_VALIDATION)
-        others = figures_of_others(folder, measured)
-        return Published(write_model(config, trained, target, measured=others, forest=forest), None)
+        figures, grown = cross_validated(folder, config, report)
+        measured, forest = measured or figures, forest or grown
+        bundle = write_model(config, trained, target, measured=measured, forest=forest)
+        return Published(bundle, None)
     bundle = write_model(config, trained, target)
     evaluation, figures = measure(bundle, cases, config.data, folder, report)
     return Published(write_model(config, trained, target, measured=figures), evaluation)
@@ -121,8 +123,8 @@ def publish_ensemble(
         return write_bundle(folder / config.model.id, complete, None, forest=forest, card=card)
 
     if config.data.validate is None:
-        forest = forest or read_forest(folder / CROSS_VALIDATION)
-        return Published(written(figures_of_others(folder, measured), forest), None)
+        figures_there, grown = cross_validated(folder, config, report)
+        return Published(written(measured or figures_there, forest or grown), None)
     cases = cases_aside(config.data, reader_options_of(config.model, config.data))
     evaluation, figures = measure(written(None), cases, config.data, folder, report)
     return Published(written(figures), evaluation)
@@ -161,36 +163,56 @@ def ensemble_provenance(config: EnsembleConfig) -> Provenance:
     return Provenance(today(), code_version(), members=members)
 
 
-def figures_of_others(folder: Path, measured: ModelEvaluation | None) -> ModelEvaluation | None:
-    """Return what stands in the card of a model that keeps nobody aside.
+def cross_validated(
+    folder: Path, config: TrainingConfig | EnsembleConfig, report: Report
+) -> tuple[ModelEvaluation | None, Forest | None]:
+    """Return the figures and the forest of the cross-validation in a run's folder, if any.
 
-    Args:
-        folder: of the run.
-        measured: figures to take; by default those of a cross-validation in `folder`, if any.
+    What another recipe has left there is not taken, with a line.
+
+    Raises:
+        InputError: they cannot be read.
     """
-    if measured is not None:
-        return measured
-    crossed = folder / CROSS_VALIDATION / RESULTS
-    if not crossed.is_file():
-        return None
-    return figures_of(crossed, "patients kept aside in turn (cross-validation)")
+    home = folder / CROSS_VALIDATION
+    figures = None
+    if (home / RESULTS).is_file():
+        whom = "patients kept aside in turn (cross-validation)"
+        try:
+            figures = figures_of(home / RESULTS, whom, config=config, report=report)
+        except OtherRecipeError as error:
+            report(f"not taken for the card: {error}")
+            return None, None
+    return figures, read_forest(home)
 
 
 def figures_of(
-    path: Path, measured_on: str = "patients kept aside from a run of the same recipe"
+    path: Path,
+    measured_on: str = "patients kept aside from a run of the same recipe",
+    *,
+    config: TrainingConfig | EnsembleConfig | None = None,
+    report: Report = print,
 ) -> ModelEvaluation:
     """Return the figures of another run of the recipe, for `model.json`.
 
+    Args:
+        path: of the results.
+        measured_on: whom, in words.
+        config: of this run, whose recipe they are to be of; None: the caller has seen to that.
+        report: takes lines for the user.
+
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or is of another recipe.
     """
     seen = "the model measured never saw those patients, the weights published here saw them all"
     try:
         results = parsed(path.read_text(encoding="utf-8"))
         (content,) = results["models"]
         whom = measured_on + CHOSE * bool(results.get("chose_epoch"))
-        return evaluation_record(content["summary"], f"{whom}: {seen}")
-    except (OSError, ValueError, KeyError, TypeError, SchemaError) as error:
+        figures = evaluation_record(content["summary"], f"{whom}: {seen}")
+        if config is not None:
+            check_recipe(path, content, config, report)
+        return figures
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SchemaError) as error:
         raise InputError(f"{path}: {error}; expected the {RESULTS} of one model") from None
 
 
@@ -309,6 +331,7 @@ def write_results(
         "models": [
             {
                 "summary": summary(item),
+                "recipe": recorded_recipe(item.model),
                 "cases": details(item),
                 "failed": [to_dict(failure) for failure in item.failed],
             }

@@ -181,7 +181,7 @@ def averaged(config: EnsembleConfig, folder: Path, arguments: Namespace) -> None
     from TumorSegLib.model.bundle_folder import check_place_of_bundle
 
     check_place_of_bundle(folder / config.model.id)
-    figures, forest = measured(arguments)
+    figures, forest = measured(config, arguments)
     found = publish_ensemble(config, folder, say, measured=figures, forest=forest)
     say(f"wrote {found.bundle.folder}")
 
@@ -190,7 +190,7 @@ def trained(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
     """Train once and publish."""
     from tumorseg_training.whole_run import train_and_publish
 
-    figures, forest = measured(arguments)
+    figures, forest = measured(config, arguments)
     found = train_and_publish(config, folder, running(arguments), measured=figures, forest=forest)
     if found is not None:
         say(f"wrote {found.bundle.folder}")
@@ -209,14 +209,21 @@ def shared_work(arguments: Namespace) -> Work | None:
     return work
 
 
-def measured(arguments: Namespace) -> tuple[Evaluation | None, Forest | None]:
-    """Return what --measured names, before hours of training: the figures, and a forest if any."""
+def measured(
+    config: TrainingConfig | EnsembleConfig, arguments: Namespace
+) -> tuple[Evaluation | None, Forest | None]:
+    """Return what --measured names, before hours of training: the figures, and a forest if any.
+
+    Raises:
+        InputError: they cannot be read, or are of another recipe.
+    """
     if arguments.measured is None:
         return None, None
     from tumorseg_training.candidates import read_forest
     from tumorseg_training.publishing import figures_of
 
-    return figures_of(arguments.measured), read_forest(arguments.measured.parent)
+    figures = figures_of(arguments.measured, config=config, report=say)
+    return figures, read_forest(arguments.measured.parent)
 
 
 def cross_validated(
