@@ -10,6 +10,7 @@ from synthetic_data import write_config, write_nnunet
 from tiny_models import ct_specification, write_tiny_bundle
 
 from tumorseg_training.case import Case, CaseList
+from tumorseg_training.commands.evaluate import cases_for, read_patients
 from tumorseg_training.config import read_config
 from tumorseg_training.datasets import select_cases
 from tumorseg_training.patient_folds import folds_of
@@ -179,3 +180,61 @@ def test_weights_that_have_seen_who_is_kept_aside_are_refused(tmp_path, key) -> 
     select_cases(read_config(config, [f"optimisation.start_from={tmp_path / 'run' / 'fitting'}"]))
     assert patients_before(str(tmp_path / "run" / "fitting")) == set(learners)
     assert not patients_before("resnet18.pth") | patients_before("no such model")
+
+
+def write(path: Path, content: object) -> str:
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+def test_names_of_no_case_are_told_and_refused_where_none_fits(tmp_path) -> None:
+    config = write_config(tmp_path, write_nnunet(tmp_path / "data", 4))
+    names = {f"BALL_{number:03d}": f"P{number // 2}" for number in range(4)}
+    path = write(tmp_path / "pat.json", {f"{name}.nii.gz": who for name, who in names.items()})
+    wishes = [f"data.patients={path}", "data.folds=2"]
+    with pytest.raises(InputError, match=r"4 of 4 names \(BALL_000\.nii\.gz, .* called BALL_000, "):
+        select_cases(read_config(config, wishes))
+    write(tmp_path / "pat.json", names | {"BALL_009": "P9"})
+    (note,) = select_cases(read_config(config, wishes)).notes
+    assert note.startswith("data.patients: pat.json: 1 of 5 names (BALL_009) are no cases")
+    write(tmp_path / "pat.json", names)
+    assert not select_cases(read_config(config, wishes)).notes
+
+
+def test_patients_in_no_fold_and_names_of_nobody_are_told(tmp_path) -> None:
+    config = write_config(tmp_path, write_nnunet(tmp_path / "data", 4))
+    path = write(tmp_path / "folds.json", {"fold0": ["BALL_000", "ball_1"], "fold1": ["BALL_002"]})
+    nobody, outside = select_cases(read_config(config, [f"data.folds={path}"])).notes
+    assert "folds.json: 1 of 3 names (ball_1) are no patients of the data set" in nobody
+    assert "2 of 4 patients (BALL_001, BALL_003) are in no fold: always trained on" in outside
+    write(tmp_path / "folds.json", {"fold0": ["a"], "fold1": ["b"]})
+    with pytest.raises(InputError, match=r"2 of 2 names \(a, b\) are no patients of the data set"):
+        select_cases(read_config(config, [f"data.folds={path}"]))
+    write(tmp_path / "folds.json", {"fold0": ["BALL_000"], "fold1": []})
+    with pytest.raises(InputError, match="none for fold1; use fewer"):
+        select_cases(read_config(config, [f"data.folds={path}"]))
+
+
+@pytest.mark.parametrize("text", ["7", "7\n", '["7"]', "[7]", '{"fold0": [7]}'])
+def test_one_patient_may_be_a_number(tmp_path, text) -> None:
+    path = tmp_path / "patients.txt"
+    path.write_text(text)
+    assert read_patients(path, "fold0") == {"7"}
+
+
+def test_an_evaluation_can_be_told_whom_cases_show(tmp_path, capsys) -> None:
+    bundle = write_tiny_bundle(tmp_path, ct_specification())
+    path = write(tmp_path / "pat.json", {f"BALL_{n:03d}": f"P{n // 2}" for n in range(5)})
+    arguments = SimpleNamespace(
+        dataset=write_nnunet(tmp_path / "data", 4),
+        layout="nnunet",
+        labels=[("ball", 2)],
+        spacing=None,
+        window=None,
+        mask_suffix="_mask",
+        patients=None,
+        patients_of=Path(path),
+    )
+    cases = cases_for(bundle, arguments)
+    assert [case.patient for case in cases] == ["P0", "P0", "P1", "P1"]
+    assert "--patients-of: pat.json: 1 of 5 names (BALL_004)" in capsys.readouterr().err

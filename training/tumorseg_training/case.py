@@ -75,10 +75,17 @@ class SkippedCase:
 
 @dataclass(frozen=True)
 class CaseList:
-    """What a reader found in a folder."""
+    """What a reader found in a folder.
+
+    Attributes:
+        cases: that can be used.
+        unusable: what else there is.
+        notes: what is amiss with the files that say whom cases show and who is in which fold.
+    """
 
     cases: tuple[Case, ...]
     unusable: tuple[SkippedCase, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

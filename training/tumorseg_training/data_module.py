@@ -47,6 +47,8 @@ class DataModule(lightning.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Decode what is not cached yet; one process a machine does."""
+        for line in self.selection.notes:
+            self.report(line)
         for item in self.selection.unusable:
             self.report(left_out(item))
         chosen = self.selection

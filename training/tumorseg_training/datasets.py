@@ -8,12 +8,13 @@ from pathlib import Path
 
 from tumorseg_training.case import Case, CaseList, ReaderOptions, SkippedCase
 from tumorseg_training.config import Data, TrainingConfig, reader_options_of
-from tumorseg_training.patient_folds import Folds, folds_of, named_folds
+from tumorseg_training.patient_folds import Folds, fold_notes, folds_of, named_folds
 from tumorseg_training.readers import read_cases
 from tumorseg_training.started_from import check_not_seen
 from tumorseg_training.synthesis import synthetic_cases
 from TumorSegLib.errors import InputError
 from TumorSegLib.support.schema import parsed
+from TumorSegLib.support.words import counted, some
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,14 @@ class Selection:
         synthetic: made from label volumes.
         validation: real cases of patients that are in neither.
         unusable: what is left out, and why.
+        notes: what is amiss with the files of patients and folds.
     """
 
     training: tuple[Case, ...]
     synthetic: tuple[Case, ...]
     validation: tuple[Case, ...]
     unusable: tuple[SkippedCase, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def split(self) -> dict[str, list[str]]:
@@ -70,7 +73,7 @@ def select_cases(config: TrainingConfig) -> Selection:
         more = read_cases(folder, further.layout, reader_options_of(config.model, further))
         training += tuple(replace(case, annotated=further.annotated) for case in more.cases)
         unusable += more.unusable
-    return Selection(training, synthetic, validation, unusable)
+    return Selection(training, synthetic, validation, unusable, found.notes)
 
 
 def read_folds(
@@ -105,23 +108,48 @@ def cases_and_folds(data: Data, reading: ReaderOptions, *, seed: int = 0) -> tup
         InputError: the folder or file is not as `data` says.
     """
     found = read_cases(Path(data.folder).expanduser(), data.layout, reading)
-    cases = with_patients(found.cases, data)
+    if data.patients is not None:
+        found = with_patients(found, Path(data.patients).expanduser(), "data.patients")
+    patients = {case.patient for case in found.cases}
     folds = {}
     if data.folds is not None:
-        folds = folds_of(data.folds, (case.patient for case in cases), seed)
-    return CaseList(cases, found.unusable), folds
+        folds = folds_of(data.folds, patients, seed)
+    if isinstance(data.folds, str):
+        found = replace(found, notes=(*found.notes, *fold_notes(data.folds, patients)))
+    return found, folds
 
 
-def with_patients(cases: tuple[Case, ...], data: Data) -> tuple[Case, ...]:
-    """Return the cases with the patients that `data.patients` gives them."""
-    if data.patients is None:
-        return cases
-    known = read_patients(Path(data.patients).expanduser())
-    return tuple(replace(case, patient=known.get(case.name, case.patient)) for case in cases)
+def with_patients(found: CaseList, path: Path, option: str) -> CaseList:
+    """Return cases with the patients that a JSON file {case: patient} gives them.
+
+    Names that no case has are noted: the file may be that of a larger set.
+
+    Args:
+        found: cases of a data set.
+        path: of the file.
+        option: where it was named, for messages.
+
+    Raises:
+        InputError: it is no such file, or names none of the cases.
+    """
+    known = read_patients(path, option)
+    names = {case.name for case in found.cases}
+    notes = found.notes
+    if strangers := sorted(known.keys() - names):
+        told = (
+            f"{option}: {path.name}: {len(strangers)} of {counted(len(known), 'name')}"
+            f" ({some(strangers)}) are no cases of the data set, which are called"
+            f" {some(sorted(names))}"
+        )
+        if names and len(strangers) == len(known):
+            raise InputError(told)
+        notes = (*notes, told)
+    cases = (replace(case, patient=known.get(case.name, case.patient)) for case in found.cases)
+    return replace(found, cases=tuple(cases), notes=notes)
 
 
-def read_patients(path: Path) -> Mapping[str, str]:
-    """Read a JSON file {case: patient}.
+def read_patients(path: Path, option: str = "data.patients") -> Mapping[str, str]:
+    """Read a JSON file {case: patient}; `option` is where it was named.
 
     Raises:
         InputError: it is not such a file.
@@ -129,9 +157,9 @@ def read_patients(path: Path) -> Mapping[str, str]:
     try:
         content = parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"data.patients: {path}: {error.strerror}") from None
+        raise InputError(f"{option}: {path}: {error.strerror}") from None
     except ValueError as error:
-        raise InputError(f"data.patients: {path}: not JSON: {error}") from None
+        raise InputError(f"{option}: {path}: not JSON: {error}") from None
     if not isinstance(content, dict):
-        raise InputError(f"data.patients: {path}: expected {{case: patient}}")
+        raise InputError(f"{option}: {path}: expected {{case: patient}}")
     return {str(case): str(patient) for case, patient in content.items()}

@@ -14,6 +14,7 @@ from typing import Any
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.support.schema import parsed
+from TumorSegLib.support.words import counted, some
 
 Folds = dict[str, frozenset[str]]
 
@@ -33,12 +34,40 @@ def folds_of(source: str | int, patients: Iterable[str], seed: int = 0) -> Folds
     present = sorted(set(patients))
     folds = _drawn(source, present, seed) if isinstance(source, int) else _read(Path(source))
     filled = {name: fold & set(present) for name, fold in folds.items()}
-    if empty := [name for name, fold in filled.items() if not fold]:
+    if isinstance(source, str) and present and _patients_in(folds) and not any(filled.values()):
+        raise InputError(fold_notes(source, present)[0])
+    if empty := [_told(name, folds) for name, fold in filled.items() if not fold]:
         raise InputError(
             f"data.folds: {len(folds)} folds, but the data set has {len(present)} patients and none"
             f" for {', '.join(empty)}; use fewer folds or more patients"
         )
     return filled
+
+
+def fold_notes(source: str, patients: Iterable[str]) -> list[str]:
+    """Return a line on names of a file of folds that no patient has, and on patients in no fold.
+
+    Args:
+        source: the file.
+        patients: of the data set.
+
+    Raises:
+        InputError: the file cannot be used.
+    """
+    present, named = set(patients), _patients_in(_read(Path(source)))
+    where, notes = f"data.folds: {Path(source).name}", []
+    if strangers := sorted(named - present):
+        notes.append(
+            f"{where}: {len(strangers)} of {counted(len(named), 'name')}"
+            f" ({some(strangers)}) are no patients of the data set, who are called"
+            f" {some(sorted(present))}"
+        )
+    if outside := sorted(present - named):
+        notes.append(
+            f"{where}: {len(outside)} of {counted(len(present), 'patient')} ({some(outside)}) are"
+            " in no fold: always trained on, never measured"
+        )
+    return notes
 
 
 def named_folds(names: str, folds: Folds, option: str) -> list[str]:
@@ -92,6 +121,14 @@ def _read(path: Path) -> Folds:
                 )
             seen[patient] = name
     return folds
+
+
+def _patients_in(folds: Folds) -> frozenset[str]:
+    return frozenset[str]().union(*folds.values())
+
+
+def _told(name: str, folds: Folds) -> str:
+    return f"{name} ({some(sorted(folds[name]))})" if folds[name] else name
 
 
 def _check_names(folds: Folds, path: Path) -> None:

@@ -46,6 +46,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=Path,
         help="measure on these only: one a line, or a JSON list, or a JSON file of folds",
     )
+    parser.add_argument(
+        "--patients-of",
+        metavar="FILE",
+        type=Path,
+        help="whom each case shows, as data.patients of a training has it: JSON, {case: patient}",
+    )
     parser.add_argument("--fold", metavar="NAME", help="fold to take from --patients")
     add_label_option(parser)
     parser.add_argument(
@@ -84,7 +90,7 @@ def run(arguments: Namespace) -> int:
     if work is not None:
         arguments.dataset = arguments.dataset.absolute()
     output: Path = arguments.output
-    read = [path for path in (arguments.patients,) if path is not None]
+    read = [path for path in (arguments.patients, arguments.patients_of) if path is not None]
     check_replacing(
         [output, output.with_suffix(PAGE_ENDING)],
         inputs=itertools.chain(read, arguments.dataset.rglob("*")),
@@ -129,6 +135,7 @@ def cases_for(bundle: Bundle, arguments: Namespace) -> list[Case]:
         InputError: there are none, or the folder is not in that layout.
     """
     from tumorseg_training.case import noted, reader_options_for
+    from tumorseg_training.datasets import with_patients
     from tumorseg_training.readers import read_cases
 
     reading = reader_options_for(
@@ -139,6 +146,10 @@ def cases_for(bundle: Bundle, arguments: Namespace) -> list[Case]:
         mask_suffix=arguments.mask_suffix,
     )
     found = read_cases(arguments.dataset, arguments.layout, reading)
+    if arguments.patients_of is not None:
+        found = with_patients(found, arguments.patients_of, "--patients-of")
+    for line in found.notes:
+        say(line)
     for item in found.unusable:
         say(f"left out: {item.name}: {item.reason}")
     cases = list(found.cases)
@@ -181,6 +192,8 @@ def read_patients(path: Path, fold: str | None) -> set[str]:
     try:
         content = parsed(text)
     except ValueError:
+        content = None
+    if not isinstance(content, dict | list):  # one number is JSON, too
         content = [line.strip() for line in text.splitlines() if line.strip()]
     if isinstance(content, dict):
         if fold not in content:
