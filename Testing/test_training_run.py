@@ -516,6 +516,24 @@ def test_a_run_is_not_resumed_under_another_schedule(balls: Path, tmp_path: Path
         run(balls, tmp_path, "optimisation.epochs=3", resume=True)
 
 
+def test_a_run_is_not_resumed_on_other_patients(balls: Path, tmp_path: Path) -> None:
+    data = write_nnunet(tmp_path / "data", 3)
+    settings = (f"data.folder={data}", "data.folds=3", "optimisation.epochs=1")
+    words = ["train", str(balls), "-o", str(tmp_path), "--accelerator", "cpu", "--set", *settings]
+    run(balls, tmp_path / "run", *settings)
+    assert run(balls, tmp_path / "run", *settings, resume=True).split["training"]
+    assert main([*words, "--cross-validate", "fold0", "fold1"]) == 0
+    written = (tmp_path / "cross-validation" / "evaluation.json").read_bytes()
+    write_nnunet(data, 4)
+    with pytest.raises(InputError, match=r"run: was begun with other patients: BALL_00\d \(then"):
+        run(balls, tmp_path / "run", *settings, resume=True)
+    with pytest.raises(InputError, match=r"data\.validate: .*begun with fold0, .* says fold1"):
+        run(balls, tmp_path / "run", *settings, "data.validate=fold1", resume=True)
+    assert main([*words, "--cross-validate", "--resume"]) == 2
+    assert (tmp_path / "cross-validation" / "evaluation.json").read_bytes() == written
+    assert not (tmp_path / "cross-validation" / "fold2").exists()
+
+
 def test_without_folds_everybody_is_trained_on(balls: Path, tmp_path: Path) -> None:
     command = ["train", str(balls), "-o", str(tmp_path / "run"), "--accelerator", "cpu"]
     assert main([*command, "--set", "data.validate=", "optimisation.epochs=1"]) == 0

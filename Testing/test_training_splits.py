@@ -9,6 +9,7 @@ import pytest
 from synthetic_data import write_config, write_nnunet
 from tiny_models import ct_specification, write_tiny_bundle
 
+from tumorseg_training.begun import BEGUN, check_begun, check_patients, write_begun
 from tumorseg_training.case import Case, CaseList
 from tumorseg_training.commands.evaluate import cases_for, read_patients
 from tumorseg_training.config import read_config
@@ -74,6 +75,75 @@ def test_several_folds_are_kept_aside_together(tmp_path: Path) -> None:
     assert set(parts[2]["training"]) == set(parts[0]["training"]) & set(parts[1]["training"])
     with pytest.raises(InputError, match=r"data\.validate: found 'fold7', folds are fold0, fold1"):
         select_cases(read_config(path, ["data.validate=fold0+fold7"]))
+
+
+def begin(path: Path, folder: Path, *overrides: str) -> None:
+    config = read_config(path, overrides)
+    write_begun(folder, config, select_cases(config).split)
+
+
+def go_on(path: Path, folder: Path, *overrides: str) -> list[str]:
+    config = read_config(path, overrides)
+    lines: list[str] = []
+    check_begun(folder, config, select_cases(config).split, lines.append)
+    return lines
+
+
+def test_a_run_goes_on_as_it_was_begun(tmp_path: Path) -> None:
+    path = write_config(tmp_path, write_nnunet(tmp_path / "data", 4))
+    begin(path, tmp_path / "run")
+    free = ("optimisation.workers=1", "data.cache=elsewhere", "data.licence=x", "model.title=x")
+    assert go_on(path, tmp_path / "run", *free) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("data.validate=fold1", r"data\.validate: .*begun with fold0, the config says fold1"),
+        ("data.folder={other}", r"data\.folder: .*data, the config says .*other"),
+        ("data.labels.ball=1", r"data\.labels: .*begun with \{\}, "),
+        ("augmentation.rotate=20.0", r"augmentation\.rotate: .*begun with 10\.0, "),
+        ("model.input.in_plane.spacing_mm=2.0", r"model\.input\.in_plane: .*begun with .*1\.5"),
+        ("optimisation.seed=1", r"optimisation\.seed: .*begun with 0, the config says 1"),
+        ("data.folds=2", r"BALL_00\d \(then trained on, now kept aside\)"),
+    ],
+)
+def test_a_run_does_not_go_on_with_other_settings(
+    tmp_path: Path, override: str, words: str
+) -> None:
+    path = write_config(tmp_path, write_nnunet(tmp_path / "data", 4))
+    other = write_nnunet(tmp_path / "other", 4)
+    begin(path, tmp_path / "run")
+    with pytest.raises(InputError, match=words) as refusal:
+        go_on(path, tmp_path / "run", override.format(other=other))
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_run_does_not_go_on_after_a_case_was_added_or_removed(tmp_path: Path) -> None:
+    path = write_config(tmp_path, write_nnunet(tmp_path / "data", 4))
+    everybody = ("data.validate=", "data.folds=2")
+    begin(path, tmp_path / "run", *everybody)
+    (tmp_path / "data" / "labelsTr" / "BALL_001.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"BALL_001 \(then trained on, now gone\)"):
+        go_on(path, tmp_path / "run", *everybody)
+    write_nnunet(tmp_path / "data", 5)
+    with pytest.raises(InputError, match=r"BALL_004 \(then not there, now trained on\)"):
+        go_on(path, tmp_path / "run", *everybody)
+
+
+def test_a_run_without_a_record_goes_on_with_a_line(tmp_path: Path) -> None:
+    path = write_config(tmp_path, write_nnunet(tmp_path / "data", 4))
+    (line,) = go_on(path, tmp_path / "run")
+    assert "has no begun.json; whether its patients are the same cannot be told" in line
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"settings": {}}', '{"settings": 1, "patients": 2}']
+)
+def test_a_damaged_record_of_a_run_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / BEGUN).write_text(content)
+    with pytest.raises(InputError, match=r"begun\.json: cannot be read .*begin anew"):
+        check_patients(tmp_path, {"training": [], "validation": []}, print)
 
 
 def test_draws_have_the_wanted_shares() -> None:

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from tumorseg_training.begun import check_begun
 from tumorseg_training.candidates import Fold, judged
 from tumorseg_training.case import ReaderOptions
 from tumorseg_training.config import Data, EnsembleConfig, TrainingConfig, reader_options_of
@@ -15,6 +16,7 @@ from tumorseg_training.evaluation import Evaluation, Report, evaluate
 from tumorseg_training.fold_training import trained_folds
 from tumorseg_training.patient_folds import named_folds
 from tumorseg_training.publishing import CROSS_VALIDATION, RESULTS, chose_epoch, write_results
+from tumorseg_training.train import LAST
 from tumorseg_training.whole_run import Running
 from TumorSegLib.cohort.settings import Work
 from TumorSegLib.errors import InputError
@@ -48,7 +50,8 @@ def cross_validate(
         The results as JSON and as a page; nothing in processes that only help.
 
     Raises:
-        InputError: there are no folds, or the data do not fit the config.
+        InputError: there are no folds, the data do not fit the config, or a fold to go on with was
+            begun with other settings or patients.
         TumorSegError: there is no Ray, or a worker ended.
     """
     here = folder / CROSS_VALIDATION
@@ -57,9 +60,13 @@ def cross_validate(
         name: replace(config, data=replace(config.data, validate=name))
         for name in chosen_folds(config.data, config.reading, config.optimisation.seed, folds)
     }
-    cases = {name: select_cases(chosen).validation for name, chosen in configs.items()}
+    selected = {name: select_cases(chosen) for name, chosen in configs.items()}
+    cases = {name: selection.validation for name, selection in selected.items()}
     for name in configs:
-        if running.resume and (here / name / RESULTS).is_file():
+        done = running.resume and (here / name / RESULTS).is_file()
+        if done or (running.resume and (here / name / LAST).exists()):
+            check_begun(here / name, configs[name], selected[name].split, running.report)
+        if done:
             found[name] = Fold(read_bundle(here / name / config.model.id), cases[name])
     missing = {name: chosen for name, chosen in configs.items() if name not in found}
     with closing(trained_folds(missing, here, running, work if missing else None)) as trained:

@@ -9,18 +9,15 @@ import torch
 from torch import Tensor
 from torch.distributed import all_gather_object, get_world_size
 
+from tumorseg_training.begun import check_settings, recipe
 from tumorseg_training.config import TrainingConfig
 from tumorseg_training.data_module import DataModule
 from tumorseg_training.losses import build_loss
 from tumorseg_training.metrics import roc_auc
 from tumorseg_training.optimisers import configured
 from tumorseg_training.transfer import Transferred, encoder_of, start_from
-from TumorSegLib.errors import InputError
 from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.networks import build_network
-from TumorSegLib.support.schema import to_dict
-
-FREE_ON_RESUME = ("workers", "keep", "patience", "validate_every")
 
 Batch = tuple[Tensor, Tensor]
 Patient = tuple[int, Tensor, Tensor]
@@ -150,28 +147,13 @@ class SegmentationModule(lightning.LightningModule):
             InputError: a key differs.
         """
         mine = recipe(self.config)
-        begun = checkpoint.get("recipe", mine)
-        for key in mine:
-            if begun.get(key) != mine[key]:
-                raise InputError(
-                    f"{key}: the run was begun with {begun.get(key)}, the config says {mine[key]};"
-                    " resume with the same, or start another run from this one's checkpoint by"
-                    " optimisation.start_from"
-                )
+        check_settings(checkpoint.get("recipe", mine), mine)
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and its schedule over all steps of the run."""
         data: DataModule = self.trainer.datamodule  # type: ignore[attr-defined]
         settings = self.config.optimisation
         return configured(settings, self.network, max(1, data.batches) * settings.epochs)
-
-
-def recipe(config: TrainingConfig) -> dict[str, Any]:
-    """Return the keys that a resumed run must share with its beginning, as plain values."""
-    shared = {f"optimisation.{key}": value for key, value in to_dict(config.optimisation).items()}
-    for key in FREE_ON_RESUME:
-        shared.pop(f"optimisation.{key}", None)
-    return shared | {"model.network": to_dict(config.model.network)}
 
 
 def score_name(model: ModelSpecification) -> str:

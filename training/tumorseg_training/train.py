@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
+from tumorseg_training.begun import check_begun, write_begun
 from tumorseg_training.checkpoints import WholeCheckpoints
 from tumorseg_training.config import TrainingConfig
 from tumorseg_training.data_module import DataModule, Report
@@ -85,17 +86,22 @@ def train(
         validate_first: score the weights that the run starts from, too.
 
     Raises:
-        InputError: data, starting weights or checkpoints do not fit the config.
+        InputError: data, starting weights or checkpoints do not fit the config, or the run to go
+            on with was begun with other settings or patients.
         OutputError: the disk is full or not writable; the last checkpoint is kept.
         KeyboardInterrupt: Ctrl-C or SIGTERM came; the last checkpoint is kept.
     """
     devices = devices or Devices()
     settings = config.optimisation
     last = folder / LAST
-    if last.exists() and not resume:
+    interrupted = last if last.exists() else None
+    if interrupted and not resume:
         raise InputError(
             f"{folder}: holds a run already; go on with --resume, or choose another folder by -o"
         )
+    selection = selection or select_cases(config)
+    if interrupted:
+        check_begun(folder, config, selection.split, report)
     quieten()
     lightning.seed_everything(settings.seed, workers=True, verbose=False)
     left_out: list[str] = []
@@ -104,7 +110,7 @@ def train(
         left_out.append(line)
         report(line)
 
-    data = DataModule(config, selection or select_cases(config), noted)
+    data = DataModule(config, selection, noted)
     module = SegmentationModule(config)
     if module.transferred is not None:
         report(f"started from {settings.start_from}: {module.transferred}")
@@ -128,14 +134,15 @@ def train(
         ],
         plugins=[WholeCheckpoints()],
         logger=TensorBoardLogger(folder, name="", version="tensorboard"),
-        num_sanity_val_steps=-1 if validate_first and not (resume and last.exists()) else 0,
+        num_sanity_val_steps=-1 if validate_first and not interrupted else 0,
         limit_val_batches=1.0 if validated else 0,
         check_val_every_n_epoch=settings.validate_every,
         log_every_n_steps=20,
         enable_progress_bar=progress,
         enable_model_summary=False,
     )
-    interrupted = last if resume and last.exists() else None
+    if trainer.is_global_zero and not interrupted:
+        write_begun(folder, config, selection.split)
     try:
         with interruption.watching(), quiet_log_thread():
             trainer.fit(module, datamodule=data, ckpt_path=interrupted)
