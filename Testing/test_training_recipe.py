@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from synthetic_data import write_config, write_nnunet
+from tiny_models import ct_specification, write_tiny_bundle
 
 from tumorseg_training.config import read_config, read_ensemble, read_recipe
+from tumorseg_training.datasets import select_cases
+from tumorseg_training.patients_apart import check_members, check_stages
+from tumorseg_training.recorded_names import record_of
 from tumorseg_training.same_recipe import OtherRecipeError, check_recipe, recorded_recipe
 from TumorSegLib.cli import main
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.bundle import read_bundle
+from TumorSegLib.model.catalogue import Catalogue
+from TumorSegLib.model.provenance import Provenance
 
 CONFIGS = Path(__file__).resolve().parent.parent / "training" / "configs"
 STAGES = """
@@ -86,11 +93,6 @@ def test_a_stage_changes_what_it_names_and_keeps_the_rest(recipe: Path) -> None:
         ('cross_validation = ["fold0", "fold1+fold2"]', "", "cross_validation is missing"),
         ('"fold1+fold2"]', '"fold1+fold2", 3]', r"cross_validation\[2\]"),
         (
-            'aside = "nobody"\nstart_from = "fine/fold0"\nmeasured = "fine"',
-            'start_from = "fine/fold1+fold2"',
-            "'fine': has learnt from fold0, kept aside here",
-        ),
-        (
             'start_from = "coarse"',
             'start_from = "coarse"\noptimisation.start_from = "a.ckpt"',
             "start_from stands twice",
@@ -105,6 +107,61 @@ def test_impossible_stages_are_refused_by_name(
     with pytest.raises(InputError, match=words) as refusal:
         read_recipe(path)
     assert "\n" not in str(refusal.value)
+
+
+def check_all(path: Path, *overrides: str) -> None:
+    found = read_recipe(path, overrides)
+    assert found is not None
+    selections = {part.key: select_cases(part.config) for part in found.parts}
+    for part in found.parts:
+        check_stages(found, part, selections)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            'aside = "nobody"\nstart_from = "fine/fold0"\nmeasured = "fine"',
+            'start_from = "fine/fold1+fold2"',
+            r"stages\.everybody: start_from 'fine' has learnt from BALL_00\d, BALL_00\d, kept",
+        ),
+        (
+            'start_from = "coarse"',
+            'start_from = "coarse"\noptimisation.seed = 1',
+            r"stages\.fine: start_from 'coarse' has learnt from BALL_00\d.*, or a file of folds",
+        ),
+        (
+            'start_from = "coarse"',
+            'start_from = "coarse"\ndata.folds = 4',
+            r"stages\.fine: start_from 'coarse' has learnt from BALL_00\d",
+        ),
+    ],
+)
+def test_whom_a_stage_keeps_aside_no_earlier_one_has_learnt_from(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    data = write_nnunet(tmp_path / "data", 6)
+    check_all(write_recipe(tmp_path, data))
+    path = write_recipe(tmp_path, data, STAGES.replace(old, new, 1))
+    with pytest.raises(InputError, match=words) as refusal:
+        check_all(path)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("named", [str, record_of])
+def test_members_have_not_learnt_from_whom_they_are_measured_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: Callable[[str], str]
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    data = write_nnunet(tmp_path / "data", 4)
+    selection = select_cases(read_config(write_config(tmp_path, data)))
+    trained = Provenance(split={"training": tuple(map(named, selection.split["training"]))})
+    model = ct_specification(provenance=trained)
+    write_tiny_bundle(tmp_path / "models", model)
+    models = Catalogue.of([tmp_path / "models"])
+    check_members(models, [model.id], selection.validation, "fold0")
+    with pytest.raises(InputError, match=r": has learnt from BALL_00\d.*, whom fold0 keeps aside"):
+        check_members(models, [model.id], selection.training, "fold0")
 
 
 def test_overrides_change_all_stages_or_one(recipe: Path) -> None:
@@ -346,6 +403,14 @@ def test_stages_run_in_order_and_what_is_done_stays(
     assert main([*words, "--resume", "--set", "stages.coarse.optimisation.epochs=7"]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
     assert "stage coarse is done with other settings than optimisation.epochs = 7" in line
+    assert files(runs) == done
+    drawn = [*words[:2], "-o", str(tmp_path / "drawn"), "--set", "stages.fine.optimisation.seed=1"]
+    assert main(drawn) == 2
+    assert "stages.fine: start_from 'coarse' has learnt from BALL_00" in capsys.readouterr().err
+    assert not (tmp_path / "drawn").exists()
+    write_nnunet(tmp_path / "data", 7)
+    assert main([*words, "--resume"]) == 2
+    assert "was begun with other patients: BALL_00" in capsys.readouterr().err
     assert files(runs) == done
 
 

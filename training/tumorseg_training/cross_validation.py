@@ -15,6 +15,7 @@ from tumorseg_training.datasets import cases_and_folds, cases_aside, select_case
 from tumorseg_training.evaluation import Evaluation, Report, evaluate
 from tumorseg_training.fold_training import trained_folds
 from tumorseg_training.patient_folds import named_folds
+from tumorseg_training.patients_apart import check_members
 from tumorseg_training.publishing import CROSS_VALIDATION, RESULTS, chose_epoch, write_results
 from tumorseg_training.train import LAST
 from tumorseg_training.whole_run import Running
@@ -88,16 +89,18 @@ def cross_validate_ensemble(
         The results as JSON and as a page.
 
     Raises:
-        InputError: there are no folds.
+        InputError: there are no folds, or a member has learnt from whom a fold keeps aside.
         ModelError: a member has no model for a fold.
     """
     reading = reader_options_of(config.model, config.data)
+    members = config.model.members
     found = []
     for name in chosen_folds(config.data, reading, 0, folds):
         cases = cases_aside(replace(config.data, validate=name), reading)
         models = Catalogue.of(
-            [folder.parent / member / CROSS_VALIDATION / name for member in config.model.members]
+            [folder.parent / member / CROSS_VALIDATION / name for member in members]
         )
+        check_members(models, members, cases, name)
         bundle = write_bundle(
             folder / CROSS_VALIDATION / name / config.model.id, config.model, None, card=""
         )

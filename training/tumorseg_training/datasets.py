@@ -36,6 +36,11 @@ class Selection:
     notes: tuple[str, ...] = ()
 
     @property
+    def learnt(self) -> frozenset[str]:
+        """Patients who are learnt from, by images or by label volumes."""
+        return frozenset(case.patient for case in (*self.training, *self.synthetic))
+
+    @property
     def split(self) -> dict[str, list[str]]:
         """Patients by what they are used for."""
         return {
@@ -91,13 +96,18 @@ def read_folds(
     return found, frozenset[str]().union(*(folds[name] for name in names))
 
 
-def cases_aside(data: Data, reading: ReaderOptions) -> list[Case]:
+def cases_aside(data: Data, reading: ReaderOptions, *, seed: int = 0) -> list[Case]:
     """Return the cases of the folds that are kept aside.
+
+    Args:
+        data: that has the folds.
+        reading: how its cases are read.
+        seed: of the folds' draw.
 
     Raises:
         InputError: the folder, file or fold is not as `data` says.
     """
-    found, aside = read_folds(data, reading)
+    found, aside = read_folds(data, reading, seed=seed)
     return [case for case in found.cases if case.patient in aside]
 
 

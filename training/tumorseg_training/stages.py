@@ -11,11 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tumorseg_training.begun import check_patients
 from tumorseg_training.candidates import Fold, read_forest
 from tumorseg_training.config import Part, Recipe, TrainingConfig
 from tumorseg_training.cross_validation import pooled
 from tumorseg_training.datasets import select_cases
 from tumorseg_training.evaluation import Evaluation
+from tumorseg_training.patients_apart import check_stages
 from tumorseg_training.publishing import CROSS_VALIDATION, RESULTS, figures_of
 from tumorseg_training.train import LAST
 from tumorseg_training.whole_run import Running, train_and_publish
@@ -44,7 +46,8 @@ def run_recipe(
 
     Raises:
         InputError: there is no such stage, an earlier one that it needs is not done, there are
-            runs already and this is not to go on with them, or one was done with other settings.
+            runs already and this is not to go on with them, one was done with other settings or
+            patients, or one has learnt from whom a later one keeps aside.
     """
     chosen = chosen_parts(recipe, names)
     before = {id(part) for part in chosen if _is_done(part, folder)}
@@ -53,6 +56,7 @@ def run_recipe(
             f"{folder}: holds runs of this recipe already; go on with --resume, or choose another"
             " folder by -o"
         )
+    check_all_patients(recipe, chosen, folder, running)
     for part in chosen:
         check_place_of_bundle(place(part, folder) / part.config.model.id)
     written: list[Path] = []
@@ -71,9 +75,9 @@ def run_recipe(
             _finish(part, here)
             written.append(published.bundle.folder)
             evaluations[part.folds] = published.evaluation
-        if part.stage.name in recipe.crossed and part is _of_stage(recipe, part.stage.name)[-1]:
+        if part.stage.name in recipe.crossed and part is recipe.of_stage(part.stage.name)[-1]:
             written += _pooled(recipe, part.stage.name, folder, running, evaluations)
-        if part is _of_stage(recipe, part.stage.name)[-1]:
+        if part is recipe.of_stage(part.stage.name)[-1]:
             evaluations = {}
     return written
 
@@ -96,8 +100,27 @@ def chosen_parts(recipe: Recipe, names: Sequence[str]) -> list[Part]:
     return [part for part in recipe.parts if not names or part.stage.name in names]
 
 
-def _of_stage(recipe: Recipe, name: str) -> list[Part]:
-    return [part for part in recipe.parts if part.stage.name == name]
+def check_all_patients(
+    recipe: Recipe, chosen: Sequence[Part], folder: Path, running: Running
+) -> None:
+    """Check the patients of the parts to train and of all that these rest on.
+
+    Raises:
+        InputError: the data do not fit; a part was begun with other patients, or has learnt from
+            whom a later one keeps aside.
+    """
+    needed = {
+        other.key: other
+        for part in chosen
+        for other in (*recipe.sources(part), *recipe.of_stage(part.stage.measured), part)
+    }
+    selections = {key: select_cases(part.config) for key, part in needed.items()}
+    for part in chosen:
+        check_stages(recipe, part, selections)
+    for key, part in needed.items():
+        here = place(part, folder)
+        if any((here / name).exists() for name in (LAST, DONE)):
+            check_patients(here, selections[key].split, running.report)
 
 
 def _called(part: Part, recipe: Recipe) -> str:
@@ -110,7 +133,7 @@ def _started(part: Part, recipe: Recipe, folder: Path) -> TrainingConfig:
     """Return a part's settings with the weights that it starts from."""
     if part.start is None:
         return part.config
-    source = next(p for p in recipe.parts if (p.stage.name, p.folds) == part.start)
+    source = recipe.sources(part)[0]
     checkpoint = place(source, folder) / LAST
     if not _is_done(source, folder):
         raise InputError(
@@ -125,7 +148,7 @@ def _of_others(part: Part, recipe: Recipe, folder: Path) -> dict[str, Any]:
     """Return the figures and the forest of the stage that measures for this part."""
     if part.stage.measured is None:
         return {}
-    source = _of_stage(recipe, part.stage.measured)[0]
+    source = recipe.of_stage(part.stage.measured)[0]
     home = place(source, folder)
     if source.folds:
         home = home.parent
@@ -140,7 +163,7 @@ def _pooled(
     evaluations: dict[str, Evaluation | None],
 ) -> list[Path]:
     """Measure the parts of a stage together, unless that is done and none of them is new."""
-    parts = _of_stage(recipe, name)
+    parts = recipe.of_stage(name)
     if not evaluations and (folder / name / CROSS_VALIDATION / RESULTS).is_file():
         return []
     found = [

@@ -89,7 +89,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe | None:
             found = parts_of(stage, config, folds)
             for part in found:
                 check_earlier(part, parts)
-            parts |= {(stage.name, part.folds): part for part in found}
+            parts |= {part.key: part for part in found}
         except ValueError as error:
             raise InputError(f"{where}: {error}") from None
     return Recipe(tuple(parts.values()))

@@ -81,6 +81,11 @@ class Part:
     config: TrainingConfig
     start: tuple[str, str] | None
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Stage and folds, by which a part is found."""
+        return self.stage.name, self.folds
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -103,6 +108,19 @@ class Recipe:
         each = {part.stage.name for part in self.parts if part.stage.aside == EACH}
         named = {part.stage.measured for part in self.parts} | {self.names[-1]}
         return frozenset(each & named)
+
+    def of_stage(self, name: str | None) -> list[Part]:
+        """Return the parts of a stage; nothing without a name."""
+        return [part for part in self.parts if part.stage.name == name]
+
+    def sources(self, part: Part) -> list[Part]:
+        """Return those that a part's weights come from one after the other, the nearest first."""
+        by_key = {other.key: other for other in self.parts}
+        found = []
+        while part.start is not None:
+            part = by_key[part.start]
+            found.append(part)
+        return found
 
 
 def parts_of(stage: Stage, config: TrainingConfig, groups: tuple[str, ...]) -> list[Part]:
@@ -135,31 +153,20 @@ def parts_of(stage: Stage, config: TrainingConfig, groups: tuple[str, ...]) -> l
 
 
 def check_earlier(part: Part, earlier: Mapping[tuple[str, str], Part]) -> None:
-    """Check what a part takes from earlier ones: nobody kept aside may have been learnt from.
+    """Check that what a part takes is there: whom these have learnt from, only the data tell.
 
     Raises:
-        ValueError: there is no such stage before it, or that has seen whom it keeps aside; or what
-            is measured is no stage that keeps patients aside.
+        ValueError: there is no such stage before it, or what is measured is no stage that keeps
+            patients aside.
     """
     measured = part.stage.measured
     if measured is not None and not any(
-        name == measured and _aside(other) for (name, _), other in earlier.items()
+        name == measured and other.config.data.validate for (name, _), other in earlier.items()
     ):
         raise ValueError(f"measured {measured!r}: no stage before it that keeps patients aside")
     if part.start is None:
         return
-    source = earlier.get(part.start)
-    if source is None:
+    if part.start not in earlier:
         known = ", ".join("/".join(filter(None, key)) for key in earlier) or "none"
         wanted = "/".join(filter(None, part.start))
         raise ValueError(f"start_from {wanted!r}: no such stage before it; expected one of {known}")
-    seen = _aside(part) - _aside(source)
-    if seen:
-        raise ValueError(
-            f"start_from {source.stage.name!r}: has learnt from {', '.join(sorted(seen))}, kept"
-            " aside here"
-        )
-
-
-def _aside(part: Part) -> set[str]:
-    return set((part.config.data.validate or "").split("+")) - {""}

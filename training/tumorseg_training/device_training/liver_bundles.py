@@ -63,7 +63,7 @@ def folds_of(source: Path, config: TrainingConfig, runs: Path) -> list[Fold]:
             continue
         data = replace(config.data, validate=name)
         folder = runs / config.model.id / CROSS_VALIDATION / name / config.model.id
-        cases = cases_aside(data, config.reading)
+        cases = cases_aside(data, config.reading, seed=config.optimisation.seed)
         found.append(Fold(bundle_of(weights, config.model, folder), cases))
     if not found:
         raise InputError(f"{source}: no weights {prefix}-<fold>.safetensors")
