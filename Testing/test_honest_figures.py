@@ -294,3 +294,11 @@ def test_a_card_says_where_a_model_fails_and_what_its_probabilities_are_worth():
     assert "| 0.95 | 0.75 | 25.0% |" in card
     assert "poorly calibrated" in card
     assert "70 steps on a GPU" in card
+
+
+@pytest.mark.parametrize(("aside", "said"), [(("c",), True), (("b", "c"), False)])
+def test_a_card_says_that_sides_are_apart_only_where_they_are(aside, said):
+    split = {"training": ("a", "b"), "validation": aside}
+    card = model_card(brain_specification(provenance=Provenance(split=split)), Card())
+    assert f"Trained on 2 patients of `?`; {len(aside)} patients were kept aside." in card
+    assert ("No patient is on both sides." in card) == said

@@ -77,6 +77,36 @@ def test_several_folds_are_kept_aside_together(tmp_path: Path) -> None:
         select_cases(read_config(path, ["data.validate=fold0+fold7"]))
 
 
+@pytest.mark.parametrize("further", ["data", "other/../data", "copy"])
+def test_further_sets_leave_out_whom_the_data_set_keeps_aside(tmp_path: Path, further: str) -> None:
+    path = write_config(tmp_path, write_nnunet(tmp_path / "data", 4))
+    write_nnunet(tmp_path / "copy", 4)
+    (tmp_path / "other").mkdir()
+    (aside,) = select_cases(read_config(path)).split["validation"]
+    more = f'[[further]]\nfolder = "{tmp_path}/{further}"\nlayout = "nnunet"\n'
+    path.write_text(path.read_text() + more)
+    found = select_cases(read_config(path))
+    assert len(found.training) == 6
+    assert found.split["validation"] == [aside]
+    assert aside not in found.split["training"]
+    (line,) = found.unusable
+    assert line.reason == "1 case of patients who are kept aside"
+    assert not select_cases(read_config(path, ["data.validate="])).unusable
+
+
+def test_a_further_set_is_known_by_its_files_where_patients_are_called_otherwise(
+    tmp_path: Path,
+) -> None:
+    data = write_nnunet(tmp_path / "data", 4)
+    names = {f"BALL_{number:03d}": f"P{number}" for number in range(4)}
+    (tmp_path / "patients.json").write_text(json.dumps(names))
+    path = write_config(tmp_path, data)
+    path.write_text(f'{path.read_text()}[[further]]\nfolder = "{data}"\nlayout = "nnunet"\n')
+    found = select_cases(read_config(path, [f"data.patients={tmp_path / 'patients.json'}"]))
+    (aside,) = found.validation
+    assert aside.name not in {case.name for case in found.training}
+
+
 def begin(path: Path, folder: Path, *overrides: str) -> None:
     config = read_config(path, overrides)
     write_begun(folder, config, select_cases(config).split)

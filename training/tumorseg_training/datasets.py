@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tumorseg_training.case import Case, CaseList, ReaderOptions, SkippedCase
-from tumorseg_training.config import Data, TrainingConfig, reader_options_of
+from tumorseg_training.config import Data, ExtraDataset, TrainingConfig, reader_options_of
 from tumorseg_training.patient_folds import Folds, fold_notes, folds_of, named_folds
 from tumorseg_training.readers import read_cases
 from tumorseg_training.started_from import check_not_seen
@@ -74,11 +74,28 @@ def select_cases(config: TrainingConfig) -> Selection:
     check_not_seen(config.optimisation.start_from, {case.patient for case in validation})
     unusable = found.unusable
     for further in config.further:
-        folder = Path(further.folder).expanduser()
-        more = read_cases(folder, further.layout, reader_options_of(config.model, further))
+        more = _without(validation, further, reader_options_of(config.model, further))
         training += tuple(replace(case, annotated=further.annotated) for case in more.cases)
         unusable += more.unusable
     return Selection(training, synthetic, validation, unusable, found.notes)
+
+
+def _without(aside: tuple[Case, ...], further: ExtraDataset, reading: ReaderOptions) -> CaseList:
+    """Return a further data set's cases but those of patients, or from files, of `aside`."""
+    folder = Path(further.folder).expanduser()
+    found = read_cases(folder, further.layout, reading)
+    patients = {case.patient for case in aside}
+    files = {path.resolve() for case in aside for path in case.files}
+    kept = tuple(
+        case
+        for case in found.cases
+        if case.patient not in patients and files.isdisjoint(path.resolve() for path in case.files)
+    )
+    if len(kept) == len(found.cases):
+        return found
+    reason = f"{counted(len(found.cases) - len(kept), 'case')} of patients who are kept aside"
+    left_out = SkippedCase(folder.name, reason)
+    return replace(found, cases=kept, unusable=(*found.unusable, left_out))
 
 
 def read_folds(

@@ -91,11 +91,12 @@ def _data(model: ModelSpecification, card: Card) -> str:
             " their cards."
         )
     folders = ", ".join(f"`{data.name}` (layout `{data.layout or '?'}`)" for data in made.datasets)
-    trained, aside = (len(made.split.get(side, ())) for side in ("training", "validation"))
+    trained, aside = (set(made.split.get(side, ())) for side in ("training", "validation"))
+    apart = " No patient is on both sides." if trained.isdisjoint(aside) else ""
     lines = [card.data] if card.data else []
     lines.append(
-        f"Trained on {trained} patients of {folders or '`?`'}; {aside} patients were kept aside. No"
-        " patient is on both sides."
+        f"Trained on {len(trained)} patients of {folders or '`?`'}; {len(aside)} patients were kept"
+        f" aside.{apart}"
     )
     if made.synthetic_share is not None:
         share = f"{made.synthetic_share:.0%}"
