@@ -313,6 +313,9 @@ def test_corrupt_cases_are_said_and_left_out(balls: Path, tmp_path: Path) -> Non
     said = [line for line in lines if line.startswith("left out: ")]
     assert sorted(line.split(": ")[1] for line in said) == ["BALL_001", "BALL_004", "BALL_005"]
     assert trained.left_out == tuple(said)
+    assert sorted(trained.split["training"] + trained.split["validation"]) == [
+        f"BALL_{number:03d}" for number in (0, 2, 3, 6, 7, 8)
+    ]
 
 
 def test_label_values_outside_the_config_stop_the_run_by_name(

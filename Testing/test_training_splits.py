@@ -13,11 +13,12 @@ from tumorseg_training.begun import BEGUN, check_begun, check_patients, write_be
 from tumorseg_training.case import Case, CaseList
 from tumorseg_training.commands.evaluate import cases_for, read_patients
 from tumorseg_training.config import read_config
-from tumorseg_training.datasets import select_cases
+from tumorseg_training.datasets import select_cases, split_of
 from tumorseg_training.patient_folds import folds_of
 from tumorseg_training.recorded_names import those_among
 from tumorseg_training.retraining_plan import RetrainRequest, planned
 from tumorseg_training.sampling import EpochSampler, balanced_popularity, draw_weights
+from tumorseg_training.slice_cache import fill_cache, open_cache
 from tumorseg_training.started_from import patients_before
 from TumorSegLib.errors import InputError
 from TumorSegLib.export.identity import export_key
@@ -75,6 +76,18 @@ def test_several_folds_are_kept_aside_together(tmp_path: Path) -> None:
     assert set(parts[2]["training"]) == set(parts[0]["training"]) & set(parts[1]["training"])
     with pytest.raises(InputError, match=r"data\.validate: found 'fold7', folds are fold0, fold1"):
         select_cases(read_config(path, ["data.validate=fold0+fold7"]))
+
+
+def test_whoever_cannot_be_decoded_counts_on_neither_side(tmp_path: Path) -> None:
+    data = write_nnunet(tmp_path / "data", 4)
+    image = data / "imagesTr" / "BALL_001_0000.nii.gz"
+    image.write_bytes(image.read_bytes()[:5000])
+    config = read_config(write_config(tmp_path, data))
+    found = select_cases(config)
+    where = (config.model.input, tmp_path / "cache")
+    fill_cache((*found.training, *found.validation), *where)
+    split = split_of(open_cache(found.training, *where), open_cache(found.validation, *where))
+    assert sorted(split["training"] + split["validation"]) == ["BALL_000", "BALL_002", "BALL_003"]
 
 
 @pytest.mark.parametrize("further", ["data", "other/../data", "copy"])

@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 from tumorseg_training.augmentation import augmentation
 from tumorseg_training.case import Case, SkippedCase, noted
 from tumorseg_training.config import Data, TrainingConfig
-from tumorseg_training.datasets import Selection
+from tumorseg_training.datasets import Selection, split_of
 from tumorseg_training.sampling import EpochSampler, balanced_popularity, draw_weights
 from tumorseg_training.slice_cache import CachedCase, fill_cache, open_cache
 from tumorseg_training.slices import Patients, Slices
@@ -80,6 +80,11 @@ class DataModule(lightning.LightningDataModule):
             raise InputError(f"{self.config.data.folder}: no case could be decoded")
         if self.selection.validation and not self.validation:
             raise InputError(f"{self.config.data.folder}: no case to validate on could be decoded")
+
+    @property
+    def split(self) -> dict[str, list[str]]:
+        """Patients of the cases that are open, by what they are used for."""
+        return split_of(self.training, self.validation)
 
     def _open(self, cases: Sequence[Case]) -> list[CachedCase]:
         return open_cache(cases, self.config.model.input, self.cache)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from tumorseg_training.case import Case, CaseList, ReaderOptions, SkippedCase
 from tumorseg_training.config import Data, ExtraDataset, TrainingConfig, reader_options_of
@@ -43,10 +44,25 @@ class Selection:
     @property
     def split(self) -> dict[str, list[str]]:
         """Patients by what they are used for."""
-        return {
-            "training": sorted({case.patient for case in self.training}),
-            "validation": sorted({case.patient for case in self.validation}),
-        }
+        return split_of(self.training, self.validation)
+
+
+class OfPatient(Protocol):
+    """A case, decoded or not."""
+
+    @property
+    def patient(self) -> str:
+        """Whom it shows."""
+
+
+def split_of(
+    training: Iterable[OfPatient], validation: Iterable[OfPatient]
+) -> dict[str, list[str]]:
+    """Return the patients of cases by what these are used for."""
+    return {
+        "training": sorted({case.patient for case in training}),
+        "validation": sorted({case.patient for case in validation}),
+    }
 
 
 def select_cases(config: TrainingConfig) -> Selection:

@@ -181,12 +181,13 @@ def _run(
         more_callbacks=[*callbacks, Watched(log)],
         validate_first=True,
     )
+    learnt = opened(chosen, trained.split)
     trained = replace(
         trained,
         left_out=(f"{len(trained.left_out)} cases or notes",) if trained.left_out else (),
-        split=chosen.split | {"earlier": sorted(base.specification.provenance.trained_on)},
+        split=learnt.split | {"earlier": sorted(base.specification.provenance.trained_on)},
     )
-    origin = origin_of(plan, base, chosen, request)
+    origin = origin_of(plan, base, learnt, request)
     forest = load_forest(base)
     for left in folder.glob(f"{DRAFT}*"):  # by a killed run; no other is at work in this folder
         leftovers.remove(left)
@@ -224,6 +225,26 @@ def _run(
     )
     remove_checkpoints(folder, report)  # nothing is left to resume
     return Retrained(bundle, pairs, comparison, page)
+
+
+def opened(chosen: CaseSplit, trained: Mapping[str, list[str]]) -> CaseSplit:
+    """Return the cases of a plan without those of patients of whom none could be decoded.
+
+    Args:
+        chosen: cases as planned; old ones that are only measured on are left as they are.
+        trained: patients whose cases the training opened, by use.
+    """
+    patients = {patient for group in trained.values() for patient in group}
+
+    def of_these(cases: Sequence[Case]) -> tuple[Case, ...]:
+        return tuple(case for case in cases if case.patient in patients)
+
+    return replace(
+        chosen,
+        training=of_these(chosen.training),
+        held_out=of_these(chosen.held_out),
+        old_training=of_these(chosen.old_training),
+    )
 
 
 @contextmanager

@@ -59,6 +59,12 @@ def config_for(
     loss = optimisation.get("loss")
     title = model.title.removesuffix(f", retrained {model.version}")
     labels = labels_for(structures_of(request.dataset), model, request.labels, request.dataset)
+    cache = Path(request.cache).expanduser()
+    learnt = replace(
+        chosen,
+        training=fill_cache(chosen.training, model.input, cache).cases,
+        old_training=fill_cache(chosen.old_training, model.input, cache).cases,
+    )
     return TrainingConfig(
         model=replace(
             model,
@@ -81,9 +87,7 @@ def config_for(
             epochs=plan.epochs,
             start_from=str(base.folder),
             batch_size=8,
-            slices_per_epoch=_slices_per_epoch(
-                chosen, model.input, Path(request.cache).expanduser()
-            ),
+            slices_per_epoch=_slices_per_epoch(learnt, model.input, cache),
             loss=loss if loss in fitting else next(name for name in fitting if "+" in name),
             tversky=_recorded(Tversky, optimisation.get("tversky")),
             optimiser="adamw",
@@ -95,7 +99,7 @@ def config_for(
             workers=1,
         ),
         augmentation=_recorded(Augmentation, settings.get("augmentation")),
-        card=_card(plan, base, chosen, request),
+        card=_card(plan, base, learnt, request),
     )
 
 
@@ -145,10 +149,9 @@ def _card(plan: RetrainPlan, base: Bundle, chosen: CaseSplit, request: RetrainRe
 
 
 def _slices_per_epoch(chosen: CaseSplit, specification: Input, cache: Path) -> int:
-    """Return how many slices to draw, once the cases are decoded."""
+    """Return how many slices to draw of the cases, which are decoded."""
     fewest, most = SLICES_AN_EPOCH
     cases = (*chosen.training, *chosen.old_training)
-    fill_cache(cases, specification, cache)
     found = sum(len(case.masks) for case in open_cache(cases, specification, cache))
     return max(fewest, min(most, found))
 

@@ -47,7 +47,7 @@ class Trained:
 
     Attributes:
         checkpoint: to publish: the last, or the best by validation where that is wanted.
-        split: patients by what they were used for.
+        split: patients by what they were used for; of cases that could be decoded alone.
         left_out: cases that could not be used, and why.
         history: figures of every epoch.
         main: whether this process is the one that reports and publishes.
@@ -162,7 +162,7 @@ def train(
     best = folder / BEST
     return Trained(
         checkpoint=best if settings.keep == "best" and best.exists() else last,
-        split=data.selection.split,
+        split=data.split,
         left_out=tuple(left_out),
         history=history.rows,
         main=trainer.is_global_zero,
