@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping
 from tumorseg_training.case import Case
 from tumorseg_training.config import Part, Recipe
 from tumorseg_training.datasets import Selection
-from tumorseg_training.recorded_names import record_of
+from tumorseg_training.recorded_names import those_among
 from TumorSegLib.errors import InputError
-from TumorSegLib.export.identity import has_key
 from TumorSegLib.model.catalogue import Catalogue
+from TumorSegLib.support.words import some
 
 
 def check_stages(
@@ -31,8 +31,8 @@ def check_stages(
         if seen := aside & selections[source.key].learnt:
             raise InputError(
                 f"stages.{part.stage.name}: start_from {source.stage.name!r} has learnt from"
-                f" {_some(seen)}, kept aside here; use the same data.folds and optimisation.seed in"
-                " both, or a file of folds"
+                f" {some(sorted(seen))}, kept aside here; use the same data.folds and"
+                " optimisation.seed in both, or a file of folds"
             )
 
 
@@ -53,19 +53,10 @@ def check_members(
         OutputError: the key of recorded names cannot be read.
     """
     for member in members:
-        recorded = models.find(member).specification.provenance.trained_on
-        patients = {case.patient for case in cases}
-        seen = patients & recorded
-        if has_key():
-            seen |= {patient for patient in patients if record_of(patient) in recorded}
-        if seen:
+        trained_on = models.find(member).specification.provenance.trained_on
+        if seen := those_among((case.patient for case in cases), trained_on):
             raise InputError(
-                f"{member}: has learnt from {_some(seen)}, whom {fold} keeps aside here;"
+                f"{member}: has learnt from {some(sorted(seen))}, whom {fold} keeps aside here;"
                 " cross-validate it with these data.folds and optimisation.seed = 0, or both with a"
                 " file of folds"
             )
-
-
-def _some(patients: Collection[str]) -> str:
-    """Return the first few of many patients."""
-    return ", ".join(sorted(patients)[:3]) + (", ..." if len(patients) > 3 else "")
