@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,9 +19,13 @@ WRITTEN = {
 
 
 def figures(text):
-    from TumorSegModule.logic.slice_figures import figures_of
+    import slicer
 
-    return figures_of(SimpleNamespace(GetAttribute=lambda _name: text))
+    from TumorSegModule.logic.slice_figures import SLICES_ATTRIBUTE, figures_of
+
+    node = slicer.vtkMRMLSegmentationNode()
+    node.SetAttribute(SLICES_ATTRIBUTE, text)
+    return figures_of(node)
 
 
 def test_what_we_write_is_read(host):
