@@ -134,6 +134,37 @@ def test_a_sequence_that_is_alone_is_seen_once(network):
     assert seen == [2]
 
 
+@pytest.mark.parametrize("first_alone", [0.0, 0.5])
+def test_slices_on_which_the_first_pass_sees_nothing_are_passed_once(first_alone):
+    class Brightness(torch.nn.Module):
+        """Sees what the left half of a slice is, and notes how many slices it was shown."""
+
+        shown = 0
+
+        def forward(self, slices):
+            self.shown += len(slices)
+            logits = slices[:, :1] * 20 - 10
+            logits[..., 16:] = -10
+            return logits
+
+    network = Brightness()
+    slices = torch.zeros(4, 2, 32, 32)  # two sequences
+    slices[1, 0, :, :16] = slices[2, 0, :, 16:] = slices[3, 0, 5, 5] = 1
+    options = {"mirror": True, "sequences": 2, "first_alone": first_alone}
+    everything = Engine([network], torch.sigmoid, device=CPU, dtype=torch.float32, **options)
+    passes = 4 if first_alone else 2
+    averaged = everything.probabilities(slices)
+    assert network.shown == passes * 4
+    network.shown = 0
+    engine = Engine(
+        [network], torch.sigmoid, device=CPU, dtype=torch.float32, clear_below=0.01, **options
+    )
+    found = engine.probabilities(slices)
+    assert network.shown == 4 + (passes - 1) * 2
+    assert torch.equal(found[[1, 3]], averaged[[1, 3]])
+    assert torch.equal(found[[0, 2]], slices[[0, 2], :1] * 0 + torch.tensor(-10.0).sigmoid())
+
+
 class PretendedGPU:
     """A device "cuda:0" that computes on the CPU, and fails as a test wants it to.
 

@@ -37,6 +37,7 @@ class Engine:
         whole_slice: whether probabilities are one a slice (n, K), not one a pixel (n, K, H, W).
         dtype: float32 or bfloat16, now.
         mirror: whether left-right mirrored slices are averaged in.
+        clear_below: slices where no probability of the first pass exceeds it are passed once.
         warnings: one line for each time the engine had to retreat since the last restart.
     """
 
@@ -53,6 +54,7 @@ class Engine:
         weights: Sequence[float] = (),
         sequences: int = 1,
         first_alone: float = 0.0,
+        clear_below: float = 0.0,
     ) -> None:
         """Take over `networks`, in evaluation mode and fp32; they are changed in place.
 
@@ -68,6 +70,8 @@ class Engine:
             weights: of the networks in the average; alike if not given.
             sequences: that the channels C are of, first all channels of the first.
             first_alone: part in the average of what the first sequence gives in all places.
+            clear_below: where no probability of a slice as it is exceeds it, neither its mirror
+                image nor the first sequence alone is looked at.
         """
         self._originals = [fold_batch_norms(network) for network in networks]
         for network in self._originals:
@@ -80,6 +84,7 @@ class Engine:
         weights = tuple(weights) or (1.0,) * len(self.networks)
         self._weights = [weight / sum(weights) for weight in weights]
         self._sequences, self._first_alone = sequences, first_alone
+        self.clear_below = clear_below
         self._requested = (device, dtype)
         if self._requested == (CPU, torch.float32):  # from where no run goes on elsewhere
             self.networks = [pack_convolutions(network) for network in self._originals]
@@ -129,20 +134,29 @@ class Engine:
 
     def _run(self, batch: Tensor) -> Tensor:
         batch = batch.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
-        total = self._mirrored(batch)
+        total = self._average(batch)
+        if self.mirror or self._first_alone:
+            seen = total.flatten(1).amax(dim=1) > self.clear_below
+            if seen.any():
+                total[seen] = self._averaged_further(batch[seen], total[seen])
+        return total
+
+    def _averaged_further(self, batch: Tensor, plain: Tensor) -> Tensor:
+        """Return `plain`, what the networks say of `batch`, averaged with its other passes."""
+        total = self._with_mirrored(batch, plain)
         if self._first_alone:
             first = batch[:, : batch.shape[1] // self._sequences].repeat(1, self._sequences, 1, 1)
             if not torch.equal(first, batch):
-                alone = self._mirrored(first.contiguous(memory_format=torch.channels_last))
+                first = first.contiguous(memory_format=torch.channels_last)
+                alone = self._with_mirrored(first, self._average(first))
                 total += self._first_alone * (alone - total)
         return total
 
-    def _mirrored(self, batch: Tensor) -> Tensor:
-        total = self._average(batch)
-        if self.mirror:
-            mirrored = self._average(batch.flip(-1).contiguous(memory_format=torch.channels_last))
-            total = (total + (mirrored if self.whole_slice else mirrored.flip(-1))) / 2
-        return total
+    def _with_mirrored(self, batch: Tensor, plain: Tensor) -> Tensor:
+        if not self.mirror:
+            return plain
+        mirrored = self._average(batch.flip(-1).contiguous(memory_format=torch.channels_last))
+        return (plain + (mirrored if self.whole_slice else mirrored.flip(-1))) / 2
 
     def _average(self, batch: Tensor) -> Tensor:
         members = zip(self.networks, self._scales, self._weights, strict=True)

@@ -24,6 +24,7 @@ from TumorSegLib.inference.preparation import admitted
 from TumorSegLib.inference.probabilities import activation_of, smoothed
 from TumorSegLib.inference.result import DetectionResult, SegmentationResult
 from TumorSegLib.inference.run_options import RunOptions
+from TumorSegLib.inference.sensitivity import shifted_threshold
 from TumorSegLib.inference.slice_inference import CancelCallback, ProgressCallback, SliceInference
 from TumorSegLib.inference.slice_metrics import SliceMetricsAccumulator
 from TumorSegLib.inference.slice_plan import EverySlice, SlicePlan, plan_of
@@ -119,6 +120,7 @@ class Segmenter:
             weights=bundle.specification.member_weights,
             sequences=len(bundle.specification.input.channels),
             first_alone=bundle.specification.first_alone,
+            clear_below=_clear_below(bundle.specification),
         )
         self._detector = None
         if detector is not None:
@@ -359,6 +361,16 @@ def _bundle(model: str | os.PathLike[str] | Bundle, catalogue: Catalogue | None)
     if isinstance(model, Bundle):
         return model
     return (catalogue or default_catalogue()).find(model)
+
+
+def _clear_below(specification: ModelSpecification) -> float:
+    """Return the probability up to which the highest sensitivity shows nothing of any label.
+
+    A detector has none: its probabilities are what is asked for.
+    """
+    if specification.task == "detection":
+        return 0.0
+    return min(shifted_threshold(label.threshold, 1) for label in specification.labels)
 
 
 def check_slice_detector(detector: ModelSpecification, model: ModelSpecification) -> None:
