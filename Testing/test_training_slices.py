@@ -72,21 +72,6 @@ def test_changed_files_and_changed_preparation_are_decoded_again(
     assert not open_cache([case], other, folder)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a file's entry has no time of change there")
-def test_a_file_of_the_same_size_and_time_is_decoded_again(
-    config: TrainingConfig, tmp_path: Path
-) -> None:
-    case = select_cases(config).training[0]
-    folder = tmp_path / "cache"
-    fill_cache([case], config.model.input, folder)
-    assert open_cache([case], config.model.input, folder)
-    path = case.files[-1]
-    before = path.stat()
-    path.write_bytes(path.read_bytes()[::-1])
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert not open_cache([case], config.model.input, folder)
-
-
 @pytest.mark.parametrize("name", ["images.npy", "masks.npy", "case.json"])
 @pytest.mark.parametrize("kept", [0, 40, 500])
 def test_a_case_that_is_cut_short_is_decoded_again(

@@ -118,12 +118,8 @@ def open_cache(cases: Iterable[Case], specification: Input, folder: Path) -> lis
 
 
 def _location(case: Case, specification: Input, folder: Path) -> Path:
-    """Return a folder whose name changes with the files, the preparation and its code.
-
-    Whoever rewrites a file can set its time of change back, but not that of its entry (ctime).
-    """
-    found = ((str(path), path.stat()) for path in case.files)
-    files = [(path, one.st_size, one.st_mtime_ns, one.st_ctime_ns) for path, one in found]
+    """Return a folder whose name changes with the files, the preparation and its code."""
+    files = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in case.files]
     content = json.dumps(
         [to_dict(specification), files, case.recipe, decoding_version()], sort_keys=True
     )
