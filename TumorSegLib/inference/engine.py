@@ -37,7 +37,6 @@ class Engine:
         whole_slice: whether probabilities are one a slice (n, K), not one a pixel (n, K, H, W).
         dtype: float32 or bfloat16, now.
         mirror: whether left-right mirrored slices are averaged in.
-        clear_below: slices where no probability of the first pass exceeds it are passed once.
         warnings: one line for each time the engine had to retreat since the last restart.
     """
 
@@ -84,7 +83,7 @@ class Engine:
         weights = tuple(weights) or (1.0,) * len(self.networks)
         self._weights = [weight / sum(weights) for weight in weights]
         self._sequences, self._first_alone = sequences, first_alone
-        self.clear_below = clear_below
+        self._clear_below = clear_below
         self._requested = (device, dtype)
         if self._requested == (CPU, torch.float32):  # from where no run goes on elsewhere
             self.networks = [pack_convolutions(network) for network in self._originals]
@@ -136,7 +135,7 @@ class Engine:
         batch = batch.to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
         total = self._average(batch)
         if self.mirror or self._first_alone:
-            seen = total.flatten(1).amax(dim=1) > self.clear_below
+            seen = total.flatten(1).amax(dim=1) > self._clear_below
             if seen.any():
                 total[seen] = self._averaged_further(batch[seen], total[seen])
         return total

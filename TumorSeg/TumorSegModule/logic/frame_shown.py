@@ -87,5 +87,6 @@ def save_marks(segmentation: slicer.vtkMRMLSegmentationNode) -> None:
 
 
 def _browser_of(node: slicer.vtkMRMLNode) -> slicer.vtkMRMLSequenceBrowserNode | None:
+    # The module Sequences has this, too, but the page in a browser has no modules.
     browsers = slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode")
     return next((one for one in browsers if one.GetSequenceNode(node) is not None), None)

@@ -276,6 +276,7 @@ class Review:
     def _changed_as_a_whole(self, *_event: Any) -> None:
         """It was moved, or is of another frame: what was known may be known no more."""
         self._comparing.stop()
+        self._rest.stop()  # the refresh compares, too
         self.figures, self.correction = figures_of(self.target), None
         self._seen.start()
         self._browsed.start()

@@ -92,9 +92,8 @@ class Overlay:
         for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
             foreground = view.GetForegroundVolumeID()
             ours = foreground is not None and foreground == self._shown
-            if not ours and _is_map(foreground):  # of a scene that was saved with it
-                ours, self._before[view.GetID()] = True, (None, 0.0)
-            elif not ours:
+            ours = ours or _is_map(foreground)  # of a scene that was saved with it
+            if not ours:
                 self._before[view.GetID()] = (foreground, view.GetForegroundOpacity())
             if node is not None:
                 view.SetForegroundVolumeID(node.GetID())

@@ -144,7 +144,7 @@ class SideBySide:
 
     def restore_saved(self) -> None:
         """Show again what another session had hidden when the scene was saved."""
-        ours = [node for node, _restore in self._changes]
+        ours = [node for node, _undo in self._changes]
         for display in slicer.util.getNodesByClass("vtkMRMLSegmentationDisplayNode"):
             if display not in ours:
                 _restore(display)

@@ -70,10 +70,7 @@ def _decode(
     images = np.empty((len(pairs), *shape, 3), np.uint8)
     masks = np.empty((len(pairs), *shape), np.uint8)
     for index, (image, mask) in enumerate(pairs):
-        for path, target, colours in (
-            (image, images[index], "RGB"),
-            (mask, masks[index], None),
-        ):
+        for path, target, colours in ((image, images[index], "RGB"), (mask, masks[index], None)):
             pixels = read_picture(path, colours)
             if pixels.shape != target.shape:
                 raise InputError(
