@@ -9,12 +9,14 @@ import pytest
 from bright_models import write_ct_model
 from scenes import dice
 from scipy import ndimage
+from synthetic_data import write_config, write_nnunet
 from tiny_models import ct_specification, stump, write_tiny_bundle
 
 from tumorseg_training.candidates import Examples, Fold, fit_forest, judged, read_forest
 from tumorseg_training.case import Case, LabelledCase
-from tumorseg_training.config import EnsembleConfig
+from tumorseg_training.config import EnsembleConfig, read_config
 from tumorseg_training.cross_validation import pooled
+from tumorseg_training.datasets import select_cases
 from tumorseg_training.publishing import publish_ensemble
 from TumorSegLib.errors import InputError, ModelError
 from TumorSegLib.image.grid import Grid
@@ -30,6 +32,7 @@ from TumorSegLib.inference.sensitivity import apply_sensitivity
 from TumorSegLib.model.bundle import Bundle, load_forest, load_network, read_bundle, write_bundle
 from TumorSegLib.model.candidate_features import FEATURES
 from TumorSegLib.model.forest import Forest
+from TumorSegLib.model.provenance import Provenance
 from TumorSegLib.model.specification import FalsePositiveFilter, RemoveSmall
 from TumorSegLib.support.schema import from_dict, to_dict
 
@@ -322,6 +325,20 @@ def test_folds_judge_each_others_candidates(bundle, tmp_path):
     assert judged(folds[:1], JUDGED, tmp_path / "forest", lines.append) == folds[:1]
     assert lines[-1].startswith("candidates: not judged, as that takes two folds")
     assert not (tmp_path / "forest").exists()
+
+
+def test_an_ensemble_is_not_measured_on_whom_a_member_has_learnt_from(tmp_path, monkeypatch):
+    monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "models"))
+    aside = read_config(write_config(tmp_path, write_nnunet(tmp_path / "data", 4)))
+    patients = tuple(select_cases(aside).split["validation"])
+    model = ct_specification(provenance=Provenance(split={"training": patients}))
+    write_tiny_bundle(tmp_path / "models", model)
+    ensemble = replace(
+        model, id="both", network=None, members=(model.id, model.id), provenance=Provenance()
+    )
+    with pytest.raises(InputError, match=rf"{model.id}: has learnt from {patients[0]}"):
+        publish_ensemble(EnsembleConfig(ensemble, aside.data), tmp_path / "run", print)
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_is_published_carries_the_cross_validations_forest(bundle, tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from tumorseg_training.datasets import cases_aside, select_cases
 from tumorseg_training.evaluation import Evaluation, Report, evaluate
 from tumorseg_training.evaluation_page import evaluation_page, write_with_page
 from tumorseg_training.model_card import model_card
+from tumorseg_training.patients_apart import check_members
 from tumorseg_training.recorded_names import NAMED_BY_USERS, recorded
 from tumorseg_training.same_recipe import OtherRecipeError, check_recipe, recorded_recipe
 from tumorseg_training.summary import comparisons, details, evaluation_record, summary
@@ -111,7 +112,7 @@ def publish_ensemble(
     """Write an ensemble's bundle to `folder`/<model id>, as `publish` does that of a network.
 
     Raises:
-        InputError: the data cannot be read.
+        InputError: the data cannot be read, or a member has learnt from whom they keep aside.
         ModelError: a member is missing or does not fit.
         OutputError: the bundle cannot be written.
     """
@@ -126,6 +127,7 @@ def publish_ensemble(
         figures_there, grown = cross_validated(folder, config, report)
         return Published(written(measured or figures_there, forest or grown), None)
     cases = cases_aside(config.data, reader_options_of(config.model, config.data))
+    check_members(default_catalogue(), config.model.members, cases, config.data.validate)
     evaluation, figures = measure(written(None), cases, config.data, folder, report)
     return Published(written(figures), evaluation)
 
