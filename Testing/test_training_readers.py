@@ -326,6 +326,22 @@ def test_lits_leaves_out_a_number_of_several_files(tmp_path: Path, first: str, s
     }
 
 
+def test_colours_that_the_model_does_not_take_are_refused(tmp_path: Path) -> None:
+    pictures = write_png(tmp_path, 2)
+    for path in pictures.glob("volume-*/[0-9]*.png"):
+        if path.stem.isdecimal():
+            with Image.open(path) as image:
+                colours = np.stack([np.asarray(image)] * 3, axis=-1)
+            if path.parent.name == "volume-1":
+                colours[0, 0] = (255, 0, 0)
+            Image.fromarray(colours).save(path)
+    grey, coloured = read_cases(pictures, "png_pairs", replace(CT, spacing=(1.1, 1.1, 2.0))).cases
+    (volume,) = grey.decode().volumes.values()
+    assert volume.voxels.ndim == 3
+    with pytest.raises(InputError, match=r"volume-1: pictures are coloured, .* shades of grey"):
+        coloured.decode()
+
+
 @pytest.mark.parametrize("kind", ["", "_mask"])
 def test_pictures_of_one_number_are_no_case(tmp_path: Path, kind: str) -> None:
     pictures = write_png(tmp_path / "png", 2)

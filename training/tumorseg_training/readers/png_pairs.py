@@ -111,6 +111,11 @@ def _decode(
         raise InputError(
             f"{name}: pictures have {planes.shape[-1]} channels, the model {len(reading.channels)}"
         )
+    if any(_says_more(planes, extra) for extra in range(len(reading.channels), planes.shape[-1])):
+        raise InputError(
+            f"{name}: pictures are coloured, {planes.shape[-1]} channels, and the model takes"
+            f" {len(reading.channels)}; save them in shades of grey"
+        )
     grid = Grid((masks.shape[0], masks.shape[1], masks.shape[2]), reading.spacing)
     volumes = {
         channel.name: Volume(
@@ -119,6 +124,12 @@ def _decode(
         for index, channel in enumerate(reading.channels)
     }
     return LabelledCase(volumes, model_values(masks, reading, name))
+
+
+def _says_more(planes: NDArray[Any], plane: int) -> bool:
+    """Tell whether a plane is neither the first again, as grey in colours, nor an even alpha."""
+    pixels = planes[..., plane]
+    return pixels.min() != pixels.max() and not np.array_equal(pixels, planes[..., 0])
 
 
 def _intensities(pixels: NDArray[Any], reading: ReaderOptions) -> NDArray[Any]:
