@@ -23,7 +23,7 @@ from tumorseg_training.config import Augmentation, TrainingConfig, read_config
 from tumorseg_training.datasets import select_cases
 from tumorseg_training.oblique import oblique_slice, plane_positions
 from tumorseg_training.sampling import Draw
-from tumorseg_training.slice_cache import CachedCase, fill_cache, open_cache
+from tumorseg_training.slice_cache import CachedCase, fill_cache, open_cache, resize_labels
 from tumorseg_training.slices import Patients, Slices, targets
 from TumorSegLib.cli import main
 from TumorSegLib.image.normalisation import Window
@@ -165,6 +165,16 @@ except OutputError as error:
     )
     assert "while caching BALL_00" in done.stdout
     assert not list((tmp_path / "cache").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("columns", "value"), [((1, 1, 2, 0, 0), 1), ((2, 0, 1, 2, 0), 2), ((1, 2, 0, 0, 0), 0)]
+)
+def test_labels_that_cover_half_of_a_pixel_together_leave_no_gap_between_them(
+    columns: tuple[int, ...], value: int
+) -> None:
+    fine = np.tile(np.array(columns, np.uint8), (1, 25, 5))
+    assert resize_labels(fine, (5, 5))[0, 2, 2] == value
 
 
 def test_neighbours_lie_up_to_some_slices_apart(config: TrainingConfig) -> None:

@@ -221,13 +221,21 @@ def _open(case: Case, location: Path) -> CachedCase:
 
 
 def resize_labels(labelmap: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Resample label values (n, h, w) to (n, H, W); half a pixel decides."""
+    """Resample label values (n, h, w) to (n, H, W).
+
+    A pixel of which labels cover half has that which covers most of it.
+    """
     if labelmap.shape[1:] == shape:
         return np.ascontiguousarray(labelmap)
     resized = np.zeros((len(labelmap), *shape), np.uint8)
+    covered, most = np.zeros((2, *resized.shape), np.float32)
     for value in _values(labelmap):
-        share = resize(tensor_from_array((labelmap == value).astype(np.float32)), shape)
-        resized[array_from_tensor(share) >= 0.5] = value
+        mask = tensor_from_array((labelmap == value).astype(np.float32))
+        share = array_from_tensor(resize(mask, shape))
+        covered += share
+        resized[share >= most] = value
+        np.maximum(most, share, out=most)
+    resized[covered < 0.5] = 0
     return resized
 
 
