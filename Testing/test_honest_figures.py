@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 pytest.importorskip("lightning")  # what measures is not installed with what segments
 
+from bright_models import LIVER, LIVER_TUMOUR, write_ct_model
 from PIL import Image
-from synthetic_data import write_kaggle
-from tiny_models import brain_specification, write_tiny_bundle
+from synthetic_data import write_kaggle, write_nnunet
+from tiny_models import (
+    brain_specification,
+    ct_specification,
+    write_blind_detector,
+    write_tiny_bundle,
+)
 
 from tumorseg_training.case import reader_options_for
-from tumorseg_training.case_figures import segmented
+from tumorseg_training.case_figures import segmented, without_others
 from tumorseg_training.config import Card
 from tumorseg_training.device_training.brain_selection import (
     VOXEL_ML,
@@ -141,6 +149,85 @@ def test_annotations_that_show_nothing_of_the_model_are_told(tmp_path, capsys, t
     assert main(list(map(str, words))) == 0
     (line,) = (one for one in capsys.readouterr().err.splitlines() if one.startswith("warning"))
     assert line.startswith("warning: balls: no annotation shows a structure of the model's")
+
+
+@pytest.fixture
+def livers(tmp_path):
+    """Return a model for livers and their tumours, and a data set that outlines the liver alone."""
+    labels = [LIVER | {"includes": [2]}, LIVER_TUMOUR]
+    model = write_ct_model(tmp_path / "models", "livers", labels=labels)
+    data = write_nnunet(tmp_path / "data", 2)
+    for path in sorted(data.glob("imagesTr/*.nii.gz")):
+        image = sitk.ReadImage(str(path))
+        voxels = np.full(sitk.GetArrayViewFromImage(image).shape, -20, np.int16)
+        reference = np.zeros(voxels.shape, np.uint8)
+        reference[:, 8:28, 8:28] = 1
+        voxels[:, 8:28, 8:24] = 85
+        voxels[:, 14:20, 12:18] = 200
+        for array, to in (
+            (voxels, path),
+            (reference, data / "labelsTr" / f"{path.name[:8]}.nii.gz"),
+        ):
+            new = sitk.GetImageFromArray(array)
+            new.CopyInformation(image)
+            sitk.WriteImage(new, str(to))
+    content = json.loads((data / "dataset.json").read_text())
+    content["labels"] = {"background": 0, "liver": 1}
+    (data / "dataset.json").write_text(json.dumps(content))
+    return model, data
+
+
+def test_structures_that_a_data_set_was_not_annotated_for_are_not_measured(
+    tmp_path, capsys, livers
+):
+    model, data = livers
+    output = tmp_path / "results.json"
+    words = ["evaluate", data, "--layout", "nnunet", "--device", "cpu", "--model", model]
+    words = [*map(str, words), "-o", str(output), "--overwrite"]
+    assert main(words) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
+    assert told[0].startswith("warning: livers: no annotation shows Liver tumour, so those figures")
+    (both,) = json.loads(output.read_text())["models"]
+    assert both["summary"]["structures"]["Liver tumour"]["dice"]["mean"] == 0
+    assert main([*words, "--annotated", "1"]) == 0
+    assert "warning" not in capsys.readouterr().err
+    (alone,) = json.loads(output.read_text())["models"]
+    assert alone["summary"]["structures"].keys() == {"Liver"}
+    liver = alone["summary"]["structures"]["Liver"]
+    assert liver == both["summary"]["structures"]["Liver"]
+    assert liver["dice"]["mean"] == pytest.approx(2 * 16 / (16 + 20), abs=0.03)
+    marked = alone["cases"][0]
+    assert marked["structures"].keys() == {"Liver"}
+    assert marked["pixel_accuracy"] > both["cases"][0]["pixel_accuracy"]  # a tumour is liver there
+    assert "Liver tumour" not in output.with_suffix(".html").read_text()
+
+
+def test_values_that_cannot_have_been_annotated_are_refused(tmp_path, capsys, livers):
+    model, data = livers
+    detector = write_blind_detector(tmp_path / "models")
+    start = ["evaluate", str(data), "--layout", "nnunet", "-o", str(tmp_path / "results.json")]
+    for one, words in (
+        (model, "livers has no value 3, but 1 (Liver), 2 (Liver tumour)"),
+        (detector.folder, f"{detector.id} is a detector, which has no structures"),
+    ):
+        assert main([*start, "--model", str(one), "--annotated", "1", "3"]) == 2
+        assert capsys.readouterr().err == f"tumorseg: --annotated: {words}\n"
+
+
+def test_a_structure_that_is_not_measured_counts_as_that_which_includes_it():
+    label = ct_specification().labels[0]
+    organ = replace(label, includes=(2, 3))
+    part = replace(label, value=2, includes=(3,))
+    smallest = replace(label, value=3, includes=())
+    values = np.arange(5, dtype=np.uint8)
+    for labels, expected in (
+        ((organ, part, smallest), [0, 1, 2, 3, 0]),
+        ((organ, part), [0, 1, 2, 2, 0]),
+        ((part, organ), [0, 1, 2, 2, 0]),
+        ((organ, smallest), [0, 1, 1, 3, 0]),
+        ((part,), [0, 0, 2, 2, 0]),
+    ):
+        assert without_others(values, labels).tolist() == expected
 
 
 def test_how_many_of_the_cases_were_measured_is_told(tmp_path, capsys, trained_on):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -72,17 +72,24 @@ class CaseFigures:
 
 
 def segmented(segmenter: Segmenter, case: Case, content: LabelledCase) -> CaseFigures:
-    """Segment a case and compare it with its reference."""
+    """Segment a case and compare it with its reference, as far as the case is annotated."""
     result = segmenter.segment(content.volumes)
     view = AxialView.of(result.volume.grid)
-    found, truth = view.apply(result.labelmap), view.apply(content.labelmap)
     model = segmenter.specification
+    labels = annotated_labels(model, case.annotated)
+    found, truth = (
+        without_others(view.apply(values), labels) for values in (result.labelmap, content.labelmap)
+    )
     figures = compared(
         case,
-        model,
+        labels,
         found=found,
         truth=truth,
-        probabilities=[view.apply(part) for part in result.probabilities],
+        probabilities=[
+            view.apply(part)
+            for part, label in zip(result.probabilities, model.labels, strict=True)
+            if label in labels
+        ],
         spacing_zyx=view.spacing_zyx,
     )
     return replace(
@@ -92,9 +99,26 @@ def segmented(segmenter: Segmenter, case: Case, content: LabelledCase) -> CaseFi
     )
 
 
+def annotated_labels(
+    model: ModelSpecification, annotated: Collection[int] | None
+) -> tuple[Label, ...]:
+    """Return the labels of these values, in the model's order; None: all."""
+    return tuple(label for label in model.labels if annotated is None or label.value in annotated)
+
+
+def without_others(labelmap: NDArray[np.uint8], labels: Sequence[Label]) -> NDArray[np.uint8]:
+    """Return a label map whose other values are those of the labels that include them, or 0."""
+    kept = np.zeros(256, np.uint8)
+    for label in sorted(labels, key=lambda label: -len(label.includes)):  # the smallest one counts
+        kept[list(label.includes)] = label.value
+    for label in labels:
+        kept[label.value] = label.value
+    return kept[labelmap]
+
+
 def compared(
     case: Case,
-    model: ModelSpecification,
+    labels: Sequence[Label],
     *,
     found: NDArray[np.uint8],
     truth: NDArray[np.uint8],
@@ -105,7 +129,7 @@ def compared(
 
     Args:
         case: that was segmented.
-        model: whose labels are compared.
+        labels: to compare.
         found: label values (z, y, x) of the axial view.
         truth: likewise.
         probabilities: 0 to 255, an array a label.
@@ -113,7 +137,7 @@ def compared(
     """
     structures = {}
     histogram = np.zeros((2, LEVELS), np.int64)
-    for label, probability in zip(model.labels, probabilities, strict=True):
+    for label, probability in zip(labels, probabilities, strict=True):
         reference = whole(truth, label)
         structures[label.name] = agreement(whole(found, label), reference, spacing_zyx)
         histogram[0] += np.bincount(probability.ravel(), minlength=LEVELS)

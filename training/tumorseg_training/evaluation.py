@@ -39,6 +39,11 @@ class Evaluation:
     cases: tuple[CaseFigures, ...]
     failed: tuple[SkippedCase, ...] = ()
 
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """Names of the model's labels that were measured: all, or as far as cases are annotated."""
+        return tuple(self.cases[0].structures)
+
     def by_patient(self, label: str, measure: str) -> dict[str, float]:
         """Return a figure of each patient, the mean over the patient's cases."""
         values: dict[str, list[float]] = {}
@@ -93,11 +98,8 @@ def evaluate(
     if not figures:
         reason = f"; {failed[0].name}: {failed[0].reason}" if failed else ""
         raise InputError(f"model {bundle.id}: no case could be measured{reason}")
-    if report is not None and not any(one.slice_truth.any() for one in figures):
-        report(
-            f"warning: {bundle.id}: no annotation shows a structure of the model's, so the figures"
-            " tell of false alarms alone; look at the mapping of labels if that is not meant"
-        )
+    if report is not None and (line := _never_shown(figures)):
+        report(f"warning: {bundle.id}: {line}")
     return Evaluation(bundle.id, bundle.specification, figures, failed)
 
 
@@ -184,6 +186,26 @@ def _answers(
 def _gone(task: Numbered, reason: str) -> Answer:
     number, case = task
     return number, SkippedCase(case.name, reason)
+
+
+def _never_shown(figures: Sequence[CaseFigures]) -> str:
+    """Return what to say of structures that no reference shows; "" where each shows somewhere."""
+    if not any(one.slice_truth.any() for one in figures):
+        return (
+            "no annotation shows a structure of the model's, so the figures tell of false alarms"
+            " alone; look at the mapping of labels if that is not meant"
+        )
+    never = [
+        name
+        for name in figures[0].structures
+        if not any(one.structures[name].reference_ml for one in figures)
+    ]
+    if not never:
+        return ""
+    return (
+        f"no annotation shows {', '.join(never)}, so those figures tell of false alarms alone;"
+        " `tumorseg evaluate --annotated` leaves out what a data set was not looked through for"
+    )
 
 
 def worst_cases(evaluation: Evaluation, count: int = 5) -> list[CaseFigures]:

@@ -103,7 +103,7 @@ def _interval(found: dict[str, Any], key: str = "mean") -> str:
 def _dice_plot(evaluation: Evaluation) -> Figure:
     drawing = Figure(figsize=(8, 3), layout="constrained")
     axes = drawing.subplots()
-    names = [label.name for label in evaluation.model.labels]
+    names = evaluation.structures
     for row, name in enumerate(names):
         values = sorted(evaluation.by_patient(name, "dice").values())
         offsets = np.linspace(-0.15, 0.15, len(values)) if len(values) > 1 else [0.0]

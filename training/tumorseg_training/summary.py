@@ -40,7 +40,7 @@ SLICE_RESAMPLES = 500
 
 def summary(evaluation: Evaluation) -> dict[str, Any]:
     """Return the figures over all patients, with intervals; `nan` becomes null."""
-    labels = [label.name for label in evaluation.model.labels]
+    labels = evaluation.structures
     result: dict[str, Any] = {
         "model": evaluation.name,
         "version": evaluation.model.version,
@@ -168,18 +168,16 @@ def comparisons(evaluations: Sequence[Evaluation]) -> list[dict[str, Any]]:
     rows = []
     for place, first in enumerate(evaluations):
         for second in evaluations[place + 1 :]:
-            shared = {label.name for label in second.model.labels}
-            for label in first.model.labels:
-                if label.name not in shared or "detection" in (first.model.task, second.model.task):
+            for name in first.structures:
+                if name not in second.structures:
                     continue
-                one, two = (item.by_patient(label.name, "dice") for item in (first, second))
+                one, two = (item.by_patient(name, "dice") for item in (first, second))
                 patients = sorted(one.keys() & two.keys())
                 if not patients:
                     continue
                 found = compare([one[p] for p in patients], [two[p] for p in patients])
                 rows.append(
-                    {"structure": label.name, "first": first.name, "second": second.name}
-                    | asdict(found)
+                    {"structure": name, "first": first.name, "second": second.name} | asdict(found)
                 )
     return _without_nan(rows)  # type: ignore[no-any-return]
 

@@ -55,6 +55,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--fold", metavar="NAME", help="fold to take from --patients")
     add_label_option(parser)
     parser.add_argument(
+        "--annotated",
+        metavar="VALUE",
+        nargs="+",
+        type=int,
+        help="the model's values that the data set was annotated for; others are not measured",
+    )
+    parser.add_argument(
         "--spacing", metavar="MM", nargs=3, type=float, help="x y z, for pictures, which have none"
     )
     parser.add_argument(
@@ -98,6 +105,9 @@ def run(arguments: Namespace) -> int:
     )
     catalogue = default_catalogue()
     bundles = [catalogue.find(name) for name in arguments.models]
+    if arguments.annotated is not None:
+        for bundle in bundles:
+            check_annotated(bundle, arguments.annotated)
     chosen = [cases_for(bundle, arguments) for bundle in bundles]
     keep_large_blocks()
     alike = len({bundle.id for bundle in bundles}) < len(bundles)
@@ -162,7 +172,26 @@ def cases_for(bundle: Bundle, arguments: Namespace) -> list[Case]:
         raise InputError(f"{arguments.dataset}: no cases to measure on")
     for line in noted(cases):
         say(line)
-    return cases
+    if arguments.annotated is None:
+        return cases
+    return [replace(case, annotated=tuple(arguments.annotated)) for case in cases]
+
+
+def check_annotated(bundle: Bundle, values: Sequence[int]) -> None:
+    """Refuse values that a model does not segment.
+
+    Raises:
+        InputError: there are such values, or the model does not segment.
+    """
+    model = bundle.specification
+    if model.task != "segmentation":
+        raise InputError(f"--annotated: {model.id} is a detector, which has no structures")
+    known = {label.value: label.name for label in model.labels}
+    if others := sorted(set(values) - known.keys()):
+        listed = ", ".join(f"{value} ({name})" for value, name in known.items())
+        raise InputError(
+            f"--annotated: {model.id} has no value {', '.join(map(str, others))}, but {listed}"
+        )
 
 
 def patients_seen(bundle: Bundle, cases: Sequence[Case], catalogue: Catalogue) -> list[str]:

@@ -157,7 +157,7 @@ def measure(
                 measured.append(
                     compared(
                         case,
-                        used,
+                        used.labels,
                         found=found,
                         truth=truth,
                         probabilities=parts,
