@@ -13,7 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from synthetic_data import write_config, write_nnunet
-from tiny_models import BRAIN_INPUT
+from tiny_models import BRAIN_INPUT, brain_specification
 from torch.utils.data import DataLoader
 
 from tumorseg_training.augmentation import DropChannels, augmentation
@@ -304,6 +304,37 @@ def test_image_and_mask_move_together(config: TrainingConfig) -> None:
         overlaps.append(2 * (image & moved).sum() / (image.sum() + moved.sum()))
         assert set(torch.unique(changed["mask"]).tolist()) <= {0.0, 1.0}
     assert min(overlaps) > 0.93
+
+
+def test_slices_shift_along_both_axes(config: TrainingConfig) -> None:
+    changes = augmentation(Augmentation(shift=0.2), config.model, 64)
+    mask = torch.zeros(1, 64, 64)
+    mask[0, 30:34, 30:34] = 1
+    centres = []
+    for seed in range(40):
+        changes.seed(seed)
+        moved = changes({"image": mask.clone(), "mask": mask.clone()})["mask"][0]
+        centres.append(torch.nonzero(moved).float().mean(dim=0))
+    rows, columns = torch.stack(centres).std(dim=0).tolist()
+    assert rows == pytest.approx(columns, rel=0.4)
+    assert min(rows, columns) > 3
+
+
+def test_neighbours_of_a_sequence_become_brighter_together() -> None:
+    network = Network("U-Net", {"in_channels": 9, "out_channels": 1, "width": 4, "depth": 2})
+    model = brain_specification(input=replace(BRAIN_INPUT, context=1), network=network)
+    sequences = len(model.input.channels)
+    changes = augmentation(Augmentation(gain=0.2, bias=0.1), model, 8)
+    image, mask = torch.full((3 * sequences, 8, 8), 0.5), torch.zeros(1, 8, 8)
+    apart = 0
+    for seed in range(20):
+        changes.seed(seed)
+        changed = changes({"image": image.clone(), "mask": mask})["image"]
+        assert changed.shape == image.shape
+        levels = changed[:, 0, 0].reshape(sequences, 3)
+        assert torch.equal(levels, levels[:, :1].expand(-1, 3))
+        apart += len(set(levels[:, 0].tolist())) == sequences
+    assert apart > 10
 
 
 def test_sequences_are_dropped_as_they_are_when_a_user_has_none() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from monai.data import set_track_meta
 from monai.transforms import (
+    Lambdad,
     MapTransform,
     Rand2DElasticd,
     RandAdjustContrastd,
@@ -67,7 +70,8 @@ def augmentation(config: Augmentation, model: ModelSpecification, rows: int) -> 
         InputError: an organ is to change, and the model has none.
     """
     set_track_meta(False)  # slices carry no geometry here; tracking it doubles the time a slice
-    steps = [*_geometric(config, rows), *_crop(config), *_intensity(config)]
+    depth = 2 * model.input.context + 1
+    steps = [*_geometric(config, rows), *_crop(config), *_intensity(config, depth)]
     if config.drop_channels:
         steps.insert(0, DropChannels(model.input, config.drop_channels))
     if config.lesions:
@@ -91,7 +95,7 @@ def _geometric(config: Augmentation, rows: int) -> list[Any]:
                 rotate_range=float(np.radians(config.rotate)),
                 scale_range=(config.scale, config.scale),
                 shear_range=(config.shear, config.shear),
-                translate_range=config.shift * rows,
+                translate_range=(config.shift * rows, config.shift * rows),
                 mode=MODES,
                 padding_mode="zeros",
             )
@@ -118,12 +122,17 @@ def _crop(config: Augmentation) -> list[Any]:
     return [SpatialPadd(BOTH, size), RandSpatialCropd(BOTH, size, random_size=False)]
 
 
-def _intensity(config: Augmentation) -> list[Any]:
+def _intensity(config: Augmentation, depth: int) -> list[Any]:
+    """Return changes of brightness; each sequence has `depth` slices, which change alike."""
     steps: list[Any] = []
     if config.gain:
         steps.append(RandScaleIntensityd("image", config.gain, prob=0.5, channel_wise=True))
     if config.bias:
         steps.append(RandShiftIntensityd("image", config.bias, prob=0.5, channel_wise=True))
+    if steps and depth > 1:
+        by_sequence = partial(torch.unflatten, dim=0, sizes=(-1, depth))
+        by_slice = partial(torch.flatten, start_dim=0, end_dim=1)
+        steps = [Lambdad("image", by_sequence), *steps, Lambdad("image", by_slice)]
     if config.gamma:
         gamma = (1 - config.gamma, 1 + config.gamma)
         steps.append(RandAdjustContrastd("image", prob=0.3, gamma=gamma))

@@ -13,13 +13,13 @@ class Augmentation:
         rotate: degrees to either side.
         scale: part of the size by which it grows or shrinks.
         shear: ratio.
-        shift: part of the slice's height.
+        shift: up, down and to the sides; part of the slice's height.
         elastic: largest displacement, part of the slice's height.
         crop: rows and columns of the part, anywhere, that is shown of a slice; smaller slices are
             padded with air. 0: the whole slice, which asks for cases of one size.
         flip: mirror left and right.
-        gain: part of the intensity.
-        bias: added to intensities in [0, 1].
+        gain: part of the intensity, drawn for each sequence.
+        bias: added to intensities in [0, 1], likewise.
         gamma: how far the exponent is from 1.
         noise: standard deviation, intensities being in [0, 1].
         blur: standard deviation in pixels.
