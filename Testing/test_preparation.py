@@ -15,6 +15,7 @@ from TumorSegLib.image.normalisation import (
     HistogramEqualisation,
     Window,
     with_dark_air,
+    without_stray,
 )
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.preparation import PreparedVolume, body_box, stack_context
@@ -69,6 +70,35 @@ def test_bright_fat_takes_nothing_from_the_brain_when_equalised():
     assert contrast(HistogramEqualisation(), bright) == pytest.approx(
         contrast(HistogramEqualisation(), dim), rel=0.2
     )
+
+
+@pytest.mark.parametrize("stray", [1e5, 1e9, 3e38, -3e38])
+@pytest.mark.parametrize("normalisation", [ForegroundRange(), HistogramEqualisation()])
+def test_stray_voxels_change_nothing_elsewhere(normalisation, stray):
+    head = head_with_fat(300).astype(np.float32)
+    expected = normalisation.fit(head).apply(head)
+    spoilt = head.copy()
+    spoilt[0, 0, :2] = stray
+    found = normalisation.fit(spoilt).apply(spoilt)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found[1:], expected[1:], atol=0.01)
+
+
+@pytest.mark.parametrize("normalisation", [ForegroundRange(), HistogramEqualisation()])
+def test_images_without_stray_voxels_stay_as_they_are(normalisation):
+    head = head_with_fat(300)
+    vessels = head.copy()
+    vessels[:, 18, 18:22] = 2500
+    for image in (head, vessels):
+        assert without_stray(image) is image
+
+
+@pytest.mark.parametrize(("offset", "width"), [(1e6, 300.0), (1e4, 0.01), (1e9, 300.0)])
+def test_an_offset_large_beside_the_range_is_no_fault(offset, width):
+    noise = np.random.default_rng(0).random((3, 64, 64))
+    voxels = (noise * width + offset).astype(np.float32)
+    for normalisation in (ForegroundRange(), HistogramEqualisation()):
+        assert np.isfinite(normalisation.fit(voxels).apply(voxels)).all()
 
 
 def test_equalised_is_monotone_and_ignores_units():

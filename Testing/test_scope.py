@@ -9,6 +9,7 @@ import pytest
 from scipy import ndimage
 from tiny_models import brain_specification, ct_specification
 
+from TumorSegLib.image.display_window import display_window
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.ct_noise import noise_hu
@@ -123,6 +124,17 @@ def test_another_sequence_in_the_place_of_flair_is_told_by_how_it_looks(head):
 def test_what_header_or_name_says_is_stronger_than_how_it_looks(head):
     assert warnings(replace(head["t1"], name="case", sequence="flair"), BRAIN) == []
     assert warnings(replace(head["t1"], name="FLAIR"), BRAIN) == []
+
+
+@pytest.mark.parametrize("stray", [1e9, 1e30, -1e30])
+def test_a_stray_voxel_changes_no_warning(head, stray):
+    for sequence in ("flair", "t1"):
+        volume = replace(head[sequence], name="image", sequence=None)
+        voxels = volume.voxels.astype(np.float32)
+        voxels[len(voxels) // 2, 0, 0] = stray
+        spoilt = replace(volume, voxels=voxels)
+        assert warnings(spoilt, BRAIN) == warnings(volume, BRAIN)
+        assert display_window(spoilt) == pytest.approx(display_window(volume), rel=0.01)
 
 
 def test_tilted_slices_and_label_maps(head):

@@ -22,6 +22,10 @@ CURVE_STEPS = 8192
 STATISTICS_VOXELS = 2_000_000
 """Percentiles are taken from an evenly strided sample of about this many voxels."""
 
+STRAY_DEVIATIONS, STRAY_RANGES = 30.0, 10.0
+"""A value so many standard deviations from the mean is looked at; it is stray if it lies so many
+times the range of the others beyond them. In scanners' images none does."""
+
 AIR_SHARE, AIR_BORDER_SHARE, AIR_ABOVE = 0.1, 0.5, 0.15
 """A value is air's if so much of the volume and of the slices' borders has it exactly; it is amid
 tissue's if it lies so much of their range above the darkest. In scanners' images it does not."""
@@ -108,7 +112,7 @@ class ForegroundRange:
 
     def fit(self, voxels: NDArray[Any]) -> IntensityTransform:
         """Return the map for the volume `voxels`; a constant volume becomes zero everywhere."""
-        sample = strided_sample(voxels)
+        sample = without_stray(strided_sample(voxels))
         foreground = sample[sample > sample.mean()]
         if foreground.size == 0:
             return IntensityTransform(0.0, 0.0)
@@ -134,14 +138,14 @@ class HistogramEqualisation:
 
     def fit(self, voxels: NDArray[Any]) -> IntensityTransform:
         """Return the map for the volume `voxels`; a constant volume becomes zero everywhere."""
-        sample = strided_sample(voxels)
+        sample = without_stray(strided_sample(voxels))
         low = float(sample.mean())
         foreground = sample[sample > low]
         if foreground.size == 0:
             return IntensityTransform(0.0, 0.0)
         high = float(np.percentile(foreground, 99.9))  # lest an outlier uses up the curve's steps
         gain = 1 / (high - low)
-        counts, _ = np.histogram(foreground, CURVE_STEPS, (low, high))
+        counts, _ = np.histogram(foreground.astype(np.float64), CURVE_STEPS, (low, high))
         rank = np.concatenate([[0], np.cumsum(counts)]) / counts.sum()
         return IntensityTransform(gain, -low * gain, rank.astype(np.float32))
 
@@ -173,6 +177,21 @@ def with_dark_air(voxels: NDArray[Any]) -> NDArray[Any]:
     if np.issubdtype(voxels.dtype, np.integer):
         dark = max(dark, np.iinfo(voxels.dtype).min)
     return np.where(voxels == air, np.asarray(dark).astype(voxels.dtype), voxels)
+
+
+def without_stray(sample: NDArray[Any]) -> NDArray[Any]:
+    """Return values, the stray ones among them brought to where they begin to be stray.
+
+    One hot voxel, or a fill value that was left over, would move the mean beyond all tissue.
+    """
+    if sample.size == 0:
+        return sample
+    mean, deviation = sample.mean(dtype=np.float64), sample.std(dtype=np.float64)
+    if max(sample.max() - mean, mean - sample.min()) <= STRAY_DEVIATIONS * deviation:
+        return sample
+    low, high = np.percentile(sample, (0.1, 99.9)).astype(np.float64)
+    beyond = STRAY_RANGES * (high - low)
+    return np.clip(sample, low - beyond, high + beyond) if beyond else sample
 
 
 def strided_sample(voxels: NDArray[Any]) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from TumorSegLib.image.grid import AxialView
+from TumorSegLib.image.normalisation import without_stray
 from TumorSegLib.image.volume import Volume
 
 BODY_HU, BONE_HU = -300.0, 300.0
@@ -98,5 +99,5 @@ def some_slices(volume: Volume, part: slice) -> tuple[NDArray[Any], tuple[float,
     slices = view.apply(volume.voxels)[part]
     step = -(-max(slices.shape[1:]) // LOOK_AT_PIXELS)
     every = -(-len(slices) // LOOK_AT_SLICES)
-    chosen = slices[every // 2 :: every, ::step, ::step].astype(np.float32)
+    chosen = without_stray(slices[every // 2 :: every, ::step, ::step].astype(np.float32))
     return chosen, (view.spacing_zyx[1] * step, view.spacing_zyx[2] * step)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from TumorSegLib.image.grid import AxialView
+from TumorSegLib.image.normalisation import without_stray
 from TumorSegLib.image.volume import Volume
 
 PIXEL_MM = 2.0
@@ -55,7 +56,8 @@ Mask = NDArray[np.bool_]
 def image_features(volume: Volume) -> Image | None:
     """Return the `FEATURES` of a volume, float32 (n,), None where nothing stands out of the air."""
     view = AxialView.of(volume.grid)
-    return features_of(middle_slices(view.apply(volume.voxels)), view.spacing_zyx[1:])
+    slices = without_stray(middle_slices(view.apply(volume.voxels)))
+    return features_of(slices, view.spacing_zyx[1:])
 
 
 def middle_slices(slices: NDArray[Any]) -> NDArray[Any]:
