@@ -321,6 +321,16 @@ def test_voxels_that_are_no_numbers_are_refused(write, voxels, ending, value):
     assert "NaN or infinite" in refusal(write(f"head{ending}", array))
 
 
+@pytest.mark.parametrize("value", [1e39, -1e300])
+@pytest.mark.parametrize("ending", [".nii.gz", ".nrrd", ".mha"])
+def test_voxels_beyond_32_bit_floats_are_refused(write, voxels, ending, value):
+    array = voxels.astype(np.float64)
+    array[2, 3, 4] = value
+    line = refusal(write(f"head{ending}", array))
+    assert f"{value:g}" in line
+    assert "expected what 32-bit floats hold; replace" in line
+
+
 def test_a_constant_volume_is_refused(write, voxels):
     assert "every voxel is 3" in refusal(write("head.nii.gz", np.full_like(voxels, 3)))
 

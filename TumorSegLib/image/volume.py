@@ -103,11 +103,16 @@ def value_range(voxels: NDArray[Any], name: str) -> tuple[float, float]:
     """Return the smallest and the largest value.
 
     Raises:
-        InputError: there is a NaN or an infinite one.
+        InputError: there is a NaN, an infinite one, or one beyond what 32-bit floats can hold.
     """
     smallest, largest = float(voxels.min()), float(voxels.max())
     if not np.isfinite([smallest, largest]).all():
         raise InputError(
             f"{name}: holds NaN or infinite voxels, expected finite intensities; replace them first"
+        )
+    if max(-smallest, largest) > float(np.finfo(np.float32).max):
+        raise InputError(
+            f"{name}: its values reach from {smallest:g} to {largest:g}, expected what 32-bit"
+            " floats hold; replace fill values, or scale the volume"
         )
     return smallest, largest
