@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tumorseg_training.begun import check_begun, write_begun
 from tumorseg_training.checkpoints import WholeCheckpoints
-from tumorseg_training.config import TrainingConfig
+from tumorseg_training.config import Optimisation, TrainingConfig
 from tumorseg_training.data_module import DataModule, Report
 from tumorseg_training.datasets import Selection, select_cases
 from tumorseg_training.epoch_log import History
@@ -143,22 +143,8 @@ def train(
     )
     if trainer.is_global_zero and not interrupted:
         write_begun(folder, config, selection.split)
-    try:
-        with interruption.watching(), quiet_log_thread():
-            trainer.fit(module, datamodule=data, ckpt_path=interrupted)
-    except SystemExit:  # how Lightning ends after Ctrl-C
-        raise KeyboardInterrupt from None
-    except (MemoryError, RuntimeError) as error:
-        if not (isinstance(error, MemoryError) or is_out_of_memory(error)):
-            raise
-        raise InputError(
-            f"there is not enough memory to train on batches of {settings.batch_size} slices; lower"
-            " optimisation.batch_size, or close other programs"
-        ) from None
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: {error.strerror or error}; the last checkpoint is kept: go on with --resume"
-        ) from None
+    with failures_in_words(folder, settings), interruption.watching(), quiet_log_thread():
+        trainer.fit(module, datamodule=data, ckpt_path=interrupted)
     best = folder / BEST
     return Trained(
         checkpoint=best if settings.keep == "best" and best.exists() else last,
@@ -216,6 +202,26 @@ def precision(wish: str, accelerator: str) -> Any:
         return wish
     device, _ = choose_device(accelerator)
     return "bf16-mixed" if has_native_bf16(device) else "32-true"
+
+
+@contextmanager
+def failures_in_words(folder: Path, settings: Optimisation) -> Iterator[None]:
+    """Raise what a run in `folder` may end with as `train` says it does."""
+    try:
+        yield
+    except SystemExit:  # how Lightning ends after Ctrl-C
+        raise KeyboardInterrupt from None
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError) or is_out_of_memory(error)):
+            raise
+        raise InputError(
+            f"there is not enough memory to train on batches of {settings.batch_size} slices; lower"
+            " optimisation.batch_size, or close other programs"
+        ) from None
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: {error.strerror or error}; the last checkpoint is kept: go on with --resume"
+        ) from None
 
 
 @contextmanager
