@@ -11,7 +11,9 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from copy import deepcopy
 
+import pydicom
 import pytest
 from waiting import wait_until
 
@@ -123,6 +125,66 @@ def test_by_stow_what_the_service_does_not_take_waits_by_itself(station, tmp_pat
         send(station.port, write_series(tmp_path / "ct"))
         station.wait_for("sent to http")
     assert station.heard.about("does not take it (status 400)")
+
+
+class Watched:
+    """A DICOMweb service with one series, as its client gives it."""
+
+    def __init__(self, images):
+        self.images, self.looks, self.fetched = images, 0, []
+
+    def search_for_series(self, **_):
+        self.looks += 1
+        one = self.images[0]
+        said = {
+            "0020000D": one.StudyInstanceUID,
+            "0020000E": one.SeriesInstanceUID,
+            "00180015": one.BodyPartExamined,
+            "0008103E": one.SeriesDescription,
+            "00201209": len(self.images),
+        }
+        return [{tag: {"Value": [value]} for tag, value in said.items()}]
+
+    def search_for_instances(self, *_, **__):
+        return [{"00080018": {"Value": [image.SOPInstanceUID]}} for image in self.images]
+
+    def retrieve_instance(self, study, series, uid):
+        self.fetched.append(uid)
+        return next(image for image in self.images if image.SOPInstanceUID == uid)
+
+
+def without_pixels(image):
+    del image.PixelData
+
+
+def without_class(image):
+    del image.SOPClassUID, image.file_meta.MediaStorageSOPClassUID
+
+
+def of_another_kind(image):
+    image.Modality = "PR"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "refused"), [(without_pixels, 1), (without_class, 1), (of_another_kind, 0)]
+)
+def test_a_watched_series_with_an_image_of_no_use_is_fetched_once(
+    station, tmp_path, monkeypatch, spoil, refused
+):
+    images = [pydicom.dcmread(path) for path in write_series(tmp_path / "ct")]
+    odd = deepcopy(images[0])
+    odd.SOPInstanceUID = odd.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    spoil(odd)
+    watched = Watched([*images, odd])
+    monkeypatch.setattr("TumorSegLib.node.watcher.web_client", lambda _: watched)
+    station.start(watch={"url": "http://127.0.0.1:1", "every_seconds": 0.02})
+    station.wait_for("sent to PACS")
+    station.wait_idle()
+    seen = watched.looks
+    wait_until(lambda: watched.looks > seen + 5)
+    assert sorted(watched.fetched) == sorted(image.SOPInstanceUID for image in watched.images)
+    assert len(station.heard.about("refused")) == 2 * refused  # the image, and how many
+    assert station.pacs.modalities == ["SEG", "SR"]
 
 
 def test_a_model_of_several_sequences_gets_them_from_the_study(station, tmp_path):

@@ -56,6 +56,7 @@ class Watcher:
         self._settings, self._intake, self._queue = settings, intake, queue
         self._rules, self._journal, self._is_ended = rules, journal, is_ended
         self._counts: dict[str, int] = {}
+        self._fetched: dict[str, tuple[int, str]] = {}
 
     def look(self) -> None:
         """Fetch what is new and did not grow since the last look.
@@ -72,6 +73,9 @@ class Watcher:
                 if self._counts.get(offer.series) == offer.count and self._is_wanted(offer):
                     self._fetch(client, offer)
             self._counts = {offer.series: offer.count for offer in offers}
+            self._fetched = {
+                uid: done for uid, done in self._fetched.items() if uid in self._counts
+            }
         except (requests.RequestException, ValueError) as error:
             kind = type(error).__name__
             self._journal.say_once(WATCH, f"{self._settings.url} does not answer ({kind})")
@@ -112,6 +116,8 @@ class Watcher:
         work = self._rules.work_for(offer.said)
         if work.bundle is None and offer.said.modality not in self._rules.of_several:
             return False
+        if self._fetched.get(offer.series) == (offer.count, work.key):
+            return False  # what is not known of it was refused or passed over
         row = self._row(offer)
         if row is None:
             return True
@@ -135,13 +141,14 @@ class Watcher:
                     return
                 if uid in here:
                     continue
-                content = _encoded(client.retrieve_instance(offer.study, offer.series, uid))
                 try:
-                    self._intake.accept(content, uid, connection)
+                    self._intake.accept(_content(client, offer, uid), uid, connection)
                 except UnusableError as error:
                     connection.counts["refused"] += 1
-                    self._journal.say(f"an image of {self._settings.url} {error}; refused")
+                    line = f"an image of {self._settings.url} {error}; refused"
+                    self._journal.say_once(line, line)
             through = True
+            self._fetched[offer.series] = (offer.count, self._rules.work_for(offer.said).key)
         finally:
             how = "" if through else "; the connection broke"
             self._journal.say(f"from {self._settings.url}: {connection.told()}{how}")
@@ -149,6 +156,21 @@ class Watcher:
                 self._intake.closed(connection, broken=not through)
             except sqlite3.Error as error:
                 self._journal.say_once("disk", f"the queue cannot be written: {error}")
+
+
+def _content(client: Any, offer: Offer, uid: str) -> bytes:
+    """Return an image as a file.
+
+    Raises:
+        UnusableError: what the service gives is none.
+        OSError: the service does not answer.
+    """
+    try:
+        return _encoded(client.retrieve_instance(offer.study, offer.series, uid))
+    except OSError:
+        raise
+    except Exception:  # pydicom raises whatever its parts raise
+        raise UnusableError("cannot be read") from None
 
 
 def _encoded(dataset: Any) -> bytes:
