@@ -419,6 +419,26 @@ def test_a_session_that_does_not_start_is_no_place_taken(house):
     house(check, fails=True)
 
 
+def test_a_session_that_nothing_is_seen_to_has_ended_all_the_same():
+    class Process:
+        async def start(self):
+            raise TumorSegError("it did not start")
+
+        async def end(self):
+            raise PermissionError
+
+    async def check():
+        said = []
+        sessions = Sessions(Process, 1, said.append)
+        cookie = sessions.begin()
+        while len(sessions):
+            await asyncio.sleep(0)
+        assert sessions.find(cookie) is None
+        assert said[-1] == "session 1: ended (unexpected fault)"
+
+    asyncio.run(check())
+
+
 def test_a_session_that_does_not_want_to_end_is_killed(house, monkeypatch):
     monkeypatch.setattr(session_process, "END_SECONDS", 0.2)
 

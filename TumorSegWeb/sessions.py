@@ -140,6 +140,9 @@ class Sessions:
         await asyncio.gather(*self._tasks)
 
     async def _follow(self, cookie: str, session: Session) -> None:
-        how = await session.run()
-        self._by_cookie.pop(cookie, None)
-        self._say(f"session {session.number}: ended{f' ({how})' if how else ''}")
+        how = "unexpected fault"
+        try:
+            how = await session.run()
+        finally:
+            self._by_cookie.pop(cookie, None)
+            self._say(f"session {session.number}: ended{f' ({how})' if how else ''}")
