@@ -129,9 +129,6 @@ ON_WINDOWS = {
     "TumorSegLib/slicer_io/scene_reading.py": {
         "subprocess.run": "of this Python; its console is the command's own",
         "tempfile.TemporaryDirectory": "what VTK keeps open stays, without an error",
-        "the path /proc/self": "asked for first: orphans are looked for on Linux only",
-        "the path /proc": "as /proc/self",
-        ".rmtree()": "on Linux only",
     },
     "TumorSegLib/reading/gdcm.py": {
         "subprocess.Popen": "of this Python; its console is the command's own",
@@ -188,7 +185,6 @@ ON_WINDOWS = {
         "import _posixshmem": "in the other branch",
         "sys.platform": "chooses the branch as the module is loaded",
         "the path /dev/shm": "is not there: nothing is found",
-        "the path /proc": "asked for what /dev/shm holds only",
     },
     "TumorSegLib/worker/standard_input.py": {
         "import ctypes": "SetStdHandle, in Windows' own branch",

@@ -440,7 +440,7 @@ def test_no_memory_stays_behind(server):
     server.replicas.losses = 3
     Run(server).ended()
     wait_until(lambda: server.queue.running == 0)
-    assert list(Path("/dev/shm").glob(f"{PREFIX}{os.getpid()}-*")) == []
+    assert list(Path("/dev/shm").glob(f"{PREFIX}*-{os.getpid()}-*")) == []
 
 
 def test_the_log_has_users_and_figures_and_nothing_that_was_sent(server, caplog):

@@ -34,6 +34,7 @@ from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.phantom import brain_phantom
 from TumorSegLib.support import atomic_write
 from TumorSegLib.support.leftovers import owner
+from TumorSegLib.worker.shared_memory import PREFIX, SharedBlock, remove_orphans
 
 pytestmark = pytest.mark.slow
 
@@ -117,6 +118,49 @@ def test_a_model_that_is_removed_is_no_default_even_if_that_is_cut_short(tmp_pat
     with pytest.raises(KeyboardInterrupt):
         model_import.remove_model(catalogue.find("tiny"), catalogue, tmp_path)
     assert read_defaults(tmp_path) == {}
+
+
+@pytest.fixture
+def named():
+    """Makes names of shared memory, which are gone after the test."""
+    made = []
+
+    def name(whose):
+        made.append(Path("/dev/shm", f"{PREFIX}{whose}-abc123"))
+        made[-1].touch()
+        return made[-1]
+
+    yield name
+    for path in made:
+        path.unlink(missing_ok=True)
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="names are listed on Linux only")
+def test_names_of_shared_memory_of_killed_processes_go_and_those_of_others_stay(named, gone):
+    elsewhere = f"{'0' * 8}-{gone.partition('-')[2]}"  # a container that shares the memory
+    left, own, others = named(gone), named(owner()), named(elsewhere)
+    remove_orphans()
+    assert [path.exists() for path in (left, own, others)] == [False, True, True]
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root becomes another user"
+)
+def test_names_of_shared_memory_that_another_user_left_end_no_run(named, gone):
+    left = named(gone)
+    os.seteuid(65534)
+    try:
+        remove_orphans()
+    finally:
+        os.seteuid(0)
+    assert left.exists()
+
+
+def test_names_of_shared_memory_are_not_too_long_for_a_mac():
+    block = SharedBlock.create(1)
+    block.unlink()
+    name = f"/{block.name}".replace(f"-{os.getpid()}-", "-99998-")  # the highest process there
+    assert len(name) <= 31
 
 
 def test_half_decoded_cases_of_killed_runs_go_at_once(tmp_path, data, gone):

@@ -123,7 +123,7 @@ def segment(peer, model, voxels, job=1, **changes):
 
 def leftovers(creator=None):
     """Return the blocks with a name that a process has made, by default this one."""
-    return [path.name for path in Path("/dev/shm").glob(f"{PREFIX}{creator or os.getpid()}-*")]
+    return [path.name for path in Path("/dev/shm").glob(f"{PREFIX}*-{creator or os.getpid()}-*")]
 
 
 def test_every_message_survives_its_line():

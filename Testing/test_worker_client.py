@@ -138,7 +138,7 @@ def test_a_volume_is_segmented_on_windows(windows, client_of, tmp_path):
     client.stop()
     assert windows.killed == [process.pid]
     process.wait(HANG_SECONDS)
-    assert not list(Path("/dev/shm").glob(f"{PREFIX}{process.pid}-*"))
+    assert not list(Path("/dev/shm").glob(f"{PREFIX}*-{process.pid}-*"))
 
 
 def test_without_taskkill_the_process_is_ended_itself(windows, client_of):

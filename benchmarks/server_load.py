@@ -131,7 +131,7 @@ def measured(folder: Path, minutes: float, clients: int) -> tuple[list[str], boo
         threading.Timer(minutes * 30, kill_one, [server.pid, account]).start()
         load(client, clients, minutes * 60)
         after = settled(place, server.pid)
-        named = list(Path("/dev/shm").glob(f"tumorseg-{server.pid}-*"))  # noqa: S108
+        named = list(Path("/dev/shm").glob(f"tumorseg-*-{server.pid}-*"))  # noqa: S108
     finally:
         server.send_signal(signal.SIGTERM)
         server.wait()

@@ -6,8 +6,6 @@ own, as damaged scenes can end the process that reads them.
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import tempfile
 from importlib.util import find_spec
@@ -17,6 +15,7 @@ from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.reading.file_path import readable
 from TumorSegLib.slicer_io.scene_case import SceneCase, read_answer, read_cases
 from TumorSegLib.slicer_io.scene_files import named_elsewhere, names_elsewhere
+from TumorSegLib.support import leftovers
 from TumorSegLib.support.archive import ArchiveError, opened_archive, unpack
 from TumorSegLib.support.child_process import ended_by, environment, module_command
 from TumorSegLib.support.extras import pip_install
@@ -42,7 +41,7 @@ def read_scene(path: Path) -> list[SceneCase]:
             " or save the segmentation as .seg.nrrd"
         )
     try:
-        _remove_orphans()
+        leftovers.remove_left_over(Path(tempfile.gettempdir()), PREFIX)
         unpacking = _folder_to_unpack()
     except OSError as error:
         raise _no_room(path, error.strerror or str(error)) from None
@@ -130,12 +129,5 @@ def unpacked(path: Path, folder: Path) -> Path:
 
 def _folder_to_unpack() -> tempfile.TemporaryDirectory[str]:
     """Return a folder that goes with the block; on Windows, files that VTK keeps open stay."""
-    return tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", ignore_cleanup_errors=True)
-
-
-def _remove_orphans() -> None:
-    """Remove what a killed process has unpacked, on Linux, where it can be known to be gone."""
-    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
-        owner = path.name.removeprefix(PREFIX).partition("-")[0]
-        if Path("/proc/self").exists() and not Path("/proc", owner).exists():
-            shutil.rmtree(path, ignore_errors=True)
+    prefix = f"{PREFIX}{leftovers.owner()}-"
+    return tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from TumorSegLib.support import leftovers
 from TumorSegLib.support.steps import finished
 
 PREFIX = "tumorseg-"
@@ -62,7 +63,7 @@ class SharedBlock:
         Raises:
             OSError: there is not enough shared memory.
         """
-        name = f"{PREFIX}{os.getpid()}-{uuid.uuid4().hex[:8]}"  # macOS allows 31 characters
+        name = f"{PREFIX}{leftovers.owner()}-{uuid.uuid4().hex[:6]}"  # macOS allows 31 characters
         return cls(name, (yield from _mapping(name, max(size, 1))))
 
     @classmethod
@@ -138,7 +139,4 @@ def remove_orphans() -> None:
 
     That takes a kill within a fraction of a millisecond, and Linux, where names can be listed.
     """
-    for path in Path("/dev/shm").glob(f"{PREFIX}*-*"):  # noqa: S108 # nosec B108
-        owner = path.name.removeprefix(PREFIX).partition("-")[0]
-        if not Path("/proc", owner).exists():
-            unlink(path.name)
+    leftovers.remove_left_over(Path("/dev/shm"), PREFIX)  # noqa: S108 # nosec B108
