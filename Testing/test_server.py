@@ -456,6 +456,22 @@ def test_the_log_has_users_and_figures_and_nothing_that_was_sent(server, caplog)
     assert server.place.token not in caplog.text
 
 
+def test_a_fault_of_the_server_is_in_its_log_without_what_it_quotes(server, caplog, monkeypatch):
+    async def fails(*_):
+        raise KeyError("Quendelbaum")
+
+    caplog.set_level(logging.INFO)
+    with monkeypatch.context() as changed:
+        changed.setattr(course.Course, "_send_results", fails)
+        assert isinstance(Run(server).ended().error, ServerError)
+    wait_until(lambda: "after" in caplog.text)
+    told = r"order \d+ of ward: unexpected fault, please report it: KeyError in test_server.py:\d+"
+    assert re.search(told, caplog.text)
+    assert "failed after" in caplog.text
+    assert "Quendelbaum" not in caplog.text
+    assert Run(server).ended().error is None
+
+
 def test_a_certificate_encrypts_and_one_that_nobody_knows_is_refused(tmp_path, monkeypatch):
     certificate, key = _self_signed(tmp_path)
     with serving(tmp_path, monkeypatch, certificate=certificate, key=key) as server:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-import traceback
-from pathlib import Path
 
 from TumorSegLib.errors import escaped
 
@@ -46,10 +44,3 @@ class Journal:
         if was_said:
             self.say(line)
         return was_said
-
-
-def fault(error: BaseException) -> str:
-    """Return a line on an error that nobody foresaw: its kind and place, not what it quotes."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"unexpected fault, please report it: {type(error).__name__}{place}"

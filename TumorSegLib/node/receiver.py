@@ -9,9 +9,9 @@ import sqlite3
 import threading
 from typing import Any
 
-from TumorSegLib.errors import OutputError
+from TumorSegLib.errors import OutputError, fault
 from TumorSegLib.node.intake import Connection, Intake, UnusableError
-from TumorSegLib.node.journal import Journal, fault
+from TumorSegLib.node.journal import Journal
 from TumorSegLib.node.settings import Receive
 from TumorSegLib.node.tls import server_context
 

@@ -14,7 +14,7 @@ from TumorSegLib.cohort.case_folder import DICOM, STRUCTURED_REPORT, Results
 from TumorSegLib.cohort.models import Models
 from TumorSegLib.cohort.plan import Task
 from TumorSegLib.cohort.settings import Settings
-from TumorSegLib.errors import OutputError, TumorSegError
+from TumorSegLib.errors import OutputError, TumorSegError, fault
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.checksum import digest
 from TumorSegLib.node.choosing import Chooser, Passed
@@ -22,7 +22,7 @@ from TumorSegLib.node.description import described
 from TumorSegLib.node.discretion import without_header
 from TumorSegLib.node.image_store import ImageStore, flush_folder
 from TumorSegLib.node.intake import Intake
-from TumorSegLib.node.journal import Journal, fault
+from TumorSegLib.node.journal import Journal
 from TumorSegLib.node.model_process import ModelProcess, StoppedError
 from TumorSegLib.node.queue import BROKE, Queue
 from TumorSegLib.node.queue_tables import BROKEN, FINAL, QUEUE, SeriesRow

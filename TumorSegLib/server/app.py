@@ -16,7 +16,7 @@ from fastapi import FastAPI, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from TumorSegLib.errors import InputError, ModelError
+from TumorSegLib.errors import InputError, ModelError, fault
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.remote.protocol import (
     FORMAT,
@@ -119,9 +119,12 @@ class Service:
     ) -> FrameResponse:
         course = Course(order, memory, ticket, self.queue, self._replicas)
 
-        def ended() -> None:
+        def ended(error: Exception | None) -> None:
             memory.unlink()
             self.queue.leave(ticket)
+            if error is not None:
+                course.outcome = "failed"
+                LOG.error("order %d of %s: %s", ticket.number, ticket.user, fault(error))
             LOG.info(
                 "order %d of %s: %s on %s, %s after %.1f s",
                 ticket.number,

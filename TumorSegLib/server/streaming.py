@@ -21,17 +21,18 @@ class FrameResponse(Response):
     def __init__(
         self,
         run: Callable[[Send], Awaitable[None]],
-        ended: Callable[[], None],
+        ended: Callable[[Exception | None], None],
         *,
         patience_seconds: float,
     ) -> None:
-        """Call `ended` at the end, whatever happens."""
+        """Call `ended` at the end, whatever happens, with the fault of ours that brought it."""
         super().__init__(media_type="application/octet-stream")
         del self.headers["content-length"]
         self._run, self._ended, self._patience = run, ended, patience_seconds
 
     async def __call__(self, scope: Any, receive: Receive, send: Message) -> None:
         """Answer a request, as ASGI has it."""
+        fault: Exception | None = None
         try:
             tasks = [
                 asyncio.ensure_future(self._talk(send)),
@@ -42,9 +43,11 @@ class FrameResponse(Response):
             finally:
                 for task in tasks:
                     task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                talked, _ = await asyncio.gather(*tasks, return_exceptions=True)
+                if isinstance(talked, Exception) and not isinstance(talked, OSError):
+                    fault = talked  # clients that go, or take nothing, are an OSError
         finally:
-            self._ended()
+            self._ended(fault)
 
     async def _talk(self, send: Message) -> None:
         async def patiently(message: dict[str, Any]) -> None:
