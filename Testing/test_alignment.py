@@ -10,6 +10,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.image.alignment import aligned, overlap_share, resampled
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.remote.segmenter import _sent
 
 
 def centres(grid):
@@ -59,6 +60,41 @@ def test_the_first_volume_stays_and_the_others_come_to_it():
     assert volumes["t2"].grid == REFERENCE
     np.testing.assert_allclose(volumes["t2"].voxels, first.voxels, atol=1e-3)
     assert warnings == ["channel t2: resampled onto the grid of channel flair"]
+
+
+@pytest.mark.parametrize(
+    ("given", "common"),
+    [
+        (">i2", "int16"),
+        (">u4", "uint32"),
+        (">f8", "float64"),
+        ("e", "float32"),
+        (">e", "float32"),
+        ("g", "float64"),
+        ("q", "int64"),
+    ],
+)
+def test_voxels_of_every_type_can_be_resampled_and_sent(given, common):
+    values = np.arange(960).reshape(REFERENCE.shape[0], -1, 16)
+    grid = Grid(values.shape, (1.0, 1.0, 1.0))
+    volume = Volume(values.astype(given), grid)
+    assert (volume.voxels.dtype, volume.voxels.dtype.isnative) == (common, True)
+    np.testing.assert_array_equal(volume.voxels, values)
+    np.testing.assert_array_equal(resampled(volume, grid).voxels, values)
+    assert _sent(volume).dtype == common
+
+
+def test_voxels_of_a_common_type_are_not_copied():
+    voxels = slope(REFERENCE)
+    assert Volume(voxels, REFERENCE).voxels is voxels
+
+
+def test_extended_precision_beyond_double_is_refused():
+    voxels = np.array([[[0, 1]]], np.longdouble) * np.finfo(np.longdouble).max
+    if np.isfinite(float(voxels.max())):
+        pytest.skip("extended precision is double here")
+    with pytest.raises(InputError, match="holds NaN or infinite voxels"):
+        Volume(voxels, Grid(voxels.shape, (1.0, 1.0, 1.0)))
 
 
 def apart(millimetres):

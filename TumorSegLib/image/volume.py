@@ -35,7 +35,8 @@ class Volume:
     """A scalar volume; see `Grid` for axis order, units and coordinate system.
 
     Attributes:
-        voxels: array (z, y, x) of integers or floats; Hounsfield units for CT.
+        voxels: array (z, y, x) of integers or floats, see `in_common_type`; Hounsfield units for
+            CT.
         grid: where the voxels lie.
         modality: DICOM's word ("CT", "MR"), where known.
         name: what to call the volume in messages and results.
@@ -58,7 +59,9 @@ class Volume:
     body_part: str = ""
 
     def __post_init__(self) -> None:
-        check_voxels(self.voxels, self.name)
+        voxels = np.asarray(self.voxels)
+        check_voxels(voxels, self.name)
+        object.__setattr__(self, "voxels", in_common_type(voxels))
         if self.voxels.shape != self.grid.shape:
             raise InputError(
                 f"{self.name}: the array has shape {self.voxels.shape}, its grid {self.grid.shape}"
@@ -97,6 +100,15 @@ def check_voxels(voxels: NDArray[Any], name: str) -> None:
     smallest, largest = value_range(voxels, name)
     if smallest == largest:
         raise InputError(f"{name}: every voxel is {smallest:g}, there is nothing to segment")
+
+
+def in_common_type(voxels: NDArray[Any]) -> NDArray[Any]:
+    """Return voxels in a type that ITK, networks and servers know, themselves where it is one.
+
+    Byte order is the computer's; half precision becomes single, extended double.
+    """
+    kind, size = voxels.dtype.kind, voxels.dtype.itemsize
+    return voxels.astype(f"{kind}{min(max(size, 4), 8) if kind == 'f' else size}", copy=False)
 
 
 def value_range(voxels: NDArray[Any], name: str) -> tuple[float, float]:
