@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from TumorSegLib.errors import TumorSegError
 from TumorSegLib.support.child_process import ended_by, environment, module_command
 from TumorSegLib.support.leftovers import remove
-from TumorSegLib.worker.process_group import end_group, own_group
+from TumorSegLib.worker.process_group import end_group, own_group, pipe
 from TumorSegLib.worker.shared_memory import remove_orphans
 
 START_SECONDS = 120.0
@@ -95,13 +95,13 @@ class SessionProcess:
         process = self._process
         if process is not None:
             with suppress(OSError):
-                _pipe(process.stdin).close()
+                pipe(process.stdin).close()
             with suppress(TimeoutError):
                 async with asyncio.timeout(END_SECONDS):
                     await self.ended()
             end_group(process)
             await self.ended()
-            _pipe(process.stdout).close()
+            pipe(process.stdout).close()
         remove(self._folder)
         remove_orphans()
 
@@ -112,14 +112,8 @@ class SessionProcess:
             OSError, ValueError: it ends before.
         """
         told = {**self._told, "folder": str(self._folder)}
-        _pipe(process.stdin).write(json.dumps(told).encode() + b"\n")
-        _pipe(process.stdin).flush()
-        answer = json.loads(_pipe(process.stdout).readline())
+        pipe(process.stdin).write(json.dumps(told).encode() + b"\n")
+        pipe(process.stdin).flush()
+        answer = json.loads(pipe(process.stdout).readline())
         name, secret = answer["cookie"]
         return Ready(int(answer["port"]), (name, secret))
-
-
-def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
-    """Return one of a process's streams, which are pipes here."""
-    assert stream is not None
-    return stream

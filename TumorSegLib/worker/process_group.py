@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 from pathlib import PureWindowsPath
-from typing import Any
+from typing import IO, Any
 
 from TumorSegLib.support import system
 
@@ -61,6 +61,12 @@ def end_group_and_wait(process: subprocess.Popen[bytes]) -> bool:
         except subprocess.TimeoutExpired:
             return False
     return True
+
+
+def pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    """Return one of the streams of a process for which it was asked as a pipe."""
+    assert stream is not None
+    return stream
 
 
 def end_own_group() -> None:

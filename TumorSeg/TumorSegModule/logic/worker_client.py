@@ -15,10 +15,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import TumorSegLib
-from TumorSegLib.worker.process_group import end_group, own_group
+from TumorSegLib.worker.process_group import end_group, own_group, pipe
 from TumorSegLib.worker.protocol import Command, Forget, Share, from_line, to_line
 from TumorSegLib.worker.shared_memory import SharedBlock, remove_orphans
 from TumorSegModule.logic.pipes import LineReader, Writer
@@ -114,9 +114,9 @@ class WorkerClient:
             **own_group(),
         )
         self._process = process
-        self._commands = Writer(_pipe(process.stdin))
-        self._events = LineReader(_pipe(process.stdout))
-        self._printed = LineReader(_pipe(process.stderr))
+        self._commands = Writer(pipe(process.stdin))
+        self._events = LineReader(pipe(process.stdout))
+        self._printed = LineReader(pipe(process.stderr))
 
     def new_block(self, size: int) -> Generator[None, None, SharedBlock]:
         """Return a block of `size` zero bytes that the worker shares, as a generator.
@@ -187,15 +187,9 @@ class WorkerClient:
             return
         end_group(process)
         for stream in (process.stdin, process.stdout, process.stderr):
-            _pipe(stream).close()
+            pipe(stream).close()
         if process.poll() is None:
             self._ended.append(process)
         for block in self._shared.values():
             block.unlink()
         self._shared.clear()
-
-
-def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
-    """Return one of a process's streams, which are all pipes here."""
-    assert stream is not None
-    return stream
