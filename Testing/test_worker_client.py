@@ -179,6 +179,26 @@ def test_waiting_for_the_end_of_a_process_has_a_limit(monkeypatch):
     assert immortal.killed == 1
 
 
+def test_cancelling_never_waits_for_an_installation_that_does_not_end(monkeypatch):
+    monkeypatch.syspath_prepend(str(MODULE))
+    from TumorSegLib.worker import process_group
+    from TumorSegModule.logic import install_process
+
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    process = install_process.InstallProcess([install_process.Step("", lambda: command)])
+    process.start()
+    child = process._process
+    for module in (process_group, install_process):
+        monkeypatch.setattr(module, "END_SECONDS", 0.05, raising=False)
+        monkeypatch.setattr(module, "end_group", lambda process: None, raising=False)
+    monkeypatch.setattr(child, "kill", lambda: None)
+    process.cancel()
+    assert not process.busy
+    assert process.state.stage == "cancelled"
+    monkeypatch.undo()
+    end(child)
+
+
 def test_closing_the_panel_never_waits_for_a_retraining_that_does_not_end(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(MODULE))
     from TumorSegLib.worker import process_group

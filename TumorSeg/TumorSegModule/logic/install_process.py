@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from TumorSegLib.worker.process_group import end_group, own_group
+from TumorSegLib.worker.process_group import end_group_and_wait, own_group
 
 KEPT_LINES = 2000
-END_SECONDS = 10.0
 PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 """What pip prints with `--progress-bar raw`, for programs that show a bar of their own."""
 
@@ -100,8 +99,7 @@ class InstallProcess:
     def cancel(self) -> None:
         """End the process and all that it started; a package may stay incomplete."""
         if self._process is not None:
-            end_group(self._process)
-            self._process.wait(END_SECONDS)
+            end_group_and_wait(self._process)
             self._close()
             self.state.stage = "cancelled"
 
