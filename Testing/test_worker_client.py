@@ -199,6 +199,31 @@ def test_cancelling_never_waits_for_an_installation_that_does_not_end(monkeypatc
     end(child)
 
 
+PRINTS_HALF_A_LETTER = """
+import pathlib, sys, time
+out = sys.stdout.buffer
+out.write("Müller".encode()[:2])
+out.flush()
+while not pathlib.Path(sys.argv[1]).exists():
+    time.sleep(0.01)
+out.write("Müller\\n\u2502".encode()[2:-1])
+"""
+
+
+def test_a_letter_that_is_printed_in_two_parts_stays_whole(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(MODULE))
+    from TumorSegModule.logic.install_process import InstallProcess, Step
+
+    seen = tmp_path / "seen"
+    command = [sys.executable, "-c", PRINTS_HALF_A_LETTER, str(seen)]
+    process = InstallProcess([Step("", lambda: command)])
+    process.start()
+    wait_until(lambda: process._read_to == 2, turn=process.poll)
+    seen.touch()
+    wait_until(lambda: not process.busy, turn=process.poll)
+    assert list(process.lines) == ["Müller", "\N{REPLACEMENT CHARACTER}"]
+
+
 def test_closing_the_panel_never_waits_for_a_retraining_that_does_not_end(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(MODULE))
     from TumorSegLib.worker import process_group

@@ -71,7 +71,7 @@ class InstallProcess:
         self._steps = list(steps)
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._read_to, self._partial = 0, ""
+        self._read_to, self._partial = 0, b""
 
     @property
     def busy(self) -> bool:
@@ -142,9 +142,9 @@ class InstallProcess:
             file.seek(self._read_to)
             content = file.read()
         self._read_to += len(content)
-        *lines, self._partial = (self._partial + content.decode(errors="replace")).split("\n")
+        *lines, self._partial = (self._partial + content).split(b"\n")
         for line in lines:
-            self._follow(line.rstrip())
+            self._follow(_text(line))
 
     def _follow(self, line: str) -> None:
         state, counts = self.state, PROGRESS.fullmatch(line)
@@ -161,9 +161,13 @@ class InstallProcess:
     def _close(self) -> None:
         """Let go of a process that has ended and of what it printed."""
         if self._partial:
-            self.lines.append(self._partial.rstrip())
-        self._read_to, self._partial = 0, ""
+            self.lines.append(_text(self._partial))
+        self._read_to, self._partial = 0, b""
         self._process = None
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
+
+
+def _text(line: bytes) -> str:
+    return line.decode(errors="replace").rstrip()
