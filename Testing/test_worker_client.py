@@ -224,6 +224,27 @@ def test_a_letter_that_is_printed_in_two_parts_stays_whole(monkeypatch, tmp_path
     assert list(process.lines) == ["Müller", "\N{REPLACEMENT CHARACTER}"]
 
 
+def test_a_retraining_that_does_not_stop_is_ended_once(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(str(MODULE))
+    from TumorSegModule.logic import retrain_process
+
+    process = retrain_process.RetrainProcess(
+        [sys.executable, "-c", "import time; time.sleep(600)"], tmp_path
+    )
+    process.start(retrain_process.RetrainRequest(str(tmp_path / "cases"), "base", epochs=1))
+    ended = []
+    monkeypatch.setattr(retrain_process, "STOP_SECONDS", -1.0)
+    with monkeypatch.context() as changed:
+        changed.setattr(retrain_process, "end_group", ended.append)  # which takes its time
+        process.stop()
+        for _ in range(3):
+            process.poll()
+        assert ended == [process._process]
+    retrain_process.end_group(process._process)
+    wait_until(lambda: not process.busy, turn=process.poll)
+    assert process.state.stage == "stopped"
+
+
 def test_closing_the_panel_never_waits_for_a_retraining_that_does_not_end(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(MODULE))
     from TumorSegLib.worker import process_group

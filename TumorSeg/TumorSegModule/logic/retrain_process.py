@@ -6,6 +6,7 @@ stopped, or that ended with Slicer, goes on from its last whole epoch.
 
 from __future__ import annotations
 
+import math
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -186,6 +187,7 @@ class RetrainProcess:
             return True
         if self._stop_by is not None and time.monotonic() > self._stop_by:
             end_group(self._process)
+            self._stop_by = math.inf  # once: on Windows another process does it
         return changed
 
     def stop(self) -> None:
