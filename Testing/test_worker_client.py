@@ -245,6 +245,26 @@ def test_a_retraining_that_does_not_stop_is_ended_once(monkeypatch, tmp_path):
     assert process.state.stage == "stopped"
 
 
+@pytest.mark.parametrize("name", ["liver [1]", "liver[!a]"])
+def test_a_run_of_a_folder_whose_name_looks_like_a_pattern_goes_on(monkeypatch, tmp_path, name):
+    monkeypatch.syspath_prepend(str(MODULE))
+    from TumorSegModule.logic.retrain_process import (
+        CHECKPOINT,
+        PLAN,
+        RetrainProcess,
+        RetrainRequest,
+    )
+
+    run = tmp_path / f"{name}-base-1"
+    for file in (run / CHECKPOINT, run / PLAN):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    request = RetrainRequest(str(tmp_path / name), "base", epochs=1)
+    process = RetrainProcess([], tmp_path)
+    assert process.resumable(request) == run
+    assert process._new_folder(request) == tmp_path / f"{name}-base-2"
+
+
 def test_closing_the_panel_never_waits_for_a_retraining_that_does_not_end(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(MODULE))
     from TumorSegLib.worker import process_group

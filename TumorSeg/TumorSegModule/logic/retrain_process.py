@@ -6,6 +6,7 @@ stopped, or that ended with Slicer, goes on from its last whole epoch.
 
 from __future__ import annotations
 
+import glob
 import math
 import subprocess
 import time
@@ -275,7 +276,7 @@ class RetrainProcess:
         name = self._name(request)
         numbers = [
             int(path.name.removeprefix(f"{name}-"))
-            for path in self._runs.glob(f"{name}-*")
+            for path in self._runs.glob(f"{glob.escape(name)}-*")
             if path.name.removeprefix(f"{name}-").isdecimal()
         ]
         return [self._runs / f"{name}-{number}" for number in sorted(numbers)]
