@@ -208,6 +208,34 @@ def test_segments_of_one_name_count_each(followed):
     assert "New lesions: Liver tumour (1) 2" in text
 
 
+def add_named(bench, segments):
+    """Add a segmentation with segments, whose names are given by their ids."""
+    node = bench.slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    for name, called in segments.items():
+        node.GetSegmentation().AddEmptySegment(name, called)
+    return node
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({"a": "One", "b": "Two"}, {"b": "One", "c": "Two"}, {"b": "b"}),
+        ({"a": "One", "b": "Two"}, {"c": "Two", "b": "One"}, {"b": "b"}),
+        ({"a": "One", "b": "Two"}, {"b": "One", "c": "One"}, {"a": "c", "b": "b"}),
+        ({"a": "One", "b": "Two"}, {"d": "Two", "c": "One"}, {"a": "c", "b": "d"}),
+        ({"a": "One"}, {"b": "Two"}, {"a": "b"}),
+        ({"a": "One"}, {"b": "Two", "c": "Three"}, {}),
+    ],
+)
+def test_a_segment_that_was_renamed_is_still_the_same(bench, before, after, expected):
+    """An earlier one of its new name was taken for it, and it for another one."""
+    from TumorSegModule.logic.follow_up_pairs import earlier_of
+    from TumorSegModule.logic.segment_roles import roles_of
+
+    now = roles_of(add_named(bench, after), None)
+    assert earlier_of(now, add_named(bench, before), None).pairs == expected
+
+
 def test_a_segment_that_only_one_has_is_told(followed):
     """Its lesions are neither new nor vanished, as nobody knows whether they were looked for."""
     add_segment(followed, followed.parameters.target, "Kidney tumour", SEVENTEEN_MM)

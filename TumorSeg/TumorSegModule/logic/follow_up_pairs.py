@@ -29,13 +29,12 @@ def earlier_of(
     before = roles_of(earlier, specification)
     now = [role for role in roles if role.lesions]
     old = [role for role in before if role.lesions]
-    pairs: dict[str, str] = {}
+    pairs = {role.id: role.id for role in old if any(one.id == role.id for one in now)}
     for role in old:
         free = [one for one in now if one.id not in pairs.values()]
-        same = [one for one in free if one.id == role.id]
         alike = [one for one in free if one.name == role.name]
         only = free if len(now) == len(old) == 1 else []
-        if match := same or alike or only:
+        if role.id not in pairs and (match := alike or only):
             pairs[role.id] = match[0].id
     return Earlier(earlier, before, pairs)
 
