@@ -290,6 +290,57 @@ def test_a_further_sequence_over_time_is_taken_frame_by_frame(cine):
     assert taken == [200, 201, 202]
 
 
+@pytest.fixture
+def slower(cine):
+    """The panel with a browser of five frames, of which the head has three, after its first."""
+    slicer, scene = cine.slicer, cine.slicer.mrmlScene
+    for value, moved in (("0", "120"), ("40", "180"), ("80", "260")):
+        cine.sequence.SetDataNodeAtValue(cine.sequence.GetDataNodeAtValue(value), moved)
+        cine.sequence.RemoveDataNodeAtValue(value)
+    master = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Fast")
+    for number in range(5):
+        node = slicer.util.addVolumeFromArray(head()[0], HEAD_MATRIX, "x")
+        master.SetDataNodeAtValue(node, str(100 + 40 * number))
+        scene.RemoveNode(node)
+    cine.browser.SetAndObserveMasterSequenceNodeID(master.GetID())
+    cine.browser.AddSynchronizedSequenceNode(cine.sequence)
+    show(cine, 1)
+    cine.volume = cine.browser.GetProxyNode(cine.sequence)
+    cine.parameters.volume = cine.volume
+    cine.turn()
+    return cine
+
+
+def test_a_volume_of_fewer_frames_than_its_browser_has_its_own_ones_segmented(slower):
+    started, start = [], slower.panel.start
+
+    def look(options):
+        started.append(options.volume.GetName())
+        return start(options)
+
+    slower.panel.start = look
+    status = slower.run()
+    assert status.line.endswith("3 of 3 frames are segmented.")
+    assert started == ["Cine (1/3)", "Cine (2/3)", "Cine (3/3)"]
+    assert slower.questions == [("Cine", 3, 0)]
+    for number, frame in enumerate((0, 0, 1, 1, 2)):
+        show(slower, number)
+        assert dice(mask_of(slower), masks()[frame]) > 0.9, number
+
+
+def test_a_frame_that_stays_while_the_browser_goes_on_is_still_the_one_segmented(slower):
+    from TumorSegModule.logic.frame_shown import other_frame
+
+    slower.every = False
+    assert not slower.run().failed
+    told = []
+    for number in range(5):
+        show(slower, number)
+        told.append(other_frame(slower.parameters.target, slower.volume))
+    line = "Cine shows frame {}, the segmentation is of frame 1; show that one first"
+    assert told == ["", "", line.format(2), line.format(2), line.format(3)]
+
+
 def test_closing_the_scene_ends_it(cine):
     cine.click()
     cine.turn(50)

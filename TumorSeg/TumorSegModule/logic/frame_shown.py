@@ -1,6 +1,8 @@
 """Which frame of a volume over time (4-D) is shown, and which one was segmented. MRML, no Qt.
 
-Slicer shows one frame of a sequence at a time, in a proxy node whose content changes with it.
+Slicer shows one frame of a sequence at a time, in a proxy node whose content changes with it. The
+browser goes through the index values of its master sequence; another sequence has values of its
+own, and of these the nearest is shown.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ class Frames:
         browser: sequence browser node that chooses the frame.
         sequence: sequence node that holds the frames.
         count: of the frames.
-        shown: number of the frame that the volume node holds now, the first is 0.
+        shown: number of the frame that the volume node holds now, the first is 0; -1 if the
+            sequence has none for what the browser shows.
     """
 
     browser: slicer.vtkMRMLSequenceBrowserNode
@@ -34,17 +37,28 @@ class Frames:
 
     @property
     def value(self) -> str:
-        """Index value of the frame that the volume node holds now."""
-        return self.browser.GetMasterSequenceNode().GetNthIndexValue(self.shown)
+        """Index value of the frame that the volume node holds now, "" if none is known."""
+        return self.sequence.GetNthIndexValue(self.shown) if self.shown >= 0 else ""
+
+    def values_of(self, number: int) -> list[str]:
+        """Return at which index values of the browser a frame is shown, its own if at none."""
+        master = self.browser.GetMasterSequenceNode()
+        values = [master.GetNthIndexValue(item) for item in range(self.browser.GetNumberOfItems())]
+        here = [one for one in values if _number_at(self.sequence, one) == number]
+        return here or [self.sequence.GetNthIndexValue(number)]
 
 
 def frames_of(volume: slicer.vtkMRMLScalarVolumeNode) -> Frames | None:
     """Return the frames of a volume node, None if it is no proxy of several."""
     browser = _browser_of(volume)
-    if browser is None or browser.GetNumberOfItems() < 2:
+    if browser is None:
         return None
     sequence = browser.GetSequenceNode(volume)
-    return Frames(browser, sequence, browser.GetNumberOfItems(), browser.GetSelectedItemNumber())
+    count = sequence.GetNumberOfDataNodes()
+    if min(count, browser.GetNumberOfItems()) < 2:
+        return None
+    value = browser.GetMasterSequenceNode().GetNthIndexValue(browser.GetSelectedItemNumber())
+    return Frames(browser, sequence, count, _number_at(sequence, value))
 
 
 def name_in_lists(volume: slicer.vtkMRMLScalarVolumeNode) -> str:
@@ -59,7 +73,7 @@ def keep_frame(
 ) -> None:
     """Keep with a segmentation which frame of `volume` is shown, if it does not follow frames."""
     frames = None if _browser_of(segmentation) is not None else frames_of(volume)
-    set_quietly(segmentation, FRAME, frames.value if frames is not None else None)
+    set_quietly(segmentation, FRAME, (frames.value or None) if frames is not None else None)
 
 
 def other_frame(
@@ -84,6 +98,12 @@ def save_marks(segmentation: slicer.vtkMRMLSegmentationNode) -> None:
     """
     if _browser_of(segmentation) is not None:
         segmentation.Modified()
+
+
+def _number_at(sequence: slicer.vtkMRMLSequenceNode, value: str) -> int:
+    """Return which frame Slicer shows at an index value of the browser, -1 if none."""
+    exact = False  # else the nearest before it is shown, before the first the first
+    return sequence.GetItemNumberFromIndexValue(value, exact)
 
 
 def _browser_of(node: slicer.vtkMRMLNode) -> slicer.vtkMRMLSequenceBrowserNode | None:

@@ -30,6 +30,7 @@ class _Progress:
         frame: under way, the first is 0.
         number: of its run, None between two.
         results: sequence node with the segmentations, None before the first.
+        kept: number of frames with a result.
         failed: numbers of the frames without result, the first is 1.
         why: the last of them has none.
         inputs: volume nodes made for the frame under way.
@@ -40,6 +41,7 @@ class _Progress:
     frame: int = 0
     number: int | None = None
     results: slicer.vtkMRMLSequenceNode | None = None
+    kept: int = 0
     failed: list[int] = field(default_factory=list)
     why: str = ""
     inputs: list[slicer.vtkMRMLVolumeNode] = field(default_factory=list)
@@ -163,8 +165,7 @@ class FrameRun:
 
     def _finish(self, progress: _Progress, line: str) -> None:
         """Show the results, of those frames that have any, beside the volume."""
-        results, frames = progress.results, progress.frames
-        kept = results.GetNumberOfDataNodes() if results is not None else 0
+        results, frames, kept = progress.results, progress.frames, progress.kept
         lines = [line] if line else []
         if kept:
             lines.append(
@@ -206,16 +207,17 @@ def _input(
 
 def _keep(progress: _Progress, segmentation: slicer.vtkMRMLSegmentationNode) -> None:
     """Put a frame's segmentation into the sequence of results."""
-    sequence, scene = progress.frames.sequence, slicer.mrmlScene
+    frames, scene = progress.frames, slicer.mrmlScene
     if progress.results is None:
         name = _("{name} segmentations").format(name=progress.options.volume.GetName())
         results = scene.AddNewNodeByClass("vtkMRMLSequenceNode", scene.GenerateUniqueName(name))
-        results.SetIndexName(sequence.GetIndexName())
-        results.SetIndexUnit(sequence.GetIndexUnit())
-        results.SetIndexType(sequence.GetIndexType())
+        results.SetIndexName(frames.sequence.GetIndexName())
+        results.SetIndexUnit(frames.sequence.GetIndexUnit())
+        results.SetIndexType(frames.sequence.GetIndexType())
         progress.results = results
-    value = sequence.GetNthIndexValue(progress.frame)
-    progress.results.SetDataNodeAtValue(segmentation, value)
+    for value in frames.values_of(progress.frame):
+        progress.results.SetDataNodeAtValue(segmentation, value)
+    progress.kept += 1
     scene.RemoveNode(segmentation)
     remove_orphans()
 
