@@ -3,7 +3,9 @@
 E. A. Eisenhauer et al., New response evaluation criteria in solid tumours: revised RECIST guideline
 (version 1.1), Eur J Cancer 2009; 45: 228-247; sections in brackets. What takes a reader is left to
 them, and said: lymph nodes (measured across, not along), whether other lesions progress
-unequivocally, whether a new lesion is one, and what lies outside the segmented organs.
+unequivocally, whether a new lesion is one, what lies outside the segmented organs, and, of more
+than two examinations, whether the sum was smaller at one between: progression is an increase of the
+smallest sum so far [4.3.1].
 """
 
 from __future__ import annotations
@@ -52,7 +54,6 @@ class Assessment:
         category: RECIST 1.1's.
         targets: lesions of the baseline that are followed.
         baseline_mm: sum of their longest diameters.
-        nadir_mm: smallest sum so far, the baseline's included.
         current_mm: sum now.
         arithmetic: how the category follows, a line each.
     """
@@ -60,7 +61,6 @@ class Assessment:
     category: Category
     targets: tuple[Target, ...]
     baseline_mm: float
-    nadir_mm: float
     current_mm: float
     arithmetic: tuple[str, ...]
 
@@ -93,22 +93,15 @@ def target_lesions(follow_ups: Mapping[str, FollowUp], slice_mm: float) -> tuple
     return tuple(targets)
 
 
-def assess(
-    follow_ups: Mapping[str, FollowUp],
-    *,
-    slice_mm: float,
-    sums_between_mm: Sequence[float] = (),
-) -> Assessment:
-    """Return the category of now against the baseline.
+def assess(follow_ups: Mapping[str, FollowUp], *, slice_mm: float) -> Assessment:
+    """Return the category of now against the baseline, whose sum is taken as the smallest so far.
 
     Args:
         follow_ups: from the baseline to now, by organ.
         slice_mm: distance of the baseline's slices.
-        sums_between_mm: sums of the same targets at times between, for the nadir.
     """
     targets = target_lesions(follow_ups, slice_mm)
     baseline = sum(target.mm for target in targets)
-    nadir = min([baseline, *sums_between_mm])
     current, now = _sum_now(targets, follow_ups)
     new = [
         f"{organ} {change.later[0]} ({change.later_mm:.1f} mm)"
@@ -126,22 +119,25 @@ def assess(
             f"Sum now: {_sum(now) if now else '0'} mm",
             f"Against the baseline: {_against(baseline, current)}; response from"
             f" {RESPONSE_PERCENT:.0f} %",
-            f"Against the smallest sum so far: {_against(nadir, current)}; progression from"
-            f" +{PROGRESS_PERCENT:.0f} % and +{PROGRESS_MM:.0f} mm",
+            f"Against the earlier image, taken as the smallest sum: {_against(baseline, current)};"
+            f" progression from +{PROGRESS_PERCENT:.0f} % and +{PROGRESS_MM:.0f} mm",
         ]
     lines.append(f"New lesions: {', '.join(new)}" if new else "New lesions: none")
     lines.append(f"Other lesions: {len(others)} at baseline, {stayed} of them still there")
-    lines.append("For the reader: whether new lesions are real, whether others have progressed")
+    lines.append(
+        "For the reader: whether new lesions are real, whether others have progressed, whether the"
+        " sum was smaller between"
+    )
     category = categorised(
         baseline,
-        nadir,
+        baseline,
         current,
         targets=len(targets),
         new=len(new),
         others=len(others),
         others_now=stayed,
     )
-    return Assessment(category, targets, baseline, nadir, current, tuple(lines))
+    return Assessment(category, targets, baseline, current, tuple(lines))
 
 
 def categorised(
