@@ -178,6 +178,24 @@ def test_the_module_ends_its_run(ready, monkeypatch):
     assert process.resumable(ready.panel.retrain.request) == process.folder
 
 
+def test_runs_to_go_on_with_are_looked_for_when_a_folder_is_entered(ready, monkeypatch):
+    from PySide6 import QtCore, QtTest
+
+    section, edit = ready.panel.retrain, ready.ui.retrainDatasetEdit
+    looked = []
+    monkeypatch.setattr(
+        section.process, "resumable", lambda request: looked.append(request.dataset) or "folder"
+    )
+    edit.text = ""
+    QtTest.QTest.keyClicks(edit, "/data")
+    assert ready.ui.retrainStartButton.enabled
+    assert ready.ui.retrainResumeButton.isHidden()
+    assert not looked
+    QtTest.QTest.keyClick(edit, QtCore.Qt.Key_Return)
+    assert looked == ["/data"]
+    assert not ready.ui.retrainResumeButton.isHidden()
+
+
 def test_refusals_are_one_line(ready, monkeypatch):
     monkeypatch.setenv("FAKE_RETRAIN", "refuse")
     run(ready)

@@ -49,12 +49,15 @@ class RetrainSection:
         self._listener = listener
         self._made_default = False
         self._chart_wanted = False
+        self._typing = False
         for text, unit in ((_("epochs"), EPOCHS), (_("hours at most"), HOURS)):
             ui.retrainUnitSelector.addItem(text, unit)
         ui.retrainUnitSelector.currentIndexChanged.connect(self._unit_changed)
         ui.retrainDatasetButton.clicked.connect(lambda *_: self._choose(ui.retrainDatasetEdit))
         ui.retrainOldButton.clicked.connect(lambda *_: self._choose(ui.retrainOldEdit))
+        ui.retrainDatasetEdit.textEdited.connect(self._typed)
         ui.retrainDatasetEdit.textChanged.connect(self._changed)
+        ui.retrainDatasetEdit.editingFinished.connect(self._entered)
         ui.retrainBaseSelector.currentIndexChanged.connect(self._changed)
         ui.retrainStartButton.clicked.connect(self._start_or_stop)
         ui.retrainResumeButton.clicked.connect(lambda *_: self.start(resume=True))
@@ -101,7 +104,7 @@ class RetrainSection:
         except OSError as error:
             line = f"{error.filename or ''}: {error.strerror or error}"
             self.process.state = State("failed", line=line)
-        self._made_default, self._chart_wanted = False, True
+        self._made_default, self._chart_wanted, self._typing = False, True, False
         self.plot.update(self.process.state.rows)
         self._timer.start()
         self.show()
@@ -123,8 +126,8 @@ class RetrainSection:
         stopping = state.stage == "stopping"
         ui.retrainStartButton.text = _("Stop") if busy else _("Start")
         ui.retrainStartButton.enabled = (busy or complete) and not stopping
-        resumable = complete and not busy and self.process.resumable(request) is not None
-        ui.retrainResumeButton.visible = resumable
+        ready = complete and not busy and not self._typing  # files are looked at, maybe far away
+        ui.retrainResumeButton.visible = ready and self.process.resumable(request) is not None
         ui.retrainProgressBar.visible = busy
         done, total = _progress(state)
         ui.retrainProgressBar.setRange(0, total)
@@ -195,6 +198,7 @@ class RetrainSection:
             slicer.util.mainWindow(), _("Folder of a data set"), edit.text
         )
         if folder:
+            self._typing = False  # on a Mac a button's click does not end typing
             edit.text = folder
 
     def _open_report(self, *_checked: Any) -> None:
@@ -224,6 +228,13 @@ class RetrainSection:
         box.decimals = 1 if hours else 0
         box.minimum = 0.1 if hours else 1
         box.value = 1.0 if hours else 10
+
+    def _typed(self, *_text: Any) -> None:
+        self._typing = True
+
+    def _entered(self) -> None:
+        self._typing = False
+        self.show()
 
     def _changed(self, *_overloaded: Any) -> None:
         self.show()
