@@ -188,6 +188,18 @@ def test_a_retraining_begins_with_its_verdict(tmp_path):
     assert not math.isnan(liver["base"])
 
 
+def test_a_comparison_is_computed_once(tmp_path, monkeypatch):
+    from tumorseg_training import comparison
+
+    computed, compare = [], comparison.compare
+    monkeypatch.setattr(comparison, "compare", lambda *given: computed.append(1) or compare(*given))
+    base, retrained = evaluation("base"), evaluation("retrained", 0.2)
+    written = write_comparison([Pair(NEW, base, retrained)], tmp_path, "Retrained")
+    assert comparison.table(written).row_count == len(written["rows"])
+    assert comparison.in_words(written["rows"]).startswith("Mean Dice beside the base: Liver ")
+    assert len(computed) == len(written["rows"])
+
+
 def test_templates_are_installed():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     patterns = project["tool"]["setuptools"]["package-data"]["tumorseg_training"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -88,23 +88,23 @@ def rows(pairs: Sequence[Pair]) -> list[dict[str, Any]]:
     return found
 
 
-def table(pairs: Sequence[Pair]) -> Table:
-    """Return the rows for a terminal."""
-    base, retrained = (_called(item) for item in (pairs[0].base, pairs[0].retrained))
+def table(comparison: Mapping[str, Any]) -> Table:
+    """Return the rows of what `write_comparison` returns for a terminal."""
+    base, retrained = comparison["base"], comparison["retrained"]
     shown = Table(box=None)
     for heading in ("Held-out cases", "Structure", "Patients", base, retrained, "Difference"):
         shown.add_column(heading, overflow="fold")  # names of models are not cut
-    for row in rows(pairs):
+    for row in comparison["rows"]:
         shown.add_row(*_cells(row))
     return shown
 
 
-def in_words(pairs: Sequence[Pair]) -> str:
-    """Return the comparison as a sentence for the model card."""
+def in_words(compared: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows of a comparison as a sentence for the model card."""
     shown = [
         f"{row['structure']} {row['retrained']:.3f}, the base {row['base']:.3f}"
         f" ({counted(row['patients'], 'held-out patient')}, {counted(row['cases'], 'case')})"
-        for row in rows(pairs)
+        for row in compared
     ]
     return f"Mean Dice beside the base: {'; '.join(shown)}."
 
@@ -115,14 +115,14 @@ def write_comparison(pairs: Sequence[Pair], folder: Path, title: str) -> dict[st
     Raises:
         OutputError: they cannot be written.
     """
-    judged = verdict(pairs)
+    judged, compared = verdict(pairs), rows(pairs)
     content = {
         "title": title,
         "base": _called(pairs[0].base),
         "retrained": _called(pairs[0].retrained),
         "better": judged.better,
         "reason": judged.reason,
-        "rows": rows(pairs),
+        "rows": compared,
     }
     evaluations = [item for pair in pairs for item in (pair.base, pair.retrained)]
     page = evaluation_page(
@@ -132,8 +132,8 @@ def write_comparison(pairs: Sequence[Pair], folder: Path, title: str) -> dict[st
         base=content["base"],
         retrained=content["retrained"],
         reason=judged.reason,
-        table=[_cells(row) for row in rows(pairs)],
-        rows=rows(pairs),
+        table=[_cells(row) for row in compared],
+        rows=compared,
     )
     write_with_page(folder / RESULTS, content, page)
     return content

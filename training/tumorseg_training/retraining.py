@@ -205,7 +205,7 @@ def _run(
     )
     better: bool = comparison["better"]
     target = (user_folder() if better else folder) / plan.id
-    card = replace(config.card, data=f"{config.card.data} {in_words(pairs)}")
+    card = replace(config.card, data=f"{config.card.data} {in_words(comparison['rows'])}")
     config = replace(config, card=card)
     bundle = write_model(config, trained, target, measured=measured, forest=forest, origin=origin)
     made_default = request.as_default and better

@@ -103,7 +103,7 @@ def run(arguments: Namespace) -> int:
         report=say,
         progress=sys.stderr.isatty(),
     )
-    terminal().print(table(found.pairs))
+    terminal().print(table(found.comparison))
     say(f"{found.bundle.id} is {found.comparison['reason']}")
     say(f"wrote {found.bundle.folder}")
     if not found.comparison["better"]:
