@@ -59,13 +59,12 @@ DRAFT = ".draft-"
 
 @dataclass(frozen=True)
 class Retrained:
-    """A finished run: the new bundle, both models side by side, and what to read about it.
+    """A finished run: the new bundle, both models' figures, and what to read about them.
 
     The bundle lies with the user's models if it is better, else in the run's folder.
     """
 
     bundle: Bundle
-    pairs: tuple[Pair, ...]
     comparison: dict[str, Any]
     page: Path
 
@@ -119,25 +118,16 @@ def retrain(
         else:
             plan = replace(begun, id=version[0], version=version[1])
         chosen = choose(plan, new, old, request)
-        with alone_in(folder):
-            return _logged(request, plan, base, chosen, folder, resume, devices, report, progress)
+        with alone_in(folder), _told_how_it_ends(folder) as log:
+            return _run(request, plan, base, chosen, folder, log, resume, devices, report, progress)
 
 
-def _logged(
-    request: RetrainRequest,
-    plan: RetrainPlan,
-    base: Bundle,
-    chosen: CaseSplit,
-    folder: Path,
-    resume: bool,
-    devices: Devices,
-    report: Report,
-    progress: bool,
-) -> Retrained:
-    """Run, and say in the progress file how it ends."""
+@contextmanager
+def _told_how_it_ends(folder: Path) -> Iterator[ProgressLog]:
+    """Yield the progress file of a run, and say in it how the run ends."""
     log = ProgressLog(folder)
     try:
-        return _run(request, plan, base, chosen, folder, log, resume, devices, report, progress)
+        yield log
     except KeyboardInterrupt:
         log.stop.unlink(missing_ok=True)
         log.write(Stopped((folder / LAST).exists()))
@@ -224,7 +214,7 @@ def _run(
         )
     )
     remove_checkpoints(folder, report)  # nothing is left to resume
-    return Retrained(bundle, pairs, comparison, page)
+    return Retrained(bundle, comparison, page)
 
 
 def opened(chosen: CaseSplit, trained: Mapping[str, list[str]]) -> CaseSplit:
