@@ -22,7 +22,7 @@ from TumorSegLib.support.arrays import array_from_tensor
 
 
 class SliceMetricsAccumulator:
-    """Takes the probabilities of consecutive slices; at the end it tells the slices' figures."""
+    """Takes the probabilities of slices, in any order; at the end it tells the slices' figures."""
 
     def __init__(self, prepared: PreparedVolume, labels: Sequence[Label]) -> None:
         """Begin.

@@ -1,6 +1,7 @@
-"""Where the voxels of a NIfTI-2 file lie; ITK, which tells it of NIfTI-1, does not read that.
+"""Where the voxels of a NIfTI file lie, by its qform and sform.
 
-Its qform, sform and codes mean what they do in NIfTI-1; see nifti.nimh.nih.gov/nifti-2.
+They and their codes mean the same in NIfTI-1 and NIfTI-2, of which ITK reads the first alone; see
+nifti.nimh.nih.gov/nifti-2.
 """
 
 from __future__ import annotations
