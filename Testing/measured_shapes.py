@@ -5,6 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from TumorSegLib.image.grid import Grid
+from TumorSegLib.measurement.segment import measure_numbered
+
+
+def numbered_components(mask, grid):
+    """Return the numbers (z, y, x) that the components of a mask are measured under, 0 beside."""
+    return measure_numbered(mask, grid)[1]()
 
 
 def oblique(*degrees):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from measured_shapes import numbered_components
 from results import result_of, two_structures
 from scipy import ndimage
 from test_grid import ORIENTATIONS, rotation_about, stored_as
@@ -16,7 +17,6 @@ from TumorSegLib.image.grid import AxialView, Grid
 from TumorSegLib.measurement.component import (
     components_of_runs,
     mean_and_deviation,
-    numbered_components,
     runs_of,
 )
 from TumorSegLib.measurement.diameter import across, longest

@@ -45,7 +45,8 @@ def test_all_48_orientations_show_the_same_slices(degrees):
             Grid(stored.shape, tuple(spacing_zyx[::-1].tolist()), direction=direction)
         )
         np.testing.assert_array_equal(view.apply(stored), array)
-        np.testing.assert_array_equal(view.undo(array), stored)
+        places = view.array_indices(np.argwhere(array > 0.5), stored.shape)
+        np.testing.assert_array_equal(stored[tuple(places.T)], array[array > 0.5])
         assert view.spacing_zyx == (5.0, 2.0, 1.0)
 
 

@@ -11,6 +11,7 @@ from measured_shapes import (
     ellipsoid,
     ellipsoid_surface,
     grid_around,
+    numbered_components,
     oblique,
     torus,
 )
@@ -20,7 +21,6 @@ from scipy.spatial.distance import pdist
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid
-from TumorSegLib.measurement.component import numbered_components
 from TumorSegLib.measurement.segment import measure_segment
 
 pytestmark = pytest.mark.slow

@@ -22,7 +22,6 @@ from TumorSegLib.measurement.table import (
     as_clipboard,
     as_csv,
     lesion_table,
-    segment_table,
     value_table,
     write_csv,
 )
@@ -97,7 +96,6 @@ def test_names_are_kept(name):
 def test_no_name_is_computed(name):
     for table in (
         lesion_table([measured(name)]),
-        segment_table([measured(name)]),
         value_table([DerivedValue("key", name, 1.5, "ml")]),
         Table((Column(name),), ()),
     ):
@@ -126,17 +124,6 @@ def test_what_is_small_is_not_shown_as_nothing():
 def test_empty_tables_have_headings():
     nothing = measured("Tumour", count=0)
     assert len(read(as_csv(lesion_table([nothing])))) == 1
-    heading, row = read(as_csv(segment_table([nothing])))
-    assert dict(zip(heading, row, strict=True)) == {
-        "Segment": "Tumour",
-        "Volume (ml)": "0.000",
-        "Components": "0",
-        "Longest axial diameter (mm)": "0.0",
-        "Surface area (mm²)": "0",
-        "Mean area a slice (mm²)": "0",
-        "Mean": "",
-        "Standard deviation": "",
-    }
 
 
 def test_derived_values():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -51,15 +50,6 @@ def leads(place):
         handler.end_headers()
 
     return answer
-
-
-def trickles(handler):
-    """Send a byte now and then until the client hangs up."""
-    handler.send_response(200)
-    handler.end_headers()
-    for byte in range(6000):
-        handler.wfile.write(bytes([byte % 256]))
-        time.sleep(0.1)
 
 
 def waits(handler):

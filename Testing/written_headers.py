@@ -29,7 +29,6 @@ META = (
 )
 PACKED = META.replace("CompressedData = False", "CompressedData = True")
 PACKED_SIZE = PACKED + f"CompressedDataSize = {len(zlib.compress(LITTLE))}\n"
-WRITTEN_OUT = META.replace("BinaryData = True", "BinaryData = False")
 RAW = NRRD + "endian: little\nencoding: raw\n"
 ZIPPED = NRRD + "endian: little\nencoding: gzip\n"
 

@@ -47,9 +47,6 @@ M_PERTURB = -6
 POISONS = (0x5A, 0xA5)
 """glibc fills memory that is taken with one of these, so that what is not written shows."""
 
-ESCAPED = "escaped"
-"""Hostile names lead to files of this name."""
-
 NO_MEMORY = ("more memory than is free", "memory, which are not free", "not enough memory")
 
 

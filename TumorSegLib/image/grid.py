@@ -133,11 +133,6 @@ class AxialView:
         turned = array.transpose(self.axes)
         return turned[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
 
-    def undo(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Return a view of an axially ordered array in the order of the grid."""
-        turned = array[tuple(slice(None, None, -1 if flip else 1) for flip in self.flips)]
-        return turned.transpose(np.argsort(self.axes))
-
     def array_indices(self, indices: NDArray[Any], shape: Sequence[int]) -> NDArray[Any]:
         """Return where voxels of the view lie in the array.
 

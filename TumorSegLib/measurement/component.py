@@ -84,14 +84,15 @@ def numbered(runs: Runs) -> Integers:
     return rank[components]
 
 
-def numbered_components(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.int32]:
-    """Return the components of a mask (z, y, x) by the numbers that `Component` has, else 0."""
-    runs = runs_of(AxialView.of(grid).apply(mask))
-    return painted(mask, grid, runs, numbered(runs))
-
-
 def painted(mask: NDArray[np.bool_], grid: Grid, runs: Runs, parts: Integers) -> NDArray[np.int32]:
-    """Return the same of a mask whose runs in the axial view, and their components, are known."""
+    """Return the components of a mask (z, y, x) by the numbers that `Component` has, else 0.
+
+    Args:
+        mask: on `grid`.
+        grid: of the array.
+        runs: of the mask in the axial view of `grid`.
+        parts: the component of each run, see `numbered`.
+    """
     numbers = np.zeros(mask.shape, np.int32)
     if len(runs):
         view = AxialView.of(grid)

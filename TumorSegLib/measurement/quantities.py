@@ -15,9 +15,6 @@ MILLIMETRE = CodedConcept("UCUM", "mm", "millimeter")
 SQUARE_MILLIMETRE = CodedConcept("UCUM", "mm2", "square millimeter")
 NUMBER = CodedConcept("UCUM", "1", "no units")
 
-SUM_OF_VOXELS = CodedConcept("DCM", "126030", "Sum of segmented voxel volumes")
-"""The method by which volumes are measured."""
-
 
 @dataclass(frozen=True)
 class Quantity:

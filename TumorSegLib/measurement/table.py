@@ -118,34 +118,6 @@ def _lesion(segment: str, part: Component) -> tuple[Cell, ...]:
     )
 
 
-def segment_table(measured: Sequence[Measurement]) -> Table:
-    """Return a table of segments as wholes."""
-    columns = (
-        Column("Segment"),
-        _column("volume_ml", 3),
-        Column("Components"),
-        _column("longest_axial_diameter_mm"),
-        _column("surface_mm2", 0),
-        Column("Mean area a slice", "mm²", 0),
-        _column("mean", None),
-        _column("standard_deviation", None),
-    )
-    rows = [
-        (
-            one.name,
-            one.volume_ml,
-            one.components,
-            one.longest_axial_diameter_mm,
-            one.surface_mm2,
-            one.mean_area_mm2,
-            one.mean,
-            one.standard_deviation,
-        )
-        for one in measured
-    ]
-    return Table(columns, tuple(rows))
-
-
 def value_table(values: Sequence[DerivedValue]) -> Table:
     """Return a table of derived values."""
     columns = (Column("Figure"), Column("Value", decimals=3), Column("Unit"))

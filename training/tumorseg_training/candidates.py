@@ -145,7 +145,7 @@ def joined(examples: Sequence[Examples]) -> Examples:
     )
 
 
-def fit_forest(examples: Sequence[Examples], *, trees: int = 100, seed: int = 0) -> Forest:
+def fit_forest(examples: Sequence[Examples], *, trees: int = 100) -> Forest:
     """Return a forest that tells right candidates from wrong ones.
 
     Raises:
@@ -161,7 +161,7 @@ def fit_forest(examples: Sequence[Examples], *, trees: int = 100, seed: int = 0)
             " wrong ones to tell apart; leave out model.candidates"
         )
     forest = RandomForestClassifier(
-        trees, min_samples_leaf=3, max_features=0.3, class_weight="balanced", random_state=seed
+        trees, min_samples_leaf=3, max_features=0.3, class_weight="balanced", random_state=0
     ).fit(features, right)
     roots, nodes = [], 0
     parts: dict[str, list[NDArray[np.generic]]] = {

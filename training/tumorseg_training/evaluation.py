@@ -208,9 +208,9 @@ def _never_shown(figures: Sequence[CaseFigures]) -> str:
     )
 
 
-def worst_cases(evaluation: Evaluation, count: int = 5) -> list[CaseFigures]:
-    """Return the cases with the lowest mean Dice, the worst first."""
-    return sorted(evaluation.cases, key=mean_dice)[:count]
+def worst_cases(evaluation: Evaluation) -> list[CaseFigures]:
+    """Return the five cases with the lowest mean Dice, the worst first."""
+    return sorted(evaluation.cases, key=mean_dice)[:5]
 
 
 def mean_dice(case: CaseFigures) -> float:

@@ -61,13 +61,6 @@ class FindingsListener(Protocol):
         """There are new figures, or none any more."""
 
 
-class EarlierListener(Protocol):
-    """Hears that another earlier segmentation is to be compared with."""
-
-    def earlier_changed(self) -> None:
-        """It is another, or none, or wanted to be seen only now."""
-
-
 class SliceListener(Protocol):
     """Hears which slice the user wants to see."""
 

@@ -45,6 +45,7 @@ NOISE_SHARE, NOISE = 0.2, 0.04
 FLAIR_ALONE_SHARE, MISSING_SHARE = 0.5, 0.12
 STEP_SHARES = (0.25, 0.55, 0.2)
 """Of neighbours that are the slice itself, the next slices, and those beyond."""
+RESIZED_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -183,10 +184,10 @@ def random_matrices(count: int, device: torch.device) -> Tensor:
     return matrix * torch.stack([mirror, torch.ones_like(mirror)], -1)[:, :, None]
 
 
-def _resized(heads: Heads, size: int, chunk: int = 64) -> Resized:
+def _resized(heads: Heads, size: int) -> Resized:
     parts = []
-    for start in range(0, len(heads.images), chunk):
-        part = slice(start, start + chunk)
+    for start in range(0, len(heads.images), RESIZED_AT_ONCE):
+        part = slice(start, start + RESIZED_AT_ONCE)
         images = resize(heads.images[part].float(), (size, size)).round().to(torch.uint8)
         masks = resize(heads.masks[part].float(), (size, size)) >= 0.5
         parts.append((images, masks.to(torch.uint8), enlarged(heads.depth[part], size).half()))
