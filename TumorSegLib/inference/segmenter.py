@@ -12,25 +12,25 @@ import torch
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import ModelError
-from TumorSegLib.image.grid import AxialView, SliceIndices, runs_within
+from TumorSegLib.image.grid import runs_within
 from TumorSegLib.image.in_plane import downsampling_factor
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.candidates import SegmentedVolume, Unlikely, remove_false_positives
 from TumorSegLib.inference.engine import Engine
 from TumorSegLib.inference.given_up import GivenUp, runs_of
-from TumorSegLib.inference.labelmap import labelmap_from_probabilities
 from TumorSegLib.inference.postprocessing import postprocess
 from TumorSegLib.inference.preparation import admitted
 from TumorSegLib.inference.probabilities import activation_of, smoothed
 from TumorSegLib.inference.result import DetectionResult, SegmentationResult
 from TumorSegLib.inference.run_options import RunOptions
-from TumorSegLib.inference.sensitivity import shifted_threshold
+from TumorSegLib.inference.sensitivity import clear_below
 from TumorSegLib.inference.slice_inference import CancelCallback, ProgressCallback, SliceInference
 from TumorSegLib.inference.slice_metrics import SliceMetricsAccumulator
 from TumorSegLib.inference.slice_plan import EverySlice, SlicePlan, plan_of
+from TumorSegLib.inference.written import Written, output
 from TumorSegLib.model.bundle import Bundle, load_forest, load_network
 from TumorSegLib.model.catalogue import Catalogue, catalogue_around, default_catalogue
-from TumorSegLib.model.specification import Label, ModelSpecification
+from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.support.device import choose_device, choose_precision
 
 SlicesCallback = Callable[[int, int], None]
@@ -120,7 +120,7 @@ class Segmenter:
             weights=bundle.specification.member_weights,
             sequences=len(bundle.specification.input.channels),
             first_alone=bundle.specification.first_alone,
-            clear_below=_clear_below(bundle.specification),
+            clear_below=clear_below(bundle.specification),
         )
         self._detector = None
         if detector is not None:
@@ -168,9 +168,9 @@ class Segmenter:
             on_warnings(run.warnings)
         labels = self.specification.labels
         volume = run.volume
-        labelmap = _output(labelmap, volume.grid.shape, "labelmap")
-        probabilities = _output(probabilities, (len(labels), *volume.grid.shape), "probabilities")
-        written = _Written(run.prepared.view, labelmap, probabilities, labels)
+        labelmap = output(labelmap, volume.grid.shape, "labelmap")
+        probabilities = output(probabilities, (len(labels), *volume.grid.shape), "probabilities")
+        written = Written(run.prepared.view, labelmap, probabilities, labels)
         label_view, probability_views = written.labelmap, written.probabilities
         accumulator = SliceMetricsAccumulator(run.prepared, labels)
 
@@ -320,57 +320,10 @@ class Segmenter:
         return run
 
 
-class _Written:
-    """Label map and probabilities of a run, slice by slice of the axial view.
-
-    Attributes:
-        labelmap: (z, y, x) of the axial view.
-        probabilities: an array a label, likewise.
-    """
-
-    def __init__(
-        self,
-        view: AxialView,
-        labelmap: NDArray[np.uint8],
-        probabilities: NDArray[np.uint8],
-        labels: Sequence[Label],
-    ) -> None:
-        self.labelmap = view.apply(labelmap)
-        self.probabilities = [view.apply(part) for part in probabilities]
-        self._labels = labels
-        self._others = np.ones(len(self.labelmap), np.bool_)
-
-    def write(self, slices: SliceIndices, probabilities: NDArray[np.uint8]) -> None:
-        """Write what the network says of `slices`, (labels, n, y, x), and the labels for it."""
-        parts = list(probabilities)
-        for target, part in zip(self.probabilities, parts, strict=True):
-            target[slices] = part
-        thresholds = [label.threshold for label in self._labels]
-        self.labelmap[slices] = labelmap_from_probabilities(parts, self._labels, thresholds)
-        self._others[slices] = False
-
-    def clear_others(self) -> None:
-        """Leave nothing on slices that were not written."""
-        for index in np.flatnonzero(self._others):
-            for array in (self.labelmap, *self.probabilities):
-                if array[index].any():  # looking takes no memory where nobody has written
-                    array[index] = 0
-
-
 def _bundle(model: str | os.PathLike[str] | Bundle, catalogue: Catalogue | None) -> Bundle:
     if isinstance(model, Bundle):
         return model
     return (catalogue or default_catalogue()).find(model)
-
-
-def _clear_below(specification: ModelSpecification) -> float:
-    """Return the probability up to which the highest sensitivity shows nothing of any label.
-
-    A detector has none: its probabilities are what is asked for.
-    """
-    if specification.task == "detection":
-        return 0.0
-    return min(shifted_threshold(label.threshold, 1) for label in specification.labels)
 
 
 def check_slice_detector(detector: ModelSpecification, model: ModelSpecification) -> None:
@@ -387,13 +340,3 @@ def check_slice_detector(detector: ModelSpecification, model: ModelSpecification
             f"detector {detector.id}: looks at {detector.modality} ({first}), {model.id} at"
             f" {model.modality} ({expected})"
         )
-
-
-def _output(
-    array: NDArray[np.uint8] | None, shape: tuple[int, ...], name: str
-) -> NDArray[np.uint8]:
-    if array is None:
-        return np.zeros(shape, np.uint8)
-    if array.shape != shape or array.dtype != np.uint8:
-        raise ValueError(f"{name} is {array.dtype} {array.shape}, expected uint8 {shape}")
-    return array

@@ -26,6 +26,16 @@ def shifted_threshold(threshold: float, sensitivity: float) -> float:
     return 1 / (1 + math.exp(-odds))
 
 
+def clear_below(specification: ModelSpecification) -> float:
+    """Return the probability up to which the highest sensitivity shows nothing of any label.
+
+    A detector has none: its probabilities are what is asked for.
+    """
+    if specification.task == "detection":
+        return 0.0
+    return min(shifted_threshold(label.threshold, 1) for label in specification.labels)
+
+
 def apply_sensitivity(
     probabilities: NDArray[np.uint8],
     labelmap: NDArray[np.uint8],
