@@ -12,14 +12,8 @@ from TumorSegLib.measurement.runs import ALL_ROUND, Runs
 from TumorSegLib.measurement.segment import measure_segment
 from TumorSegLib.support.steps import finished
 from TumorSegLib.worker.measure_command import answer
-from TumorSegLib.worker.protocol import (
-    Measure,
-    SharedGrid,
-    SharedSegment,
-    SharedSegments,
-    from_line,
-    to_line,
-)
+from TumorSegLib.worker.measure_protocol import Measure, SharedGrid, SharedSegment, SharedSegments
+from TumorSegLib.worker.protocol import from_line, to_line
 
 SHAPE, SPACING = (8, 30, 40), (0.7, 0.7, 2.5)
 GRID = Grid(SHAPE, SPACING, (5.0, -3.0, 20.0))

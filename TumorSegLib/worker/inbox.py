@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from TumorSegLib.support.schema import parsed
 from TumorSegLib.worker.dicom_protocol import SaveDicom
+from TumorSegLib.worker.measure_protocol import Measure
 from TumorSegLib.worker.process_group import end_own_group
 from TumorSegLib.worker.protocol import (
     Cancel,
     Command,
     Export,
     Forget,
-    Measure,
     Segment,
     Share,
     Threshold,

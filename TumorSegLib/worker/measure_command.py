@@ -12,7 +12,7 @@ from TumorSegLib.measurement.follow_up import follow_up
 from TumorSegLib.measurement.lesion_matching import Lesions
 from TumorSegLib.measurement.records import plain
 from TumorSegLib.measurement.segment import measure_numbered
-from TumorSegLib.worker.protocol import Measure, Measured, SharedSegments
+from TumorSegLib.worker.measure_protocol import Measure, Measured, SharedSegments
 from TumorSegLib.worker.shared_mask import ArrayOf, grid_of
 
 PRESENT = 0.5

@@ -18,13 +18,13 @@ from TumorSegLib.errors import Cancelled, ServerError, TumorSegError
 from TumorSegLib.support.threads import wait_asleep
 from TumorSegLib.worker.dicom_protocol import SaveDicom, SavingDicom
 from TumorSegLib.worker.inbox import Blocks, Garbled, Inbox, Waiting
+from TumorSegLib.worker.measure_protocol import Measure
 from TumorSegLib.worker.protocol import (
     Done,
     Event,
     Export,
     Failed,
     Forget,
-    Measure,
     Progress,
     Segment,
     Started,

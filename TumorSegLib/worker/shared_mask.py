@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.slicer_io.named_mask import NamedMask
-from TumorSegLib.worker.protocol import SharedGrid
+from TumorSegLib.worker.measure_protocol import SharedGrid
 from TumorSegLib.worker.shared_voxels import SharedMask, SharedVolume
 
 ArrayOf = Callable[[str, tuple[int, ...], str], NDArray[Any]]

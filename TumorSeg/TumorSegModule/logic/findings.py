@@ -31,7 +31,7 @@ from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegLib.slicer_io.images import Box
 from TumorSegLib.slicer_io.nodes import volume_of
 from TumorSegLib.support.steps import finished
-from TumorSegLib.worker.protocol import Measured
+from TumorSegLib.worker.measure_protocol import Measured
 from TumorSegModule.logic.follow_up_pairs import earlier_of
 from TumorSegModule.logic.given_up_lesions import given_up_of
 from TumorSegModule.logic.measure_request import Lattice, Memory, Prepared, Request, prepare

@@ -35,7 +35,7 @@ from TumorSegLib.slicer_io.images import (
 from TumorSegLib.slicer_io.masks import mask_reader
 from TumorSegLib.slicer_io.nodes import volume_of, voxels_of
 from TumorSegLib.slicer_io.segments import SOURCE
-from TumorSegLib.worker.protocol import Measure, SharedGrid, SharedSegment, SharedSegments
+from TumorSegLib.worker.measure_protocol import Measure, SharedGrid, SharedSegment, SharedSegments
 from TumorSegModule.logic.frame_shown import other_frame
 from TumorSegModule.logic.segment_roles import Role
 

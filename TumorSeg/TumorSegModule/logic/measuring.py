@@ -10,7 +10,8 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.specification import ModelSpecification
-from TumorSegLib.worker.protocol import Cancel, Failed, Measured
+from TumorSegLib.worker.measure_protocol import Measured
+from TumorSegLib.worker.protocol import Cancel, Failed
 from TumorSegLib.worker.shared_memory import SharedBlock
 from TumorSegModule.logic.findings import Findings, findings_of, request_of
 from TumorSegModule.logic.measure_request import Memory, Prepared, Request, prepare
