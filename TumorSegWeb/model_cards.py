@@ -36,6 +36,14 @@ def cards_of(bundles: Iterable[Bundle]) -> list[dict[str, Any]]:
     ]
 
 
+def line_of(bundle: Bundle | None) -> str:
+    """Return what to know of a model in a line: what it draws and how well, and its licence."""
+    if bundle is None:
+        return ""
+    specification = bundle.specification
+    return f"{headline(specification)} · {specification.licence}"
+
+
 def as_html(markdown: str) -> str:
     """Return a card as HTML: headings, lists and tables, without what is fetched or run."""
     reader = MarkdownIt("commonmark", {"html": False}).enable("table")

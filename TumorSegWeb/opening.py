@@ -109,11 +109,12 @@ def kept(files: Iterable[Mapping[str, Any]], folder: Path) -> list[Path]:
 
     Args:
         files: `name` and `content` of each.
-        folder: where to.
+        folder: where to; made if it is not there.
 
     Returns:
         Their paths. Two of one name, as in subfolders of a DICOM export, get different ones.
     """
+    folder.mkdir(exist_ok=True)
     paths = []
     for number, file in enumerate(files):
         name = PurePosixPath(str(file["name"]).replace("\\", "/")).name

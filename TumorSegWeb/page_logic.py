@@ -14,12 +14,10 @@ from trame_slicer.app.ui.load_volume_ui import LoadVolumeUI
 from trame_slicer.core import SlicerApp
 
 from TumorSegLib.errors import TumorSegError
-from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.slicer_io.nodes import volume_of
 from TumorSegModule.logic.ending import Ending
 from TumorSegModule.logic.model_choice import called
-from TumorSegModule.logic.model_texts import headline
 from TumorSegModule.logic.new_segmentation import new_segmentation
 from TumorSegModule.logic.selection import Selection
 from TumorSegModule.logic.volumes import further_channels, is_usable, obvious_sequences
@@ -29,7 +27,7 @@ from TumorSegWeb.drawing import register_views
 from TumorSegWeb.editor import Editor
 from TumorSegWeb.faults import Faults
 from TumorSegWeb.lesions import Lesions
-from TumorSegWeb.model_cards import cards_of
+from TumorSegWeb.model_cards import cards_of, line_of
 from TumorSegWeb.page_ui import PageUI
 from TumorSegWeb.questions import Questions
 from TumorSegWeb.review import PageReview
@@ -151,7 +149,9 @@ class PageLogic(SegmentationAppLogic):
 
     async def open_uploaded(self, files: list[dict[str, Any]]) -> None:
         """Open the files of one upload."""
-        await self._open(lambda folder: opening.look_into(_kept(files, folder), folder))
+        await self._open(
+            lambda folder: opening.look_into(opening.kept(files, folder / "uploaded"), folder)
+        )
 
     def show_cards(self) -> None:
         """Show the models' cards."""
@@ -324,7 +324,7 @@ class PageLogic(SegmentationAppLogic):
             *({"title": called(b.specification), "value": b.id} for b in selection.models.bundles),
         ]
         state.ts_model = selection.settings.model
-        state.ts_model_line = _model_line(bundle)
+        state.ts_model_line = line_of(bundle)
         problem = selection.problem
         if volume is not None and not problem and bundle is None:
             problem = selection.models.why_none(volume)
@@ -342,17 +342,3 @@ class PageLogic(SegmentationAppLogic):
         ]
         state.ts_from_dicom = self._source is not None
         self.runs.status_changed()
-
-
-def _kept(files: list[dict[str, Any]], folder: Path) -> list[Path]:
-    place = folder / "uploaded"
-    place.mkdir()
-    return opening.kept(files, place)
-
-
-def _model_line(bundle: Bundle | None) -> str:
-    """Return what to know of a model in a line: what it draws and how well, and its licence."""
-    if bundle is None:
-        return ""
-    specification = bundle.specification
-    return f"{headline(specification)} · {specification.licence}"
