@@ -10,7 +10,7 @@ from scenes import HEAD_MATRIX, segment_mask
 from tiny_models import stump
 
 from TumorSegLib.model.bundle import load_network, read_bundle, write_bundle
-from TumorSegLib.model.specification import FalsePositiveFilter
+from TumorSegLib.model.postprocessing import FalsePositiveFilter
 
 MODEL = "tiny-liver"
 DERIVED = [

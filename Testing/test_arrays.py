@@ -20,7 +20,7 @@ from tiny_models import (
 )
 
 from TumorSegLib.model.bundle import add_forest
-from TumorSegLib.model.specification import FalsePositiveFilter
+from TumorSegLib.model.postprocessing import FalsePositiveFilter
 from TumorSegLib.support.arrays import TYPES, array_from_tensor, tensor_from_array
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -20,7 +20,8 @@ from tiny_models import brain_specification, ct_specification, stump, write_tiny
 from TumorSegLib.errors import ModelError, OutputError
 from TumorSegLib.model.bundle import add_forest, load_forest, load_network, read_bundle
 from TumorSegLib.model.catalogue import Catalogue
-from TumorSegLib.model.specification import FalsePositiveFilter, Network
+from TumorSegLib.model.postprocessing import FalsePositiveFilter
+from TumorSegLib.model.specification import Network
 from TumorSegLib.networks import build_network
 from TumorSegLib.support.leftovers import owned_name
 

@@ -32,8 +32,8 @@ from TumorSegLib.inference.sensitivity import apply_sensitivity
 from TumorSegLib.model.bundle import Bundle, load_forest, load_network, read_bundle, write_bundle
 from TumorSegLib.model.candidate_features import FEATURES
 from TumorSegLib.model.forest import Forest
+from TumorSegLib.model.postprocessing import FalsePositiveFilter, RemoveSmall
 from TumorSegLib.model.provenance import Provenance
-from TumorSegLib.model.specification import FalsePositiveFilter, RemoveSmall
 from TumorSegLib.support.schema import from_dict, to_dict
 
 pytestmark = pytest.mark.slow

@@ -47,12 +47,8 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.model.bundle import load_network, read_bundle
 from TumorSegLib.model.candidate_features import FEATURES
-from TumorSegLib.model.specification import (
-    FalsePositiveFilter,
-    ModelSpecification,
-    Network,
-    RemoveSmall,
-)
+from TumorSegLib.model.postprocessing import FalsePositiveFilter, RemoveSmall
+from TumorSegLib.model.specification import ModelSpecification, Network
 
 pytestmark = pytest.mark.slow
 

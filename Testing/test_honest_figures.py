@@ -42,8 +42,8 @@ from TumorSegLib.inference.postprocessing import postprocess
 from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.model.bundle import write_bundle
 from TumorSegLib.model.evaluation import Evaluation
+from TumorSegLib.model.postprocessing import RemoveSmall
 from TumorSegLib.model.provenance import Provenance
-from TumorSegLib.model.specification import RemoveSmall
 from TumorSegLib.support.schema import from_dict
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,8 @@ import pytest
 
 from TumorSegLib.image.voxel_box import bounding_box
 from TumorSegLib.inference.postprocessing import postprocess
-from TumorSegLib.model.specification import CodedConcept, FillHoles, KeepLargest, Label, RemoveSmall
+from TumorSegLib.model.postprocessing import FillHoles, KeepLargest, RemoveSmall
+from TumorSegLib.model.specification import CodedConcept, Label
 
 
 @pytest.fixture

@@ -34,8 +34,9 @@ from TumorSegLib.image.in_plane import PixelSpacing
 from TumorSegLib.image.normalisation import Window
 from TumorSegLib.model.bundle import Bundle, add_forest, load_forest, read_bundle
 from TumorSegLib.model.catalogue import default_catalogue
+from TumorSegLib.model.postprocessing import FalsePositiveFilter
 from TumorSegLib.model.provenance import Provenance
-from TumorSegLib.model.specification import FalsePositiveFilter, Label, Network
+from TumorSegLib.model.specification import Label, Network
 
 pytestmark = pytest.mark.slow
 

@@ -25,7 +25,8 @@ from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.inference.uncertainty import expected_wrong, slice_uncertainty
 from TumorSegLib.model.bundle import load_network, read_bundle
 from TumorSegLib.model.catalogue import Catalogue
-from TumorSegLib.model.specification import Channel, Network, RemoveSmall
+from TumorSegLib.model.postprocessing import RemoveSmall
+from TumorSegLib.model.specification import Channel, Network
 from TumorSegLib.phantom import abdomen_phantom
 
 

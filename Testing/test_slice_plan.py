@@ -16,7 +16,7 @@ from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.postprocessing import postprocess
 from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.inference.slice_plan import EverySlice, OrganSlices, plan_of
-from TumorSegLib.model.specification import KeepLargest, RemoveSmall
+from TumorSegLib.model.postprocessing import KeepLargest, RemoveSmall
 
 SEARCHED = (KeepLargest(1, search_mm=15.0), RemoveSmall(2, millilitres=0.001))
 

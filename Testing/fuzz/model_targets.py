@@ -34,7 +34,7 @@ def bundle_seeds() -> list[Files]:
     )
 
     from TumorSegLib.inference.candidates import FEATURES
-    from TumorSegLib.model.specification import CANDIDATES_WINDOW, FalsePositiveFilter
+    from TumorSegLib.model.postprocessing import CANDIDATES_WINDOW, FalsePositiveFilter
 
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)

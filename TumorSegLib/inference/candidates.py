@@ -24,7 +24,8 @@ from TumorSegLib.image.voxel_box import bounding_box, widened
 from TumorSegLib.inference.labelmap import labelmap_from_probabilities
 from TumorSegLib.model.candidate_features import FEATURES
 from TumorSegLib.model.forest import Forest
-from TumorSegLib.model.specification import FalsePositiveFilter, Label
+from TumorSegLib.model.postprocessing import FalsePositiveFilter
+from TumorSegLib.model.specification import Label
 
 WORKING_MM = 1.5
 """Features are taken from voxels about so far apart: finer ones cost time and tell nothing."""

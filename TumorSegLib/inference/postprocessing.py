@@ -10,7 +10,8 @@ from scipy import ndimage
 
 from TumorSegLib.image.components import components_of, table_of
 from TumorSegLib.image.voxel_box import bounding_box
-from TumorSegLib.model.specification import FillHoles, KeepLargest, Label, RemoveSmall
+from TumorSegLib.model.postprocessing import FillHoles, KeepLargest, RemoveSmall
+from TumorSegLib.model.specification import Label
 
 Step = KeepLargest | RemoveSmall | FillHoles
 

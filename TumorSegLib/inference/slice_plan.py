@@ -16,7 +16,8 @@ from scipy import ndimage
 
 from TumorSegLib.image.components import components_of, table_of
 from TumorSegLib.image.grid import SliceIndices
-from TumorSegLib.model.specification import KeepLargest, ModelSpecification
+from TumorSegLib.model.postprocessing import KeepLargest
+from TumorSegLib.model.specification import ModelSpecification
 
 LARGE_SHARE = 0.25
 """Of the largest component: how large another may seem that is largest once it is whole."""

@@ -23,13 +23,9 @@ from TumorSegLib.model.bundle_folder import (
     WEIGHTS_FILE,
     replacing_bundle,
 )
+from TumorSegLib.model.postprocessing import FalsePositiveFilter
 from TumorSegLib.model.schema_1 import upgraded
-from TumorSegLib.model.specification import (
-    FalsePositiveFilter,
-    ModelSpecification,
-    StoredType,
-    Weights,
-)
+from TumorSegLib.model.specification import ModelSpecification, StoredType, Weights
 from TumorSegLib.support.schema import SchemaError, from_dict, parsed, to_dict
 
 if TYPE_CHECKING:

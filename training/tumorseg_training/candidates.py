@@ -25,7 +25,8 @@ from TumorSegLib.model.bundle_folder import FOREST_FILE
 from TumorSegLib.model.candidate_features import FEATURES
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.forest import Forest
-from TumorSegLib.model.specification import FalsePositiveFilter, Label
+from TumorSegLib.model.postprocessing import FalsePositiveFilter
+from TumorSegLib.model.specification import Label
 from TumorSegLib.support.atomic_write import write_whole
 from TumorSegLib.support.words import counted
 

@@ -24,7 +24,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.model.bundle import read_bundle, write_bundle
 from TumorSegLib.model.bundle_folder import FOREST_FILE
 from TumorSegLib.model.catalogue import Catalogue
-from TumorSegLib.model.specification import FalsePositiveFilter
+from TumorSegLib.model.postprocessing import FalsePositiveFilter
 
 
 def cross_validate(

@@ -47,8 +47,9 @@ from TumorSegLib.inference.postprocessing import postprocess
 from TumorSegLib.inference.probabilities import quantise
 from TumorSegLib.model.bundle import read_bundle, write_bundle
 from TumorSegLib.model.evaluation import Evaluation as ModelEvaluation
+from TumorSegLib.model.postprocessing import RemoveSmall
 from TumorSegLib.model.provenance import DatasetRecord, MemberRecord, Provenance
-from TumorSegLib.model.specification import ModelSpecification, RemoveSmall
+from TumorSegLib.model.specification import ModelSpecification
 from TumorSegLib.networks import build_network
 
 CONFIGS = configs()

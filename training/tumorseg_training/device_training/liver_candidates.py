@@ -36,7 +36,8 @@ from TumorSegLib.inference.candidates import SegmentedVolume, find_candidates
 from TumorSegLib.inference.labelmap import labelmap_from_probabilities
 from TumorSegLib.inference.postprocessing import postprocess
 from TumorSegLib.model.candidate_features import FEATURES
-from TumorSegLib.model.specification import ModelSpecification, RemoveSmall
+from TumorSegLib.model.postprocessing import RemoveSmall
+from TumorSegLib.model.specification import ModelSpecification
 
 LARGE_ML = 2.0
 LESION = 2
