@@ -20,6 +20,7 @@ from TumorSegLib.measurement.component import (
     runs_of,
 )
 from TumorSegLib.measurement.diameter import across, longest
+from TumorSegLib.measurement.lesion_matching import Lesions
 from TumorSegLib.measurement.runs import Runs
 from TumorSegLib.measurement.segment import measure, measure_segment
 from TumorSegLib.measurement.surface import surfaces
@@ -219,6 +220,24 @@ def test_an_array_of_another_shape_is_named(what):
             voxels=arrays["volume"],
             probabilities=arrays["probabilities"],
         )
+
+
+@pytest.mark.parametrize("inside", [np.uint8(1), np.uint8(255), np.int16(-3), np.float32(0.5)])
+def test_a_mask_of_numbers_counts_as_one_of_booleans(inside):
+    mask, grid, values, probabilities = case(*SOME[1])
+    arrays = {"voxels": values, "probabilities": probabilities}
+    numbers = mask * inside
+    assert measure_segment(numbers, grid, **arrays) == measure_segment(mask, grid, **arrays)
+    assert measure_segment(numbers.tolist(), grid).voxels == mask.sum()
+    lesions, expected = Lesions.of(numbers, grid), Lesions.of(mask, grid)
+    assert lesions.parts == expected.parts
+    np.testing.assert_array_equal(lesions.numbers, expected.numbers)
+
+
+@pytest.mark.parametrize("measured", [Lesions.of, measure_segment])
+def test_a_mask_of_numbers_that_is_not_on_the_grid_is_refused(measured):
+    with pytest.raises(InputError, match="its mask has shape .* expected that of its grid"):
+        measured(np.ones((3, 4, 5), np.uint8), Grid((3, 4, 6), (1, 1, 1)))
 
 
 @pytest.mark.parametrize(("axes", "signs"), SOME)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import AxialView, Grid, Vector
 from TumorSegLib.image.voxel_box import bounding_box
 from TumorSegLib.measurement.diameter import Axis, Points, across, longest
@@ -65,6 +66,27 @@ class Component:
     mean: float | None = None
     standard_deviation: float | None = None
     certainty: float | None = None
+
+
+def array_on(grid: Grid, array: NDArray[Any], what: str) -> NDArray[Any]:
+    """Return an array (z, y, x) that lies on a grid.
+
+    Raises:
+        InputError: it has another shape; `what` says in the message what it is.
+    """
+    array = np.asarray(array)
+    if array.shape != grid.shape:
+        raise InputError(f"{what} has shape {array.shape}, expected that of its grid, {grid.shape}")
+    return array
+
+
+def mask_on(grid: Grid, mask: NDArray[Any], name: str) -> NDArray[np.bool_]:
+    """Return where a mask (z, y, x) of booleans or numbers is not 0; booleans are not copied.
+
+    Raises:
+        InputError: the mask is not on the grid.
+    """
+    return array_on(grid, mask, f"{name}: its mask").astype(np.bool_, copy=False)
 
 
 def runs_of(mask: NDArray[np.bool_]) -> Runs:

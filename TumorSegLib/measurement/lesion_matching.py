@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,8 @@ class Lesions:
     grid: Grid
 
     @classmethod
-    def of(cls, mask: NDArray[np.bool_], grid: Grid) -> Lesions:
-        """Return the components of a mask (z, y, x).
+    def of(cls, mask: NDArray[Any], grid: Grid) -> Lesions:
+        """Return the components of a mask (z, y, x); what is not 0 is inside.
 
         Raises:
             InputError: the mask is not on the grid.

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import AxialView, Grid, Vector
 from TumorSegLib.image.voxel_box import bounding_box
 from TumorSegLib.measurement.component import (
     Component,
+    array_on,
     components_of_runs,
+    mask_on,
     mean_and_deviation,
     numbered,
     painted,
@@ -88,7 +89,7 @@ def measure(labelled: LabelledVolume) -> list[Measurement]:
 
 
 def measure_segment(
-    mask: NDArray[np.bool_],
+    mask: NDArray[Any],
     grid: Grid,
     *,
     name: str = "segment",
@@ -99,7 +100,7 @@ def measure_segment(
     """Return the measurements of one segment.
 
     Args:
-        mask: (z, y, x) on `grid`.
+        mask: (z, y, x) on `grid`; what is not 0 is inside.
         grid: where the voxels lie.
         name: of the segment.
         label: its value in the label map, if it has one.
@@ -115,7 +116,7 @@ def measure_segment(
 
 
 def measure_numbered(
-    mask: NDArray[np.bool_],
+    mask: NDArray[Any],
     grid: Grid,
     *,
     name: str = "segment",
@@ -128,23 +129,19 @@ def measure_numbered(
     Raises:
         InputError: an array is not on the grid.
     """
-    for what, array in (("mask", mask), ("volume", voxels), ("probabilities", probabilities)):
-        if array is not None and array.shape != grid.shape:
-            raise InputError(
-                f"{name}: its {what} has shape {array.shape}, expected that of its grid,"
-                f" {grid.shape}"
-            )
+    inside = mask_on(grid, mask, name)
     view = AxialView.of(grid)
-    turned = view.apply(mask)
+    turned = view.apply(inside)
     box = bounding_box(turned) or (slice(0, 0),) * 3
     volume, certain = (
-        None if array is None else view.apply(array)[box] for array in (voxels, probabilities)
+        None if array is None else view.apply(array_on(grid, array, f"{name}: its {what}"))[box]
+        for what, array in (("volume", voxels), ("probabilities", probabilities))
     )
     segment = _Cropped(turned[box], box, volume, certain)
     runs = segment.runs
     parts = numbered(runs)
     found = _measured(segment, grid, name, label, runs, parts)
-    return found, lambda: painted(mask, grid, runs, parts)
+    return found, lambda: painted(inside, grid, runs, parts)
 
 
 @dataclass(frozen=True)
