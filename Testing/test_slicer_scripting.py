@@ -50,13 +50,17 @@ def test_the_guide_runs_line_by_line(real, capsys):
 def test_the_script_of_the_guide_segments_a_folder_and_goes_on_after_a_fault(
     real, monkeypatch, tmp_path, capsys
 ):
+    """The stand-in for `loadVolume` raises and `saveNode` returns False, as Slicer's own do."""
     util, ended, pids = real.slicer.util, [], []
     folder, results = tmp_path / "volumes", tmp_path / "results"
     folder.mkdir()
-    for name in ("a.nrrd", "b.nrrd", "c.nrrd"):
+    scans = ("scan.1.NII.GZ", "scan.2.nii.gz", "scan.mha", "scan.nrrd")
+    for name in ("a.nrrd", "b.nrrd", "c.nrrd", "d.txt", "e.nrrd", *scans):
         (folder / name).write_bytes(b"")
 
     def load(path):
+        if path.endswith("d.txt"):
+            raise RuntimeError(f"Failed to load node from file: {path}")
         node, _ = add_head(real.slicer, "FLAIR")
         if path.endswith("b.nrrd"):
             node.SetAndObserveImageData(None)
@@ -64,6 +68,8 @@ def test_the_script_of_the_guide_segments_a_folder_and_goes_on_after_a_fault(
 
     def save(node, path):
         pids.append(real.client.pid)
+        if path.endswith("e.seg.nrrd"):
+            return False
         storage = real.slicer.vtkMRMLSegmentationStorageNode()
         real.slicer.mrmlScene.AddNode(storage)
         storage.SetFileName(path)
@@ -75,9 +81,19 @@ def test_the_script_of_the_guide_segments_a_folder_and_goes_on_after_a_fault(
     script = ROOT / "docs" / "examples" / "segment_folder.py"
     monkeypatch.setattr(sys, "argv", [str(script), str(folder), str(results)])
     runpy.run_path(str(script), run_name="__main__")
-    assert ended == [1]
-    assert "b.nrrd: FLAIR: holds no voxels" in capsys.readouterr().err
-    assert sorted(path.name for path in results.iterdir()) == ["a.seg.nrrd", "c.seg.nrrd"]
+    assert ended == [3]
+    told = capsys.readouterr().err
+    assert "b.nrrd: FLAIR: holds no voxels" in told
+    assert "d.txt: Failed to load node from file" in told
+    assert f"e.nrrd: {results / 'e.seg.nrrd'} cannot be written" in told
+    assert sorted(path.name for path in results.iterdir()) == [
+        "a.seg.nrrd",
+        "c.seg.nrrd",
+        "scan.1.seg.nrrd",
+        "scan.2.seg.nrrd",
+        "scan.nrrd.seg.nrrd",
+        "scan.seg.nrrd",
+    ]
     assert len(set(pids)) == 1, "each volume had a worker of its own"
 
 
