@@ -156,6 +156,7 @@ def test_catalogue(tmp_path):
     assert [bundle.id for bundle in catalogue.bundles] == ["another", "tiny-brain"]
     assert catalogue.find("tiny-brain") == own
     assert catalogue.find(str(own.folder)) == own
+    assert Catalogue.of([str(ours), str(theirs)]) == catalogue
     assert len(catalogue.broken) == 1
     assert catalogue.default_for("MR").id == "another"  # the own one hides the shipped default
     with pytest.raises(

@@ -28,7 +28,7 @@ from TumorSegLib.reading import read_volume
 from TumorSegLib.writing import write_segmentation
 from TumorSegLib.writing.dicom_content import content_of
 from TumorSegLib.writing.dicom_file import write_dicom_file
-from TumorSegLib.writing.dicom_output import source_images
+from TumorSegLib.writing.dicom_output import source_images, write_dicom
 from TumorSegLib.writing.dicom_report import write_dicom_report
 from TumorSegLib.writing.dicom_segmentation import write_dicom_segmentation
 from TumorSegLib.writing.dicom_source import find_source
@@ -414,6 +414,14 @@ def test_a_result_is_written_by_its_ending(tmp_path):
     with pytest.raises(OutputError, match="was not read from DICOM"):
         write_segmentation(elsewhere, tmp_path / "other.dcm")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ct", "out.dcm"]
+
+
+def test_both_are_written_where_strings_say(tmp_path):
+    case = labelled(ct(tmp_path / "ct"))
+    out, report = tmp_path / "seg.dcm", tmp_path / "sr.dcm"
+    write_dicom(case, source_images(case.volume), str(out), str(report))
+    np.testing.assert_array_equal(voxels_of(out, case), case.labelmap)
+    assert highdicom.sr.srread(report).content.get_volumetric_roi_measurement_groups()
 
 
 def test_the_command_writes_both(tmp_path, monkeypatch, capsys):

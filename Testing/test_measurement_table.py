@@ -136,7 +136,7 @@ def test_derived_values():
 def test_files_are_whole_or_absent(tmp_path):
     path = tmp_path / "läsionen.csv"
     table = lesion_table([measured(NAMES[0])])
-    write_csv(table, path)
+    write_csv(table, str(path))
     assert path.read_bytes() == as_csv(table)
     with pytest.raises(OutputError, match="does not exist"):
         write_csv(table, tmp_path / "none" / "out.csv")

@@ -14,8 +14,8 @@ from results import names_in, result_of, two_structures
 from tiny_models import brain_specification, ct_specification, write_tiny_bundle
 
 from TumorSegLib import cli
-from TumorSegLib.errors import InputError
-from TumorSegLib.report import has_pdf, report_files, write_report
+from TumorSegLib.errors import InputError, OutputError
+from TumorSegLib.report import check_report_place, has_pdf, report_files, write_report
 from TumorSegLib.report.identification import ITEMS, chosen_items, readable
 
 pytestmark = pytest.mark.slow
@@ -140,6 +140,16 @@ def test_without_reportlab_only_the_pdf_is_missing(place, capsys, monkeypatch):
 def test_places():
     assert report_files(Path("a/b.pdf")) == [Path("a/b.pdf")]
     assert Path("a.b/report.html") in report_files(Path("a.b"))
+
+
+def test_places_may_be_strings(tmp_path):
+    result = result_of(two_structures() % 2, brain_specification())
+    page = tmp_path / "new" / "rep.html"
+    check_report_place(str(page.parent))
+    assert report_files("a/b.pdf") == [Path("a/b.pdf")]
+    assert write_report(result, str(page)) == [page]
+    with pytest.raises(OutputError, match="rep.docx: expected a folder or a file"):
+        check_report_place("rep.docx")
 
 
 def test_items_are_chosen_in_their_own_order():

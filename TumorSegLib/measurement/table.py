@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -134,13 +135,13 @@ def as_csv(table: Table) -> bytes:
     return text.getvalue().encode("utf-8-sig", "replace")
 
 
-def write_csv(table: Table, path: Path) -> None:
+def write_csv(table: Table, path: str | os.PathLike[str]) -> None:
     """Write a table as CSV; the file is whole or absent.
 
     Raises:
         OutputError: it cannot be written.
     """
-    with atomic_write(path) as new:
+    with atomic_write(Path(path)) as new:
         new.write_bytes(as_csv(table))
 
 

@@ -33,12 +33,12 @@ class Catalogue:
     preferred: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, folders: Iterable[Path]) -> Catalogue:
+    def of(cls, folders: Iterable[str | os.PathLike[str]]) -> Catalogue:
         """Read every `<folder>/<model>/model.json`; a model under way begins with a full stop."""
         bundles: dict[str, Bundle] = {}
         broken = []
         preferred: dict[str, str] = {}
-        for folder in folders:
+        for folder in map(Path, folders):
             if folder.exists() and not folder.is_dir():
                 broken.append(f"{folder}: expected a folder of models, it is a file")
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -33,11 +34,12 @@ OTHER_FILE = re.compile(r"\.[A-Za-z]{2,5}")
 """Ends what is meant as a file: report.docx, but not a folder that is called report.v2."""
 
 
-def report_files(place: Path) -> list[Path]:
+def report_files(place: str | os.PathLike[str]) -> list[Path]:
     """Return the files that a report at `place` consists of.
 
     One that ends like a file of a report is that file alone; any other is a folder.
     """
+    place = Path(place)
     if place.suffix.lower() in ENDINGS and not place.is_dir():
         return [place]
     return [place / name for name in (PICTURE, PAGE, *([PDF] if has_pdf() else []))]
@@ -53,13 +55,14 @@ def why_no_pdf() -> str:
     return f"a PDF needs reportlab, which is not installed; run {pip_install('report')}"
 
 
-def check_report_place(place: Path) -> None:
+def check_report_place(place: str | os.PathLike[str]) -> None:
     """Refuse a place at which no report can be written, before any work is done.
 
     Raises:
         OutputError: a file of another kind is named, or the folder is none, or it or the one above
             cannot be written to, or the PDF that is asked for needs a package that is not there.
     """
+    place = Path(place)
     ending = place.suffix.lower()
     if OTHER_FILE.fullmatch(ending) and ending not in ENDINGS and not place.is_dir():
         raise OutputError(f"{place}: expected a folder or a file that ends in {', '.join(ENDINGS)}")
@@ -73,7 +76,7 @@ def check_report_place(place: Path) -> None:
 
 def write_report(
     result: SegmentationResult,
-    place: Path,
+    place: str | os.PathLike[str],
     *,
     options: RunOptions | None = None,
     identify: Sequence[str] = (),
@@ -111,7 +114,7 @@ def write_report(
 
 def write_files(
     subject: Subject,
-    place: Path,
+    place: str | os.PathLike[str],
     result: SegmentationResult | None = None,
     *,
     named: bool = False,

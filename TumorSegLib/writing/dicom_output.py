@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,7 +43,10 @@ def source_images(volume: Volume) -> SourceImages:
 
 
 def write_dicom(
-    labelled: LabelledVolume, source: SourceImages, path: Path, report: Path | None = None
+    labelled: LabelledVolume,
+    source: SourceImages,
+    path: str | os.PathLike[str],
+    report: str | os.PathLike[str] | None = None,
 ) -> None:
     """Write a DICOM Segmentation and, if asked for, a structured report; each whole or absent.
 
@@ -60,6 +64,6 @@ def write_dicom(
     from TumorSegLib.writing.dicom_segmentation import write_dicom_segmentation
 
     content = content_of(labelled)
-    segmentation = write_dicom_segmentation(content, source, path)
+    segmentation = write_dicom_segmentation(content, source, Path(path))
     if report is not None:
-        write_dicom_report(content, segmentation, source, report)
+        write_dicom_report(content, segmentation, source, Path(report))
