@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import pickle
 import re
 import subprocess
 import sys
@@ -14,11 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from results import result_of
 from tiny_models import brain_specification, ct_specification, write_tiny_bundle
 
 import TumorSegLib as tumorseg
 from TumorSegLib.image.itk import to_sitk
 from TumorSegLib.inference import result, segmenter
+from TumorSegLib.measurement.lesion_matching import Lesions
 from TumorSegLib.measurement.segment import Measurement, measure
 from TumorSegLib.model import labelled_volume
 from TumorSegLib.phantom import abdomen_phantom, brain_phantom
@@ -230,6 +233,31 @@ def test_options_depend_on_what_is_loaded_only():
     }
     with pytest.raises(tumorseg.InputError, match="threshold 1: expected a number between 0 and 1"):
         tumorseg.RunOptions(detector_threshold=1)
+
+
+def detection_of(found):
+    return tumorseg.DetectionResult(
+        found.volume, found.specification, (0.5,) * 200, ("Tumour",), "cpu", "fp32", {}
+    )
+
+
+def lesions_of(found):
+    return Lesions.of(found.labelmap, found.volume.grid)
+
+
+@pytest.mark.parametrize(
+    "kind", [lambda found: found, lambda found: found.volume, detection_of, lesions_of]
+)
+def test_what_holds_arrays_is_equal_to_itself_alone_and_shown_in_a_line(kind):
+    shown = kind(result_of(np.ones((200, 8, 8)), brain_specification()))
+    copy = pickle.loads(pickle.dumps(shown))
+    assert shown == shown
+    assert shown != copy
+    assert shown in [copy, shown]
+    assert len({shown, copy}) == 2
+    assert repr(copy) == repr(shown)
+    assert 20 < len(repr(shown)) < 400
+    assert "\n" not in repr(shown)
 
 
 def test_the_names_are_listed_and_typed():

@@ -32,7 +32,7 @@ WHOLE = 0
 """Instead of a label's value: the label map of all labels."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ExportCase:
     """A volume with its segments.
 

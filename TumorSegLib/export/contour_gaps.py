@@ -29,7 +29,7 @@ class _Outline:
     number: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outlines:
     """A structure's outlines, slice by slice.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,11 @@ class DicomOrigin:
     series: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Volume:
-    """A scalar volume; see `Grid` for axis order, units and coordinate system.
+    """A scalar volume, equal to itself alone.
+
+    See `Grid` for axis order, units and coordinate system.
 
     Attributes:
         voxels: array (z, y, x) of integers or floats, see `in_common_type`; Hounsfield units for
@@ -49,7 +51,7 @@ class Volume:
         InputError: the array is not a usable scalar volume.
     """
 
-    voxels: NDArray[Any]
+    voxels: NDArray[Any] = field(repr=False)
     grid: Grid
     modality: str | None = None
     name: str = "volume"

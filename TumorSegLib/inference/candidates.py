@@ -41,7 +41,7 @@ DARK, FAT, BRIGHT = 0.275, 0.2, 0.99
 15, 0 and 158 HU."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SegmentedVolume:
     """A segmented volume in axial order, all arrays (z, y, x).
 
@@ -60,7 +60,7 @@ class SegmentedVolume:
     spacing_zyx: tuple[float, float, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Candidates:
     """The components of a label.
 
@@ -77,7 +77,7 @@ class Candidates:
     features: NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Unlikely:
     """A candidate that was given up.
 

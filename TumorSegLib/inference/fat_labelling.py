@@ -74,7 +74,7 @@ def label_fat(volume: Volume) -> NDArray[np.uint8]:
     return labelmap
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trunk:
     """Where fat can be, on reduced pixels (z, y, x).
 

@@ -38,9 +38,9 @@ class SliceMetrics:
     correction_mm2: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class SegmentationResult(LabelledVolume):
-    """What a model has segmented.
+    """What a model has segmented; equal to itself alone.
 
     Examples:
         >>> import TumorSegLib as tumorseg
@@ -122,9 +122,9 @@ class SegmentationResult(LabelledVolume):
         return Path(path)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class DetectionResult:
-    """Probability of a finding, slice by slice.
+    """Probability of a finding, slice by slice; equal to itself alone.
 
     Attributes:
         volume: what was looked at.
@@ -145,3 +145,6 @@ class DetectionResult:
     precision: str
     seconds: Mapping[str, float]
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(model={self.specification.id!r}, volume={self.volume!r})"

@@ -23,9 +23,9 @@ NEAR_MM = 15.0
 a liver by a centimetre and more."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Lesions:
-    """The lesions of one image.
+    """The lesions of one image; equal to itself alone.
 
     Attributes:
         parts: their figures, the largest first.
@@ -36,6 +36,9 @@ class Lesions:
     parts: tuple[Component, ...]
     numbers: NDArray[np.int32]
     grid: Grid
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.parts)} on {self.grid})"
 
     @classmethod
     def of(cls, mask: NDArray[Any], grid: Grid) -> Lesions:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from TumorSegLib.measurement.runs import Integers, Runs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HullCorners:
     """Pixels whose centres are corners of the convex hulls of the parts on each slice.
 

@@ -22,7 +22,7 @@ ALL_ROUND = ((0, 1), (1, -1), (1, 0), (1, 1))
 """Steps (z, y) to all neighbouring rows."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Runs:
     """Runs of a mask (z, y, x) in the order of the array; all arrays have one item a run.
 

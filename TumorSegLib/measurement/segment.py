@@ -144,7 +144,7 @@ def measure_numbered(
     return found, lambda: painted(inside, grid, runs, parts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Cropped:
     """A mask in the axial view, cut out of it by `box`, with what lies there."""
 

@@ -14,7 +14,7 @@ from safetensors.numpy import load, save
 from TumorSegLib.support.schema import SHOWN
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Forest:
     """Binary decision trees whose leaves' values are averaged (Breiman 2001).
 

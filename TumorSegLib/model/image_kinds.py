@@ -49,7 +49,7 @@ class KindsSpecification:
     licence: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageKinds:
     """A logistic regression over standardised features.
 

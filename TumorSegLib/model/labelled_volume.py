@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LabelledVolume:
-    """Labels on the exact grid of `volume`.
+    """Labels on the exact grid of `volume`; equal to itself alone.
 
     Attributes:
         volume: what is labelled.
@@ -29,6 +29,9 @@ class LabelledVolume:
     volume: Volume
     specification: ModelSpecification
     labelmap: NDArray[np.uint8]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(model={self.specification.id!r}, volume={self.volume!r})"
 
     @property
     def run_settings(self) -> Mapping[str, str]:

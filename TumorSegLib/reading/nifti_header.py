@@ -94,7 +94,7 @@ SAME_PLACE_MM = 0.1
 """Corners of the volume may lie this far from where the header's matrix puts them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NiftiHeader:
     """What a NIfTI file says of its image.
 

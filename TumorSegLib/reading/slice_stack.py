@@ -63,7 +63,7 @@ class SliceGeometry:
     thickness: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SliceStack:
     """A plan that lays slices onto a grid.
 

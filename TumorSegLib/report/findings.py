@@ -32,7 +32,7 @@ APART = 110.0
 """Distance in RGB below which thin lines on grey are hard to tell from each other."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Finding:
     """One structure, found or not.
 

@@ -28,7 +28,7 @@ class Comparison:
     text: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Subject:
     """Everything that a report may show.
 

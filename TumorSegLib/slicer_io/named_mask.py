@@ -18,7 +18,7 @@ TOLERANCE_MM = 0.01
 Box = tuple[slice, slice, slice]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NamedMask:
     """A segment: a value in a label map, which several segments may share.
 

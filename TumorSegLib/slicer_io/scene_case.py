@@ -23,7 +23,7 @@ from TumorSegLib.support.schema import from_dict, to_dict
 ANSWER, ARRAYS = "answer.json", "arrays.npz"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SceneCase:
     """A segmentation of a scene.
 

@@ -29,7 +29,7 @@ class Algorithm:
     version: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DicomSegment:
     """A segment as DICOM describes it.
 
@@ -60,7 +60,7 @@ class DicomSegment:
         return whole
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DicomContent:
     """Segments on the grid of a volume.
 
