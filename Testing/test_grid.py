@@ -8,6 +8,7 @@ import pytest
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import AxialView, Grid, grid_from_affine
+from TumorSegLib.image.volume import Volume
 
 ORIENTATIONS = [
     (axes, signs) for axes in permutations(range(3)) for signs in product((1, -1), repeat=3)
@@ -48,6 +49,46 @@ def test_all_48_orientations_show_the_same_slices(degrees):
         places = view.array_indices(np.argwhere(array > 0.5), stored.shape)
         np.testing.assert_array_equal(stored[tuple(places.T)], array[array > 0.5])
         assert view.spacing_zyx == (5.0, 2.0, 1.0)
+
+
+SHEARED = ((1, 0.1, 0), (0, 0.995, 0), (0, 0, 1))
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"direction": SHEARED}, "at right angles"),
+        ({"direction": ((2, 0, 0), (0, 1, 0), (0, 0, 1))}, "columns of length 1"),
+        ({"direction": ((NAN, 0, 0), (0, 1, 0), (0, 0, 1))}, "at right angles"),
+        ({"direction": (1, 0, 0, 0, 1, 0, 0, 0, 1)}, "expected 3 rows of 3 numbers"),
+        ({"direction": ((1, 0), (0, 1))}, "expected 3 rows of 3 numbers"),
+        ({"direction": ((1, 0, 0), (0, 1, 0), (0, 1))}, "expected 3 rows of 3 numbers"),
+        ({"spacing": (1, -1, 1)}, r"found spacing \(1, -1, 1\) mm, expected positive"),
+        ({"spacing": (1, 0, 1)}, "expected positive numbers"),
+        ({"spacing": (1, NAN, 1)}, "expected positive numbers"),
+        ({"spacing": (1, float("inf"), 1)}, "expected positive numbers"),
+        ({"spacing": 1.0}, "found spacing 1.0, expected 3 numbers"),
+        ({"spacing": ("a", 1, 1)}, "expected 3 numbers"),
+        ({"origin": (0, 0)}, "expected 3 numbers"),
+        ({"origin": (0, NAN, 0)}, "expected a position in mm"),
+        ({"shape": (3, 4)}, "expected 3 numbers"),
+    ],
+)
+def test_what_is_no_grid_is_refused(given, line):
+    with pytest.raises(InputError, match=f"^grid: .*{line}"):
+        Grid(**{"shape": (3, 4, 5), "spacing": (1, 1, 1), **given})
+
+
+def test_rounded_directions_are_a_grid():
+    rounded = np.round(rotation_about(0, 17) @ rotation_about(2, 40), 4)
+    direction = tuple(map(tuple, rounded.tolist()))
+    assert Grid((3, 4, 5), (1, 1, 1), direction=direction).direction == direction
+
+
+def test_a_volume_of_lists_is_refused():
+    with pytest.raises(InputError, match=r"^volume: found voxels as list, expected a NumPy array"):
+        Volume([[[1, 2]]], Grid((1, 1, 2), (1, 1, 1)))
 
 
 def test_view_does_not_copy():

@@ -10,13 +10,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.image.grid import Grid, Matrix, Vector
-
-SHEAR_TOLERANCE = 1e-3
-"""How far scalar products of the axes' directions may be from those of an orthonormal matrix.
-
-Rounded headers reach 1e-4; 1e-3 misplaces the far corner of a head by a quarter of a millimetre.
-"""
+from TumorSegLib.image.grid import SHEAR_TOLERANCE, Grid, Matrix, Vector, check_spacing, skew
 
 
 def to_sitk(voxels: NDArray[Any], grid: Grid) -> sitk.Image:
@@ -60,11 +54,13 @@ def perpendicular_grid(
         name: for messages.
 
     Raises:
-        InputError: the axes are not perpendicular, or the origin is no position.
+        InputError: the axes are not perpendicular, a spacing is not positive, or the origin is no
+            position.
     """
     if not np.isfinite(origin).all():
         raise InputError(f"{name}: found origin {tuple(origin)}, expected a position in mm")
-    deviation = np.abs(matrix.T @ matrix - np.eye(3)).max()
+    check_spacing(spacing, name)
+    deviation = skew(matrix)
     if not deviation <= SHEAR_TOLERANCE:
         raise InputError(
             f"{name}: its axes are sheared (scalar products of their directions are off by"

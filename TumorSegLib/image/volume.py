@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,29 +67,19 @@ class Volume:
             raise InputError(
                 f"{self.name}: the array has shape {self.voxels.shape}, its grid {self.grid.shape}"
             )
-        check_spacing(self.grid.spacing, self.name)
-
-
-def check_spacing(spacing: Sequence[float], name: str) -> None:
-    """Refuse distances between voxels that cannot be.
-
-    Raises:
-        InputError: zero, negative, NaN or infinite.
-    """
-    if not all(0 < mm < np.inf for mm in spacing):
-        shown = ", ".join(f"{mm:g}" for mm in spacing)
-        raise InputError(
-            f"{name}: found spacing ({shown}) mm, expected positive numbers; correct the header or"
-            " convert the series again"
-        )
 
 
 def check_voxels(voxels: NDArray[Any], name: str) -> None:
-    """Refuse arrays that no network can segment.
+    """Refuse what no network can segment.
 
     Raises:
-        InputError: not three axes, no voxels or too many, not numbers, NaN or infinite, constant.
+        InputError: no array, not three axes, no voxels or too many, not numbers, NaN or infinite,
+            constant.
     """
+    if not isinstance(voxels, np.ndarray):
+        raise InputError(
+            f"{name}: found voxels as {type(voxels).__name__}, expected a NumPy array (z, y, x)"
+        )
     if voxels.ndim != 3:
         raise InputError(f"{name}: found {voxels.ndim} axes, expected a 3-D scalar volume")
     if voxels.size == 0:

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from numpy.typing import ArrayLike
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.grid import Grid, check_spacing
 from TumorSegLib.image.itk import grid_of_image
 from TumorSegLib.image.volume import Volume
 
@@ -65,5 +65,6 @@ def volume_of_array(
         ) from None
     if voxels.ndim != 3:
         raise InputError(f"{name}: found {voxels.ndim} axes, expected three, (z, y, x)")
+    check_spacing((z, y, x), name)
     slices, rows, columns = voxels.shape
     return Volume(voxels, Grid((slices, rows, columns), (x, y, z)), name=name)

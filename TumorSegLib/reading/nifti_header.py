@@ -19,9 +19,8 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.grid import Grid, check_spacing
 from TumorSegLib.image.itk import perpendicular_grid, unoriented
-from TumorSegLib.image.volume import check_spacing
 from TumorSegLib.reading.nifti_geometry import (
     RAS_TO_LPS,
     decided_matrix,

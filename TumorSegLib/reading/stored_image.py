@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.grid import Grid, check_spacing
 from TumorSegLib.image.itk import perpendicular_grid, unoriented
-from TumorSegLib.image.volume import MAXIMUM_VOXELS, check_spacing
+from TumorSegLib.image.volume import MAXIMUM_VOXELS
 from TumorSegLib.reading.voxel_data import DataPart, read_voxels
 
 MAXIMUM_AXES = 16
