@@ -7,6 +7,10 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
+from TumorSegLib.errors import InputError, TumorSegError
+from TumorSegLib.server import serving
 from TumorSegLib.support.extras import EXTRAS, pip_install
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,3 +36,22 @@ def test_no_page_or_message_installs_tumorseg_from_an_index():
         assert not named.search(path.read_text("utf-8")), path
     assert named.search('pip install "tumorseg[train]"')
     assert not named.search('pip install "tumorseg-0.1.0-py3-none-any.whl[train]"')
+
+
+@pytest.mark.parametrize(
+    ("missing", "verb"), [(["uvicorn"], "uvicorn, which is"), (["ray", "uvicorn"], "which are")]
+)
+def test_what_a_server_and_a_training_lack_is_said_in_the_right_number(monkeypatch, missing, verb):
+    commands = pytest.importorskip("tumorseg_training.commands.extra")
+
+    def found(name):
+        return None if name in missing else name
+
+    for module in (serving, commands):
+        monkeypatch.setattr(module, "find_spec", found)
+    monkeypatch.setattr(commands, "NEEDED", serving.NEEDED)
+    monkeypatch.setattr(commands, "why_not_train", lambda: None)
+    with pytest.raises(TumorSegError, match=f"a server needs .*{verb} not installed; run "):
+        serving.serve(None, print)
+    with pytest.raises(InputError, match=f"tumorseg train needs .*{verb} not installed; run "):
+        commands.require_train_extra("train")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from TumorSegLib.support.words import counted
+from TumorSegLib.support.words import counted, is_or_are
 
 
 @pytest.mark.parametrize(
@@ -12,3 +12,4 @@ from TumorSegLib.support.words import counted
 )
 def test_one_is_not_said_as_many(number: int, words: str) -> None:
     assert counted(number, "case") == words
+    assert is_or_are(["case"] * number) == ("is" if number == 1 else "are")

@@ -9,6 +9,7 @@ import slicer
 
 from TumorSegLib.errors import ModelError
 from TumorSegLib.model.catalogue import default_catalogue
+from TumorSegLib.support.words import is_or_are
 
 PATIENCE_SECONDS = 300
 MODULE = "TumorSeg"
@@ -56,7 +57,7 @@ def _missing() -> str:
 
     packages = missing_packages()
     if packages:
-        return f"{', '.join(packages)} is not installed"
+        return f"{', '.join(packages)} {is_or_are(packages)} not installed"
     try:
         default_catalogue().default_for("MR")
     except ModelError as error:

@@ -17,6 +17,7 @@ from TumorSegLib.server.address import Address, listening, tls_context, url
 from TumorSegLib.server.limits import Limits
 from TumorSegLib.server.tokens import TokenFile
 from TumorSegLib.support.extras import pip_install
+from TumorSegLib.support.words import is_or_are
 from TumorSegLib.worker.shared_memory import remove_orphans
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ def serve(serving: Serving, ready: Callable[[str], None]) -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise TumorSegError(
-            f"a server needs {', '.join(missing)}, which is not installed; run"
-            f" {pip_install('server')}"
+            f"a server needs {', '.join(missing)}, which {is_or_are(missing)} not installed;"
+            f" run {pip_install('server')}"
         )
     check(serving.address)
     serving.tokens.tokens()

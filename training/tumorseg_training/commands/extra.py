@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from TumorSegLib.errors import InputError
 from TumorSegLib.support.extras import pip_install
 from TumorSegLib.support.torch_support import why_not_train
+from TumorSegLib.support.words import is_or_are
 
 NEEDED = ("lightning", "monai", "matplotlib", "tensorboard", "scipy", "PIL", "jinja2")
 
@@ -22,6 +23,6 @@ def require_train_extra(command: str) -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise InputError(
-            f"tumorseg {command} needs {', '.join(missing)}, which are not installed; install them"
-            f" with: {pip_install('train')}"
+            f"tumorseg {command} needs {', '.join(missing)}, which {is_or_are(missing)} not"
+            f" installed; run {pip_install('train')}"
         )
