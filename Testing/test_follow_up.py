@@ -178,6 +178,14 @@ def test_after_registration():
     assert sum(bool(group.overlap_ml) for group in matched(earlier, later)) < 3
 
 
+@pytest.mark.parametrize("near_mm", [-1, float("nan"), float("inf")])
+def test_what_is_no_distance_is_refused(near_mm):
+    lesions = bars((2, 10, 10, 30))
+    with pytest.raises(InputError, match="near_mm: found .*, expected a distance in mm"):
+        follow_up(lesions, lesions, near_mm=near_mm)
+    assert len(follow_up(lesions, lesions, near_mm=0).changes) == 1
+
+
 @pytest.mark.parametrize("matrix", [np.eye(3), np.zeros((4, 4)), np.full((4, 4), np.nan)])
 def test_what_is_no_transform_is_refused(matrix):
     lesions = bars((2, 10, 10, 30))

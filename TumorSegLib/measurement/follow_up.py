@@ -117,7 +117,7 @@ def follow_up(
     """Return how the lesions of an earlier image have changed; arguments as of `matched`.
 
     Raises:
-        InputError: the transform is no invertible 4x4 matrix.
+        InputError: the transform is no invertible 4x4 matrix, or `near_mm` no distance.
     """
     groups = matched(earlier, later, transform, near_mm=near_mm)
     changes = tuple(_change(group, earlier.parts, later.parts) for group in groups)

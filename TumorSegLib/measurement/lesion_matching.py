@@ -89,8 +89,10 @@ def matched(
         near_mm: see `NEAR_MM`.
 
     Raises:
-        InputError: the transform is no invertible 4x4 matrix.
+        InputError: the transform is no invertible 4x4 matrix, or `near_mm` no distance.
     """
+    if not 0 <= near_mm < np.inf:
+        raise InputError(f"near_mm: found {near_mm}, expected a distance in mm, 0 or more")
     matrix = _checked(transform)
     shared = _shared_ml(earlier, later, matrix)
     sizes = np.array([part.volume_ml for part in earlier.parts])[:, None]
