@@ -135,6 +135,25 @@ def test_further_sequences_go_by_their_names(here, models, tmp_path):
         tumorseg.segment("flair.nii.gz", "small-brain", t9="t1.nii.gz")
 
 
+def test_a_sequence_that_cannot_be_used_is_named_and_none_is_not_given(here, models):
+    write_tiny_bundle(models, brain_specification(id="three"))
+    flair = tumorseg.read_volume("flair.nii.gz")
+    for given, line in (
+        (3, "^t1: found int, expected a path"),
+        ((np.zeros((3, 3, 3)), (1, 1, 1)), "^t1: every voxel is 0"),
+        ((CUBE, (1, 1)), "^t1: found spacing"),
+        (sitk.Image([4, 4, 4], sitk.sitkVectorUInt8, 3), "^t1: found 3 axes and 3 values"),
+    ):
+        with pytest.raises(tumorseg.InputError, match=line):
+            tumorseg.segment(flair, "three", t1=given, device="cpu")
+    without = tumorseg.segment(flair, "three", device="cpu")
+    found = tumorseg.segment(flair, "three", t1=None, t1c=None, device="cpu")
+    np.testing.assert_array_equal(found.labelmap, without.labelmap)
+    assert found.warnings == without.warnings
+    with pytest.raises(tumorseg.InputError, match="t9: three takes these further sequences"):
+        tumorseg.segment(flair, "three", t9=None)
+
+
 CUBE = np.arange(27.0).reshape(3, 3, 3)
 
 
@@ -218,6 +237,49 @@ def test_options_say_which_slices_are_segmented(here, models):
     options = tumorseg.RunOptions(device="cpu", slices=(2, 5))
     found = tumorseg.Segmenter("small-brain", options).segment(flair)
     assert [metrics.index for metrics in found.slices] == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"slices": 3}, "slices: found 3, expected first and last"),
+        ({"slices": (1, 2, 3)}, "slices: found"),
+        ({"slices": (0.5, 2)}, "slices: found"),
+        ({"slices": "12"}, "slices: found '12'"),
+        ({"detector_threshold": "a"}, "threshold 'a': expected a number between 0 and 1"),
+        ({"detector_threshold": None}, "threshold None: expected a number"),
+        ({"detector_threshold": float("nan")}, "threshold nan: expected a number"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options, line):
+    with pytest.raises(tumorseg.InputError, match=line):
+        tumorseg.RunOptions(**options)
+
+
+def test_options_may_be_numbers_of_numpy():
+    options = tumorseg.RunOptions(
+        slices=(np.int64(1), np.int64(3)), detector_threshold=np.float32(0.5)
+    )
+    assert options.axial_slices == range(1, 3)
+
+
+def test_a_model_and_a_device_that_are_none_are_refused(here, models):
+    flair = tumorseg.read_volume("flair.nii.gz")
+    for call in (tumorseg.segment, lambda _, model: tumorseg.Segmenter(model)):
+        with pytest.raises(tumorseg.InputError, match="model: found int, expected an id, a folder"):
+            call(flair, 3)
+    for device in (0, "", "cpu:3"):
+        with pytest.raises(tumorseg.InputError, match=f"device: found {device!r}, expected auto"):
+            tumorseg.segment(flair, "small-brain", device=device)
+    with pytest.raises(tumorseg.InputError, match="precision: found '', expected one of"):
+        tumorseg.Segmenter("small-brain", device="cpu", precision="")
+    assert tumorseg.segment(flair, "small-brain", device="cpu:0").device == "cpu"
+
+
+def test_a_segmenter_stays_in_its_process(models):
+    segmenter = tumorseg.Segmenter("small-brain", device="cpu")
+    with pytest.raises(TypeError, match="a Segmenter cannot be pickled .*one in each process"):
+        pickle.dumps(segmenter)
 
 
 def test_options_depend_on_what_is_loaded_only():

@@ -366,12 +366,12 @@ def test_auto_takes_a_gpu_only_if_it_computes(monkeypatch, error, words):
 
 
 def test_devices_and_precisions():
-    assert choose_device("cpu")[0] == CPU
+    assert choose_device("cpu")[0] == choose_device("cpu:0")[0] == CPU
     if not torch.cuda.is_available():
         with pytest.raises(InputError, match="device cuda: not available"):
             choose_device("cuda")
         assert choose_device("auto")[0].type in ("cpu", "mps")
-    for wish in ("cuda:99", "tpu", "meta", "cpu:x", ""):
+    for wish in ("cuda:99", "tpu", "meta", "cpu:x", "cpu:3", "mps:1", "", 0, None):
         with pytest.raises(InputError, match="device"):
             choose_device(wish)
     assert choose_precision("fp32", CPU) == torch.float32

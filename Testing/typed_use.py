@@ -33,6 +33,8 @@ def use(image: sitk.Image) -> None:
     assert_type(result.save("tumour.seg.nrrd", overwrite=True), Path)
     array = np.zeros((3, 4, 5), np.int16)
     assert_type(tumorseg.segment((array, (5.0, 1.0, 1.0)), modality="CT"), SegmentationResult)
+    spacing = np.array((5.0, 1.0, 1.0))
+    assert_type(tumorseg.segment((array, spacing), t1=None, modality="CT"), SegmentationResult)
     assert_type(tumorseg.segment(image, "liver-ct-unet"), SegmentationResult)
     volume = read_volume("flair.nii.gz")
     assert_type(volume, Volume)

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from TumorSegLib.inference.slice_inference import ProgressCallback
 
 Array: TypeAlias = NDArray[np.number]
-Image: TypeAlias = Union[str, os.PathLike[str], Volume, "sitk.Image", tuple[Array, Sequence[float]]]
+Spacing: TypeAlias = Sequence[float] | Array
+Image: TypeAlias = Union[str, os.PathLike[str], Volume, "sitk.Image", tuple[Array, Spacing]]
 """What can be segmented: a path, an image, or an array (z, y, x) with its spacing (z, y, x)."""
 
 Modality = Literal["CT", "MR"]
@@ -37,7 +38,7 @@ def segment(
     options: RunOptions | None = None,
     device: str | None = None,
     progress: ProgressCallback | None = None,
-    **sequences: Image,
+    **sequences: Image | None,
 ) -> SegmentationResult:
     """Segment a volume.
 
@@ -79,7 +80,8 @@ def segment(
         device: "auto", "cpu", "cuda", "cuda:N" or "mps", in place of that of the options.
         progress: called with slices done and slices in all.
         **sequences: further sequences by the model's channel names, such as `t1` and `t1c`; those
-            that are missing are replaced as the model says, those on another grid resampled.
+            that are missing or None are replaced as the model says, those on another grid
+            resampled.
 
     Raises:
         InputError: an image or an option cannot be used.
@@ -107,12 +109,17 @@ def segment(
         if name not in channels[1:]:
             expected = ", ".join(channels[1:]) or "none"
             raise InputError(f"{name}: {bundle.id} takes these further sequences: {expected}")
-        volumes[name] = volume_of(sequence)
+        if sequence is not None:
+            volumes[name] = volume_of(sequence, name)
     return Segmenter(bundle, options, device=device).segment(volumes, progress=progress)
 
 
-def volume_of(image: Image) -> Volume:
+def volume_of(image: Image, name: str | None = None) -> Volume:
     """Return a volume of what `segment` takes.
+
+    Args:
+        image: see `segment`.
+        name: what to call it in messages, where it has no name of its own.
 
     Raises:
         InputError: it cannot be read, or is nothing of that.
@@ -127,11 +134,11 @@ def volume_of(image: Image) -> Volume:
     if isinstance(image, str | os.PathLike):
         return read_volume(image)
     if isinstance(image, SimpleITKImage):
-        return volume_of_image(image)
+        return volume_of_image(image, name=name or "image")
     if isinstance(image, tuple) and len(image) == 2:
-        return volume_of_array(image[0], image[1])
+        return volume_of_array(image[0], image[1], name=name or "array")
     raise InputError(
-        f"image: found {type(image).__name__}, expected a path, a SimpleITK image, or"
+        f"{name or 'image'}: found {type(image).__name__}, expected a path, a SimpleITK image, or"
         " (array, spacing) along (z, y, x)"
     )
 

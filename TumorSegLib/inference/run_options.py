@@ -5,7 +5,10 @@ Importing this loads neither torch nor NumPy.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import Any
 
 from TumorSegLib.errors import InputError
 
@@ -27,7 +30,8 @@ class RunOptions:
         slices: first and last + 1 of the axial slices to segment, 0 the most inferior; None: all.
 
     Raises:
-        InputError: the threshold is none.
+        InputError: the threshold is no number between 0 and 1, or the slices are no two whole
+            numbers.
     """
 
     device: str = "auto"
@@ -39,10 +43,13 @@ class RunOptions:
     slices: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.detector_threshold < 1:
-            raise InputError(
-                f"threshold {self.detector_threshold:g}: expected a number between 0 and 1"
-            )
+        threshold, slices = self.detector_threshold, self.slices
+        if not isinstance(threshold, Real):
+            raise InputError(f"threshold {threshold!r}: expected a number between 0 and 1")
+        if not 0 < threshold < 1:
+            raise InputError(f"threshold {threshold:g}: expected a number between 0 and 1")
+        if slices is not None and not _are_two(slices):
+            raise InputError(f"slices: found {slices!r}, expected first and last + 1, or None")
 
     @property
     def axial_slices(self) -> range | None:
@@ -53,3 +60,11 @@ class RunOptions:
     def for_loading(self) -> RunOptions:
         """What a model in memory depends on: two runs with equal ones can share it."""
         return replace(self, keep_model=True, slices=None)
+
+
+def _are_two(slices: Any) -> bool:
+    return (
+        isinstance(slices, Sequence)
+        and len(slices) == 2
+        and all(isinstance(index, Integral) for index in slices)
+    )

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -42,6 +43,8 @@ WarningsCallback = Callable[[Sequence[str]], None]
 
 class Segmenter:
     """A model on a device, ready for one volume after the other.
+
+    It stays in its process: processes that share work make one each.
 
     Examples:
         >>> from TumorSegLib import Segmenter, read_volume
@@ -84,7 +87,9 @@ class Segmenter:
         started = time.perf_counter()
         options = options or RunOptions()
         options = replace(
-            options, device=device or options.device, precision=precision or options.precision
+            options,
+            device=options.device if device is None else device,
+            precision=options.precision if precision is None else precision,
         )
         bundle = _bundle(model, catalogue)
         detector = None
@@ -127,6 +132,9 @@ class Segmenter:
             plain = replace(options, slice_detector=None, slices=None)
             self._detector = Segmenter(detector, plain, catalogue=catalogue)
         self.loading_seconds = time.perf_counter() - started
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Segmenter cannot be pickled or copied; make one in each process")
 
     def segment(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from TumorSegLib.errors import ModelError
+from TumorSegLib.errors import InputError, ModelError
 from TumorSegLib.image.in_plane import downsampling_factor
 from TumorSegLib.model.bundle import Bundle, read_bundle
 from TumorSegLib.model.bundle_folder import SPECIFICATION_FILE
@@ -65,7 +65,12 @@ class Catalogue:
 
         Raises:
             ModelError: there is none.
+            InputError: `name` is neither.
         """
+        if not isinstance(name, str | os.PathLike):
+            raise InputError(
+                f"model: found {type(name).__name__}, expected an id, a folder or a bundle"
+            )
         if not isinstance(name, str):
             return read_bundle(Path(name))
         listed = any(bundle.id == name for bundle in self.bundles)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import Grid, check_spacing
@@ -42,7 +42,7 @@ def volume_of_image(image: sitk.Image, *, name: str = "image") -> Volume:
 
 
 def volume_of_array(
-    array: ArrayLike, spacing_zyx: Sequence[float], *, name: str = "array"
+    array: ArrayLike, spacing_zyx: Iterable[float] | NDArray[Any], *, name: str = "array"
 ) -> Volume:
     """Return an array as a volume; the patient is taken to lie along its axes.
 

@@ -18,10 +18,10 @@ def choose_device(wish: str) -> tuple[torch.device, str]:
     if wish == "auto":
         return _choose()
     try:
-        device = torch.device(wish)
+        device = torch.device(str(wish))
     except RuntimeError:
         device = torch.device("meta")
-    if device.type not in ("cpu", "cuda", "mps"):
+    if device.type not in ("cpu", "cuda", "mps") or (device.index and device.type != "cuda"):
         raise InputError(f"device: found {wish!r}, expected auto, cpu, cuda, cuda:N or mps")
     if device.type == "cuda":
         number = device.index or 0
@@ -30,7 +30,7 @@ def choose_device(wish: str) -> tuple[torch.device, str]:
         return torch.device("cuda", number), torch.cuda.get_device_name(number)
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise InputError("device mps: not available on this machine; use auto or cpu")
-    return device, "as asked for"
+    return torch.device(device.type), "as asked for"
 
 
 def _choose() -> tuple[torch.device, str]:
