@@ -60,9 +60,8 @@ class Volume:
     body_part: str = ""
 
     def __post_init__(self) -> None:
-        voxels = np.asarray(self.voxels)
-        check_voxels(voxels, self.name)
-        object.__setattr__(self, "voxels", in_common_type(voxels))
+        check_voxels(self.voxels, self.name)
+        object.__setattr__(self, "voxels", in_common_type(self.voxels))
         if self.voxels.shape != self.grid.shape:
             raise InputError(
                 f"{self.name}: the array has shape {self.voxels.shape}, its grid {self.grid.shape}"
