@@ -6,9 +6,12 @@ import asyncio
 from concurrent.futures import Future
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.image.grid import Grid
+from TumorSegLib.server import course
 from TumorSegLib.server import replicas as module
 from TumorSegLib.server.replicas import Lost, RayReplicas
 from TumorSegLib.server.serving import Work, shares
@@ -98,3 +101,29 @@ def test_gpus_are_shared_out(work, gpus, expected):
 def test_more_gpus_than_there_are_is_one_line(work, gpus):
     with pytest.raises(InputError, match="ask for fewer --replicas or a smaller --gpu-share"):
         shares(work, gpus)
+
+
+@pytest.mark.parametrize(
+    ("ends_with", "given_back"),
+    [(None, True), (KeyError("a fault"), True), (Lost("gone"), False), ("never", False)],
+)
+def test_a_process_is_given_back_or_dropped_however_a_stopped_order_ends(
+    monkeypatch, ends_with, given_back
+):
+    monkeypatch.setattr(course, "STOP_SECONDS", 0.05)
+    kept, dropped = [], []
+    memory = SimpleNamespace(state=np.zeros(8, np.int64))
+    replicas = SimpleNamespace(give_back=kept.append, drop=dropped.append)
+    order = SimpleNamespace(first=None)
+    monkeypatch.setattr(course, "grid_of", lambda _: Grid((2, 3, 4), (1.0, 1.0, 1.0)))
+
+    async def stopped():
+        under_way = asyncio.get_running_loop().create_future()
+        if ends_with != "never":
+            ended = under_way.set_exception if ends_with else under_way.set_result
+            asyncio.get_running_loop().call_later(0.01, ended, ends_with)
+        await course.Course(order, memory, None, None, replicas)._let_go("process", under_way)
+
+    asyncio.run(stopped())
+    assert memory.state[course.CANCELLED] == 1
+    assert (kept, dropped) == ((["process"], []) if given_back else ([], ["process"]))

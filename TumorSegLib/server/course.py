@@ -152,13 +152,13 @@ class Course:
 
     async def _let_go(self, handle: Handle, under_way: asyncio.Future[Any] | None) -> None:
         """Have a process stop, and give it back when it has, however this order ends."""
-        try:
-            if under_way is not None and not under_way.done():
+        lost = False
+        if under_way is not None:
+            if not under_way.done():
                 self._memory.state[CANCELLED] = 1
-                await _to_its_end(under_way, STOP_SECONDS)
-            lost = under_way is not None and isinstance(under_way.exception(), Lost)
-        except (Lost, asyncio.InvalidStateError):
-            lost = True
+                with suppress(Exception):  # how it ended is looked at below
+                    await _to_its_end(under_way, STOP_SECONDS)
+            lost = not under_way.done() or isinstance(under_way.exception(), Lost)
         (self._replicas.drop if lost else self._replicas.give_back)(handle)
 
 
