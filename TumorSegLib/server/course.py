@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
+from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import AxialView, runs_within
 from TumorSegLib.remote.protocol import (
     Alive,
@@ -58,11 +59,17 @@ class Course:
     ) -> None:
         self._order, self._memory, self._ticket = order, memory, ticket
         self._queue, self._replicas = queue, replicas
-        self._view = AxialView.of(grid_of(order.first))
+        self._view: AxialView
         self.outcome = "left"
 
     async def run(self, send: Send) -> None:
         """Send all frames; when this is cancelled, or `send` raises, the order is stopped."""
+        try:
+            self._view = AxialView.of(grid_of(self._order.first))
+        except InputError as error:
+            self.outcome = "failed"
+            await send(frame(Failed(str(error))))
+            return
         self._queue.wait(self._ticket)
         await self._wait(send)
         for _ in range(TRIES):

@@ -131,7 +131,11 @@ class OrderMemory:
 
 
 def grid_of(sent: SentVolume) -> Grid:
-    """Return the grid of a volume that was sent."""
+    """Return the grid of a volume that was sent.
+
+    Raises:
+        InputError: it is none.
+    """
     rows = np.reshape(sent.direction, (3, 3)).tolist()
     direction: Any = tuple(tuple(row) for row in rows)
     spacing: Any = sent.spacing
