@@ -257,7 +257,7 @@ def test_computers_that_may_not_send_are_refused(station, tmp_path):
     station.start()
     with connected(station.port) as association:
         assert not association.is_established
-    assert station.heard.about("refused SENDER (127.0.0.1)")
+    assert station.heard.about("refused 127.0.0.1, who may not send here")
     station.stop()
     station.told = {"addresses": ["10.1.0.0/16", "127.0.0.1"]}
     station.start()

@@ -26,8 +26,6 @@ COMPRESSED = (
 )
 """What readers decode: deflated, JPEG, JPEG-LS, JPEG 2000, RLE."""
 MOST_CONNECTIONS = 20
-IDLE_SECONDS = 120
-"""After which a connection on which nothing comes is taken for broken."""
 DISK = "disk"
 
 
@@ -37,9 +35,9 @@ class Receiver:
     def __init__(self, settings: Receive, intake: Intake, journal: Journal) -> None:
         self._settings, self._intake, self._journal = settings, intake, journal
         self._connections: dict[Any, Connection] = {}
-        self._released: set[Any] = set()
         self._lock = threading.Lock()
         self._entity: Any = None
+        self._server: Any = None
 
     def start(self) -> None:
         """Listen.
@@ -51,12 +49,18 @@ class Receiver:
         from pynetdicom import AE, AllStoragePresentationContexts, evt
         from pynetdicom.sop_class import Verification
 
+        from TumorSegLib.node.association_server import (
+            IDLE_SECONDS,
+            MOST_SOCKETS,
+            AssociationServer,
+        )
+
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)  # it quotes what was sent
         settings = self._settings
         entity = self._entity = AE(settings.ae_title)
         entity.require_called_aet = True
         entity.require_calling_aet = settings.titles
-        entity.maximum_associations = MOST_CONNECTIONS
+        entity.maximum_associations = MOST_SOCKETS  # ours are counted once they are accepted
         entity.network_timeout = IDLE_SECONDS
         for context in AllStoragePresentationContexts:
             entity.add_supported_context(context.abstract_syntax, [*UNCOMPRESSED, *COMPRESSED])
@@ -70,37 +74,58 @@ class Receiver:
             (evt.EVT_C_STORE, self._store),
         ]
         try:
-            entity.start_server(
+            self._server = entity.make_server(
                 (settings.host, settings.port),
-                block=False,
                 evt_handlers=handlers,
+                server_class=AssociationServer,
                 ssl_context=server_context(settings.tls),
+                admits=self._admits,
             )
         except OSError as error:
             raise OutputError(
                 f"{settings.host}:{settings.port}: cannot be listened on ({error.strerror})"
             ) from None
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
         """Listen no more; connections are aborted, and their senders try again."""
-        if self._entity is not None:
+        if self._server is not None:
+            self._server.shutdown()
             self._entity.shutdown()
 
-    def _requested(self, event: Any) -> None:
-        """Refuse computers that may not send."""
-        address = str(event.assoc.requestor.address)
+    def _admits(self, address: str, count: int) -> bool:
+        """Tell whether a computer may connect, where so many connections are open already."""
+        from TumorSegLib.node.association_server import MOST_SOCKETS
+
         networks = self._settings.networks
-        if networks and not any(ipaddress.ip_address(address) in one for one in networks):
-            event.assoc.acse.send_reject(0x01, 0x01, 0x01)
-            event.assoc.is_rejected = True
-            self._rejected(event)
+        one = ipaddress.ip_address(address)
+        one = getattr(one, "ipv4_mapped", None) or one
+        if networks and not any(one in network for network in networks):
+            self._refuse(address, "who may not send here")
+        elif count >= MOST_SOCKETS:
+            self._refuse(address, f"as {count} connections are open")
+        else:
+            return True
+        return False
+
+    def _requested(self, event: Any) -> None:
+        """Refuse more than can be served at once; a connection that asks for nothing is none."""
+        association = event.assoc
+        with self._lock:
+            lost = [one for one in self._connections if not one.is_alive()]
+        for one in lost:  # their thread ended by what pynetdicom could not decode
+            self._end(one, broken=True)
+        with self._lock:
+            is_full = len(self._connections) >= MOST_CONNECTIONS
+        if is_full:
+            association.acse.send_reject(0x02, 0x03, 0x02)  # for now, as a limit is reached
+            association.kill()
+            self._refuse(_who(association), f"as {MOST_CONNECTIONS} connections are open")
 
     def _rejected(self, event: Any) -> None:
-        who = _who(event.assoc)
-        others = sum(one.is_acceptor for one in event.assoc.ae.active_associations)
-        reason = "who may not send here"
-        if others > MOST_CONNECTIONS:
-            reason = f"as {MOST_CONNECTIONS} connections are open"
+        self._refuse(_who(event.assoc), "who may not send here")
+
+    def _refuse(self, who: str, reason: str) -> None:
         self._journal.say_once(f"refused {who} {reason}", f"refused {who}, {reason}")
 
     def _accepted(self, event: Any) -> None:

@@ -1,0 +1,104 @@
+"""Connections with a DICOM node: strangers, silence, too much at once, and how they end."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from contextlib import ExitStack
+
+import pydicom
+import pytest
+from waiting import wait_until
+
+pytest.importorskip("pynetdicom")
+
+from node_bench import connected, send, write_series
+
+from TumorSegLib.node import association_server
+
+pytestmark = pytest.mark.slow
+
+
+def raw(station):
+    """A TCP connection over which nothing was said yet."""
+    return socket.create_connection(("127.0.0.1", station.port))
+
+
+def is_closed(connection):
+    """Wait until the node has closed a connection; no answer came before."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionError:
+        return True
+
+
+def accepted(station):
+    """The node's side of the only connection with it."""
+    (receiver,) = station.node._parts
+    (association,) = receiver._connections
+    return association
+
+
+def test_silent_connections_take_nobody_s_place(station, tmp_path, monkeypatch):
+    monkeypatch.setattr("TumorSegLib.node.receiver.MOST_CONNECTIONS", 2)
+    station.start()
+    with raw(station), raw(station), raw(station):
+        assert set(send(station.port, write_series(tmp_path / "ct"))) == {0}
+
+
+def test_there_is_an_end_to_silent_connections(station, tmp_path, monkeypatch):
+    monkeypatch.setattr(association_server, "MOST_SOCKETS", 3)
+    station.start()
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(raw(station))
+        for _ in range(2):
+            assert is_closed(stack.enter_context(raw(station)))
+    assert len(station.heard.about("refused 127.0.0.1, as 3 connections are open")) == 1
+
+    def is_heard():
+        with connected(station.port) as association:
+            return association.is_established
+
+    wait_until(is_heard)
+
+
+def test_a_stranger_s_connection_is_closed_before_anything_is_read(station):
+    station.told = {"addresses": ["10.1.0.0/16"]}
+    station.start()
+    for _ in range(3):
+        with raw(station) as stranger:
+            assert is_closed(stranger)
+    assert len(station.heard.about("refused 127.0.0.1, who may not send here")) == 1
+
+
+def test_an_address_of_the_old_kind_is_known_in_its_new_clothes(station):
+    station.told = {"addresses": ["10.1.0.0/16"]}
+    station.start()
+    (receiver,) = station.node._parts
+    assert receiver._admits("::ffff:10.1.2.3", 0)
+    assert not receiver._admits("::ffff:10.2.2.3", 0)
+
+
+def test_what_announces_more_than_any_message_holds_is_not_read(station):
+    station.start()
+    with raw(station) as greedy:
+        greedy.sendall(struct.pack(">BBL", 1, 0, association_server.LONGEST_PDU + 1))
+        assert is_closed(greedy)
+    with connected(station.port) as association:
+        association.dul.socket.send(struct.pack(">BBL", 4, 0, 0xFFFFFFFF))
+        wait_until(lambda: not association.is_established)
+
+
+def test_what_cannot_be_decoded_frees_its_place(station, tmp_path, monkeypatch):
+    monkeypatch.setattr("TumorSegLib.node.receiver.MOST_CONNECTIONS", 1)
+    station.start()
+    paths = write_series(tmp_path / "ct")
+    with connected(station.port) as association:
+        association.send_c_store(pydicom.dcmread(paths[0]))
+        theirs = accepted(station)
+        association.dul.socket.send(struct.pack(">BBLLBB", 4, 0, 6, 2, 1, 3))  # an empty command
+        wait_until(lambda: not theirs.is_alive())
+    assert set(send(station.port, paths)) == {0}
+    station.wait_for("1 accepted; the connection broke")
+    station.wait_for("sent to PACS")
