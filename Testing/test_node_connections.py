@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
+import ssl
 import struct
 from contextlib import ExitStack
 
@@ -12,7 +14,7 @@ from waiting import wait_until
 
 pytest.importorskip("pynetdicom")
 
-from node_bench import connected, send, write_series
+from node_bench import connected, make_certificate, send, write_series
 
 from TumorSegLib.node import association_server
 
@@ -37,6 +39,26 @@ def accepted(station):
     (receiver,) = station.node._parts
     (association,) = receiver._connections
     return association
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+def test_a_silent_connection_keeps_nobody_from_speaking_tls(station, tmp_path):
+    own = make_certificate(tmp_path)
+    station.told = {"tls": own}
+    station.start()
+    caller = ssl.create_default_context(cafile=own["certificate"])
+    with raw(station), raw(station):
+        assert set(send(station.port, write_series(tmp_path / "ct"), tls=caller)) == {0}
+    station.wait_for("sent to PACS")
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+def test_who_shakes_no_hands_is_left_after_a_while(station, tmp_path, monkeypatch):
+    monkeypatch.setattr(association_server, "HANDSHAKE_SECONDS", 0.1)
+    station.told = {"tls": make_certificate(tmp_path)}
+    station.start()
+    with raw(station) as silent:
+        assert is_closed(silent)
 
 
 def test_silent_connections_take_nobody_s_place(station, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import socketserver
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -14,18 +15,20 @@ MOST_SOCKETS = 200
 """Connections, those over which no association was asked for yet among them."""
 IDLE_SECONDS = 120
 """After which a connection on which nothing comes is ended."""
+HANDSHAKE_SECONDS = 30
 LONGEST_PDU = 1 << 20
 """Bytes of one message on the wire; we ask for 16 KB, a request of all contexts takes 0.2 MB."""
 
 
 class AssociationServer(ThreadedAssociationServer):  # type: ignore[misc]
-    """Asks who it is before anything is read."""
+    """Asks who it is before anything is read, and shakes hands in the connection's own thread."""
 
     daemon_threads = True
 
     def __init__(
         self,
         *given: Any,
+        tls: ssl.SSLContext | None,
         admits: Callable[[str, int], bool],
         **named: Any,
     ) -> None:
@@ -33,13 +36,14 @@ class AssociationServer(ThreadedAssociationServer):  # type: ignore[misc]
 
         Args:
             given: as the base class takes it.
+            tls: None: not encrypted.
             admits: told the address of the other side, and how many connections are open.
             named: as `given`.
 
         Raises:
             OSError: the port is taken, or the address is none of this computer's.
         """
-        self._admits = admits
+        self._tls, self._admits = tls, admits
         self._sockets: list[socket.socket] = []
         super().__init__(*given, **named)
         self.bind(evt.EVT_CONN_OPEN, _limit_messages)
@@ -55,8 +59,23 @@ class AssociationServer(ThreadedAssociationServer):  # type: ignore[misc]
     def get_request(self) -> tuple[socket.socket, Any]:
         """Return a connection and whence it comes."""
         request, address = super().get_request()
-        request.settimeout(IDLE_SECONDS)
+        request.settimeout(HANDSHAKE_SECONDS)
+        if self._tls is not None:
+            request = self._tls.wrap_socket(
+                request, server_side=True, do_handshake_on_connect=False
+            )
         return request, address
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Have the base class go on with a connection once hands were shaken."""
+        try:
+            if self._tls is not None:
+                request.do_handshake()
+            request.settimeout(IDLE_SECONDS)
+        except (OSError, ValueError):
+            self.shutdown_request(request)
+        else:
+            super().process_request_thread(request, client_address)
 
     def shutdown(self) -> None:
         """Listen no more."""

@@ -78,7 +78,7 @@ class Receiver:
                 (settings.host, settings.port),
                 evt_handlers=handlers,
                 server_class=AssociationServer,
-                ssl_context=server_context(settings.tls),
+                tls=server_context(settings.tls),
                 admits=self._admits,
             )
         except OSError as error:
