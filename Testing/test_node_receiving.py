@@ -205,6 +205,125 @@ def test_on_a_full_disk_images_are_refused_for_lack_of_room(station, tmp_path, m
     station.wait_for("sent to PACS")
 
 
+def refuse(monkeypatch, uids, error):
+    """Have the disk fail for these images."""
+    from TumorSegLib.node.image_store import ImageStore
+
+    write = ImageStore.write
+
+    def failing(store, series, uid, content):
+        if uid in uids:
+            raise error
+        write(store, series, uid, content)
+
+    monkeypatch.setattr(ImageStore, "write", failing)
+
+
+@pytest.mark.parametrize("places", [(0,), (2, 3), (5,)])
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(OSError(28, "full"), 0xA700), (MemoryError(), 0xA700), (KeyError(), 0x0110)],
+)
+def test_a_series_that_lacks_refused_images_waits_for_them(
+    station, tmp_path, monkeypatch, places, error, status
+):
+    paths = write_series(tmp_path / "ct")
+    station.start()
+    refused = [pydicom.dcmread(paths[place]).SOPInstanceUID for place in places]
+    with monkeypatch.context() as patch:
+        refuse(patch, refused, error)
+        assert send(station.port, paths) == [status if place in places else 0 for place in range(6)]
+        station.wait_for(f"{6 - len(places)} accepted")
+        send(station.port, paths[1:2])  # of another connection, which does not bring them
+        turns = station.count_turns()
+        wait_until(lambda: turns() > 5)
+        assert not station.heard.about("complete")
+        assert [row.connection for row in station.series()] == ["refused"]
+    assert set(send(station.port, [paths[place] for place in places])) == {0}
+    assert "6 images, complete" in station.wait_for("complete")[0]
+    station.wait_for("sent to PACS")
+    assert station.pacs.modalities == ["SEG", "SR"]
+
+
+def test_a_refused_image_that_comes_again_at_once_is_lacking_no_more(
+    station, tmp_path, monkeypatch
+):
+    paths = write_series(tmp_path / "ct")
+    station.start()
+    with connected(station.port) as association:
+        with monkeypatch.context() as patch:
+            refuse(patch, [pydicom.dcmread(paths[2]).SOPInstanceUID], OSError(28, "full"))
+            for path in paths:
+                association.send_c_store(pydicom.dcmread(path))
+        association.send_c_store(pydicom.dcmread(paths[2]))
+    assert "6 images, complete" in station.wait_for("complete")[0]
+
+
+@pytest.mark.parametrize("ends", ["never comes", "node ends"])
+def test_refused_images_that_never_come_are_a_line(station, tmp_path, monkeypatch, ends):
+    station.told = {"rest_minutes": 0.0 if ends == "never comes" else 60.0}
+    paths = write_series(tmp_path / "ct")
+    station.start()
+    with monkeypatch.context() as patch:
+        refuse(patch, [pydicom.dcmread(paths[2]).SOPInstanceUID], OSError(28, "full"))
+        send(station.port, paths)
+        if ends == "node ends":
+            station.wait_for("5 accepted")
+            station.told = {"rest_minutes": 0.0}
+            station.stop()
+            station.start()
+    assert "images were refused, and the rest did not come" in station.wait_for("failed")[0]
+    station.wait_idle()
+    station.stop()
+    station.told = {}
+    station.start()
+    send(station.port, paths)
+    station.wait_for("sent to PACS")
+
+
+def test_a_series_one_of_whose_images_is_damaged_is_not_whole(station, tmp_path):
+    station.told = {"rest_minutes": 0.0}
+    station.start()
+    paths = write_series(tmp_path / "ct", 9)
+    dataset = pydicom.dcmread(paths[4])
+    with connected(station.port) as association:
+        for path in [*paths[:4], *paths[5:]]:
+            association.send_c_store(pydicom.dcmread(path))
+        assert send_bytes(association, dataset, encoded(dataset)[:-100]) == 0xC000
+    assert station.wait_for("is damaged; refused")
+    assert "images were refused" in station.wait_for("failed")[0]
+
+
+def encoded(dataset):
+    from pynetdicom.dsutils import encode
+
+    return encode(dataset, False, True)
+
+
+def send_bytes(association, dataset, content):
+    """Send what no library would write; return the status."""
+    from io import BytesIO
+
+    from pynetdicom.dimse_primitives import C_STORE
+
+    request = C_STORE()
+    request.MessageID, request.Priority = 1, 2
+    request.AffectedSOPClassUID = dataset.SOPClassUID
+    request.AffectedSOPInstanceUID = dataset.SOPInstanceUID
+    request.DataSet = BytesIO(content)
+    number = next(
+        one.context_id
+        for one in association.accepted_contexts
+        if one.abstract_syntax == dataset.SOPClassUID
+        and one.transfer_syntax == ["1.2.840.10008.1.2.1"]
+    )
+    association._reactor_checkpoint.clear()
+    association.dimse.send_msg(request, number)
+    _, answer = association.dimse.get_msg(block=True)
+    association._reactor_checkpoint.set()
+    return answer.Status
+
+
 def test_room_is_kept_free_for_results(station, tmp_path):
     station.start(reserve_mb=1e12)
     assert send(station.port, write_series(tmp_path / "ct")[:1]) == [0xA700]

@@ -8,7 +8,9 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
+
+import pydicom
 
 from TumorSegLib.node.image_store import ImageStore
 from TumorSegLib.node.queue import Named, Queue
@@ -16,9 +18,12 @@ from TumorSegLib.node.queue_tables import SeriesRow
 from TumorSegLib.node.rules import Rules, Said
 from TumorSegLib.reading.dicom_folder import SEGMENTATION_CLASSES, SLICE_CLASSES
 from TumorSegLib.reading.dicom_header import DicomHeader, header_in
-from TumorSegLib.reading.dicom_structure import DamagedError
+from TumorSegLib.reading.dicom_structure import DamagedError, Within
 
 Kind = Literal["accepted", "there already", "passed over"]
+
+MOST_REFUSED = 100_000
+"""Images that are kept in mind."""
 
 _numbers = itertools.count(1)
 
@@ -55,6 +60,7 @@ class Intake:
         self._lock = threading.Lock()
         self._open: set[Connection] = set()
         self._broke: dict[int, int] = {}
+        self._refused: set[tuple[str, str]] = set()
         self._ended: list[tuple[list[int], bool]] = []
 
     def opened(self) -> Connection:
@@ -82,12 +88,16 @@ class Intake:
         self.settle()
 
     def settle(self) -> None:
-        """Keep how connections ended; done again by the node's turns where the disk was full.
+        """Keep how connections ended, and of which series images were refused.
+
+        Done again by the node's turns where the disk was full.
 
         Raises:
             sqlite3.Error: it still is.
         """
         with self._lock:
+            if self._refused:
+                self._queue.note_refused({series for series, _ in self._refused})
             while self._ended:
                 numbers, broken = self._ended[0]
                 self._queue.note_connection(numbers, broken=broken)
@@ -105,12 +115,27 @@ class Intake:
             UnusableError: it is no DICOM, or damaged, or another one.
             OSError, sqlite3.Error: there is no room for it.
         """
-        header = _header(content)
-        if header.text("SOPInstanceUID") != uid or not uid:
-            raise UnusableError("says another SOPInstanceUID than its sender")
-        kind = self._take(content, header, uid, connection)
+        try:
+            header = _header(content)
+        except UnusableError:
+            self._note_refused(_series_of_damaged(content), uid)
+            raise
+        try:
+            if header.text("SOPInstanceUID") != uid or not uid:
+                raise UnusableError("says another SOPInstanceUID than its sender")
+            kind = self._take(content, header, uid, connection)
+        except Exception:
+            if header.pixels is not None:  # without them it is no slice that its series lacks
+                self._note_refused(header.text("SeriesInstanceUID"), uid)
+            raise
         connection.counts[kind] += 1
         return kind
+
+    def _note_refused(self, series: str, uid: str) -> None:
+        with self._lock:
+            if len(self._refused) >= MOST_REFUSED:  # what the queue knows of them stays
+                self._refused.clear()
+            self._refused.add((series, uid))
 
     def _take(self, content: bytes, header: DicomHeader, uid: str, connection: Connection) -> Kind:
         said = Said(
@@ -138,14 +163,16 @@ class Intake:
         found = self._queue.tables.series("uid = ?", image.series)
         broke = self._broke.get(found[0].id, 0) if found else 0
         mends = connection.number > broke
-        if self._queue.is_known(image):
+        is_known = self._queue.is_known(image)
+        if is_known:
             number = self._queue.touch(image.series, mends=mends)
             if number is not None:
                 connection.series.add(number)
-            return "there already"
-        self._store.write(image.series, image.uid, content)
-        connection.series.add(self._queue.note_image(image, mends=mends))
-        return "accepted"
+        else:
+            self._store.write(image.series, image.uid, content)
+            connection.series.add(self._queue.note_image(image, mends=mends))
+        self._refused.discard((image.series, image.uid))
+        return "there already" if is_known else "accepted"
 
     def remove(self, finished: Iterable[SeriesRow]) -> list[SeriesRow]:
         """Remove images of series that are through; return those of which some were removed."""
@@ -155,8 +182,20 @@ class Intake:
                 if self._queue.note_removed(series):
                     self._store.remove(series.uid)
                     self._broke.pop(series.id, None)
+                    self._refused = {one for one in self._refused if one[0] != series.uid}
                     removed.append(series)
         return removed
+
+
+def _series_of_damaged(content: bytes) -> str:
+    """Return the SeriesInstanceUID of an image that is damaged, "" if nothing can be read."""
+    within: Any = Within(io.BytesIO(content))
+    keyword = "SeriesInstanceUID"
+    try:
+        found = pydicom.dcmread(within, stop_before_pixels=True, specific_tags=[keyword])
+        return str(found.get(keyword, ""))
+    except Exception:  # pydicom raises whatever its parts raise
+        return ""
 
 
 def _header(content: bytes) -> DicomHeader:

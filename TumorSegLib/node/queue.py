@@ -22,14 +22,13 @@ from TumorSegLib.node.queue_tables import (
     OPEN,
     PASSED,
     RECEIVING,
+    REFUSED,
     UNDER_WAY,
     WAITING,
     WORKING,
     SeriesRow,
     Tables,
 )
-
-BROKE = "the connection broke, and the rest did not come; send the series again"
 
 
 @dataclass(frozen=True)
@@ -153,8 +152,20 @@ class Queue:
         """Keep how a connection ended, for the series of which images came on it."""
         with self.tables.changing() as database:
             database.executemany(
-                "UPDATE series SET connection = ? WHERE id = ? AND connection != ?",
-                [(BROKEN if broken else ENDED, number, BROKEN) for number in numbers],
+                "UPDATE series SET connection = ? WHERE id = ? AND connection NOT IN (?, ?)",
+                [
+                    (BROKEN if broken else ENDED, number, BROKEN, BROKEN if broken else REFUSED)
+                    for number in numbers
+                ],
+            )
+
+    def note_refused(self, uids: Iterable[str]) -> None:
+        """Keep that images of series are lacking, as they were refused; the rest is waited for."""
+        with self.tables.changing() as database:
+            database.executemany(
+                "UPDATE series SET connection = ?"
+                " WHERE uid = ? AND state = ? AND connection NOT IN (?, ?)",
+                [(REFUSED, uid, RECEIVING, BROKEN, REFUSED) for uid in uids],
             )
 
     # Completeness

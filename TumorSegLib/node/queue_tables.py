@@ -23,7 +23,9 @@ RECEIVING, WAITING, WORKING, MADE = "receiving", "waiting", "under way", "made"
 DONE, PASSED, FAILED = "done", "passed over", "failed"
 UNDER_WAY = (RECEIVING, WAITING, WORKING, MADE)
 FINAL = (DONE, PASSED, FAILED)
-OPEN, ENDED, BROKEN = "open", "ended", "broken"
+OPEN, ENDED, BROKEN, REFUSED = "open", "ended", "broken", "refused"
+LACKING = {BROKEN: "the connection broke", REFUSED: "images were refused"}
+"""What keeps a series from being whole."""
 
 TABLES = """
 CREATE TABLE series (
@@ -76,7 +78,8 @@ class SeriesRow:
         study: StudyInstanceUID.
         modality: as in DICOM.
         state: one of `UNDER_WAY` and `FINAL`.
-        connection: on which its last image came: one of `OPEN`, `ENDED`, `BROKEN`.
+        connection: on which its last image came: one of `OPEN`, `ENDED`, `BROKEN`,
+            `REFUSED`.
         arrived: when its last image came, seconds since 1970.
         changed: when its state last changed, likewise.
         more: whether images came since it was begun.

@@ -24,8 +24,8 @@ from TumorSegLib.node.image_store import ImageStore, flush_folder
 from TumorSegLib.node.intake import Intake
 from TumorSegLib.node.journal import Journal
 from TumorSegLib.node.model_process import ModelProcess, StoppedError
-from TumorSegLib.node.queue import BROKE, Queue
-from TumorSegLib.node.queue_tables import BROKEN, FINAL, QUEUE, SeriesRow
+from TumorSegLib.node.queue import Queue
+from TumorSegLib.node.queue_tables import FINAL, LACKING, QUEUE, SeriesRow
 from TumorSegLib.node.receiver import DISK, Receiver
 from TumorSegLib.node.rules import Rules
 from TumorSegLib.node.sender import Sender
@@ -181,10 +181,13 @@ class Node:
         self._intake.settle()
         for row in self._queue.quiet(self.settings.quiet_seconds):
             gone, count = self._queue.missing(row.id)
-            if row.connection == BROKEN or gone:
+            if row.connection in LACKING or gone:
                 if time.time() - row.arrived > self.settings.rest_seconds:
                     missing = f"{gone} of {count} images are not here any more and were not sent"
-                    reason = f"{missing} again; send the whole series" if gone else BROKE
+                    reason = f"{missing} again; send the whole series"
+                    if not gone:
+                        why = LACKING[row.connection]
+                        reason = f"{why}, and the rest did not come; send the series again"
                     self._fail(row, reason)
                 continue
             self._decide(row, count)

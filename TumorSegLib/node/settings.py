@@ -67,7 +67,8 @@ class Receive:
         addresses: computers or networks that may send ("10.1.0.5", "10.1.0.0/16"); none: all.
         quiet_seconds: after which a series to which nothing was added is complete.
         study_quiet_seconds: likewise a study, for models of several sequences.
-        rest_minutes: for which the rest is waited for after a connection broke.
+        rest_minutes: for which the rest is waited for after a connection broke or images were
+            refused.
         tls: None: not encrypted.
     """
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from TumorSegLib.errors import InputError
 from TumorSegLib.node.outbox import TO_SEND
 from TumorSegLib.node.queue_tables import (
-    BROKEN,
     DONE,
     FAILED,
+    LACKING,
     MADE,
     PASSED,
     QUEUE,
@@ -127,8 +127,8 @@ def _line(
     images: int,
     sending: str | None,
 ) -> Line:
-    if state == RECEIVING and connection == BROKEN:
-        reason = "the connection broke; the rest is waited for"
+    if state == RECEIVING and connection in LACKING:
+        reason = f"{LACKING[connection]}; the rest is waited for"
     elif state == MADE:
         reason = sending or ""
     since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(changed))
