@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 from contextlib import ExitStack
+from io import BytesIO
 
 import pydicom
 import pytest
@@ -15,10 +16,14 @@ from waiting import wait_until
 pytest.importorskip("pynetdicom")
 
 from node_bench import connected, make_certificate, send, write_series
+from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.dimse_primitives import C_STORE
 
 from TumorSegLib.node import association_server
 
 pytestmark = pytest.mark.slow
+
+CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
 def raw(station):
@@ -124,3 +129,56 @@ def test_what_cannot_be_decoded_frees_its_place(station, tmp_path, monkeypatch):
     assert set(send(station.port, paths)) == {0}
     station.wait_for("1 accepted; the connection broke")
     station.wait_for("sent to PACS")
+
+
+def test_a_dead_computer_is_noticed_before_a_connection_is_idle(station):
+    probes = association_server.PROBES
+    assert (
+        probes["TCP_KEEPIDLE"] + probes["TCP_KEEPINTVL"] * probes["TCP_KEEPCNT"]
+        < association_server.IDLE_SECONDS
+    )
+    station.start()
+    with connected(station.port):
+        theirs = accepted(station).dul.socket.socket
+        assert theirs.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        for name in (name for name in probes if hasattr(socket, name)):
+            assert theirs.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) == probes[name]
+        assert theirs.gettimeout() == association_server.IDLE_SECONDS
+
+
+def test_a_connection_that_is_kept_open_without_need_ends_in_order(station, tmp_path):
+    paths = write_series(tmp_path / "ct")
+    station.start()
+    with connected(station.port) as association:
+        for path in paths:
+            association.send_c_store(pydicom.dcmread(path))
+        accepted(station).network_timeout = 0.01
+        wait_until(lambda: not association.is_established)
+    assert station.wait_for("from SENDER")[0].endswith("6 accepted; nothing came any more")
+    station.wait_for("sent to PACS")
+
+
+def test_a_connection_on_which_an_image_stops_halfway_breaks(station, tmp_path):
+    paths = write_series(tmp_path / "ct")
+    station.start()
+    with connected(station.port) as association:
+        for path in paths[:5]:
+            association.send_c_store(pydicom.dcmread(path))
+        request = C_STORE()
+        request.MessageID, request.Priority = 9, 2
+        request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = CT, "1.2.3"
+        request.DataSet = BytesIO(bytes(20))
+        message = C_STORE_RQ()
+        message.primitive_to_message(request)
+        number = next(
+            one.context_id for one in association.accepted_contexts if one.abstract_syntax == CT
+        )
+        association.dul.send_pdu(next(iter(message.encode_msg(number, 16382))))
+        theirs = accepted(station)
+        wait_until(lambda: theirs.dimse.message is not None)
+        theirs.network_timeout = 0.01
+        wait_until(lambda: not association.is_established)
+    station.wait_for("5 accepted; the connection broke")
+    turns = station.count_turns()
+    wait_until(lambda: turns() > 5)
+    assert not station.heard.about("complete")

@@ -97,6 +97,36 @@ def test_after_a_broken_connection_the_whole_series_may_come_again(station, tmp_
     assert "9 images, complete" in station.wait_for("complete")[0]
 
 
+def send_on_one(station, paths):
+    """Send images on one connection, which then breaks."""
+    send_broken(station.port, paths)
+    return station.wait_for("the connection broke")
+
+
+def test_a_series_that_was_through_before_its_connection_broke_is_whole(station, tmp_path):
+    first, second = write_series(tmp_path / "a"), write_series(tmp_path / "b", 9)
+    station.start()
+    send_on_one(station, [*first, *second[:4]])
+    assert station.wait_for("complete")[0].startswith("series 1: CT, 6 images")
+    turns = station.count_turns()
+    wait_until(lambda: turns() > 5)
+    assert len(station.heard.about("complete")) == 1
+    send(station.port, second[4:])
+    assert station.wait_for("complete", 2)[1].startswith("series 2: CT, 9 images")
+    station.wait_for("sent to PACS", 2)
+
+
+def test_of_series_whose_images_came_mixed_none_is_whole(station, tmp_path):
+    first, second = write_series(tmp_path / "a"), write_series(tmp_path / "b", 9)
+    station.start()
+    send_on_one(station, [*first[:3], *second[:4], *first[3:5], *second[4:6]])
+    turns = station.count_turns()
+    wait_until(lambda: turns() > 5)
+    assert not station.heard.about("complete")
+    send(station.port, [*first, *second])
+    station.wait_for("sent to PACS", 2)
+
+
 def test_two_connections_at_once_are_one_series(station, tmp_path):
     paths = write_series(tmp_path / "ct", 9)
     station.start()

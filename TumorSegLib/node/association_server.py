@@ -16,6 +16,8 @@ MOST_SOCKETS = 200
 IDLE_SECONDS = 120
 """After which a connection on which nothing comes is ended."""
 HANDSHAKE_SECONDS = 30
+PROBES = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+"""Of the other side's computer: where it is gone, a connection breaks before it is idle."""
 LONGEST_PDU = 1 << 20
 """Bytes of one message on the wire; we ask for 16 KB, a request of all contexts takes 0.2 MB."""
 
@@ -60,6 +62,10 @@ class AssociationServer(ThreadedAssociationServer):  # type: ignore[misc]
         """Return a connection and whence it comes."""
         request, address = super().get_request()
         request.settimeout(HANDSHAKE_SECONDS)
+        request.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in PROBES.items():
+            if hasattr(socket, name):
+                request.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         if self._tls is not None:
             request = self._tls.wrap_socket(
                 request, server_side=True, do_handshake_on_connect=False

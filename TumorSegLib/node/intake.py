@@ -39,12 +39,28 @@ class Connection:
     Attributes:
         number: later ones have higher ones.
         series: numbers of those of which images came on it.
+        last: the one of which the last image came, 0 where that was of none.
+        is_mixed: whether images of one came after those of another.
         counts: of what became of the images.
     """
 
     number: int = field(default_factory=lambda: next(_numbers))
     series: set[int] = field(default_factory=set)
+    last: int = 0
+    is_mixed: bool = False
     counts: Counter[str] = field(default_factory=Counter)
+
+    def note(self, series: int | None) -> None:
+        """Keep that an image came, and of which series; None: of none that is received."""
+        self.is_mixed |= series in self.series and series != self.last
+        self.last = series or 0
+        if series is not None:
+            self.series.add(series)
+
+    @property
+    def unfinished(self) -> set[int]:
+        """Series that were not through where it broke: of those that came one by one, the last."""
+        return self.series if self.is_mixed else self.series & {self.last}
 
     def told(self) -> str:
         """Return what came in a few words."""
@@ -79,12 +95,11 @@ class Intake:
         """
         with self._lock:
             self._open.discard(connection)
-            if broken:
-                last = next(_numbers)
-                self._broke.update(dict.fromkeys(connection.series, last))
+            unfinished = connection.unfinished if broken else set()
+            self._broke.update(dict.fromkeys(unfinished, next(_numbers)))
             elsewhere = {number for other in self._open for number in other.series}
-            ended = connection.series if broken else connection.series - elsewhere
-            self._ended.append((sorted(ended), broken))
+            self._ended.append((sorted(unfinished), True))
+            self._ended.append((sorted(connection.series - unfinished - elsewhere), False))
         self.settle()
 
     def settle(self) -> None:
@@ -128,6 +143,8 @@ class Intake:
             if header.pixels is not None:  # without them it is no slice that its series lacks
                 self._note_refused(header.text("SeriesInstanceUID"), uid)
             raise
+        if kind == "passed over":
+            connection.note(None)
         connection.counts[kind] += 1
         return kind
 
@@ -165,12 +182,10 @@ class Intake:
         mends = connection.number > broke
         is_known = self._queue.is_known(image)
         if is_known:
-            number = self._queue.touch(image.series, mends=mends)
-            if number is not None:
-                connection.series.add(number)
+            connection.note(self._queue.touch(image.series, mends=mends))
         else:
             self._store.write(image.series, image.uid, content)
-            connection.series.add(self._queue.note_image(image, mends=mends))
+            connection.note(self._queue.note_image(image, mends=mends))
         self._refused.discard((image.series, image.uid))
         return "there already" if is_known else "accepted"
 

@@ -69,6 +69,7 @@ class Receiver:
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_REJECTED, self._rejected),
             (evt.EVT_ACCEPTED, self._accepted),
+            (evt.EVT_ACSE_SENT, self._has_sent),
             (evt.EVT_RELEASED, self._has_released),
             (evt.EVT_CONN_CLOSE, self._closed),
             (evt.EVT_C_STORE, self._store),
@@ -114,7 +115,7 @@ class Receiver:
         with self._lock:
             lost = [one for one in self._connections if not one.is_alive()]
         for one in lost:  # their thread ended by what pynetdicom could not decode
-            self._end(one, broken=True)
+            self._end(one, broken=True, how="; the connection broke")
         with self._lock:
             is_full = len(self._connections) >= MOST_CONNECTIONS
         if is_full:
@@ -132,19 +133,27 @@ class Receiver:
         with self._lock:
             self._connections[event.assoc] = self._intake.opened()
 
+    def _has_sent(self, event: Any) -> None:
+        """Take what ends as nothing came for long, but not amid an image, for an orderly end."""
+        from pynetdicom.pdu_primitives import A_ABORT
+
+        association = event.assoc
+        is_idle = association.dul.idle_timer_expired() and association.dimse.message is None
+        if is_idle and isinstance(event.primitive, A_ABORT):
+            self._end(association, broken=False, how="; nothing came any more")
+
     def _has_released(self, event: Any) -> None:
         self._end(event.assoc, broken=False)
 
     def _closed(self, event: Any) -> None:
-        self._end(event.assoc, broken=True)
+        self._end(event.assoc, broken=True, how="; the connection broke")
 
-    def _end(self, association: Any, *, broken: bool) -> None:
+    def _end(self, association: Any, *, broken: bool, how: str = "") -> None:
         with self._lock:
             connection = self._connections.pop(association, None)
         if connection is None:
             return
         if connection.counts:
-            how = "; the connection broke" if broken else ""
             self._journal.say(f"from {_who(association)}: {connection.told()}{how}")
         try:
             self._intake.closed(connection, broken=broken)
