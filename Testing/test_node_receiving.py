@@ -354,6 +354,20 @@ def send_bytes(association, dataset, content):
     return answer.Status
 
 
+def test_an_image_called_as_one_of_another_series_is_refused(station, tmp_path):
+    paths = write_series(tmp_path / "ct")
+    station.start()
+    send(station.port, paths)
+    station.wait_for("sent to PACS")
+    for path in paths:
+        copied = pydicom.dcmread(path)
+        copied.SeriesInstanceUID = "1.2.3.4"
+        copied.save_as(path)
+    assert set(send(station.port, paths)) == {0xC000}
+    (line,) = station.heard.about("of another series")
+    assert line.endswith("has the SOPInstanceUID of an image of another series; refused")
+
+
 def test_room_is_kept_free_for_results(station, tmp_path):
     station.start(reserve_mb=1e12)
     assert send(station.port, write_series(tmp_path / "ct")[:1]) == [0xA700]

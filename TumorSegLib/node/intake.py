@@ -180,6 +180,8 @@ class Intake:
         found = self._queue.tables.series("uid = ?", image.series)
         broke = self._broke.get(found[0].id, 0) if found else 0
         mends = connection.number > broke
+        if self._queue.is_elsewhere(image):
+            raise UnusableError("has the SOPInstanceUID of an image of another series")
         is_known = self._queue.is_known(image)
         if is_known:
             connection.note(self._queue.touch(image.series, mends=mends))

@@ -69,6 +69,15 @@ class Queue:
 
     # Receiving
 
+    def is_elsewhere(self, image: Named) -> bool:
+        """Tell whether an image of another series is called so, which none ever is (PS3.5, 9)."""
+        found = self.tables.rows(
+            "SELECT series.uid FROM image JOIN series ON series.id = image.series"
+            " WHERE image.uid = ?",
+            image.uid,
+        )
+        return any(uid != image.series for (uid,) in found)
+
     def is_known(self, image: Named) -> bool:
         """Tell whether an image is there already, or its series was done as it would be now.
 
