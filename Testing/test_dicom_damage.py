@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from pydicom.uid import RLELossless
 from test_dicom_series import even, refusal
 
 from TumorSegLib.reading import read_volume
+from TumorSegLib.reading.dicom_header import read_whole
+from TumorSegLib.reading.dicom_structure import DamagedError
 
 pytestmark = pytest.mark.slow
 
@@ -395,6 +398,25 @@ def test_other_encodings_are_read(paths, syntax, implicit, little):
             header.PixelData = np.frombuffer(header.PixelData, "<i2").astype(">i2").tobytes()
         save(header, path, implicit=implicit, little=little)
     np.testing.assert_array_equal(read_volume(paths[0].parent).voxels, SLICES)
+
+
+def test_a_little_that_inflates_to_a_lot_is_refused_before_it_does(paths, monkeypatch):
+    """1.9 GB of zeros took 1.9 MB, and 3.8 GB of memory to look at the header."""
+    most = 1 << 20
+    monkeypatch.setattr("TumorSegLib.reading.dicom_header.ALWAYS_INFLATED", most)
+    header = pydicom.dcmread(paths[4])
+    header.private_block(0x5001, "NOBODY", create=True).add_new(0, "OB", bytes(50 * most))
+    header.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
+    save(header, paths[4], implicit=False, little=True)
+    del header
+    tracemalloc.start()
+    try:
+        assert f"{paths[4].name}: " in refusal(paths[0].parent)
+        with pytest.raises(DamagedError):
+            read_whole(paths[4])
+        assert tracemalloc.get_traced_memory()[1] < 10 * most
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("begin", [132, "group 8"])

@@ -24,6 +24,7 @@ from TumorSegLib.node import association_server
 pytestmark = pytest.mark.slow
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
+DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
 def raw(station):
@@ -182,3 +183,16 @@ def test_a_connection_on_which_an_image_stops_halfway_breaks(station, tmp_path):
     turns = station.count_turns()
     wait_until(lambda: turns() > 5)
     assert not station.heard.about("complete")
+
+
+def test_nothing_deflated_is_taken(station, tmp_path):
+    """A little of it makes a lot."""
+    from pynetdicom import AE
+
+    station.start()
+    entity = AE("SENDER")
+    entity.add_requested_context(CT, DEFLATED)
+    entity.add_requested_context("1.2.840.10008.1.1")
+    association = entity.associate("127.0.0.1", station.port, ae_title="TUMORSEG")
+    assert [one.abstract_syntax for one in association.rejected_contexts] == [CT]
+    association.release()

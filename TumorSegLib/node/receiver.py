@@ -20,11 +20,10 @@ SUCCESS, OUT_OF_RESOURCES, NOT_UNDERSTOOD, OUR_FAULT = 0x0000, 0xA700, 0xC000, 0
 
 UNCOMPRESSED = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2", "1.2.840.10008.1.2.2")
 COMPRESSED = (
-    "1.2.840.10008.1.2.1.99",
     *(f"1.2.840.10008.1.2.4.{number}" for number in (50, 51, 57, 70, 80, 81, 90, 91)),
     "1.2.840.10008.1.2.5",
 )
-"""What readers decode: deflated, JPEG, JPEG-LS, JPEG 2000, RLE."""
+"""What readers decode: JPEG, JPEG-LS, JPEG 2000, RLE; nothing that a little of makes a lot."""
 MOST_CONNECTIONS = 20
 DISK = "disk"
 

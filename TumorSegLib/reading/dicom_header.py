@@ -35,7 +35,9 @@ GE_SYNTAX = "1.2.840.113619.5.2"
 BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 IMPLICIT = frozenset((STANDARD_SYNTAX, GE_SYNTAX))
 UNCOMPRESSED = IMPLICIT | {"", f"{STANDARD_SYNTAX}.1", BIG_ENDIAN, DEFLATED}
-MAXIMUM_INFLATED = 1 << 31
+ALWAYS_INFLATED, MAXIMUM_INFLATED = 1 << 28, 1 << 31
+INFLATED_RATIO = 32
+"""By which a deflated data set grows at most beyond `ALWAYS_INFLATED`; images do by 2 to 4."""
 MAXIMUM_TEXT = 256
 
 READ: list[Any] = [
@@ -192,6 +194,9 @@ def read_whole(path: Path) -> pydicom.Dataset:
         Exception: of any kind where it is damaged.
     """
     with path.open("rb") as file:
+        if file.read(PREAMBLE + len(MAGIC))[PREAMBLE:] == MAGIC:
+            data_set(file, str(_meta(file).get("TransferSyntaxUID", "")))
+        file.seek(0)
         within: Any = Within(file)
         return pydicom.dcmread(within)
 
@@ -202,15 +207,33 @@ def data_set(file: BinaryIO, syntax: str) -> BinaryIO:
     Args:
         file: at the beginning of the data set.
         syntax: its TransferSyntaxUID.
+
+    Raises:
+        DamagedError: it holds more than an image does that was deflated to its size.
     """
     if syntax != DEFLATED:
         return file
-    return io.BytesIO(zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(), MAXIMUM_INFLATED))
+    packed, unpacker = file.read(), zlib.decompressobj(-zlib.MAX_WBITS)
+    most = min(max(ALWAYS_INFLATED, INFLATED_RATIO * len(packed)), MAXIMUM_INFLATED)
+    content = unpacker.decompress(packed, most)
+    if unpacker.unconsumed_tail:
+        raise DamagedError
+    return io.BytesIO(content)
 
 
 def _may_begin(start: bytes) -> bool:
     """Tell whether a file without preamble may begin so: with an element of group 2 or 8."""
     return len(start) >= 12 and start[:2] in (b"\x02\0", b"\x08\0") and start[3] == 0
+
+
+def _meta(file: BinaryIO) -> pydicom.Dataset:
+    """Return the meta information that a file goes on with.
+
+    Raises:
+        Exception: of any kind where it is damaged.
+    """
+    within: Any = Within(file)
+    return read_dataset(within, False, True, stop_when=Watch(within, only_group=META))
 
 
 def _read(file: BinaryIO) -> DicomHeader:
@@ -219,13 +242,12 @@ def _read(file: BinaryIO) -> DicomHeader:
     Raises:
         Exception: of any kind where it is damaged.
     """
-    within: Any = Within(file)
-    meta = read_dataset(within, False, True, stop_when=Watch(within, only_group=META))
+    meta = _meta(file)
     syntax = str(meta.get("TransferSyntaxUID", ""))
     if meta and not (syntax in IMPLICIT or f"{syntax}.".startswith(f"{STANDARD_SYNTAX}.")):
         raise DamagedError
     start = file.tell()
-    within = Within(data_set(file, syntax))
+    within: Any = Within(data_set(file, syntax))
     watch = Watch(within)
 
     def next_elements() -> pydicom.Dataset:
