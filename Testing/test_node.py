@@ -13,7 +13,7 @@ pytest.importorskip("pynetdicom")
 from node_bench import SECRETS, NodeBench, ProcessInside, connected, send, send_broken, write_series
 
 from TumorSegLib.cohort.case_run import Outcome
-from TumorSegLib.node import service
+from TumorSegLib.node import sender, service
 
 pytestmark = pytest.mark.slow
 
@@ -99,6 +99,43 @@ def test_what_the_pacs_does_not_take_is_given_up_after_the_stated_time(station, 
     station.pacs.status = 0
     send(station.port, paths)
     station.wait_for("sent to PACS")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_result_that_is_damaged_waits_by_itself_and_is_given_up(station, tmp_path, share):
+    station.pacs.stop()
+    station.start()
+    send(station.port, write_series(tmp_path / "a"))
+    send(station.port, write_series(tmp_path / "b", 7))
+    station.wait_for("segmented by", 2)
+    station.stop()
+    path = tmp_path / "node" / "cases" / "series-000001" / "segmentation.dcm"
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    station.pacs.start()
+    station.start()
+    assert station.wait_for("series 1: a result waits: it is damaged on the disk")
+    station.wait_for("series 2: sent to PACS")
+    station.stop()
+    station.start(give_up_hours=1e-9)
+    station.wait_for("series 1: given up after 1e-09 h: it is damaged on the disk")
+    station.wait_idle()
+    assert not station.heard.about("fault")
+
+
+def test_a_fault_with_one_result_stops_no_other(station, tmp_path, monkeypatch):
+    sending = sender.send
+
+    def fails(path, settings):
+        if "series-000001" in str(path):
+            raise RuntimeError("an unforeseen fault")
+        sending(path, settings)
+
+    monkeypatch.setattr(sender, "send", fails)
+    station.start()
+    send(station.port, write_series(tmp_path / "a"))
+    send(station.port, write_series(tmp_path / "b", 7))
+    station.wait_for("series 1: a result waits: unexpected fault, please report it: RuntimeError")
+    station.wait_for("series 2: sent to PACS")
 
 
 def test_a_full_disk_has_the_series_wait_not_fail(station, tmp_path, monkeypatch):

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from TumorSegLib.node.journal import Journal
+from TumorSegLib.node.journal import Journal, fault
 from TumorSegLib.node.outbox import Outbox, ResultRow
-from TumorSegLib.node.sending import RefusedError, UnreachableError, send
+from TumorSegLib.node.sending import DamagedError, RefusedError, UnreachableError, send
 from TumorSegLib.node.settings import NodeSettings
 
 
@@ -39,21 +39,37 @@ class Sender:
                 self._journal.say_once("pacs", f"results wait: {error}")
                 self._put_off(result, str(error))
                 return False
-            except RefusedError as error:
-                reason = f"{self._settings.send} {error}"
-                self._journal.say_once(
-                    f"result {result.id}", f"series {result.series}: a result waits: {reason}"
-                )
-                self._put_off(result, reason)
             except FileNotFoundError:
                 self._give_up(result, "its result is not on the disk any more")
+            except Exception as error:  # of one result, which stops no other
+                self._have_wait(result, self._reason(error))
             else:
-                done = self._outbox.note_sent(result)
-                if self._journal.is_over("pacs", f"{self._settings.send} takes results again"):
-                    self._outbox.hurry()
-                if done is not None:
-                    self._journal.say(f"{done}: sent to {self._settings.send}")
+                self._note_sent(result)
         return False
+
+    def _note_sent(self, result: ResultRow) -> None:
+        done = self._outbox.note_sent(result)
+        if self._journal.is_over("pacs", f"{self._settings.send} takes results again"):
+            self._outbox.hurry()
+        if done is not None:
+            self._journal.say(f"{done}: sent to {self._settings.send}")
+
+    def _reason(self, error: Exception) -> str:
+        """Return why a result waits."""
+        if isinstance(error, RefusedError):
+            return f"{self._settings.send} {error}"
+        if isinstance(error, DamagedError):
+            return str(error)
+        if isinstance(error, OSError):
+            return f"it cannot be read ({error.strerror})"
+        return fault(error)
+
+    def _have_wait(self, result: ResultRow, reason: str) -> None:
+        """Put off a result for a reason of its own."""
+        self._journal.say_once(
+            f"result {result.id}", f"series {result.series}: a result waits: {reason}"
+        )
+        self._put_off(result, reason)
 
     def _put_off(self, result: ResultRow, reason: str) -> None:
         if time.time() - result.made > 3600 * self._settings.give_up_hours:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from TumorSegLib.errors import InputError
 from TumorSegLib.node.settings import NodeSettings, SendByStore, SendByWeb
 from TumorSegLib.node.tls import client_context
+from TumorSegLib.reading.dicom_header import read_whole
 
 if TYPE_CHECKING:
     import pydicom
@@ -22,6 +24,10 @@ class RefusedError(Exception):
     """The PACS does not take this object."""
 
 
+class DamagedError(Exception):
+    """The file is not what was written any more."""
+
+
 def send(path: Path, settings: NodeSettings) -> None:
     """Send an object; when this returns, the PACS has it.
 
@@ -30,11 +36,10 @@ def send(path: Path, settings: NodeSettings) -> None:
     Raises:
         UnreachableError: the PACS cannot be reached.
         RefusedError: it does not take the object.
+        DamagedError: the file holds no whole object.
         OSError: the file cannot be read.
     """
-    import pydicom
-
-    dataset = pydicom.dcmread(path)
+    dataset = _read(path)
     if isinstance(settings.send, SendByStore):
         receive = settings.receive
         title = settings.send.calling or (receive.ae_title if receive else "TUMORSEG")
@@ -43,14 +48,29 @@ def send(path: Path, settings: NodeSettings) -> None:
         _stow(dataset, settings.send)
 
 
-def _store(dataset: pydicom.FileDataset, to: SendByStore, calling: str) -> None:
+def _read(path: Path) -> pydicom.Dataset:
+    try:
+        dataset = read_whole(path)
+        if dataset.SOPClassUID and dataset.file_meta.TransferSyntaxUID:
+            return dataset
+    except OSError:
+        raise
+    except Exception as error:  # pydicom raises whatever its parts raise
+        raise DamagedError(f"it is damaged on the disk ({type(error).__name__})") from None
+    raise DamagedError("it is damaged on the disk")
+
+
+def _store(dataset: pydicom.Dataset, to: SendByStore, calling: str) -> None:
     from pynetdicom import AE
 
     entity = AE(calling)
     for name in ("acse_timeout", "dimse_timeout", "network_timeout", "connection_timeout"):
         setattr(entity, name, TIMEOUT_SECONDS)
     entity.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
-    context = client_context(to.tls)
+    try:
+        context = client_context(to.tls)
+    except InputError as error:
+        raise UnreachableError(str(error)) from None
     tls: Any = None if context is None else (context, to.host)
     association = entity.associate(to.host, to.port, ae_title=to.ae_title, tls_args=tls)
     if association.is_rejected:
@@ -75,7 +95,7 @@ def _store(dataset: pydicom.FileDataset, to: SendByStore, calling: str) -> None:
         raise RefusedError(f"does not take it (status {code:04X})")
 
 
-def _stow(dataset: pydicom.FileDataset, to: SendByWeb) -> None:
+def _stow(dataset: pydicom.Dataset, to: SendByWeb) -> None:
     import requests
 
     from TumorSegLib.node.web_client import web_client
