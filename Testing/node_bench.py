@@ -77,12 +77,13 @@ class Pacs:
         self.objects: list[pydicom.Dataset] = []
         self.status = 0x0000
         self.asked = 0
+        self.takes = [str(one.abstract_syntax) for one in AllStoragePresentationContexts]
         self._server: Any = None
 
     def start(self, tls: ssl.SSLContext | None = None) -> None:
         entity = AE("PACS")
-        for context in AllStoragePresentationContexts:
-            entity.add_supported_context(context.abstract_syntax)
+        for kind in self.takes:
+            entity.add_supported_context(kind)
         self._server = entity.start_server(
             ("127.0.0.1", self.port),
             block=False,

@@ -6,6 +6,7 @@ import re
 
 import pydicom
 import pytest
+from pydicom import uid
 from waiting import wait_until
 
 pytest.importorskip("pynetdicom")
@@ -136,6 +137,34 @@ def test_a_fault_with_one_result_stops_no_other(station, tmp_path, monkeypatch):
     send(station.port, write_series(tmp_path / "b", 7))
     station.wait_for("series 1: a result waits: unexpected fault, please report it: RuntimeError")
     station.wait_for("series 2: sent to PACS")
+
+
+def test_a_pacs_that_takes_no_segmentations_gets_no_report_that_refers_to_one(
+    station, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("TumorSegLib.node.outbox.LONGEST_PAUSE", 0.01)
+    kinds = station.pacs.takes
+    station.pacs.stop()
+    station.pacs.takes = [uid.Comprehensive3DSRStorage]
+    station.pacs.start()
+    station.start()
+    paths = write_series(tmp_path / "ct")
+    send(station.port, paths)
+    told = station.wait_for("series 1: a result waits: PACS at ")
+    assert told[0].endswith(" takes no objects of this kind (Segmentation Storage)")
+    wait_until(lambda: station.tries() > 4)
+    assert not station.heard.about("does not answer")
+    station.stop()
+    station.start(give_up_hours=1e-9)
+    station.wait_for("series 1: given up after")
+    station.wait_idle()
+    assert (station.pacs.asked, station.series()[0].state) == (0, "failed")
+    station.pacs.stop()
+    station.pacs.takes = kinds
+    station.pacs.start()
+    send(station.port, paths)
+    station.wait_for("series 1: sent to PACS")
+    assert station.pacs.modalities == ["SEG", "SR"]
 
 
 def test_a_full_disk_has_the_series_wait_not_fail(station, tmp_path, monkeypatch):

@@ -52,6 +52,17 @@ class Outbox:
         )
         return [ResultRow(*row) for row in found]  # type: ignore[arg-type]
 
+    def follows(self, result: ResultRow) -> bool:
+        """Tell whether a result refers to one of its series that was not accepted yet."""
+        return bool(
+            self._tables.rows(
+                "SELECT 1 FROM result WHERE series = ? AND id < ? AND state != ?",
+                result.series,
+                result.id,
+                SENT,
+            )
+        )
+
     def put_off(self, result: ResultRow, reason: str) -> None:
         """Try a result again later, each time twice as much later."""
         with self._tables.changing() as database:
@@ -70,7 +81,7 @@ class Outbox:
         return self._settle(result, SENT, "")
 
     def note_given_up(self, result: ResultRow, reason: str) -> None:
-        """Keep that a result is not sent any more; its series has failed."""
+        """Keep that a result is not sent any more, nor what refers to it; its series has failed."""
         self._settle(result, GIVEN_UP, reason)
 
     def _settle(self, result: ResultRow, state: str, reason: str) -> SeriesRow | None:
@@ -78,6 +89,11 @@ class Outbox:
             database.execute(
                 "UPDATE result SET state = ?, reason = ? WHERE id = ?", (state, reason, result.id)
             )
+            if state == GIVEN_UP:
+                database.execute(
+                    "UPDATE result SET state = ?, reason = ? WHERE series = ? AND state = ?",
+                    (state, reason, result.series, TO_SEND),
+                )
             states = {
                 row[0]
                 for row in database.execute(

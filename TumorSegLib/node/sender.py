@@ -33,6 +33,8 @@ class Sender:
         for result in results:
             if self._is_ended():
                 break
+            if self._outbox.follows(result):
+                continue
             try:
                 send(self._place / result.file, self._settings)
             except UnreachableError as error:

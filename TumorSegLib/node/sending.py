@@ -75,11 +75,11 @@ def _store(dataset: pydicom.Dataset, to: SendByStore, calling: str) -> None:
     association = entity.associate(to.host, to.port, ae_title=to.ae_title, tls_args=tls)
     if association.is_rejected:
         raise UnreachableError(f"{to} does not accept calls of {calling}")
+    if association.rejected_contexts:  # the call was taken, and then ended by pynetdicom
+        raise RefusedError(f"takes no objects of this kind ({dataset.SOPClassUID.name})")
     if not association.is_established:
         raise UnreachableError(f"{to} does not answer")
     try:
-        if not association.accepted_contexts:
-            raise RefusedError("takes no objects of this kind")
         status = association.send_c_store(dataset)
     except (RuntimeError, ValueError) as error:
         kind = type(error).__name__
