@@ -329,6 +329,25 @@ def test_nothing_says_who_the_patient_is(tmp_path):
                 assert not any(secret.encode() in header for header in headers), path
 
 
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        ("tiny-ct 1", "tiny-ct 1"),
+        ("brain-lgg-munet 3.0.0", "brain-lgg-munet 3.0.0"),
+        ("Region growing GEHEIM^ANNA 19610203", "another program"),
+        ("geheim-anna-19610203 1", "another program"),
+        ("tiny-ct 19610203", "another program"),
+        ("tiny-ct of Anna", "another program"),
+        ("1.2.840.113619 1", "another program"),
+    ],
+)
+def test_who_drew_is_a_model_or_another_program(tmp_path, told, kept):
+    folder = dataset_in(tmp_path)
+    one, two = masks()
+    done = append(folder, masks=(replace(one, model=told), two))
+    assert record_of(folder, done.case)["drawn_by"] == [kept]
+
+
 def test_the_key_is_the_users_own_and_stays_out_of_the_data_set(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
     key = export_key()

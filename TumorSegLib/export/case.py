@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError, OutputError
-from TumorSegLib.export.case_metadata import CaseRecord, LabelCount, read_record, record_text
+from TumorSegLib.export.case_metadata import (
+    CaseRecord,
+    LabelCount,
+    drawn_by,
+    read_record,
+    record_text,
+)
 from TumorSegLib.export.dataset import CASES, FILE_ENDING, IMAGES, LABELS, SEGMENTS, Dataset
 from TumorSegLib.export.errors import CaseExistsError
 from TumorSegLib.export.identity import ExportKey
@@ -138,7 +144,7 @@ def append_case(
             software=f"TumorSeg {__version__}",
             reviewed=case.reviewed,
             labels={names[value]: LabelCount(value, count) for value, count in counts.items()},
-            drawn_by=tuple(sorted({mask.model for mask in case.masks if mask.model})),
+            drawn_by=drawn_by(mask.model for mask in case.masks),
             corrected=corrected,
             correction=case.correction,
             replaced=replaced,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from TumorSegLib.image.correction import Correction
 from TumorSegLib.support.schema import SchemaError, from_dict, parsed, to_dict
 
 FORMAT = 1
+
+MODEL = re.compile(r"(?!.*[0-9]{5})[a-z][a-z0-9._-]{0,63} [0-9]{1,4}(\.[0-9]{1,4}){0,3}")
+"""Id and version of a model; numbers that could be a patient's or a date are in neither."""
+ANOTHER_PROGRAM = "another program"
+"""Drew what is said to be drawn by something else than such a model: a free text."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,8 @@ class CaseRecord:
         patient_known: whether `patient` was made from a patient's number; if not, the case counts
             as a patient of its own.
         labels_of: id and version of the model whose labels the case has.
-        drawn_by: ids and versions of the models that drew the segments first.
+        drawn_by: ids and versions of the models that drew the segments first, or
+            `ANOTHER_PROGRAM`; see `drawn_by`.
         software: that wrote the case.
         reviewed: whether a person has looked through all of it.
         corrected: whether a person changed what a model drew; none: not known.
@@ -59,6 +66,12 @@ class CaseRecord:
     def __post_init__(self) -> None:
         if self.format > FORMAT:
             raise ValueError(f"format {self.format} is newer than {FORMAT}; update TumorSeg")
+
+
+def drawn_by(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return what may be kept of who drew segments: files of other programs say it in free text."""
+    kept = (text if MODEL.fullmatch(text) else ANOTHER_PROGRAM for text in texts if text)
+    return tuple(sorted(set(kept)))
 
 
 def record_text(record: CaseRecord) -> str:
