@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from TumorSegLib.cohort.finding import find_cases
 from TumorSegLib.cohort.models import Models
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.catalogue import Catalogue
+from TumorSegLib.reading import read_volume
 
 pytestmark = pytest.mark.slow
 
@@ -238,6 +240,36 @@ def test_names_differ_on_every_system(tmp_path, models):
         write_image(tmp_path / "in" / name)
     names = list(found(tmp_path / "in", models))
     assert len({name.casefold() for name in names}) == 3
+
+
+def not_unicode(folder, ending):
+    """Return a path whose name is no UTF-8, as Linux takes it."""
+    try:
+        path = folder / os.fsdecode(b"M\xfcller" + ending)
+        folder.mkdir(exist_ok=True)
+        path.touch()
+        path.unlink()
+    except (OSError, UnicodeError):
+        pytest.skip("the system takes Unicode alone")
+    return path
+
+
+def test_names_that_are_not_unicode_name_their_cases_in_unicode(tmp_path, models):
+    path = not_unicode(tmp_path / "in", b".nii.gz")
+    path.write_bytes(b"")
+    ((name, case),) = found(tmp_path / "in", models).items()
+    assert name == "M_ller"
+    reason = "the name is not valid Unicode; rename it"
+    with pytest.raises(InputError, match=reason) as raised:
+        read_volume(path)
+    assert discreet(str(raised.value), case) == rf"M\udcfcller.nii.gz: {reason}"
+
+
+def test_a_hidden_folder_whose_name_is_not_unicode_is_not_named(tmp_path, models):
+    folder = not_unicode(tmp_path / "in", b"")
+    write(folder, 6, "1.1")
+    (refused,) = found(tmp_path / "in", models, pseudonym=lambda _: "case_1").values()
+    assert refused == Refused("case_1", "a file: the name is not valid Unicode; rename it")
 
 
 def manifest_of(tmp_path, rows):

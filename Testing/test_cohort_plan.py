@@ -209,6 +209,14 @@ def test_a_failure_leaves_an_older_result_and_is_listed_until_that_is_wanted_aga
     assert results.failed_with("a") is None
 
 
+def test_a_reason_that_is_no_unicode_is_listed(tmp_path):
+    pytest.importorskip("pyarrow")
+    results = Results(tmp_path)
+    with results.opened():
+        results.note_failure("a", "1", "M\udcfcller.nii.gz: is empty")
+    assert write_lists(Plan((), (), ("a",), ()), results) == {"a": r"M\udcfcller.nii.gz: is empty"}
+
+
 def record(name, **changes):
     segment = {"segment": "Liver", "label": 1, "is_lesion": False, "volume_ml": 12.5}
     values = {"case": name, "chosen": "", "model": "m", "model_version": "1", "warnings": []}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from TumorSegLib.errors import escaped
 from TumorSegLib.writing.file_name import file_name_of
 
 FIRST = ""
@@ -89,19 +90,19 @@ def discreet(line: str, case: Case) -> str:
         line: a warning, or the message of an error.
         case: that it is about.
     """
+    line = escaped(line)
     if not case.is_private:
         for source in case.sources.values():
-            line = line.replace(str(source.path), source.path.name)
+            line = line.replace(escaped(str(source.path)), escaped(source.path.name))
         return line
     for source in case.sources.values():
-        for path in (source.path, source.path.resolve()):
+        for path in (escaped(str(source.path)), escaped(str(source.path.resolve()))):
             for word in line.split():
-                if word.startswith(str(path)):
+                if word.startswith(path):
                     line = line.replace(word, f"{case.name}{':' * word.endswith(':')}")
-            line = line.replace(str(path), case.name)
+            line = line.replace(path, case.name)
         for text in {source.path.resolve().name, source.path.name, source.series or ""} - {""}:
-            line = line.replace(text, case.name)
+            line = line.replace(escaped(text), case.name)
         for file in source.files:
-            if file.name in line:
-                line = line.replace(file.name, "a file")
+            line = line.replace(escaped(file.name), "a file")
     return line

@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from TumorSegLib.errors import OutputError
+from TumorSegLib.errors import OutputError, escaped
 from TumorSegLib.support import leftovers
 from TumorSegLib.support.atomic_write import PREFIX, ensure_makeable, write_whole
 from TumorSegLib.support.whole_folder import finish_replacing, replacing_folder
@@ -106,7 +106,8 @@ class Results:
         Raises:
             OutputError: it cannot be written.
         """
-        content = {"format": FORMAT, "case": name, "fingerprint": fingerprint, "reason": reason}
+        content = {"format": FORMAT, "case": name, "fingerprint": fingerprint}
+        content |= {"reason": escaped(reason)}
         write_whole(self.failures / f"{name}.json", json.dumps(content, ensure_ascii=False))
 
     def note_done(self, name: str) -> None:

@@ -13,7 +13,7 @@ from TumorSegLib.cohort.case import FIRST, Case, Refused, Source, named_apart
 from TumorSegLib.cohort.dicom_cases import Studies, Study, cases_of, has_candidates
 from TumorSegLib.cohort.file_cases import cases_in, is_image, stem_of
 from TumorSegLib.cohort.models import Models
-from TumorSegLib.errors import InputError
+from TumorSegLib.errors import InputError, escaped
 from TumorSegLib.reading.file_path import readable
 from TumorSegLib.reading.image_file import FORMATS
 from TumorSegLib.reading.source_files import folder_and_series, is_dicom_file
@@ -138,9 +138,9 @@ class _Search:
             return Refused(place, reason)
         name = self._pseudonym(str(folder.resolve()))
         for word in reason.split():
-            if word.startswith(str(folder)):
+            if word.startswith(escaped(str(folder))):
                 reason = reason.replace(word, "a file:" if word.endswith(":") else "a file")
-        return Refused(name, reason.replace(folder.name, name))
+        return Refused(name, reason.replace(escaped(folder.name), name))
 
     def _named(self, case: Case | Refused, study: Study) -> Case | Refused:
         if self._pseudonym is None:

@@ -10,7 +10,7 @@ from TumorSegLib.cohort.case import Case, Refused
 from TumorSegLib.cohort.case_folder import Results, sha256_of
 from TumorSegLib.cohort.models import Models
 from TumorSegLib.cohort.settings import Settings
-from TumorSegLib.errors import TumorSegError
+from TumorSegLib.errors import TumorSegError, escaped
 from TumorSegLib.model.checksum import digest
 
 CORRECTED = (
@@ -77,7 +77,7 @@ def plan_cases(
         try:
             fingerprint = fingerprint_of(case, models, settings, by_content=by_content)
         except (OSError, TumorSegError) as error:
-            refused.append(Refused(case.name, str(error)))
+            refused.append(Refused(case.name, escaped(str(error))))
             continue
         if results.fingerprint(case.name) == fingerprint:
             done.append(case.name)

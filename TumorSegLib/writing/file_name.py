@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
-"""What Windows takes in no file's name; it writes what follows a colon into a hidden stream."""
+FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\ud800-\udfff]+')
+"""What Windows takes in no file's name; it writes what follows a colon into a hidden stream. Names
+that are no UTF-8 have halves of characters, which no text holds that we write."""
 
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
