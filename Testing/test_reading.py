@@ -246,7 +246,7 @@ def test_sheared_axes_are_refused(write, tmp_path, voxels):
     assert "sheared" in refusal(tmp_path / "skew.nrrd")
 
 
-@pytest.mark.parametrize("spacing", [0.0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("spacing", [0.0, -1.0, 1e-30, 1e30, float("nan"), float("inf")])
 def test_impossible_spacing_is_refused(write, spacing):
     nifti = patched(write("head.nii"), PIXDIM + 4, struct.pack("<f", spacing))
     assert f"found spacing ({spacing:g}, 0.85, 2.5) mm" in refusal(nifti)
@@ -256,7 +256,7 @@ def test_impossible_spacing_is_refused(write, spacing):
     assert f"found spacing ({spacing:g}, 0.85, 2.5) mm" in refusal(meta)
 
 
-@pytest.mark.parametrize("spacing", ["0", "nan", "inf"])
+@pytest.mark.parametrize("spacing", ["0", "1e-300", "1e300", "nan", "inf"])
 def test_impossible_nrrd_spacing_is_refused(tmp_path, voxels, spacing):
     for field in (
         f"spacings: 0.7 {spacing} 2",

@@ -9,6 +9,7 @@ import re
 import socket
 import subprocess
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +29,7 @@ from TumorSegLib.remote.connection import welcome
 from TumorSegLib.remote.protocol import FORMAT, ModelName, Order, SentVolume, to_text
 from TumorSegLib.server import course
 from TumorSegLib.server.limits import Limits
+from TumorSegLib.server.order_memory import OrderMemory, needed
 from TumorSegLib.server.tokens import Token
 from TumorSegLib.worker.shared_memory import PREFIX
 
@@ -272,6 +274,8 @@ def test_what_is_no_order_is_refused(server, order):
     ("key", "numbers", "said"),
     [
         ("spacing", "[0.0,4.0,6.0]", b'"kind":"failed"'),
+        ("spacing", "[1e-300,1e-300,1.0]", b"expected positive numbers, 1e-06 to 1e+06"),
+        ("spacing", "[1e300,1e300,1.0]", b"expected positive numbers, 1e-06 to 1e+06"),
         ("spacing", "[NaN,4.0,6.0]", b"HTTP/1.1 400 "),
         ("origin", "[Infinity,0,0]", b"HTTP/1.1 400 "),
         ("direction", "[0,0,0,0,0,0,0,0,0]", b"HTTP/1.1 200 "),
@@ -370,6 +374,25 @@ def test_one_user_does_not_fill_the_queue(tmp_path, monkeypatch):
 def test_no_more_memory_is_given_away_than_there_is(tmp_path, monkeypatch):
     with serving(tmp_path, monkeypatch, Limits(memory_bytes=1000)) as server:
         assert "of memory left for orders" in str(Run(server).ended().error)
+
+
+@pytest.mark.parametrize("shape", [(6, 48, 48), (4000, 1, 1), (1, 1, 4000)])
+def test_what_an_order_is_said_to_need_is_what_it_takes(server, shape):
+    sent = replace(order_of(server).first, shape=shape)
+    order = order_of(server, volumes={"ct": sent})
+    memory = OrderMemory.create(order, 2)
+    try:
+        taken = sum(len(block.memory) for block in memory._blocks.values())
+    finally:
+        memory.unlink()
+    assert taken == needed(order, 2)
+
+
+def test_an_axis_that_no_image_has_is_refused(server):
+    sent = SentVolume("uint8", (1, 1, 70000), (1.0,) * 3, (0.0,) * 3, tuple(np.eye(3).flat))
+    said = answer(raw(server, order=order_of(server, volumes={"ct": sent}), length=70000))
+    assert said.startswith(b"HTTP/1.1 413 ")
+    assert b"takes 65535 voxels along an axis at most" in said
 
 
 def test_an_order_is_cancelled_while_it_waits_and_under_way(busy):

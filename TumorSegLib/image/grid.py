@@ -24,6 +24,8 @@ IDENTITY: Matrix = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """4x4 matrix between 3D Slicer's coordinates and ours, either way."""
 
+CLOSEST_MM, FARTHEST_MM = 1e-6, 1e6
+"""Between two voxels; what lies beyond is no image's, and its areas and volumes no numbers."""
 SHEAR_TOLERANCE = 1e-3
 """How far scalar products of the axes' directions may be from those of an orthonormal matrix.
 
@@ -35,13 +37,13 @@ def check_spacing(spacing: Sequence[float], name: str) -> None:
     """Refuse distances between voxels that cannot be.
 
     Raises:
-        InputError: zero, negative, NaN or infinite.
+        InputError: zero, negative, NaN, or so small or large that no scanner has it.
     """
-    if not all(0 < mm < np.inf for mm in spacing):
+    if not all(CLOSEST_MM <= mm <= FARTHEST_MM for mm in spacing):
         shown = ", ".join(f"{mm:g}" for mm in spacing)
         raise InputError(
-            f"{name}: found spacing ({shown}) mm, expected positive numbers; correct the header or"
-            " convert the series again"
+            f"{name}: found spacing ({shown}) mm, expected positive numbers,"
+            f" {CLOSEST_MM:g} to {FARTHEST_MM:g}; correct the header or convert the series again"
         )
 
 

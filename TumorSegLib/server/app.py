@@ -41,6 +41,9 @@ from TumorSegLib.support.version import __version__
 
 LOG = logging.getLogger("tumorseg.server")
 
+LONGEST_AXIS = 65535
+"""In voxels; DICOM has no longer one, and memory is taken for each slice."""
+
 STATUS = {
     "token": 401,
     "order": 400,
@@ -183,6 +186,9 @@ class Service:
         declared = request.headers.get("content-length", "")
         if not re.fullmatch(r"[0-9]{1,15}", declared):
             raise RefusedOrder("length", "asks for the length of the voxels (Content-Length)")
+        longest = max(max(volume.shape) for volume in order.volumes.values())
+        if longest > LONGEST_AXIS:
+            raise RefusedOrder("size", f"takes {LONGEST_AXIS} voxels along an axis at most")
         if max(int(declared), order.bytes) > self._limits.body_bytes:
             line = f"takes {self._limits.body_bytes // MIB} MiB of voxels at most"
             raise RefusedOrder("size", line)

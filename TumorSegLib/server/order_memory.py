@@ -36,7 +36,7 @@ class Names:
 
 def needed(order: Order, labels: int) -> int:
     """Return the bytes of memory that an order takes with a model of so many labels."""
-    return _body_bytes(order) + order.first.voxels * (1 + labels)
+    return sum(_sizes(order, labels).values())
 
 
 class OrderMemory:
