@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ from bright_models import write_ct_model, write_model
 
 from TumorSegLib.cohort.case import Case, Refused, Source
 from TumorSegLib.cohort.case_folder import FORMAT, RECORD, THUMBNAIL, Results, sha256_of
-from TumorSegLib.cohort.lists import write_lists
+from TumorSegLib.cohort.lists import write_lists, write_sources
 from TumorSegLib.cohort.models import Models
 from TumorSegLib.cohort.overview import Line, page_of
 from TumorSegLib.cohort.plan import Plan, fingerprint_of, plan_cases
@@ -237,6 +238,19 @@ def test_no_name_or_reason_in_the_table_is_a_formula(tmp_path):
     assert table.column_names == list(COLUMNS)
     assert table.column("case").to_pylist() == ["+bad", "=cmd|'/C calc'!A0"]
     assert table.column("volume_ml").to_pylist() == [None, 12.5]
+
+
+def test_no_name_in_the_list_of_sources_is_a_formula(tmp_path):
+    path = tmp_path / "=1+1.nii.gz"
+    case = Case("=cmd|'_C calc'!A0", {"+t1": Source(path, "@SUM(A1)")})
+    write_sources([case], Results(tmp_path))
+    (row,) = csv.DictReader((tmp_path / "sources.csv").read_text("utf-8-sig").splitlines())
+    assert row == {
+        "case": "'=cmd|'_C calc'!A0",
+        "channel": "'+t1",
+        "path": str(path),
+        "series": "'@SUM(A1)",
+    }
 
 
 def test_nothing_in_the_overview_is_markup_or_comes_from_elsewhere():

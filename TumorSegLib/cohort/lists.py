@@ -12,6 +12,7 @@ from TumorSegLib.cohort.case_folder import Results
 from TumorSegLib.cohort.overview import write_overview
 from TumorSegLib.cohort.plan import Plan
 from TumorSegLib.cohort.table import rows_of, write_tables
+from TumorSegLib.measurement.table import safe_text
 from TumorSegLib.support.atomic_write import atomic_write
 
 SOURCES = "sources.csv"
@@ -43,7 +44,9 @@ def write_sources(found: Iterable[Case | Refused], results: Results) -> None:
         if isinstance(case, Case):
             for channel, source in case.sources.items():
                 path = os.path.abspath(source.path)  # noqa: PTH100 - links stay as they are
-                rows.writerow((case.name, channel, path, source.series or ""))
+                name, series = safe_text(case.name), safe_text(source.series or "")
+                # a whole path begins no formula, and is kept to the letter
+                rows.writerow((name, safe_text(channel), path, series))
     with atomic_write(results.folder / SOURCES) as new:
         flags = os.O_CREAT | os.O_WRONLY | getattr(os, "O_BINARY", 0)
         descriptor = os.open(new, flags, 0o600)

@@ -130,7 +130,7 @@ def as_csv(table: Table) -> bytes:
     """Return a table as the content of a CSV file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(_safe(heading) for heading in table.headings)
+    writer.writerow(safe_text(heading) for heading in table.headings)
     writer.writerows(_safe_cells(table))
     return text.getvalue().encode("utf-8-sig", "replace")
 
@@ -147,7 +147,7 @@ def write_csv(table: Table, path: str | os.PathLike[str]) -> None:
 
 def as_clipboard(table: Table) -> str:
     """Return a table as lines of cells between tabs, which reports and spreadsheets take."""
-    lines = [[_safe(heading) for heading in table.headings], *_safe_cells(table)]
+    lines = [[safe_text(heading) for heading in table.headings], *_safe_cells(table)]
     return "\n".join("\t".join(line) for line in lines) + "\n"
 
 
@@ -155,14 +155,14 @@ def _safe_cells(table: Table) -> list[list[str]]:
     """Return what the cells show; numbers may begin with a minus, text may not."""
     return [
         [
-            _safe(text) if isinstance(cell, str) else text
+            safe_text(text) if isinstance(cell, str) else text
             for cell, text in zip(row, texts, strict=True)
         ]
         for row, texts in zip(table.rows, table.texts, strict=True)
     ]
 
 
-def _safe(text: str) -> str:
+def safe_text(text: str) -> str:
     """Return a text on one line, without what is no letter, that no spreadsheet computes."""
     line = " ".join(text.split())
     line = "".join(letter for letter in line if unicodedata.category(letter) not in ("Cc", "Cs"))
