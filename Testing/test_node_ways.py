@@ -128,25 +128,38 @@ def test_by_stow_what_the_service_does_not_take_waits_by_itself(station, tmp_pat
 
 
 class Watched:
-    """A DICOMweb service with one series, as its client gives it."""
+    """A DICOMweb service with one series, as its client gives it.
 
-    def __init__(self, images):
-        self.images, self.looks, self.fetched = images, 0, []
+    It takes no offset, unless `page` says how many results it gives at once.
+    """
 
-    def search_for_series(self, **_):
-        self.looks += 1
+    def __init__(self, images, *, count=None, page=None, without=()):
+        self.images, self.looks, self.fetched, self.asked = images, 0, [], 0
+        self.count, self.page, self.without = count or len(images), page, without
+
+    def paged(self, results, offset):
+        return results if self.page is None else results[offset or 0 :][: self.page]
+
+    def search_for_series(self, *, offset=None, **_):
+        self.looks += not offset
         one = self.images[0]
         said = {
             "0020000D": one.StudyInstanceUID,
             "0020000E": one.SeriesInstanceUID,
             "00180015": one.BodyPartExamined,
             "0008103E": one.SeriesDescription,
-            "00201209": len(self.images),
+            "00201209": self.count,
         }
-        return [{tag: {"Value": [value]} for tag, value in said.items()}]
+        found = {tag: {"Value": [said[tag]]} for tag in said if tag not in self.without}
+        return self.paged([found], offset)
 
-    def search_for_instances(self, *_, **__):
-        return [{"00080018": {"Value": [image.SOPInstanceUID]}} for image in self.images]
+    def search_for_instances(self, *_, offset=None, **__):
+        found = [{"00080018": {"Value": [image.SOPInstanceUID]}} for image in self.images]
+        return self.paged(found, offset)
+
+    def retrieve_instance_metadata(self, study, series, uid):
+        self.asked += 1
+        return {}
 
     def retrieve_instance(self, study, series, uid):
         self.fetched.append(uid)
@@ -178,13 +191,49 @@ def test_a_watched_series_with_an_image_of_no_use_is_fetched_once(
     watched = Watched([*images, odd])
     monkeypatch.setattr("TumorSegLib.node.watcher.web_client", lambda _: watched)
     station.start(watch={"url": "http://127.0.0.1:1", "every_seconds": 0.02})
-    station.wait_for("sent to PACS")
-    station.wait_idle()
+    if refused:
+        station.wait_for("6 accepted, 1 refused; not all of its 7 images can be used")
+    else:
+        station.wait_for("sent to PACS")
+        station.wait_idle()
     seen = watched.looks
     wait_until(lambda: watched.looks > seen + 5)
     assert sorted(watched.fetched) == sorted(image.SOPInstanceUID for image in watched.images)
     assert len(station.heard.about("refused")) == 2 * refused  # the image, and how many
+    assert station.pacs.modalities == ([] if refused else ["SEG", "SR"])
+    assert not (refused and ProcessInside.last.tasks)
+
+
+def watched_by(station, monkeypatch, watched):
+    """Start the node, and have it look some more times after its first line on a series."""
+    monkeypatch.setattr("TumorSegLib.node.watcher.web_client", lambda _: watched)
+    station.start(watch={"url": "http://127.0.0.1:1", "every_seconds": 0.02})
+    (line,) = station.wait_for("from http")
+    seen = watched.looks
+    wait_until(lambda: watched.looks > seen + 5)
+    assert sorted(watched.fetched) == sorted(image.SOPInstanceUID for image in watched.images)
+    return line
+
+
+def test_a_watched_series_that_is_listed_in_pages_is_fetched_whole(station, tmp_path, monkeypatch):
+    images = [pydicom.dcmread(path) for path in write_series(tmp_path / "ct", 8)]
+    watched = Watched(images, page=5, without=("00180015",))
+    assert watched_by(station, monkeypatch, watched).endswith(": 8 accepted")
+    station.wait_for("sent to PACS")
+    station.wait_idle()
+    assert station.heard.about("8 images, complete")
     assert station.pacs.modalities == ["SEG", "SR"]
+    assert watched.asked == 1  # what the list does not say is asked once
+
+
+def test_a_watched_series_of_which_images_are_not_listed_is_not_segmented(
+    station, tmp_path, monkeypatch
+):
+    images = [pydicom.dcmread(path) for path in write_series(tmp_path / "ct", 6)]
+    line = watched_by(station, monkeypatch, Watched(images, count=8))
+    assert line.endswith(": 6 accepted; not all of its 8 images can be used")
+    assert not ProcessInside.last.tasks
+    assert not station.heard.about("complete")
 
 
 def test_a_model_of_several_sequences_gets_them_from_the_study(station, tmp_path):

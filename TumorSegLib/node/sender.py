@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from TumorSegLib.node.journal import Journal, fault
+from TumorSegLib.errors import fault
+from TumorSegLib.node.journal import Journal
 from TumorSegLib.node.outbox import Outbox, ResultRow
 from TumorSegLib.node.sending import DamagedError, RefusedError, UnreachableError, send
 from TumorSegLib.node.settings import NodeSettings

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from TumorSegLib.node.intake import Intake, UnusableError
@@ -57,6 +58,7 @@ class Watcher:
         self._rules, self._journal, self._is_ended = rules, journal, is_ended
         self._counts: dict[str, int] = {}
         self._fetched: dict[str, tuple[int, str]] = {}
+        self._firsts: dict[str, Mapping[str, Any]] = {}
 
     def look(self) -> None:
         """Fetch what is new and did not grow since the last look.
@@ -76,6 +78,7 @@ class Watcher:
             self._fetched = {
                 uid: done for uid, done in self._fetched.items() if uid in self._counts
             }
+            self._firsts = {uid: said for uid, said in self._firsts.items() if uid in self._counts}
         except (requests.RequestException, ValueError) as error:
             kind = type(error).__name__
             self._journal.say_once(WATCH, f"{self._settings.url} does not answer ({kind})")
@@ -89,7 +92,8 @@ class Watcher:
         for modality in sorted(self._rules.modalities):
             asked = {"Modality": modality, "StudyDate": days}
             fields = [BODY_PART, DESCRIPTION, COUNT]
-            for found in client.search_for_series(search_filters=asked, fields=fields):
+            search = partial(client.search_for_series, search_filters=asked, fields=fields)
+            for found in _all(search, SERIES):
                 study, series = _text(found, STUDY), _text(found, SERIES)
                 if not study or not series or self._is_ended():
                     continue
@@ -98,18 +102,23 @@ class Watcher:
                 said = Said(modality, _text(found, BODY_PART), _text(found, DESCRIPTION))
                 count = _text(found, COUNT)
                 if not count.isdecimal():
-                    count = str(len(client.search_for_instances(study, series)))
+                    search = partial(client.search_for_instances, study, series)
+                    count = str(len(_all(search, IMAGE)))
                 yield Offer(study, series, said, int(count))
 
     def _first(self, client: Any, study: str, series: str) -> Mapping[str, Any]:
         """Return the header of an image of a series, where the list does not say enough."""
+        if series in self._firsts:
+            return self._firsts[series]
         images = client.search_for_instances(study, series, limit=1)
         if not images:
             return {}
         found: Mapping[str, Any] = client.retrieve_instance_metadata(
             study, series, _text(images[0], IMAGE)
         )
-        return {tag: value for tag, value in found.items() if tag in (BODY_PART, DESCRIPTION)}
+        said = {tag: value for tag, value in found.items() if tag in (BODY_PART, DESCRIPTION)}
+        self._firsts[series] = said
+        return said
 
     def _is_wanted(self, offer: Offer) -> bool:
         """Tell whether a series is to be fetched: all of it, or what is missing of it."""
@@ -133,9 +142,11 @@ class Watcher:
         row = self._row(offer)
         here = set(self._queue.images(row.id)) if row is not None else set()
         connection = self._intake.opened()
-        through = False
+        how = "; the connection broke"
         try:
-            for found in client.search_for_instances(offer.study, offer.series):
+            search = partial(client.search_for_instances, offer.study, offer.series)
+            listed = _all(search, IMAGE)
+            for found in listed:
                 uid = _text(found, IMAGE)
                 if self._is_ended():
                     return
@@ -147,15 +158,33 @@ class Watcher:
                     connection.counts["refused"] += 1
                     line = f"an image of {self._settings.url} {error}; refused"
                     self._journal.say_once(line, line)
-            through = True
+            is_whole = len(listed) >= offer.count and not connection.counts["refused"]
+            how = "" if is_whole else f"; not all of its {offer.count} images can be used"
             self._fetched[offer.series] = (offer.count, self._rules.work_for(offer.said).key)
         finally:
-            how = "" if through else "; the connection broke"
             self._journal.say(f"from {self._settings.url}: {connection.told()}{how}")
             try:
-                self._intake.closed(connection, broken=not through)
+                self._intake.closed(connection, broken=bool(how))
             except sqlite3.Error as error:
                 self._journal.say_once("disk", f"the queue cannot be written: {error}")
+
+
+def _all(search: Callable[..., list[dict[str, Any]]], tag: str) -> list[dict[str, Any]]:
+    """Return all that a search finds: a service may answer with a part (PS3.18, 8.3.4.4).
+
+    Args:
+        search: takes the number of results to pass over.
+        tag: of the UID by which results are told apart.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    passed = 0
+    while page := search(offset=passed or None):
+        passed += len(page)
+        before = len(found)
+        found |= {_text(one, tag): one for one in page}
+        if len(found) == before:
+            break  # a service that begins anew each time
+    return list(found.values())
 
 
 def _content(client: Any, offer: Offer, uid: str) -> bytes:
