@@ -329,6 +329,11 @@ def test_nothing_says_who_the_patient_is(tmp_path):
                 assert not any(secret.encode() in header for header in headers), path
 
 
+def test_a_number_that_is_no_unicode_is_a_patients_too():
+    ids = {KEY.patient(number) for number in ("4711", "4711\udcff", "4711\udcfe")}
+    assert len(ids) == 3
+
+
 @pytest.mark.parametrize(
     ("told", "kept"),
     [

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -84,6 +85,18 @@ def test_kaggle_lists_what_cannot_be_paired(tmp_path: Path) -> None:
         "empty": "no slices",
     }
     assert len(found.cases) == 1
+
+
+def test_a_case_whose_name_is_not_unicode_is_left_out(tmp_path: Path) -> None:
+    folder = write_kaggle(tmp_path, 2)
+    odd = folder / os.fsdecode(b"TCGA_\xff")
+    try:
+        (folder / "TCGA_XX_0000_19990101").rename(odd)
+    except (OSError, UnicodeError):
+        pytest.skip("the system takes Unicode alone")
+    found = read_cases(folder, "kaggle_3m", MR)
+    assert reasons(found) == {r"TCGA_\udcff": "the name is not valid Unicode; rename it"}
+    assert list(by_name(found)) == ["TCGA_XX_0001_19990101"]
 
 
 def test_kaggle_names_the_file_that_is_cut_off(tmp_path: Path) -> None:

@@ -47,7 +47,9 @@ class ExportKey:
 
     def patient(self, patient: str) -> str:
         """Return a patient's id, the same for all of a patient's cases."""
-        return "patient_" + self._hash("patient", patient.strip().casefold().encode())
+        return "patient_" + self._hash(
+            "patient", patient.strip().casefold().encode("utf-8", "surrogateescape")
+        )
 
     def source(self, described: str) -> str:
         """Return an id for where images are from, a UID or a path, which it does not tell."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from tumorseg_training.case import CaseList, ReaderOptions
+from tumorseg_training.case import CaseList, ReaderOptions, SkippedCase
 from tumorseg_training.readers.ircad import read_ircad
 from tumorseg_training.readers.kaggle_3m import read_kaggle_3m
 from tumorseg_training.readers.lits import read_lits
 from tumorseg_training.readers.nnunet import read_nnunet
 from tumorseg_training.readers.png_pairs import read_png_pairs
-from TumorSegLib.errors import InputError
+from TumorSegLib.errors import InputError, escaped
 
 READERS: dict[str, Callable[[Path, ReaderOptions], CaseList]] = {
     "kaggle_3m": read_kaggle_3m,
@@ -32,4 +33,17 @@ def read_cases(folder: Path, layout: str, reading: ReaderOptions) -> CaseList:
         raise InputError(f"layout: found {layout!r}, expected one of {', '.join(READERS)}")
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected a data set in layout {layout}")
-    return READERS[layout](folder, reading)
+    return _in_unicode(READERS[layout](folder, reading))
+
+
+def _in_unicode(found: CaseList) -> CaseList:
+    """Return what was found without the cases whose names no file can hold that is written."""
+    kept = []
+    left = [SkippedCase(escaped(one.name), escaped(one.reason)) for one in found.unusable]
+    for case in found.cases:
+        names = f"{case.name}{case.patient}"
+        if names == names.encode("utf-8", "ignore").decode():
+            kept.append(case)
+        else:
+            left.append(SkippedCase(escaped(case.name), "the name is not valid Unicode; rename it"))
+    return replace(found, cases=tuple(kept), unusable=tuple(left))
