@@ -123,6 +123,36 @@ def test_a_whole_slice_stays_in_view_unless_it_was_zoomed(views):
     assert min(field_of_view(440, 680)) < 150
 
 
+def test_a_segmentation_that_is_edited_no_more_is_let_go_of(views):
+    import gc
+    import weakref
+
+    from TumorSegWeb.editor import Editor
+
+    application, _slices, _asked = views
+    scene, told = application.scene, []
+    volume = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    nodes = [scene.AddNewNodeByClass("vtkMRMLSegmentationNode") for _ in range(2)]
+    editor = application.segmentation_editor
+    editor.segmentation_modified.connect(lambda: told.append(True))
+    for node in nodes:
+        Editor(editor).edit(node, volume)
+        if node is nodes[0]:
+            earlier = weakref.ref(editor.active_segmentation)
+    gc.collect()
+    assert earlier() is None
+    told.clear()
+    for _again in range(2):
+        nodes[0].Modified()
+    assert told == []
+    nodes[1].Modified()
+    assert told == [True]
+    scene.RemoveNode(nodes[1])
+    Editor(editor).edit(nodes[0], volume)
+    nodes[1].Modified()
+    assert told[1:] and editor.active_segmentation_node is nodes[0]
+
+
 def test_what_follows_the_wheel_is_told_at_once_then_now_and_then(monkeypatch):
     from TumorSegWeb import clock
 

@@ -27,6 +27,8 @@ class Editor:
             return
         if editor.active_segmentation_node is segmentation and editor.active_volume_node is volume:
             return
+        if editor.active_segmentation is not None:
+            _let_go(editor.active_segmentation)
         editor.set_active_segmentation(segmentation, volume)
 
     def save_for_undo(self) -> None:
@@ -38,6 +40,15 @@ class Editor:
     def select(self, segment_id: str) -> None:
         """Make a segment the one that is edited."""
         self._editor.set_active_segment_id(segment_id)
+
+
+def _let_go(segmentation: Segmentation) -> None:
+    """Have a node tell its wrapper of edits no more, when another wrapper takes its place.
+
+    trame-slicer never does. The node would call a function that Python has cleared away with the
+    wrapper, which ends the process.
+    """
+    segmentation.segmentation_node.RemoveObserver(segmentation._node_obs)
 
 
 class _Change(UndoCommand):
