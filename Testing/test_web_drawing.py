@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import numpy as np
 import pytest
 
 from TumorSegLib.image.volume import Volume
@@ -96,7 +97,6 @@ def test_the_move_of_a_plane_has_its_own_view_drawn_alone(views):
 
 
 def test_a_whole_slice_stays_in_view_unless_it_was_zoomed(views):
-    import numpy as np
     from slicer import util
     from vtkmodules.vtkCommonCore import vtkCommand
 
@@ -150,7 +150,42 @@ def test_a_segmentation_that_is_edited_no_more_is_let_go_of(views):
     scene.RemoveNode(nodes[1])
     Editor(editor).edit(nodes[0], volume)
     nodes[1].Modified()
-    assert told[1:] and editor.active_segmentation_node is nodes[0]
+    assert editor.active_segmentation_node is nodes[0]
+
+
+def test_the_segmentation_that_was_worked_on_last_is_there_again_and_shown_alone(
+    views, monkeypatch
+):
+    import slicer
+    from slicer import util
+
+    from TumorSegWeb import slicer_layer
+
+    scene = views[0].scene
+    monkeypatch.setattr(slicer, "mrmlScene", scene, raising=False)
+    slicer_layer.provide(scene)
+
+    from TumorSegModule.logic.new_segmentation import new_segmentation
+    from TumorSegWeb.targets import Targets
+
+    volumes = [scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name) for name in "ab"]
+    for volume in volumes:
+        util.updateVolumeFromArray(volume, np.zeros((2, 3, 4), np.int16))
+    targets = Targets()
+    first, other = (targets.last(volume) for volume in volumes)
+    assert targets.last(volumes[0]) is first
+    second = new_segmentation(volumes[0])
+    targets.work_on(second)
+    assert targets.of(volumes[0]) == [first, second]
+    assert targets.last(volumes[0]) is second
+    assert targets.last(volumes[1]) is other
+    shown = [bool(node.GetDisplayVisibility()) for node in (first, second, other)]
+    assert shown == [False, True, True]
+    targets.work_on(first)
+    assert targets.last(volumes[0]) is first
+    assert first.GetDisplayVisibility()
+    scene.RemoveNode(first)
+    assert targets.last(volumes[0]) is second
 
 
 def test_what_follows_the_wheel_is_told_at_once_then_now_and_then(monkeypatch):

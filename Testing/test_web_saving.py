@@ -135,6 +135,33 @@ def test_the_models_mask_is_brought_back_and_that_undone(drawn, tmp_path):
     np.testing.assert_array_equal(array_of(drawn.save("labels", tmp_path)), drawn_on)
 
 
+def choose(page, label, title):
+    page.page.locator(f".v-select:has(label:text-is('{label}'))").first.click()
+    page.page.locator(".v-overlay--active .v-list-item").get_by_text(title, exact=True).click()
+
+
+def test_a_corrected_segmentation_is_reached_beside_a_new_one(drawn, tmp_path):
+
+    def labels():
+        return array_of(drawn.save("labels", tmp_path))
+
+    corrected = labels()
+    assert drawn.page.locator("#segmentation").count() == 0
+    drawn.page.click("#segment")
+    drawn.page.locator("#question").get_by_text("New segmentation", exact=True).click()
+    drawn.page.wait_for_selector("#segmentation")
+    assert "saved" in drawn.page.locator("#segmentation").get_attribute("title")
+    drawn.page.wait_for_selector("#segment")
+    assert (labels() != corrected).any()
+    choose(drawn, "Segmentation", "phantom flair segmentation")
+    wait_until(lambda: np.array_equal(labels(), corrected))
+    choose(drawn, "Volume", "phantom t1")
+    drawn.page.wait_for_selector("#downloads", state="detached")
+    choose(drawn, "Volume", "phantom flair")
+    drawn.page.wait_for_selector("#downloads")
+    np.testing.assert_array_equal(labels(), corrected)
+
+
 def test_a_model_is_chosen_by_its_card(drawn):
     page = drawn.page
     page.click("#show-cards")

@@ -15,24 +15,23 @@ from trame_slicer.core import SlicerApp
 
 from TumorSegLib.errors import TumorSegError
 from TumorSegLib.model.catalogue import Catalogue
-from TumorSegLib.slicer_io.nodes import volume_of
 from TumorSegModule.logic.ending import Ending
-from TumorSegModule.logic.model_choice import called
-from TumorSegModule.logic.new_segmentation import new_segmentation
 from TumorSegModule.logic.selection import Selection
-from TumorSegModule.logic.volumes import further_channels, is_usable, obvious_sequences
+from TumorSegModule.logic.volumes import further_channels, obvious_sequences
 from TumorSegWeb import opening
+from TumorSegWeb.choices import show_choices, show_targets
 from TumorSegWeb.chosen import Chosen
 from TumorSegWeb.drawing import register_views
 from TumorSegWeb.editor import Editor
 from TumorSegWeb.faults import Faults
 from TumorSegWeb.lesions import Lesions
-from TumorSegWeb.model_cards import cards_of, line_of
+from TumorSegWeb.model_cards import cards_of
 from TumorSegWeb.page_ui import PageUI
 from TumorSegWeb.questions import Questions
 from TumorSegWeb.review import PageReview
 from TumorSegWeb.runs import Runs
 from TumorSegWeb.saving import Saving
+from TumorSegWeb.targets import Targets
 from TumorSegWeb.temporary import temporary_folder
 from TumorSegWeb.unsaved import Unsaved
 
@@ -83,6 +82,7 @@ class PageLogic(SegmentationAppLogic):
         )
         self._load_files_logic = _Uploads(faults.in_background(self.open_uploaded))
         self._sources: dict[str, Any] = {}
+        self._targets = Targets()
         state: Any = self.state
         state.trame__title, state.trame__favicon = "TumorSeg", None
         state.ts_opening, state.ts_problem, state.ts_note = False, "", ""
@@ -90,6 +90,7 @@ class PageLogic(SegmentationAppLogic):
         state.ts_cards_open, state.ts_cards, state.ts_card = False, [], None
         for name, changed in (
             ("ts_volume", self._volume_picked),
+            ("ts_segmentation", self._segmentation_picked),
             ("ts_model", self._model_picked),
             ("ts_sensitivity", self._sensitivity_moved),
             ("ts_volume_3d", self._show_in_3d),
@@ -178,6 +179,7 @@ class PageLogic(SegmentationAppLogic):
         if not ending.done:
             return
         self._unsaved.made(ending.target)
+        self._targets.work_on(ending.target)
         self._open_target()  # also where another volume was chosen meanwhile
         if ending.target is self.selection.target:
             self._app.segmentation_editor.show_3d(True)
@@ -248,14 +250,7 @@ class PageLogic(SegmentationAppLogic):
         if volume is not selection.volume:
             self.saving.forget()
         selection.settings.volume = volume
-        selection.settings.target = next(
-            (
-                node
-                for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-                if volume_of(node) is volume and not node.GetHideFromEditors()
-            ),
-            None,
-        ) or new_segmentation(volume)
+        selection.settings.target = self._targets.last(volume)
         self._choose_sequences()
         self._app.display_manager.show_volume(volume, do_reset_views=True)
         self._show_in_3d(self.state.ts_volume_3d)
@@ -274,6 +269,8 @@ class PageLogic(SegmentationAppLogic):
 
     def _open_target(self) -> None:
         selection = self.selection
+        self._targets.work_on(selection.target)
+        show_targets(self.state, selection, self._targets)
         self._editor.edit(selection.target, selection.volume)
         self.review.review.edit(selection.target)
         self._unsaved.edit(selection.target)
@@ -292,6 +289,13 @@ class PageLogic(SegmentationAppLogic):
         if volume is not None and volume is not self.selection.volume:
             self._show_volume(volume)
 
+    def _segmentation_picked(self, ts_segmentation: str | None, **_state: Any) -> None:
+        node = slicer.mrmlScene.GetNodeByID(ts_segmentation) if ts_segmentation else None
+        if node in self._targets.of(self.selection.volume) and node is not self.selection.target:
+            self.selection.settings.target = node
+            self._open_target()
+            self.runs.status_changed()
+
     def _model_picked(self, ts_model: str, **_state: Any) -> None:
         if ts_model != self.selection.settings.model:
             self.selection.settings.model = ts_model
@@ -309,36 +313,12 @@ class PageLogic(SegmentationAppLogic):
 
     def _show_selection(self) -> None:
         """Show what is chosen, and what there is to choose from."""
-        state, selection = self.state, self.selection
-        volumes = [
-            node
-            for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-            if is_usable(node)
-        ]
-        volume, bundle = selection.volume, selection.bundle
-        state.ts_volumes = [{"title": n.GetName(), "value": n.GetID()} for n in volumes]
-        state.ts_volume = volume.GetID() if volume is not None else None
-        chosen = "" if bundle is None else f" ({bundle.specification.title})"
-        state.ts_models = [
-            {"title": f"Fits the volume{chosen}", "value": ""},
-            *({"title": called(b.specification), "value": b.id} for b in selection.models.bundles),
-        ]
-        state.ts_model = selection.settings.model
-        state.ts_model_line = line_of(bundle)
-        problem = selection.problem
-        if volume is not None and not problem and bundle is None:
-            problem = selection.models.why_none(volume)
-        state.ts_input_line = problem
-        state.ts_can_start = volume is not None and not problem
-        channels = [] if bundle is None else bundle.specification.input.channels[1:]
-        nodes: dict[str, Any] = {one.name: selection.channel_node(one.name) for one in channels}
-        state.ts_sequences = [
-            {
-                "name": one.name,
-                "title": one.title,
-                "node": nodes[one.name].GetID() if nodes[one.name] else None,
-            }
-            for one in channels
-        ]
-        state.ts_from_dicom = self._source is not None
+        show_choices(self.state, self.selection)
+        self.state.ts_from_dicom = self._source is not None
         self.runs.status_changed()
+
+
+def _kept(files: list[dict[str, Any]], folder: Path) -> list[Path]:
+    place = folder / "uploaded"
+    place.mkdir()
+    return opening.kept(files, place)

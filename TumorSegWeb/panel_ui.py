@@ -30,6 +30,17 @@ class PanelUI(FlexContainer):
     def _build_input(self) -> None:
         control = self.server.controller
         VSelect(v_model=("ts_volume", None), items=("ts_volumes", []), label="Volume", **FIELD)
+        with html.Div(
+            v_if=("ts_segmentations.length > 1",),
+            title="The segmentation that is shown, corrected, reviewed and saved",
+            id="segmentation",
+        ):
+            VSelect(
+                v_model=("ts_segmentation", None),
+                items=("ts_segmentations", []),
+                label="Segmentation",
+                **FIELD,
+            )
         VSelect(v_model=("ts_model", ""), items=("ts_models", []), label="Model", **FIELD)
         with html.Div(classes="d-flex align-center mb-2"):
             html.Div("{{ ts_model_line }}", classes="text-caption text-medium-emphasis flex-grow-1")
