@@ -86,6 +86,7 @@ def test_the_result_is_the_commands_can_be_drawn_on_undone_and_saved(page, tmp_p
     page.stroke((x, y), (x + 40, y))
     wait_until(lambda: (array_of(page.save("labels", tmp_path)) != expected).any())
     drawn = array_of(page.save("labels", tmp_path)) != expected
+    assert np.count_nonzero(drawn.any(axis=(1, 2))) == 1
     segments = array_of(page.save("segmentation", tmp_path))
     assert np.count_nonzero(segments) == np.count_nonzero(expected) + np.count_nonzero(drawn)
     page.undo()

@@ -24,7 +24,7 @@ IN_AXIAL_VIEW = (640, 480)
 
 @pytest.fixture(scope="module")
 def drawn(browser, tmp_path_factory):
-    """A page on the brain phantom, segmented, with a stroke of the brush."""
+    """A page on the brain phantom, segmented, with a stroke of the brush through five slices."""
     with served(tmp_path_factory.mktemp("session")) as session:
         page = Page(browser, session)
         page.open_phantom()
@@ -32,6 +32,10 @@ def drawn(browser, tmp_path_factory):
         wait_until(lambda: page.page.locator("#correction").is_visible())
         assert page.page.locator("#correction").inner_text() == "Not corrected so far."
         page.tool("mdi-brush")
+        page.page.get_by_label("Open segmentation panel").click()
+        page.page.get_by_label("Sphere brush").click()
+        page.page.get_by_label("Open TumorSeg").click()
+        page.page.wait_for_selector("#correction")
         x, y = IN_AXIAL_VIEW
         page.stroke((x, y), (x + 40, y))
         page.page.wait_for_selector("#restore")

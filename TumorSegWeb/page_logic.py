@@ -9,7 +9,9 @@ from typing import Any
 
 import slicer
 from trame_server import Server
+from trame_server.utils.typed_state import TypedState
 from trame_slicer.app.logic import SegmentationAppLogic
+from trame_slicer.app.ui import PaintEffectState
 from trame_slicer.app.ui.load_volume_ui import LoadVolumeUI
 from trame_slicer.core import SlicerApp
 
@@ -101,6 +103,8 @@ class PageLogic(SegmentationAppLogic):
     def set_ui(self, ui: PageUI) -> None:
         """Join the page's buttons to what they do."""
         super().set_ui(ui)
+        brush: Any = TypedState(self.state, PaintEffectState).data
+        brush.use_sphere_brush = False  # as in 3D Slicer
         self._app.scene.Clear()  # trame-slicer's tools look for their views when a scene begins
         settings: Any = Chosen()  # has all that is asked of a parameter node
         self.selection.connect(settings)
