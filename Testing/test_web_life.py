@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from waiting import wait_until
 
@@ -54,10 +56,51 @@ def test_the_browser_asks_before_unsaved_work_is_left(browser, tmp_path):
         assert asked == ["beforeunload"]
         page.save("segmentation", tmp_path)  # the page goes on
         page.page.wait_for_function("!trame.state.get('ts_unsaved')")
+        for kind in ("labels", "scene"):  # whose writing edits nothing
+            page.save(kind, tmp_path)
+            assert not page.page.evaluate("trame.state.get('ts_unsaved')")
         page.page.reload()
         page.page.wait_for_selector("#downloads")
         assert len(asked) == 1
         page.page.close()
+
+
+def test_what_is_edited_while_a_file_is_made_is_not_saved_with_it():
+    import slicer
+
+    from TumorSegWeb.unsaved import SEGMENTS, Unsaved
+
+    scene, state = slicer.vtkMRMLScene(), SimpleNamespace()
+    node, other = (scene.AddNode(slicer.vtkMRMLSegmentationNode()) for _ in range(2))
+    unsaved = Unsaved(state)
+    assert not state.ts_unsaved
+
+    def edit():
+        node.InvokeEvent(slicer.vtkSegmentation.SourceRepresentationModified)
+
+    unsaved.edit(node)
+    for kind in (*SEGMENTS, "scene"):
+        edit()
+        assert state.ts_unsaved
+        unsaved.saved(unsaved.taken(kind))
+        assert not state.ts_unsaved
+        edit()
+        taken = unsaved.taken(kind)
+        edit()
+        unsaved.saved(taken)
+        assert state.ts_unsaved
+        unsaved.saved(unsaved.taken(kind))
+    edit()
+    unsaved.saved(unsaved.taken("lesions"))
+    assert state.ts_unsaved
+    taken = unsaved.taken("dicom")
+    unsaved.edit(other)  # another volume is chosen meanwhile
+    unsaved.made(other)
+    unsaved.saved(taken)
+    assert state.ts_unsaved
+    unsaved.saved(unsaved.taken("dicom"))
+    assert not state.ts_unsaved
+    unsaved.close()
 
 
 def test_a_page_whose_session_is_gone_says_so(browser, tmp_path):

@@ -80,7 +80,7 @@ class PageLogic(SegmentationAppLogic):
             self._questions,
             faults,
             lambda: self._source,
-            self._unsaved.saved,
+            self._unsaved,
         )
         self._load_files_logic = _Uploads(faults.in_background(self.open_uploaded))
         self._sources: dict[str, Any] = {}

@@ -26,6 +26,7 @@ from TumorSegWeb.lesions import Lesions
 from TumorSegWeb.questions import CANCEL, Questions
 from TumorSegWeb.temporary import temporary_folder
 from TumorSegWeb.training_case import TrainingCase
+from TumorSegWeb.unsaved import Unsaved
 
 if TYPE_CHECKING:
     from TumorSegLib.writing.dicom_source import SourceImages
@@ -53,7 +54,7 @@ class Saving:
         questions: Questions,
         faults: Faults,
         source: Callable[[], SourceImages | None],
-        saved: Callable[[str], None],
+        unsaved: Unsaved,
     ) -> None:
         """Save nothing yet.
 
@@ -65,12 +66,12 @@ class Saving:
             questions: asks the user.
             faults: told of errors.
             source: returns the DICOM images of the volume, None if there are none.
-            saved: told what of `ENDINGS` was made.
+            unsaved: told what of `ENDINGS` was made.
         """
         self._server, self._state = server, server.state
         self._application, self._selection = application, selection
         self._lesions, self._questions, self._source = lesions, questions, source
-        self._saved = saved
+        self._unsaved = unsaved
         self._reports = Reports(server.state, faults)
         self._exports = Exports(server.state, faults)
         self._training = TrainingCase(server.state, selection, faults)
@@ -122,9 +123,10 @@ class Saving:
             "dicom": lambda: self._dicom(target, report=False),
             "dicom-report": lambda: self._dicom(target, report=True),
         }
+        taken = self._unsaved.taken(kind)
         if kind in make and await self._save(tab, self._name + ENDINGS[kind], make[kind]):
             with self._state:
-                self._saved(kind)
+                self._unsaved.saved(taken)
 
     def open_report(self) -> None:
         """Ask what a report is to say of patient and image."""

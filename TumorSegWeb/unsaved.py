@@ -9,8 +9,11 @@ from trame_server.state import State
 
 from TumorSegModule.logic.observers import Observers
 
-SEGMENTS = ("segmentation", "labels", "dicom")
-"""What the segments are in, of `TumorSegWeb.saving.ENDINGS`."""
+SEGMENTS = ("segmentation", "labels", "dicom", "dicom-report")
+"""What the segments are in, of `TumorSegWeb.saving.ENDINGS`; a scene has those of all."""
+
+Taken = dict[str, int]
+"""What a file is made of: the edits of each segmentation in it, by the node's id."""
 
 
 class Unsaved:
@@ -20,7 +23,8 @@ class Unsaved:
         """Know of nothing."""
         self._state = state
         self._observers = Observers()
-        self._changed: set[str] = set()
+        self._edits: dict[str, int] = {}
+        self._saved: Taken = {}
         self._target: slicer.vtkMRMLSegmentationNode | None = None
         self._show()
 
@@ -33,15 +37,20 @@ class Unsaved:
 
     def made(self, target: slicer.vtkMRMLSegmentationNode) -> None:
         """Note a new result."""
-        self._changed.add(target.GetID())
+        self._edits[target.GetID()] = self._edits.get(target.GetID(), 0) + 1
         self._show()
 
-    def saved(self, kind: str) -> None:
-        """Note that one of `TumorSegWeb.saving.ENDINGS` was made of what is followed."""
+    def taken(self, kind: str) -> Taken:
+        """Return what one of `TumorSegWeb.saving.ENDINGS` is made of, where it is begun now."""
         if kind == "scene":
-            self._changed.clear()
-        elif kind in SEGMENTS and self._target is not None:
-            self._changed.discard(self._target.GetID())
+            return dict(self._edits)
+        if kind in SEGMENTS and self._target is not None:
+            return {self._target.GetID(): self._edits.get(self._target.GetID(), 0)}
+        return {}
+
+    def saved(self, taken: Taken) -> None:
+        """Note that a file was made; what was edited meanwhile is not in it."""
+        self._saved |= taken
         self._show()
 
     def close(self) -> None:
@@ -53,4 +62,6 @@ class Unsaved:
             self.made(self._target)
 
     def _show(self) -> None:
-        self._state.ts_unsaved = bool(self._changed)
+        self._state.ts_unsaved = any(
+            self._saved.get(node) != edits for node, edits in self._edits.items()
+        )
