@@ -139,6 +139,13 @@ def test_the_models_mask_is_brought_back_and_that_undone(drawn, tmp_path):
     np.testing.assert_array_equal(array_of(drawn.save("labels", tmp_path)), drawn_on)
 
 
+def test_a_scene_is_saved_from_one_place_and_as_often_as_one_likes(drawn, tmp_path):
+    assert drawn.page.locator("button:has(.mdi-file-download)").count() == 0
+    for _again in range(2):
+        with zipfile.ZipFile(saved(drawn, "#save-scene", tmp_path)) as scene:
+            assert any(name.endswith(".mrml") for name in scene.namelist())
+
+
 def choose(page, label, title):
     page.page.locator(f".v-select:has(label:text-is('{label}'))").first.click()
     page.page.locator(".v-overlay--active .v-list-item").get_by_text(title, exact=True).click()

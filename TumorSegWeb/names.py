@@ -12,7 +12,6 @@ from trame_server import Server
 ICONS = {
     "mdi-circle": "Colour of the segment",
     "mdi-delete-outline": "Delete the segment",
-    "mdi-file-download": "Save the scene",
     "mdi-plus": "Add a segment",
 }
 """What buttons with these icons do, where no tooltip says it."""

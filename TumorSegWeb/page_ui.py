@@ -99,6 +99,7 @@ class PageUI(SegmentationAppUI):
         layout.title.set_text("TumorSeg")
         layout.root.theme = ("ts_theme", "dark")
         layout.drawer.width = PANEL_WIDTH
+        _take_off(layout.appbar, self.download_scene_button)  # Save has it, and tells of problems
         with layout.drawer:
             self._register_tool_ui(PanelUI)
         with layout.toolbar:
@@ -220,3 +221,13 @@ def _before_the_views(root: Any) -> None:
     others = [one for one in root.children if one not in drawers]
     views = next(place for place, one in enumerate(others) if isinstance(one, VMain))
     root.children = [*others[:views], *drawers, *others[views:]]
+
+
+def _take_off(root: Any, widget: Any) -> None:
+    """Take a widget off whatever of `root` has it."""
+    for element in root.children:
+        if element is widget:
+            root.children.remove(widget)
+            return
+        if hasattr(element, "children"):
+            _take_off(element, widget)
