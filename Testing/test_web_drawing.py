@@ -96,6 +96,40 @@ def test_the_move_of_a_plane_has_its_own_view_drawn_alone(views):
     assert len(set(asked)) == 3
 
 
+def test_the_sides_of_a_slice_have_the_patients_letters_however_the_volume_lies(views):
+    from slicer import util
+
+    from TumorSegWeb.directions import directions_of
+
+    application, slices, _asked = views
+    volume = application.scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    util.updateVolumeFromArray(volume, np.zeros((4, 5, 6), np.int16))
+    volume.CreateDefaultDisplayNodes()
+
+    def found(tilt):
+        """The letters where the volume's coronal slices are turned in their plane."""
+        cosine, sine = np.cos(tilt), np.sin(tilt)
+        volume.SetIJKToRASDirections(-cosine, sine, 0, 0, 0, 1, sine, cosine, 0)
+        application.display_manager.show_volume(volume, do_reset_views=True)
+        return {name: " ".join(directions_of(view)) for name, view in slices.items()}
+
+    assert found(0.2) == {"Axial": "R L A P", "Coronal": "R L S I", "Sagittal": "A P S I"}
+    assert found(0.5) == {"Axial": "RI LS A P", "Coronal": "RI LS SR IL", "Sagittal": "A P SR IL"}
+
+    def turned(degrees):
+        """The letters of the axial view when its plane is turned about the body's axis."""
+        angle = np.radians(degrees)
+        along = (-np.cos(angle), np.sin(angle), 0)
+        slices["Axial"].get_view_node().SetSliceToRASByNTP(0, 0, -1, *along, 0, 0, 0, 0)
+        return directions_of(slices["Axial"])
+
+    assert turned(0) == ["R", "L", "A", "P"]
+    assert turned(10) == ["R", "L", "A", "P"]
+    assert turned(90) == ["P", "A", "R", "L"]
+    assert turned(180) == ["L", "R", "P", "A"]
+    assert turned(30) == ["RP", "LA", "AR", "PL"]
+
+
 def test_a_whole_slice_stays_in_view_unless_it_was_zoomed(views):
     from slicer import util
     from vtkmodules.vtkCommonCore import vtkCommand

@@ -122,6 +122,12 @@ def test_the_wheel_does_not_run_ahead_of_the_pictures(page):
     assert page.page.evaluate(TURN_THE_WHEEL, [640, 300, 50]) == 3
 
 
+def test_the_sides_of_the_slices_have_letters(page):
+    texts = page.page.locator(".direction").all_inner_texts()
+    found = sorted("".join(texts[first : first + 4]) for first in range(0, len(texts), 4))
+    assert found == ["APSI", "RLAP", "RLSI"]
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("size", [(1366, 768), (2560, 1440)])
 def test_all_controls_are_within_reach(page, size, theme):

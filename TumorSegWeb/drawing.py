@@ -24,6 +24,7 @@ from trame_slicer.views import ScheduledRenderStrategy, SliceView, ViewLayoutDef
 from vtkmodules.vtkRenderingCore import vtkRenderWindow
 
 from TumorSegWeb.clock import Paced
+from TumorSegWeb.directions import build_directions
 from TumorSegWeb.fitting import FIRST, LAST, Fitting
 from TumorSegWeb.names import named
 
@@ -106,6 +107,7 @@ class _ThreeDViews(RemoteThreeDViewFactory):
 
 def _build_gutter(server: Server, view_id: str, view: SliceView) -> None:
     create_vertical_slice_view_gutter_ui(server, view_id, _SliderView(server, view))
+    build_directions(server, view_id, view)
 
 
 class _SliderView:
