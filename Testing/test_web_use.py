@@ -128,6 +128,23 @@ def test_the_sides_of_the_slices_have_letters(page):
     assert found == ["APSI", "RLAP", "RLSI"]
 
 
+@pytest.mark.parametrize(("size", "least"), [((683, 384), 300), ((400, 800), 150)])
+def test_in_a_narrow_window_the_panel_lies_over_the_views(page, size, least):
+    width, height = size
+    page.page.set_viewport_size({"width": width, "height": height})
+    view = page.page.locator(".remote-controlled-area").first
+    wait_until(lambda: view.bounding_box()["width"] >= least)
+    panel = page.page.locator(".v-navigation-drawer:has(#segment)")
+    bar = page.page.get_by_label("Close TumorSeg")
+    wait_until(lambda: panel.bounding_box()["width"] <= width - 40)
+    wait_until(lambda: bar.bounding_box()["x"] >= panel.bounding_box()["width"])
+    bar.click()
+    page.page.get_by_label("Open TumorSeg").click()
+    bar.wait_for()
+    assert view.bounding_box()["width"] >= least
+    page.page.set_viewport_size({"width": 1366, "height": 768})
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("size", [(1366, 768), (2560, 1440)])
 def test_all_controls_are_within_reach(page, size, theme):

@@ -36,6 +36,14 @@ NOT_A_DEVICE = "Not a medical device. Look at every slice before you rely on a n
 PANEL_WIDTH = 440
 """Pixels: the table of lesions fits."""
 
+BAR_WIDTH = 40
+"""Of the bar of tools, as trame-slicer has it."""
+
+NARROW = f"""
+@media (max-width: 959px) {{ .v-main {{ --v-layout-left: {BAR_WIDTH}px !important; }} }}
+"""
+"""In a narrow window, or one that is enlarged, the panel lies over the views."""
+
 KEYS = """
 window.ts_tab = String(Math.random());
 window.ts_fetch = (saved, fetch) => {
@@ -98,7 +106,7 @@ class PageUI(SegmentationAppUI):
         layout = self.layout
         layout.title.set_text("TumorSeg")
         layout.root.theme = ("ts_theme", "dark")
-        layout.drawer.width = PANEL_WIDTH
+        layout.drawer.width = (f"Math.min({PANEL_WIDTH}, $vuetify.display.width - {BAR_WIDTH})",)
         _take_off(layout.appbar, self.download_scene_button)  # Save has it, and tells of problems
         with layout.drawer:
             self._register_tool_ui(PanelUI)
@@ -122,7 +130,7 @@ class PageUI(SegmentationAppUI):
             self._build_welcome()
             layout.content.children.insert(0, layout.content.children.pop())  # the first to tab to
         with layout:
-            client.Style(FOCUS + CALM + CARD_STYLE)
+            client.Style(FOCUS + CALM + NARROW + CARD_STYLE)
             self._build_question()
             self._build_problem()
             build_life(server)
