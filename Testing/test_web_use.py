@@ -143,6 +143,7 @@ def test_in_a_narrow_window_the_panel_lies_over_the_views(page, size, least):
     bar.wait_for()
     assert view.bounding_box()["width"] >= least
     page.page.set_viewport_size({"width": 1366, "height": 768})
+    wait_until(lambda: page.page.evaluate(OUT_OF_REACH, MAIN_CONTROLS) == [])
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
