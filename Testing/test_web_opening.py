@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ import slicer
 from dicom_writing import write_slices
 
 from TumorSegWeb import opening
+from TumorSegWeb.uploads import Uploads
 
 
 def nifti(path, value=7):
@@ -38,6 +41,108 @@ def test_names_in_an_upload_lead_nowhere_else(tmp_path):
 def test_an_upload_in_pieces_is_whole(tmp_path):
     (path,) = opening.kept([{"name": "a.nii", "content": [b"ab", b"cd"]}], tmp_path)
     assert path.read_bytes() == b"abcd"
+
+
+def test_what_shared_a_folder_with_an_image_stays_with_it(tmp_path):
+    names = ["v.mhd", "v.raw"]
+    files = [
+        {"name": name, "content": f"{name} of {folder}".encode(), "folder": folder}
+        for folder in ("one/", "two/")
+        for name in names
+    ]
+    series = [
+        {"name": "IM1", "content": b"", "folder": folder} for folder in ("three/", "../../four/")
+    ]
+    paths = opening.kept(files + series, tmp_path)
+    assert [path.name for path in paths[:4]] == names * 2
+    for header, voxels in (paths[:2], paths[2:4]):
+        assert header.parent == voxels.parent
+        assert header.read_text().split()[-1] == voxels.read_text().split()[-1]
+    assert [path.parent for path in paths[4:]] == [tmp_path] * 2
+
+
+class State(SimpleNamespace):
+    """What pages show."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        pass
+
+    def client_only(self, *_names):
+        pass
+
+
+@pytest.fixture
+def taken():
+    return []
+
+
+@pytest.fixture
+def uploads(taken):
+    return Uploads(
+        State(), lambda files: taken.append([(file["name"], file["content"]) for file in files])
+    )
+
+
+def sent(*names):
+    return [{"name": name, "content": name.encode()} for name in names], [""] * len(names)
+
+
+def test_uploads_of_a_page_do_not_mix(uploads, taken):
+    with uploads.of_a_page():
+        uploads.part(1, *sent("a1"))
+        uploads.part(2, *sent("b1"))
+        uploads.end(2, 1, 2, "")
+        uploads.part(1, *sent("a2"))
+        uploads.end(1, 2, 4, "")
+    assert taken == [[("b1", b"b1")], [("a1", b"a1"), ("a2", b"a2")]]
+
+
+def test_uploads_of_two_pages_do_not_mix_and_go_with_their_page(uploads, taken):
+    async def page(names, go_on):
+        with uploads.of_a_page():
+            for name in names:
+                uploads.part(1, *sent(name))
+                await asyncio.sleep(0)
+            if go_on:
+                uploads.end(1, len(names), 2 * len(names), "")
+
+    async def pages():
+        await asyncio.gather(page(["a1", "a2"], False), page(["b1", "b2"], True))
+        await page(["c1"], True)
+
+    asyncio.run(pages())
+    assert taken == [[("b1", b"b1"), ("b2", b"b2")], [("c1", b"c1")]]
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "problem", "said"),
+    [
+        (2, 4, "", "Not all of 2 files arrived"),
+        (1, 3, "", "Not all of 1 file arrived"),
+        (1, 2, "Error: broken", "Error: broken"),
+    ],
+)
+def test_an_upload_that_is_not_whole_is_refused_in_a_line(
+    uploads, taken, count, size, problem, said
+):
+    with uploads.of_a_page():
+        uploads.part(1, *sent("a1"))
+        uploads.end(1, count, size, problem)
+        assert said in uploads._state.ts_problem
+        uploads.part(1, *sent("b1"))
+        uploads.end(1, 1, 2, "")
+    assert taken == [[("b1", b"b1")]]
+
+
+def test_a_file_that_the_browser_cannot_read_is_named(uploads, taken):
+    with uploads.of_a_page():
+        uploads.part(1, [{"name": "a folder", "content": None, "error": "not found"}], [""])
+        uploads.end(1, 1, 4096, "")
+    assert uploads._state.ts_problem.startswith("a folder: cannot be read by the browser")
+    assert taken == []
 
 
 def test_a_scene_that_names_a_file_elsewhere_is_refused(tmp_path):

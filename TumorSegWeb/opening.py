@@ -108,25 +108,35 @@ def kept(files: Iterable[Mapping[str, Any]], folder: Path) -> list[Path]:
     """Write uploaded files to a temporary folder, whatever places their names point to.
 
     Args:
-        files: `name` and `content` of each.
+        files: `name` and `content` of each, and the `folder` that it was in if that is known.
         folder: where to; made if it is not there.
 
     Returns:
-        Their paths. Two of one name, as in subfolders of a DICOM export, get different ones.
+        Their paths. Two of one name, as in subfolders of a DICOM export, get different ones. What
+        shared a folder with an image stays together, as a header's voxels may lie beside it.
     """
     folder.mkdir(exist_ok=True)
-    paths = []
+    files, paths = list(files), []
+    with_images = [
+        file.get("folder") for file in files if _name(file).lower().endswith(tuple(FORMATS))
+    ]
     for number, file in enumerate(files):
-        name = PurePosixPath(str(file["name"]).replace("\\", "/")).name
-        if name in ("", ".", ".."):
-            name = "unnamed"
-        path = folder / name
+        name, home = _name(file), folder
+        if file.get("folder") and file["folder"] in with_images:
+            home = folder / str(with_images.index(file["folder"]))
+            home.mkdir(exist_ok=True)
+        path = home / name
         if path.exists():
-            path = folder / f"{number:06d}-{name}"
+            path = home / f"{number:06d}-{name}"
         content = file["content"]
         path.write_bytes(b"".join(content) if isinstance(content, list) else content)
         paths.append(path)
     return paths
+
+
+def _name(file: Mapping[str, Any]) -> str:
+    name = PurePosixPath(str(file["name"]).replace("\\", "/")).name
+    return "unnamed" if name in ("", ".", "..") else name
 
 
 def add_to_scene(found: Found) -> list[slicer.vtkMRMLScalarVolumeNode]:

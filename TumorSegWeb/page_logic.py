@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,8 @@ from trame_server import Server
 from trame_server.utils.typed_state import TypedState
 from trame_slicer.app.logic import SegmentationAppLogic
 from trame_slicer.app.ui import PaintEffectState
-from trame_slicer.app.ui.load_volume_ui import LoadVolumeUI
 from trame_slicer.core import SlicerApp
 
-from TumorSegLib.errors import TumorSegError
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegModule.logic.ending import Ending
 from TumorSegModule.logic.selection import Selection
@@ -28,24 +25,15 @@ from TumorSegWeb.editor import Editor
 from TumorSegWeb.faults import Faults
 from TumorSegWeb.lesions import Lesions
 from TumorSegWeb.model_cards import cards_of
+from TumorSegWeb.opener import Opener
 from TumorSegWeb.page_ui import PageUI
 from TumorSegWeb.questions import Questions
 from TumorSegWeb.review import PageReview
 from TumorSegWeb.runs import Runs
 from TumorSegWeb.saving import Saving
 from TumorSegWeb.targets import Targets
-from TumorSegWeb.temporary import temporary_folder
 from TumorSegWeb.unsaved import Unsaved
-
-
-class _Uploads:
-    """What trame-slicer's buttons for files lead to, in place of its own reader."""
-
-    def __init__(self, take: Callable[..., None]) -> None:
-        self._take = take
-
-    def set_ui(self, ui: LoadVolumeUI) -> None:
-        ui.on_load_volume.connect(self._take)
+from TumorSegWeb.uploads import Uploads
 
 
 class PageLogic(SegmentationAppLogic):
@@ -53,6 +41,7 @@ class PageLogic(SegmentationAppLogic):
 
     Attributes:
         selection: what is chosen.
+        uploads: gathers what browsers send.
         runs, review, lesions, saving: the parts of the page.
     """
 
@@ -82,12 +71,12 @@ class PageLogic(SegmentationAppLogic):
             lambda: self._source,
             self._unsaved,
         )
-        self._load_files_logic = _Uploads(faults.in_background(self.open_uploaded))
-        self._sources: dict[str, Any] = {}
+        self._opener = Opener(server.state, self._show_opened)
+        self.uploads = Uploads(server.state, faults.in_background(self.open_uploaded))
+        self._load_files_logic = self.uploads
         self._targets = Targets()
         state: Any = self.state
         state.trame__title, state.trame__favicon = "TumorSeg", None
-        state.ts_opening, state.ts_problem, state.ts_note = False, "", ""
         state.ts_phantoms, state.ts_volume_3d = list(opening.phantoms()), False
         state.ts_cards_open, state.ts_cards, state.ts_card = False, [], None
         for name, changed in (
@@ -109,7 +98,6 @@ class PageLogic(SegmentationAppLogic):
         settings: Any = Chosen()  # has all that is asked of a parameter node
         self.selection.connect(settings)
         guarded, in_background = self._faults.guarded, self._faults.in_background
-        ui.welcome_buttons.on_load_volume.connect(in_background(self.open_uploaded))
         review = self.review.review
         control: Any = self.server.controller
         calls: dict[str, Callable[..., Any]] = {
@@ -140,21 +128,23 @@ class PageLogic(SegmentationAppLogic):
             setattr(control, name, guarded(call))
         for name, work in works.items():
             setattr(control, name, in_background(work))
+        control.trigger("ts_upload")(guarded(self.uploads.part))
+        control.trigger("ts_uploaded")(guarded(self.uploads.end))
         self._show_selection()
 
     async def open_paths(self, paths: Iterable[Path]) -> None:
         """Open files and folders that were named when the session was started."""
-        await self._open(lambda folder: opening.look_into(paths, folder))
+        await self._opener.open(lambda folder: opening.look_into(paths, folder))
 
     async def open_phantom(self, title: str) -> None:
         """Make a phantom and open it."""
         make = opening.phantoms().get(title)
         if make is not None:
-            await self._open(lambda _folder: opening.Found(make()))
+            await self._opener.open(lambda _folder: opening.Found(make()))
 
     async def open_uploaded(self, files: list[dict[str, Any]]) -> None:
         """Open the files of one upload."""
-        await self._open(
+        await self._opener.open(
             lambda folder: opening.look_into(opening.kept(files, folder / "uploaded"), folder)
         )
 
@@ -169,8 +159,7 @@ class PageLogic(SegmentationAppLogic):
     @property
     def _source(self) -> Any:
         """The DICOM images that the volume was read from, None if there are none."""
-        volume = self.selection.volume
-        return None if volume is None else self._sources.get(volume.GetID())
+        return self._opener.source_of(self.selection.volume)
 
     def run_progressed(self) -> None:
         """See `TumorSegWeb.listener.Listener`."""
@@ -216,25 +205,7 @@ class PageLogic(SegmentationAppLogic):
 
     def _recover(self) -> None:
         self._questions.leave()
-        self.state.ts_opening = False
-
-    async def _open(self, find: Callable[[Path], opening.Found]) -> None:
-        """Add to the scene what `find` finds, which is done in a thread, and show the first."""
-        with self.state as state:
-            state.ts_opening, state.ts_problem = True, ""
-        problem = ""
-        try:
-            with temporary_folder() as place:
-                found = await asyncio.to_thread(find, Path(place))
-                nodes = opening.add_to_scene(found)
-            for node, source in zip(nodes, found.sources, strict=False):
-                self._sources[node.GetID()] = source
-        except TumorSegError as error:
-            problem = str(error)
-        with self.state as state:
-            state.ts_opening, state.ts_problem = False, problem
-            if not problem:
-                self._show_opened(nodes)
+        self._opener.recover()
 
     def _show_opened(self, nodes: Sequence[slicer.vtkMRMLScalarVolumeNode]) -> None:
         """Show the first of new volumes, unless all are further sequences of the one shown."""

@@ -21,13 +21,14 @@ from trame.widgets.vuetify3 import (
 )
 from trame_server import Server
 from trame_slicer.app.ui import SegmentationAppUI
-from trame_slicer.app.ui.load_volume_ui import LoadVolumeUI
 from trame_slicer.core import LayoutManager
 
 from TumorSegWeb.cards_ui import STYLE as CARD_STYLE
 from TumorSegWeb.cards_ui import build_cards
 from TumorSegWeb.life_ui import build_life, build_log_out
 from TumorSegWeb.names import name_buttons
+from TumorSegWeb.opening_ui import STYLE as OPENING_STYLE
+from TumorSegWeb.opening_ui import build_open_buttons
 from TumorSegWeb.panel_ui import PanelUI
 from TumorSegWeb.saving_ui import build_saving_dialogs
 
@@ -62,7 +63,7 @@ window.addEventListener('keydown', (event) => {
 window.addEventListener('dragover', (event) => event.preventDefault());
 window.addEventListener('drop', (event) => {
   event.preventDefault();
-  window.load_files_by_chunks(event.dataTransfer.files, { trigger_name: '%(upload)s' });
+  window.ts_upload(event.dataTransfer.files);
 });
 if (!window.matchMedia('(prefers-color-scheme: dark)').matches) ts_theme = 'light';
 """
@@ -89,11 +90,7 @@ motion the browser would draw sixty times a second, on the processor where the m
 
 
 class PageUI(SegmentationAppUI):
-    """Widgets; what they do is in `page_logic`.
-
-    Attributes:
-        welcome_buttons: those for files on the welcome.
-    """
+    """Widgets; what they do is in `page_logic`."""
 
     @staticmethod
     def tool() -> str:
@@ -114,6 +111,10 @@ class PageUI(SegmentationAppUI):
             button = self._create_tool_button("TumorSeg", "mdi-target", PanelUI)
             layout.toolbar.children.remove(button)
             layout.toolbar.children.insert(0, button)
+        replaced = self.load_volume_items_buttons
+        with next(part for part in layout.appbar.children if replaced in part.children) as head:
+            build_open_buttons()
+        head.children[head.children.index(replaced)] = head.children.pop()
         with layout.appbar, Template(v_slot_append=True):
             build_log_out()
             VBtn(
@@ -130,7 +131,7 @@ class PageUI(SegmentationAppUI):
             self._build_welcome()
             layout.content.children.insert(0, layout.content.children.pop())  # the first to tab to
         with layout:
-            client.Style(FOCUS + CALM + NARROW + CARD_STYLE)
+            client.Style(FOCUS + CALM + NARROW + CARD_STYLE + OPENING_STYLE)
             self._build_question()
             self._build_problem()
             build_life(server)
@@ -138,11 +139,7 @@ class PageUI(SegmentationAppUI):
             build_saving_dialogs(server)
             for value, ids in (("ts_busy", "#cancel, #segment"), ("ts_volume", "#segment")):
                 client.ClientStateChange(value=value, change=f"window.ts_focus('{ids}')")
-            upload = server.trigger_name(
-                self.load_volume_items_buttons.load_volume_files_button.load_chunk
-            )
-            step = server.trigger_name(self._step)
-            client.ClientTriggers(mounted=KEYS % {"step": step, "upload": upload})
+            client.ClientTriggers(mounted=KEYS % {"step": server.trigger_name(self._step)})
             _before_the_views(layout.root)
             name_buttons(layout.root)
 
@@ -174,7 +171,7 @@ class PageUI(SegmentationAppUI):
                     " in its memory."
                 )
                 with html.Div(classes="d-flex align-center my-2"):
-                    self.welcome_buttons = LoadVolumeUI()
+                    build_open_buttons()
                     html.Span("files · folder", classes="text-medium-emphasis ml-2")
                 html.P("Or try it on a made-up patient:", classes="mt-4 mb-2")
                 VBtn(

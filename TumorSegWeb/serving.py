@@ -73,6 +73,7 @@ async def serve(
     def bound(page: Any) -> None:
         access.guard(page.app)
         life.observe(page.app)
+        logic.uploads.observe(page.app)
 
     server.controller.on_server_bind.add(bound)
     server.controller.on_server_ready.add(started)
