@@ -16,6 +16,7 @@ from results import names_in, result_of, two_structures
 from tiny_models import ct_specification
 
 from TumorSegLib.errors import InputError, OutputError
+from TumorSegLib.slicer_io.scene_files import names_elsewhere
 from TumorSegLib.slicer_io.scene_reading import read_scene
 from TumorSegLib.support import archive
 from TumorSegLib.support.archive import ArchiveError, opened_archive, unpack
@@ -135,6 +136,39 @@ def test_images_of_a_scene_that_name_files_elsewhere_are_refused(scene, tmp_path
 
     path = altered(scene, tmp_path / "evil.mrb", change=change)
     refused(path, temporary, "names a file outside the scene")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.mhd", "NDims = 3\n  ElementDataFile = /tmp/secret.raw\n"),
+        ("a.mhd", "NDims = 3\n\tElementDataFile : ../secret.raw\n"),
+        ("a.mha", "NDims = 3\n\nElementDataFile=LIST\n/tmp/secret.raw\n"),
+        ("a.mhd", f"Comment = {'x' * (1 << 20)}\nElementDataFile = /tmp/secret.raw\n"),
+        ("a.nhdr", "NRRD0004\ncontent: a\rdata file: /tmp/secret.raw\n\n"),
+        ("a.nrrd", f"NRRD0004\n#{'x' * (1 << 20)}\ndata file: /tmp/secret.raw\n\n"),
+    ],
+)
+def test_headers_that_lead_elsewhere_are_seen_however_they_are_spelt(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_bytes(text.encode())
+    assert names_elsewhere(path) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.mha", f"NDims = 3\nElementDataFile = LOCAL\n{'x' * (1 << 21)}"),
+        ("a.mhd", "NDims = 3\nElementDataFile = a.raw\n"),
+        ("a.nhdr", "NRRD0004\ndata file: LIST\na.raw\nb.raw\n"),
+        ("a.nrrd", f"NRRD0004\ntype: short\n\n{'x' * (1 << 21)}"),
+        ("a.nii", "data file: /tmp/secret.raw"),
+    ],
+)
+def test_headers_with_their_own_voxels_are_taken(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_bytes(text.encode())
+    assert names_elsewhere(path) is None
 
 
 def test_what_grows_a_hundredfold_is_refused_before_it_is_unpacked(

@@ -14,7 +14,10 @@ STORAGE = re.compile(r".*Storage(Node)?")
 
 HEADERS = (".nrrd", ".nhdr", ".mha", ".mhd")
 HEADER_BYTES = 1 << 20
-DETACHED = re.compile(rb"^(?:data ?file:|elementdatafile\s*=)[ \t]*(.*)", re.I | re.M | re.S)
+HEADER_ENDS = re.compile(rb"\n\r?\n|elementdatafile", re.I)
+DETACHED = re.compile(rb"(?:^|[\r\n])data ?file:|elementdatafile\s*[=:]", re.I)
+"""What names files of voxels, for the readers that 3D Slicer has: they pass over blanks before a
+field, and take line ends of all systems."""
 
 
 def named_elsewhere(description: bytes) -> str | None:
@@ -51,13 +54,16 @@ def names_elsewhere(image: Path) -> str | None:
     if image.suffix.lower() not in HEADERS:
         return None
     with image.open("rb") as file:
-        header, _, _ = file.read(HEADER_BYTES).replace(b"\r", b"").partition(b"\n\n")
-    match = DETACHED.search(header)
-    if match is None:
-        return None
-    first, *further = match[1].decode(errors="replace").splitlines()
-    names = further if first.startswith("LIST") else [first]
-    return next((name for name in names if _leads_out(name.strip())), None)
+        header = file.read(HEADER_BYTES)
+    if len(header) == HEADER_BYTES and not HEADER_ENDS.search(header):
+        return f"somewhere behind the first {HEADER_BYTES} bytes of {image.name}"
+    for found in DETACHED.finditer(header):
+        named = header[found.end() :].decode(errors="replace").strip()
+        first, *further = named.splitlines() or [""]
+        for name in further if first.startswith("LIST") else [first]:
+            if _leads_out(name.strip()):
+                return name
+    return None
 
 
 def _leads_out(name: str) -> bool:
