@@ -14,6 +14,7 @@ from TumorSegLib.image.sequence_names import suggested_sequences
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.slicer_io.geometry import placement_of
+from TumorSegLib.slicer_io.nodes import patient_of
 from TumorSegModule.logic.job import Channel
 
 MODALITY_ATTRIBUTE = "DICOM.Modality"
@@ -107,11 +108,23 @@ def suggest_sequences(
 
     Returns:
         Nodes by channel name. A name must tell the sequence; of several, one on the volume's own
-        grid is preferred, and no suggestion is made if two are equally good.
+        grid is preferred, and no suggestion is made if two are equally good. Volumes that lie under
+        different patients are none of each other's.
     """
-    usable = [node for node in candidates if node is not volume and is_usable(node)]
+    usable = [
+        node
+        for node in candidates
+        if node is not volume and is_usable(node) and not _of_two_patients(volume, node)
+    ]
     triples = [(node.GetName(), _grid_or_none(node), node) for node in usable]
     return suggested_sequences(channels, placement_of(volume).grid, triples)
+
+
+def _of_two_patients(
+    volume: slicer.vtkMRMLScalarVolumeNode, other: slicer.vtkMRMLScalarVolumeNode
+) -> bool:
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    return len({patient_of(volume, hierarchy), patient_of(other, hierarchy)} - {None}) > 1
 
 
 def further_channels(bundle: Bundle) -> list[str]:
