@@ -58,6 +58,26 @@ def case(host, tmp_path):
     host.mrmlScene.Clear()
 
 
+def test_sequences_of_another_patient_are_not_taken(host):
+    from TumorSegLib.image.grid import Grid
+    from TumorSegLib.image.volume import Volume
+    from TumorSegModule.logic.volumes import suggest_sequences
+    from TumorSegWeb import opening
+
+    voxels = np.arange(np.prod(SHAPE), dtype=np.int16).reshape(SHAPE)
+    volume = Volume(voxels, Grid(SHAPE, (1.0, 1.0, 1.0)), modality="MR")
+    nodes = opening.add_to_scene(
+        opening.Found(
+            [volume] * 4,
+            ["FLAIR", "t1", "t1 post", "t2"],
+            subjects=[{"PatientID": "1"}, {"PatientID": "2"}, {"PatientID": "1"}, {}],
+        )
+    )
+    found = suggest_sequences(nodes[0], ("t1", "t1c", "t2"), nodes)
+    assert {name: node.GetName() for name, node in found.items()} == {"t1c": "t1 post", "t2": "t2"}
+    host.mrmlScene.Clear()
+
+
 def array_of(content, name, tmp_path):
     path = tmp_path / name
     path.write_bytes(content)

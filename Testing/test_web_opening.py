@@ -206,6 +206,137 @@ def test_nothing_is_refused_in_a_line(tmp_path):
         opening.look_into([], tmp_path / "work")
 
 
+@pytest.fixture
+def work(tmp_path):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+def uploaded(*paths):
+    return [{"name": path.name, "content": path.read_bytes()} for path in paths]
+
+
+PLACES = [(0, 0, 2 * z) for z in range(3)]
+
+
+def write_study(folder, *, together):
+    """Write two series that can be read and a localizer; return their files."""
+    voxels = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    files = []
+    for number, (description, kind) in enumerate(
+        (("Arterial", ["ORIGINAL"]), ("Venous", ["ORIGINAL"]), ("Scout", ["X", "Y", "LOCALIZER"]))
+    ):
+        files += write_slices(
+            folder if together else folder / description,
+            voxels + number,
+            PLACES,
+            series=f"1.2.{number}",
+            names=[f"{number}{z}.dcm" for z in range(3)],
+            SeriesDescription=description,
+            ImageType=kind,
+        )
+    return files
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("way", ["files", "folder", "archive"])
+def test_all_series_are_opened_or_told_of(tmp_path, work, together, way):
+    study = tmp_path / "study"
+    files = write_study(study, together=together)
+    if way == "files":
+        found = opening.look_into_upload(uploaded(*files), work)
+    elif way == "folder":
+        found = opening.look_into([study], work)
+    else:
+        packed = tmp_path / "packed.zip"
+        with zipfile.ZipFile(packed, "w") as archive:
+            for file in files:
+                archive.write(file, file.relative_to(study))
+        found = opening.look_into_upload(uploaded(packed), work)
+    assert found.names == ["Arterial", "Venous"]
+    assert [int(volume.voxels.flat[0]) for volume in found.volumes] == [0, 1]
+    (note,) = found.notes
+    assert note.startswith("Scout: the series is a localizer")
+
+
+def test_what_cannot_be_read_beside_a_volume_is_told(tmp_path, work):
+    bad = tmp_path / "bad.nii.gz"
+    bad.write_bytes(b"no image")
+    series = write_slices(
+        tmp_path / "series",
+        np.arange(60, dtype=np.int16).reshape(3, 4, 5),
+        PLACES,
+        SeriesDescription="Head",
+    )
+    found = opening.look_into_upload(uploaded(bad, *series, nifti(tmp_path / "good.nii")), work)
+    assert sorted(found.names) == ["Head", "good"]
+    (note,) = found.notes
+    assert note.startswith("bad.nii.gz: ")
+    with pytest.raises(TumorSegError, match="^bad.nii.gz: "):
+        opening.look_into_upload(uploaded(bad), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("headers", "name"),
+    [
+        ({"SeriesDescription": "Portal venous", "SeriesNumber": 4}, "Portal venous"),
+        ({"SeriesDescription": " ", "SeriesNumber": 4}, "CT, series 4"),
+        ({"SeriesDescription": "DOE liver", "PatientName": "Doe^Jane"}, "CT"),
+        ({"SeriesDescription": "liver 4711", "PatientID": "4711"}, "CT"),
+    ],
+)
+def test_dicom_is_called_what_it_says_but_never_after_the_patient(tmp_path, work, headers, name):
+    files = write_slices(
+        tmp_path / "series", np.arange(60, dtype=np.int16).reshape(3, 4, 5), PLACES, **headers
+    )
+    assert opening.look_into_upload(uploaded(*files), work).names == [name]
+
+
+def test_equal_names_get_a_number(host, tmp_path, work):
+    found = opening.look_into([nifti(tmp_path / "a.nii"), nifti(tmp_path / "a.nii.gz")], work)
+    names = [node.GetName() for _again in range(2) for node in opening.add_to_scene(found)]
+    host.mrmlScene.Clear()
+    assert names == ["a", "a (2)", "a (3)", "a (4)"]
+
+
+def test_what_the_reader_assumed_is_told(tmp_path, work):
+    slices = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    files = write_slices(
+        tmp_path / "series",
+        slices[[0, 0, 1, 2]],
+        [PLACES[0], *PLACES],
+        SeriesDescription="Head",
+    )
+    found = opening.look_into_upload(uploaded(*files), work)
+    assert found.notes == ["Head: left out a second copy of 1 slice"]
+
+
+def test_why_no_dicom_can_be_saved_is_kept(tmp_path, work):
+    files = write_slices(
+        tmp_path / "series",
+        np.arange(60, dtype=np.int16).reshape(3, 4, 5),
+        PLACES,
+        SeriesDescription="Head",
+        StudyInstanceUID=None,
+    )
+    pytest.importorskip("highdicom")
+    found = opening.look_into_upload(uploaded(nifti(tmp_path / "a.nii"), *files), work)
+    plain, source = found.sources
+    assert plain == opening.NOT_DICOM
+    assert "StudyInstanceUID" in source
+    assert str(work) not in source
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.mrb"])
+def test_what_is_said_of_archives_names_them(tmp_path, work, name):
+    path = tmp_path / name
+    path.write_bytes(b"no archive")
+    with pytest.raises(TumorSegError, match=f"^{name}: ") as refused:
+        opening.look_into_upload(uploaded(path), work)
+    assert str(work) not in str(refused.value)
+
+
 def test_ct_is_shown_in_the_window_for_soft_tissue():
     scene = slicer.vtkMRMLScene()
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")

@@ -14,6 +14,7 @@ pytest.importorskip("trame_slicer", reason="needs the extra web")
 pytest.importorskip("playwright", reason="needs playwright")
 
 import SimpleITK as sitk
+from dicom_writing import write_slices
 from web_page import Page, served
 
 from TumorSegLib.image.itk import to_sitk
@@ -32,6 +33,37 @@ DROP = """
   }
   return carried;
 }
+"""
+
+AFTER_A_PART = """
+(then) => {
+  const trigger = window.trame.trigger.bind(window.trame);
+  window.parts = 0;
+  window.trame.trigger = async (name, given) => {
+    const ofFiles = given?.some((one) => one?.[0] instanceof File);
+    if (ofFiles && window.parts === 1 && then === 'break') throw new Error('broken');
+    await trigger(name, given);
+    window.parts += ofFiles;
+    if (ofFiles && then === 'wait') await new Promise(() => {});
+  };
+}
+"""
+"""The second part of an upload is not sent, as on a slow network, or cannot be."""
+
+ADD_INPUT = """
+() => {
+  const input = document.createElement('input');
+  Object.assign(input, { type: 'file', multiple: true, className: 'dropped' });
+  document.body.append(input);
+}
+"""
+
+DROP_ALL = """
+() => [...document.querySelectorAll('.dropped')].forEach((input) => {
+  const dataTransfer = new DataTransfer();
+  [...input.files].forEach((file) => dataTransfer.items.add(file));
+  document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, dataTransfer }));
+})
 """
 
 OUT_OF_REACH = """
@@ -157,6 +189,97 @@ def test_all_controls_are_within_reach(page, size, theme):
     page.page.wait_for_selector(f".v-application.v-theme--{theme}")
     assert page.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     assert page.page.evaluate(OUT_OF_REACH, MAIN_CONTROLS) == []
+
+
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory):
+    """Files of a series of each of two patients, too large for one part."""
+    folder = tmp_path_factory.mktemp("patients")
+    voxels = np.arange(2400 * 2400).reshape(2400, 2400).astype(np.int16)
+    return [
+        write_slices(
+            folder / name,
+            [voxels, voxels // 2, voxels // 3],
+            [(0, 0, 2 * z) for z in range(3)],
+            series=f"1.2.{number}",
+            SeriesDescription=name,
+            PatientID=f"{number}",
+        )
+        for number, name in enumerate(("Alpha", "Beta"), 1)
+    ]
+
+
+@pytest.fixture
+def empty_page(browser, tmp_path):
+    with served(tmp_path / "session") as session:
+        page = Page(browser, session)
+        page.page.wait_for_selector("#welcome")
+        yield page
+        page.page.close()
+
+
+def titles(page):
+    return [one["title"] for one in page.page.evaluate("trame.state.get('ts_volumes')")]
+
+
+def open_files(page, paths):
+    page.page.locator("header input[type=file]").first.set_input_files(paths)
+
+
+def test_an_upload_that_its_page_did_not_end_leaves_nothing_to_the_next(empty_page, patients):
+    empty_page.page.evaluate(AFTER_A_PART, "wait")
+    open_files(empty_page, patients[0])
+    empty_page.page.wait_for_function("window.parts === 1")
+    empty_page.page.reload()
+    open_files(empty_page, patients[1])
+    empty_page.page.wait_for_selector("#segment")
+    assert titles(empty_page) == ["Beta"]
+
+
+def test_an_upload_that_breaks_is_not_opened(empty_page, patients):
+    empty_page.page.evaluate(AFTER_A_PART, "break")
+    open_files(empty_page, patients[0])
+    empty_page.page.wait_for_selector("text=The upload broke off (Error: broken)")
+    assert titles(empty_page) == []
+    empty_page.page.wait_for_selector("header input[type=file]", state="attached")
+
+
+def test_files_that_are_dropped_at_once_are_opened_one_after_the_other(empty_page, patients):
+    for number, paths in enumerate(patients):
+        empty_page.page.evaluate(ADD_INPUT)
+        empty_page.page.locator(".dropped").nth(number).set_input_files(paths)
+    empty_page.page.evaluate(DROP_ALL)
+    wait_until(lambda: len(titles(empty_page)) == 2)
+    assert sorted(titles(empty_page)) == ["Alpha", "Beta"]
+
+
+def test_what_was_assumed_and_what_was_left_out_are_notes(empty_page, tmp_path):
+    voxels = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    files = []
+    for number, name in enumerate(("Head", "Scout")):
+        files += write_slices(
+            tmp_path / name,
+            voxels[[0, 0, 1, 2]],
+            [(0, 0, 2 * z) for z in (0, 0, 1, 2)],
+            series=f"1.2.{number}",
+            names=[f"{number}{z}.dcm" for z in range(4)],
+            SeriesDescription=name,
+            ImageType=["X", "Y", "LOCALIZER"] if number else ["ORIGINAL"],
+        )
+    open_files(empty_page, files)
+    note = empty_page.page.locator("#note, .v-snackbar__content").filter(has_text="Head: ")
+    note.first.wait_for()
+    scout, head = note.first.inner_text().splitlines()[:2]
+    assert scout.startswith("Scout: the series is a localizer")
+    assert head == "Head: left out a second copy of 1 slice"
+    assert titles(empty_page) == ["Head"]
+
+
+def test_a_button_that_cannot_be_used_says_why(page):
+    button = page.page.locator("#save-dicom")
+    assert button.is_disabled()
+    assert button.get_attribute("title") == "The volume was not opened as DICOM"
+    assert button.evaluate("one => getComputedStyle(one).pointerEvents") == "auto"
 
 
 def test_a_real_patients_mask_is_the_commands(browser, shared, tmp_path):

@@ -11,8 +11,12 @@ import slicer
 from trame_server.state import State
 
 from TumorSegLib.errors import TumorSegError
+from TumorSegLib.support.words import counted
 from TumorSegWeb import opening
 from TumorSegWeb.temporary import temporary_folder
+
+MOST_NOTES = 8
+"""Lines that the page shows at once."""
 
 
 class Opener:
@@ -28,8 +32,16 @@ class Opener:
         state.ts_opening, state.ts_problem, state.ts_note = False, "", ""
 
     def source_of(self, volume: slicer.vtkMRMLScalarVolumeNode | None) -> Any:
-        """Return the DICOM images that a volume was read from, None if there are none."""
-        return None if volume is None else self._sources.get(volume.GetID())
+        """Return the DICOM images that results of a volume can refer to, None if none can."""
+        source = None if volume is None else self._sources.get(volume.GetID())
+        return None if isinstance(source, str) else source
+
+    def why_no_source(self, volume: slicer.vtkMRMLScalarVolumeNode | None) -> str:
+        """Return why no results of a volume can be DICOM, "" if they can."""
+        source = self._sources.get(volume.GetID()) if volume is not None else None
+        if source is None:
+            return opening.NOT_DICOM
+        return source if isinstance(source, str) else ""
 
     def recover(self) -> None:
         """Say no more that something is being opened, as that has failed."""
@@ -43,24 +55,28 @@ class Opener:
         """
         if not self._opening.locked():
             with self._state as state:
-                state.ts_problem = ""
+                state.ts_problem = state.ts_note = ""
         async with self._opening:
             await self._open(find)
 
     async def _open(self, find: Callable[[Path], opening.Found]) -> None:
         with self._state as state:
             state.ts_opening = True
-        problem = ""
+        problem, notes = "", []
         try:
             with temporary_folder() as place:
                 found = await asyncio.to_thread(find, Path(place))
                 nodes = opening.add_to_scene(found)
             for node, source in zip(nodes, found.sources, strict=False):
                 self._sources[node.GetID()] = source
+            notes = found.notes[:MOST_NOTES]
+            if more := found.notes[MOST_NOTES:]:
+                notes.append(f"and {counted(len(more), 'further line')}")
         except TumorSegError as error:
             problem = str(error)
         with self._state as state:
             state.ts_opening = False
             state.ts_problem = "\n".join(filter(None, (state.ts_problem, problem)))
+            state.ts_note = "\n".join(filter(None, (state.ts_note, *notes)))
             if not problem:
                 self._show(nodes)

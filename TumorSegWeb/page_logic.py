@@ -144,9 +144,7 @@ class PageLogic(SegmentationAppLogic):
 
     async def open_uploaded(self, files: list[dict[str, Any]]) -> None:
         """Open the files of one upload."""
-        await self._opener.open(
-            lambda folder: opening.look_into(opening.kept(files, folder / "uploaded"), folder)
-        )
+        await self._opener.open(lambda folder: opening.look_into_upload(files, folder))
 
     def show_cards(self) -> None:
         """Show the models' cards."""
@@ -289,11 +287,5 @@ class PageLogic(SegmentationAppLogic):
     def _show_selection(self) -> None:
         """Show what is chosen, and what there is to choose from."""
         show_choices(self.state, self.selection)
-        self.state.ts_from_dicom = self._source is not None
+        self.state.ts_no_dicom = self._opener.why_no_source(self.selection.volume)
         self.runs.status_changed()
-
-
-def _kept(files: list[dict[str, Any]], folder: Path) -> list[Path]:
-    place = folder / "uploaded"
-    place.mkdir()
-    return opening.kept(files, place)

@@ -79,6 +79,10 @@ FOCUS = """
   outline: 3px solid #ff9100 !important; outline-offset: 2px; }
 """
 
+REASONS = """
+.v-btn--disabled[title] { pointer-events: auto; }
+"""
+"""What cannot be used says why, as long as it is asked."""
 
 CALM = """
 .v-slider * { transition: none !important; }
@@ -131,7 +135,7 @@ class PageUI(SegmentationAppUI):
             self._build_welcome()
             layout.content.children.insert(0, layout.content.children.pop())  # the first to tab to
         with layout:
-            client.Style(FOCUS + CALM + NARROW + CARD_STYLE + OPENING_STYLE)
+            client.Style(FOCUS + REASONS + CALM + NARROW + CARD_STYLE + OPENING_STYLE)
             self._build_question()
             self._build_problem()
             build_life(server)

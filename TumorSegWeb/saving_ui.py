@@ -47,13 +47,14 @@ def build_saving(server: Server) -> None:
         VDivider(classes="my-3")
         html.Div("Save", classes="text-subtitle-2 mb-1")
         for kind, text, meaning in FILES:
-            missing = " || !ts_from_dicom" if kind in FROM_DICOM else ""
+            of_dicom = kind in FROM_DICOM
+            missing = " || !!ts_no_dicom" if of_dicom else ""
             VBtn(
                 text,
                 prepend_icon="mdi-download",
                 click=(control.ts_save, f"['{kind}', window.ts_tab]"),
                 disabled=(f"ts_busy || !!ts_saving{missing}",),
-                title=meaning,
+                title=(f"ts_no_dicom || '{meaning}'",) if of_dicom else meaning,
                 id=f"save-{kind}",
                 **BUTTON,
             )

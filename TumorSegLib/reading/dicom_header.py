@@ -44,7 +44,7 @@ READ: list[Any] = [
     tag_for_keyword(keyword)
     for keyword in (
         *("SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID"),
-        *("SeriesDescription", "StudyInstanceUID"),
+        *("SeriesDescription", "SeriesNumber", "StudyInstanceUID"),
         *(
             "BodyPartExamined",
             "Modality",
