@@ -206,6 +206,28 @@ def test_nothing_is_refused_in_a_line(tmp_path):
         opening.look_into([], tmp_path / "work")
 
 
+NRRD = """NRRD0004
+type: uchar
+dimension: 3
+space: left-posterior-superior
+sizes: 8 8 8
+space directions: (1,0,0) (0,1,0) (0,0,1)
+space origin: (0,0,0)
+encoding: raw
+data file: {}
+
+"""
+META_IMAGE = """ObjectType = Image
+NDims = 3
+DimSize = 8 8 8
+ElementType = MET_UCHAR
+ElementSpacing = 1 1 1
+ElementByteOrderMSB = False
+ElementDataFile = {}
+"""
+HEADERS = [("v.nhdr", NRRD), ("v.nrrd", NRRD), ("v.mhd", META_IMAGE), ("v.mha", META_IMAGE)]
+
+
 @pytest.fixture
 def work(tmp_path):
     folder = tmp_path / "work"
@@ -213,8 +235,53 @@ def work(tmp_path):
     return folder
 
 
+@pytest.fixture
+def secret(tmp_path):
+    path = tmp_path / "secret.raw"
+    path.write_bytes(bytes(range(256)) * 2)
+    return path
+
+
 def uploaded(*paths):
     return [{"name": path.name, "content": path.read_bytes()} for path in paths]
+
+
+@pytest.mark.parametrize(("name", "header"), HEADERS)
+@pytest.mark.parametrize("way", ["{}", "../../secret.raw", "LIST\n{}"])
+def test_uploads_do_not_lead_to_other_files(tmp_path, work, secret, name, header, way):
+    path = tmp_path / name
+    path.write_text(header.format(way.format(secret)))
+    with pytest.raises(TumorSegError, match=f"^{name}: names a file outside its folder"):
+        opening.look_into_upload(uploaded(path), work)
+
+
+@pytest.mark.parametrize(("name", "header"), HEADERS)
+def test_archives_do_not_lead_to_other_files(tmp_path, work, secret, name, header):
+    packed = tmp_path / "packed.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(f"folder/{name}", header.format(secret))
+    with pytest.raises(TumorSegError, match=f"^packed.zip/folder/{name}: names a file outside"):
+        opening.look_into_upload(uploaded(packed), work)
+
+
+def test_links_do_not_lead_out_of_an_upload(work, secret):
+    (work / "voxels.raw").symlink_to(secret)
+    header = work / "v.nhdr"
+    header.write_text(NRRD.format("voxels.raw"))
+    with pytest.raises(TumorSegError, match="names a file outside its folder"):
+        opening.look_into([header], work, within=work)
+
+
+@pytest.mark.parametrize(("name", "header"), HEADERS)
+def test_voxels_beside_their_header_and_files_that_are_named_are_read(
+    tmp_path, work, secret, name, header
+):
+    path = tmp_path / name
+    path.write_text(header.format("secret.raw"))
+    (volume,) = opening.look_into_upload(uploaded(path, secret), work).volumes
+    path.write_text(header.format(secret))
+    (named,) = opening.look_into([path], work).volumes
+    assert volume.voxels.tobytes() == named.voxels.tobytes() == secret.read_bytes()
 
 
 PLACES = [(0, 0, 2 * z) for z in range(3)]

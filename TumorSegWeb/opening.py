@@ -95,7 +95,7 @@ def phantoms() -> Mapping[str, Callable[[], list[Volume]]]:
     return SAMPLES
 
 
-def look_into(paths: Iterable[Path], folder: Path) -> Found:
+def look_into(paths: Iterable[Path], folder: Path, within: Path | None = None) -> Found:
     """Read the volumes in files and folders; this takes a while, and touches no scene.
 
     What cannot be read is noted where there is something else.
@@ -103,6 +103,7 @@ def look_into(paths: Iterable[Path], folder: Path) -> Found:
     Args:
         paths: as they were named, or all files of one upload.
         folder: temporary one, for what has to be unpacked.
+        within: the folder of an upload, whose headers may not lead out of it.
 
     Raises:
         InputError: one cannot be read, or there is nothing to read.
@@ -119,11 +120,11 @@ def look_into(paths: Iterable[Path], folder: Path) -> Found:
                 content = folder / str(number) / path.name
                 with opened_archive(path, MOST_FILES) as archive:
                     unpack(archive, content)
-                _look_into_folder(content, found)
+                _look_into_folder(content, found, within=content)
             elif path.is_dir():
                 _look_into_folder(path, found)
             elif name.endswith(tuple(FORMATS)):
-                found.add(read_volume(path))
+                found.add(read_volume(path, within=within))
             elif not name.endswith(DETACHED):
                 others.append(path)
     with found.going_on():
@@ -145,7 +146,7 @@ def look_into_upload(files: Iterable[Mapping[str, Any]], folder: Path) -> Found:
     """Read the volumes in uploaded files; see `kept` and `look_into`."""
     place = folder / UPLOADED
     place.mkdir()
-    return look_into(kept(files, place), folder)
+    return look_into(kept(files, place), folder, within=place)
 
 
 def _plain(problem: TumorSegError, folder: Path) -> TumorSegError:
@@ -258,7 +259,7 @@ def _name_of(volume: Volume) -> str:
     return name[: len(name) - len(ending)] or "volume"
 
 
-def _look_into_folder(folder: Path, found: Found) -> None:
+def _look_into_folder(folder: Path, found: Found, within: Path | None = None) -> None:
     """Add the image files in a folder and below it, and the DICOM series.
 
     Raises:
@@ -269,7 +270,7 @@ def _look_into_folder(folder: Path, found: Found) -> None:
     for path in files:
         if path.name.lower().endswith(tuple(FORMATS)):
             with found.going_on():
-                found.add(read_volume(path))
+                found.add(read_volume(path, within=within))
     for place in sorted({path.parent for path in files}):
         with found.going_on():
             _read(series_in(place), found)

@@ -12,7 +12,9 @@ from TumorSegLib.reading.image_file import read_image_file
 from TumorSegLib.reading.source_files import is_dicom_file
 
 
-def read_volume(path: str | os.PathLike[str], *, series: str | None = None) -> Volume:
+def read_volume(
+    path: str | os.PathLike[str], *, series: str | None = None, within: Path | None = None
+) -> Volume:
     """Read a volume.
 
     Examples:
@@ -25,6 +27,8 @@ def read_volume(path: str | os.PathLike[str], *, series: str | None = None) -> V
         path: a NIfTI, NRRD or MetaImage file, or a folder with DICOM files; one DICOM file stands
             for its series in its folder.
         series: SeriesInstanceUID, where a folder holds several series.
+        within: a folder that an image file may not lead out of, as a header from elsewhere could,
+            which names the file of its voxels.
 
     Returns:
         The volume, named after the file or folder, its voxels in the type in which they are stored;
@@ -47,4 +51,4 @@ def read_volume(path: str | os.PathLike[str], *, series: str | None = None) -> V
             return read_series(path, series=series)
         if series is not None:
             raise InputError(f"{path}: a series can be chosen from a DICOM folder only")
-        return read_image_file(path)
+        return read_image_file(path, within)

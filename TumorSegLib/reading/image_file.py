@@ -33,16 +33,23 @@ FORMATS: dict[str, Callable[[Path], NiftiHeader | StoredImage]] = {
 """Readers of headers by the file name's ending, in lower case."""
 
 
-def read_image_file(path: Path) -> Volume:
+def read_image_file(path: Path, within: Path | None = None) -> Volume:
     """Read the 3-D scalar volume in `path`, in the type in which it is stored.
 
     Further axes of one voxel are dropped. The modality is unknown.
 
+    Args:
+        path: of the file.
+        within: a folder in which all files must lie that are read for it, links followed.
+
     Raises:
-        InputError: the ending is unknown, the file is damaged, or it holds no scalar volume.
+        InputError: the ending is unknown, the file is damaged, it holds no scalar volume, or its
+            voxels lie elsewhere.
     """
     ending = _ending(path)
     image = FORMATS[ending](path)
+    if within is not None:
+        _check_within(path, image, within.resolve())
     if image.is_segmentation:
         raise InputError(
             f"{path}: a segmentation made by 3D Slicer, expected the image that was segmented"
@@ -85,6 +92,21 @@ def read_grid(path: Path) -> Grid:
         InputError: the ending is unknown, or the header cannot be used.
     """
     return FORMATS[_ending(path)](path).grid()
+
+
+def _check_within(path: Path, image: NiftiHeader | StoredImage, folder: Path) -> None:
+    """Refuse a header that leads out of a folder, before anything is read there.
+
+    Raises:
+        InputError: it does.
+    """
+    parts = image.parts if isinstance(image, StoredImage) else ()
+    for place in (path, *(part.path for part in parts)):
+        if not place.resolve().is_relative_to(folder):
+            raise InputError(
+                f"{path}: names a file outside its folder for its voxels; save it again as one"
+                " file, or with its voxels beside it"
+            )
 
 
 def _ending(path: Path) -> str:
