@@ -347,6 +347,7 @@ def test_an_evaluation_can_be_told_whom_cases_show(tmp_path, capsys) -> None:
         mask_suffix="_mask",
         patients=None,
         patients_of=Path(path),
+        annotated=None,
     )
     cases = cases_for(bundle, arguments)
     assert [case.patient for case in cases] == ["P0", "P0", "P1", "P1"]
