@@ -70,9 +70,10 @@ OUT_OF_REACH = """
 (selector) => [...document.querySelectorAll(selector)].filter((control) => {
   if (!control.checkVisibility()) return false;
   const place = control.getBoundingClientRect();
-  let box = control.parentElement;
-  while (box && !/auto|scroll/.test(getComputedStyle(box).overflowY)) box = box.parentElement;
-  const scrolls = box && box.scrollHeight > box.clientHeight;
+  let scrolls = false;
+  for (let box = control.parentElement; box; box = box.parentElement)
+    scrolls ||= /auto|scroll/.test(getComputedStyle(box).overflowY)
+      && box.scrollHeight > box.clientHeight;
   return place.left < 0 || place.right > innerWidth
     || !scrolls && (place.top < 0 || place.bottom > innerHeight);
 }).map((control) => control.outerHTML)
