@@ -297,8 +297,8 @@ def test_two_processes_train_one_model(balls: Path, tmp_path: Path) -> None:
     bundle = read_bundle(tmp_path / "ball")
     measured = bundle.specification.evaluation.structures["Ball"].dice
     assert measured.patients == 3  # an odd number: one process validates a patient twice
-    best = max(float(row["dice"]) for row in rows)
-    assert measured.mean == pytest.approx(best, abs=0.02)
+    last = float(rows[-1]["dice"])  # of the weights that are published
+    assert measured.mean == pytest.approx(last, abs=0.02)
 
 
 def test_corrupt_cases_are_said_and_left_out(balls: Path, tmp_path: Path) -> None:
