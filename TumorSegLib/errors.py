@@ -7,8 +7,6 @@ command prints it and exits with status 2; the panel shows it. Anything else is 
 from __future__ import annotations
 
 import re
-import traceback
-from pathlib import Path
 
 LONG_WORD = re.compile(r"(\S{300})\S{400,}(\S{300})")
 
@@ -28,6 +26,9 @@ def escaped(text: str) -> str:
 
 def fault(error: BaseException) -> str:
     """Return a line on an error that nobody foresaw: its kind and place, not what it quotes."""
+    import traceback  # seldom needed, and the command starts quicker without them
+    from pathlib import Path
+
     frames = traceback.extract_tb(error.__traceback__)
     place = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return f"unexpected fault, please report it: {type(error).__name__}{place}"

@@ -145,7 +145,6 @@ def look_into(paths: Iterable[Path], folder: Path, within: Path | None = None) -
 def look_into_upload(files: Iterable[Mapping[str, Any]], folder: Path) -> Found:
     """Read the volumes in uploaded files; see `kept` and `look_into`."""
     place = folder / UPLOADED
-    place.mkdir()
     return look_into(kept(files, place), folder, within=place)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 
 from TumorSegLib.reading.header_text import HeaderFields, header_lines
-from TumorSegLib.reading.nrrd_header import N, check_shares, data_path, numbered_names
+from TumorSegLib.reading.nrrd_header import N, check_shares, data_files, data_path
 from TumorSegLib.reading.stored_image import MAXIMUM_AXES, StoredImage
 from TumorSegLib.reading.voxel_data import DEFLATE, RAW, TEXT, DataPart
 
@@ -123,27 +122,14 @@ def _parts(
     size = None if packed is None else fields.whole_numbers("CompressedDataSize", packed, 1)[0]
     if size is not None and size < 0:
         raise fields.unexpected("CompressedDataSize", str(size), "a positive number")
-    if fields.needed(DATA_FILE).lower() == "local":
+    named = fields.needed(DATA_FILE)
+    if named.lower() == "local":
         parts = [DataPart(fields.path, encoding, length, length=size or None)]
     else:
-        names = _data_files(fields, listed)
+        names = data_files(fields, named, listed, rf"{N}\s+{N}(?:\s+{N})?")
         limit = (size or None) if len(names) == 1 and not listed else None
         parts = [
             DataPart(data_path(fields, name), encoding, skipped, length=limit) for name in names
         ]
     check_shares(fields, sizes, len(parts))
     return tuple(parts)
-
-
-def _data_files(fields: HeaderFields, listed: list[str]) -> list[str]:
-    """Return the names of the files beside the header: listed, numbered, or one."""
-    named = fields.needed(DATA_FILE)
-    if named.split()[0] == "LIST":
-        if not listed:
-            raise fields.error("it lists no data files")
-        return listed
-    pattern = re.fullmatch(rf"(.*%0?\d{{0,2}}d\S*)\s+{N}\s+{N}(?:\s+{N})?", named)
-    if pattern is None:
-        return [named]
-    first, last, step = int(pattern[2]), int(pattern[3]), int(pattern[4] or 1)
-    return numbered_names(fields, pattern[1], first, last, step)

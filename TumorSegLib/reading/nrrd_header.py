@@ -276,7 +276,8 @@ def _parts(
     if lines < 0 or skipped < -1 or (skipped == -1 and encoding != RAW):
         raise fields.unexpected("byte skip", str(skipped), "0 or more")
     named = fields.text("data file", "datafile")
-    names = [""] if named is None else _names(fields, named, listed)
+    numbers = rf"{N}\s+{N}\s+{N}(?:\s+\d+)?"
+    names = [""] if named is None else data_files(fields, named, listed, numbers)
     check_shares(fields, sizes, len(names))
     offset = length if named is None else 0
     return tuple(
@@ -291,16 +292,31 @@ def _parts(
     )
 
 
-def _names(fields: HeaderFields, named: str, listed: list[str]) -> list[str]:
-    """Return the names of the data files: one, a list, or a pattern with its numbers."""
+def data_files(fields: HeaderFields, named: str, listed: list[str], numbers: str) -> list[str]:
+    """Return the names of the data files beside a header: one, a list, or a pattern's.
+
+    Args:
+        fields: for messages.
+        named: what the header says.
+        listed: lines after it.
+        numbers: what follows a pattern such as `slice%03d.raw`: the first number, the last, and
+            the step, which is 1 if it is left out.
+
+    Raises:
+        InputError: none is listed, or the numbers lead nowhere, or to too many files.
+    """
     if named.split()[:1] == ["LIST"]:
         if not listed:
             raise fields.error("it lists no data files")
         return listed
-    pattern = re.fullmatch(rf"(.*%0?\d{{0,2}}d\S*)\s+{N}\s+{N}\s+{N}(\s+\d+)?", named)
-    if pattern is None:
+    found = re.fullmatch(rf"(.*%0?\d{{0,2}}d\S*)\s+{numbers}", named)
+    if found is None:
         return [named]
-    return numbered_names(fields, pattern[1], *(int(pattern[index]) for index in (2, 3, 4)))
+    pattern, first, last, step = found[1], *(int(found[index] or 1) for index in (2, 3, 4))
+    count = (last - first) // step + 1 if step else 0
+    if not 1 <= count <= MAXIMUM_FILES or len(re.findall("%", pattern)) != 1:
+        raise fields.unexpected("data file", pattern, "a pattern and its first and last number")
+    return [pattern % number for number in range(first, first + count * step, step)]
 
 
 def data_path(fields: HeaderFields, name: str) -> Path:
@@ -323,17 +339,3 @@ def check_shares(fields: HeaderFields, sizes: tuple[int, ...], files: int) -> No
     pieces = [prod(sizes[axis:]) for axis in range(len(sizes))]
     if sizes[-1] % files and files not in pieces:
         raise fields.error(f"its voxels cannot be in {files} files of one size")
-
-
-def numbered_names(
-    fields: HeaderFields, pattern: str, first: int, last: int, step: int
-) -> list[str]:
-    """Return the names that a pattern such as `slice%03d.raw` stands for.
-
-    Raises:
-        InputError: the numbers lead nowhere, or to too many files.
-    """
-    count = (last - first) // step + 1 if step else 0
-    if not 1 <= count <= MAXIMUM_FILES or len(re.findall("%", pattern)) != 1:
-        raise fields.unexpected("data file", pattern, "a pattern and its first and last number")
-    return [pattern % number for number in range(first, first + count * step, step)]
