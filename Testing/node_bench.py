@@ -18,6 +18,7 @@ from bright_models import write_ct_model
 from dicom_writing import write_slices
 from pydicom.uid import generate_uid
 from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.presentation import PresentationContext
 from waiting import wait_until
 
 from TumorSegLib.cohort.case_run import CaseRunner
@@ -259,10 +260,11 @@ def connected(
     calling: str = "SENDER",
     called: str = "TUMORSEG",
     tls: ssl.SSLContext | None = None,
+    contexts: Sequence[PresentationContext] = (),
 ):
-    """An association with the node."""
+    """An association with the node, for images and results if no other contexts are given."""
     entity = AE(calling)
-    entity.requested_contexts = [
+    entity.requested_contexts = contexts or [
         context
         for context in AllStoragePresentationContexts
         if context.abstract_syntax

@@ -16,8 +16,10 @@ from waiting import wait_until
 pytest.importorskip("pynetdicom")
 
 from node_bench import connected, make_certificate, send, write_series
+from pynetdicom import build_context
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.sop_class import Verification
 
 from TumorSegLib.node import association_server
 
@@ -187,12 +189,7 @@ def test_a_connection_on_which_an_image_stops_halfway_breaks(station, tmp_path):
 
 def test_nothing_deflated_is_taken(station, tmp_path):
     """A little of it makes a lot."""
-    from pynetdicom import AE
-
     station.start()
-    entity = AE("SENDER")
-    entity.add_requested_context(CT, DEFLATED)
-    entity.add_requested_context("1.2.840.10008.1.1")
-    association = entity.associate("127.0.0.1", station.port, ae_title="TUMORSEG")
-    assert [one.abstract_syntax for one in association.rejected_contexts] == [CT]
-    association.release()
+    contexts = [build_context(CT, DEFLATED), build_context(Verification)]
+    with connected(station.port, contexts=contexts) as association:
+        assert [one.abstract_syntax for one in association.rejected_contexts] == [CT]

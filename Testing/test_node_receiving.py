@@ -11,6 +11,8 @@ from waiting import wait_until
 pytest.importorskip("pynetdicom")
 
 from node_bench import ProcessInside, connected, send, send_broken, write_series
+from pynetdicom import build_context
+from pynetdicom.sop_class import Verification
 
 from TumorSegLib.node.queue import Named, Queue
 
@@ -468,14 +470,9 @@ def test_too_many_connections_are_refused_as_such(station, monkeypatch):
 
 
 def test_an_echo_is_answered(station):
-    from pynetdicom import AE
-
     station.start()
-    entity = AE("SENDER")
-    entity.add_requested_context("1.2.840.10008.1.1")
-    association = entity.associate("127.0.0.1", station.port, ae_title="TUMORSEG")
-    assert association.send_c_echo().Status == 0
-    association.release()
+    with connected(station.port, contexts=[build_context(Verification)]) as association:
+        assert association.send_c_echo().Status == 0
 
 
 def test_what_is_no_dicom_at_all_stops_nothing(station, tmp_path):

@@ -179,19 +179,24 @@ def test_waiting_for_the_end_of_a_process_has_a_limit(monkeypatch):
     assert immortal.killed == 1
 
 
+def never_ends(monkeypatch, child):
+    """Have nothing end a process, and whoever waits for that not wait long."""
+    from TumorSegLib.worker import process_group
+
+    monkeypatch.setattr(process_group, "END_SECONDS", 0.05)
+    monkeypatch.setattr(process_group, "end_group", lambda process: None)
+    monkeypatch.setattr(child, "kill", lambda: None)
+
+
 def test_cancelling_never_waits_for_an_installation_that_does_not_end(monkeypatch):
     monkeypatch.syspath_prepend(str(MODULE))
-    from TumorSegLib.worker import process_group
-    from TumorSegModule.logic import install_process
+    from TumorSegModule.logic.install_process import InstallProcess, Step
 
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
-    process = install_process.InstallProcess([install_process.Step("", lambda: command)])
+    process = InstallProcess([Step("", lambda: command)])
     process.start()
     child = process._process
-    for module in (process_group, install_process):
-        monkeypatch.setattr(module, "END_SECONDS", 0.05, raising=False)
-        monkeypatch.setattr(module, "end_group", lambda process: None, raising=False)
-    monkeypatch.setattr(child, "kill", lambda: None)
+    never_ends(monkeypatch, child)
     process.cancel()
     assert not process.busy
     assert process.state.stage == "cancelled"
@@ -267,15 +272,12 @@ def test_a_run_of_a_folder_whose_name_looks_like_a_pattern_goes_on(monkeypatch, 
 
 def test_closing_the_panel_never_waits_for_a_retraining_that_does_not_end(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(MODULE))
-    from TumorSegLib.worker import process_group
     from TumorSegModule.logic.retrain_process import RetrainProcess, RetrainRequest
 
     process = RetrainProcess([sys.executable, "-c", "import time; time.sleep(600)"], tmp_path)
     process.start(RetrainRequest(str(tmp_path / "cases"), "base", epochs=1))
     child = process._process
-    monkeypatch.setattr(process_group, "END_SECONDS", 0.05)
-    monkeypatch.setattr(process_group, "end_group", lambda process: None)
-    monkeypatch.setattr(child, "kill", lambda: None)
+    never_ends(monkeypatch, child)
     process.close()
     assert not process.busy
     assert process.state.stage == "stopped"
