@@ -6,7 +6,7 @@ as in DICOM and ITK. 3D Slicer's own RAS is met only where Slicer is met.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
@@ -31,6 +31,18 @@ SHEAR_TOLERANCE = 1e-3
 
 Rounded headers reach 1e-4; 1e-3 misplaces the far corner of a head by a quarter of a millimetre.
 """
+
+
+def vector(numbers: Iterable[float]) -> Vector:
+    """Return three numbers, such as an array's, as Python's floats."""
+    one, two, three = map(float, numbers)
+    return (one, two, three)
+
+
+def matrix_of(rows: Iterable[Iterable[float]]) -> Matrix:
+    """Return three rows of three numbers, such as an array's, as Python's floats."""
+    one, two, three = map(vector, rows)
+    return (one, two, three)
 
 
 def check_spacing(spacing: Sequence[float], name: str) -> None:
@@ -214,19 +226,8 @@ def grid_from_affine(affine: NDArray[np.float64], shape: Sequence[int], name: st
             " resample it with the module Resample Scalar/Vector/DWI Volume"
         )
     left, _, right = np.linalg.svd(direction)
-    rows = (left @ right).tolist()
     z, y, x = (int(count) for count in shape)
-    return Grid(
-        (z, y, x),
-        _vector(spacing.tolist()),
-        _vector(affine[:3, 3].tolist()),
-        (_vector(rows[0]), _vector(rows[1]), _vector(rows[2])),
-    )
-
-
-def _vector(numbers: Sequence[float]) -> Vector:
-    x, y, z = numbers
-    return (x, y, z)
+    return Grid((z, y, x), vector(spacing), vector(affine[:3, 3]), matrix_of(left @ right))
 
 
 def _size(numbers: Any) -> tuple[int, ...] | None:

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.image.grid import SHEAR_TOLERANCE, Grid, Matrix, Vector, check_spacing, skew
+from TumorSegLib.image.grid import SHEAR_TOLERANCE, Grid, check_spacing, matrix_of, skew, vector
 
 
 def to_sitk(voxels: NDArray[Any], grid: Grid) -> sitk.Image:
@@ -66,9 +66,7 @@ def perpendicular_grid(
             f"{name}: its axes are sheared (scalar products of their directions are off by"
             f" {deviation:.2g}), expected perpendicular axes; resample it onto a rectangular grid"
         )
-    first, second, third = matrix.tolist()
-    direction: Matrix = (_vector(first), _vector(second), _vector(third))
-    return Grid(shape, _vector(spacing), _vector(origin), direction)
+    return Grid(shape, vector(spacing), vector(origin), matrix_of(matrix))
 
 
 def unoriented(name: str) -> str:
@@ -77,8 +75,3 @@ def unoriented(name: str) -> str:
         f"{name}: the header gives no orientation; columns were taken to run to the patient's left,"
         " rows to the back, slices to the head"
     )
-
-
-def _vector(numbers: Sequence[float]) -> Vector:
-    x, y, z = numbers
-    return (float(x), float(y), float(z))

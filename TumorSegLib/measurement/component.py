@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.image.grid import AxialView, Grid, Vector
+from TumorSegLib.image.grid import AxialView, Grid, Vector, vector
 from TumorSegLib.image.voxel_box import bounding_box
 from TumorSegLib.measurement.diameter import Axis, Points, across, longest
 from TumorSegLib.measurement.outline import HullCorners, hull_corners
@@ -158,7 +158,7 @@ def components_of_runs(
     for index, slice_parts in enumerate(_grouped(home, len(voxels))):
         long, short, in_space = _diameters(corners, slice_parts, spacing)
         ends = np.array([*long.ends, *short.ends])
-        places = [_vector(row) for row in grid.positions(view.array_indices(ends, grid.shape))]
+        places = [vector(row) for row in grid.positions(view.array_indices(ends, grid.shape))]
         turned = view.array_indices(np.stack([lowest[index], highest[index]]), grid.shape)
         first, last = turned.min(axis=0), turned.max(axis=0) + 1
         z, y, x = ((int(a), int(b)) for a, b in zip(first, last, strict=True))
@@ -169,7 +169,7 @@ def components_of_runs(
                 voxels=int(voxels[index]),
                 volume_ml=float(voxels[index] * grid.voxel_ml),
                 surface_mm2=float(surface[index]),
-                centroid_mm=_vector(centroids[index]),
+                centroid_mm=vector(centroids[index]),
                 longest_axial_diameter_mm=long.mm,
                 perpendicular_diameter_mm=short.mm,
                 slice_index=int(long.ends[0][0]),
@@ -177,7 +177,7 @@ def components_of_runs(
                 short_axis_mm=(places[2], places[3]),
                 longest_diameter_mm=in_space.mm,
                 box=(z, y, x),
-                extent_mm=_vector(extent[::-1]),
+                extent_mm=vector(extent[::-1]),
                 cut_by_border=bool((first == 0).any() or (last == grid.shape).any()),
                 mean=None if values is None else float(means[index]),
                 standard_deviation=None if values is None else float(deviations[index]),
@@ -253,8 +253,3 @@ def _grouped(home: Integers, count: int) -> list[Integers]:
     """Return for each component the parts on slices that are its own."""
     order = np.argsort(home, kind="stable")
     return np.split(order, np.searchsorted(home[order], np.arange(1, count)))
-
-
-def _vector(values: Points) -> Vector:
-    x, y, z = (float(value) for value in values)
-    return x, y, z

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from TumorSegLib.image.grid import Vector, vector
+
 Points = NDArray[np.float64]
-Ends = tuple[tuple[float, float, float], tuple[float, float, float]]
+Ends = tuple[Vector, Vector]
 
 FEW = 500
 """Points whose distances are found more quickly than their hull."""
@@ -60,7 +62,7 @@ def longest(points: Points, spacing: Points) -> Axis:
     side = 0.5 if first[axis] >= second[axis] else -0.5
     first[axis] += side
     second[axis] -= side
-    return Axis(float(np.sqrt(best)), (_point(first), _point(second)))
+    return Axis(float(np.sqrt(best)), (vector(first), vector(second)))
 
 
 def across(points: Points, spacing: Points, long: Axis) -> Axis:
@@ -87,7 +89,7 @@ def across(points: Points, spacing: Points, long: Axis) -> Axis:
     widest = int(widths.argmax())
     ends = (start + u[widest] * along + height[widest] * aside for height in (lower, upper))
     z = float(points[0, 0])
-    first, second = (_point(np.array([z, *(end / spacing[1:])])) for end in ends)
+    first, second = (vector([z, *(end / spacing[1:])]) for end in ends)
     return Axis(float(widths[widest]), (first, second))
 
 
@@ -131,8 +133,3 @@ def _on_hull(points: Points) -> Points:
         return np.asarray(points[ConvexHull(points).vertices])
     except QhullError:  # in one oblique plane
         return points
-
-
-def _point(values: Points) -> tuple[float, float, float]:
-    z, y, x = (float(value) for value in values)
-    return z, y, x

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from TumorSegLib.image.grid import AxialView, Grid, Vector
+from TumorSegLib.image.grid import AxialView, Grid, Vector, vector
 from TumorSegLib.image.voxel_box import bounding_box
 from TumorSegLib.measurement.component import (
     Component,
@@ -197,5 +197,4 @@ def _centroid(parts: tuple[Component, ...]) -> Vector | None:
     if not parts:
         return None
     weights = [part.voxels for part in parts]
-    x, y, z = np.average([part.centroid_mm for part in parts], axis=0, weights=weights).tolist()
-    return x, y, z
+    return vector(np.average([part.centroid_mm for part in parts], axis=0, weights=weights))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.grid import Grid, vector
 from TumorSegLib.reading.slice_stack import (
     POSITION_TOLERANCE,
     POSITION_TOLERANCE_MM,
@@ -59,9 +59,9 @@ def slice_geometry(
             " directions; export the series again"
         )
     return SliceGeometry(
-        position=(float(position[0]), float(position[1]), float(position[2])),
-        row=(float(row[0]), float(row[1]), float(row[2])),
-        column=(float(column[0]), float(column[1]), float(column[2])),
+        position=vector(position),
+        row=vector(row),
+        column=vector(column),
         spacing=(float(pixel_spacing[1]), float(pixel_spacing[0])),
         shape=shape,
         thickness=thickness,

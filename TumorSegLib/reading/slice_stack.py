@@ -18,7 +18,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.image.grid import Grid, Vector
+from TumorSegLib.image.grid import Grid, Vector, matrix_of, vector
 
 POSITION_TOLERANCE_MM = 0.06
 """Headers that round positions to a tenth of a millimetre are off by up to 0.05."""
@@ -160,8 +160,8 @@ def stack_slices(slices: Sequence[SliceGeometry], name: str) -> SliceStack:
     grid = Grid(
         (len(planes), rows, columns),
         (*first.spacing, float(spacing)),
-        _vector(origin),
-        (_vector(axes[:, 0]), _vector(axes[:, 1]), _vector(axes[:, 2])),
+        vector(origin),
+        matrix_of(axes.T),
     )
     return SliceStack(grid, indices, weights, offsets, tuple(warnings))
 
@@ -293,8 +293,3 @@ def _rounded(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 def _tolerance(step: float) -> float:
     return max(POSITION_TOLERANCE_MM, POSITION_TOLERANCE * step)
-
-
-def _vector(numbers: NDArray[np.float64]) -> Vector:
-    x, y, z = numbers.tolist()
-    return (x, y, z)

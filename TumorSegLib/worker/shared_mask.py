@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from TumorSegLib.image.grid import Grid
+from TumorSegLib.image.grid import Grid, matrix_of, vector
 from TumorSegLib.slicer_io.named_mask import NamedMask
 from TumorSegLib.worker.measure_protocol import SharedGrid
 from TumorSegLib.worker.shared_voxels import SharedMask, SharedVolume
@@ -19,9 +19,8 @@ ArrayOf = Callable[[str, tuple[int, ...], str], NDArray[Any]]
 
 def grid_of(shared: SharedGrid | SharedVolume) -> Grid:
     """Return where a command's voxels lie."""
-    a, b, c, d, e, f, g, h, i = shared.direction
-    (sx, sy, sz), (x, y, z) = shared.spacing, shared.origin
-    return Grid(shared.shape, (sx, sy, sz), (x, y, z), ((a, b, c), (d, e, f), (g, h, i)))
+    direction = matrix_of(np.reshape(shared.direction, (3, 3)))
+    return Grid(shared.shape, vector(shared.spacing), vector(shared.origin), direction)
 
 
 def named_mask(mask: SharedMask, array: ArrayOf) -> NamedMask:
