@@ -369,6 +369,23 @@ def test_results_beside_the_images_are_no_second_series(tmp_path):
         read_volume(tmp_path / "ct")
 
 
+@pytest.mark.parametrize(
+    ("keyword", "values"),
+    [
+        ("PixelSpacing", [0.8]),
+        ("ImagePositionPatient", [0.0, 0.0]),
+        ("ImageOrientationPatient", [1.0, 0.0, 0.0, 0.0, 1.0]),
+    ],
+)
+def test_an_image_that_says_too_little_is_not_of_the_volume(tmp_path, keyword, values):
+    """It ended the writing of a result with a TypeError, an IndexError or a ValueError."""
+    volume = ct(tmp_path / "ct")
+    image = pydicom.dcmread(tmp_path / "ct" / "000.dcm")
+    image[keyword].value = values
+    image.save_as(tmp_path / "ct" / "other.dcm")
+    assert len(find_source(tmp_path / "ct", volume.grid).datasets) == SHAPE[0]
+
+
 def test_frames_of_several_files_are_told(tmp_path):
     """They were said to be resampled, which they are not."""
     for part in range(2):

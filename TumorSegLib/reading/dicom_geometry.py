@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 
@@ -41,17 +42,18 @@ def slice_geometry(
     Raises:
         InputError: an attribute is missing or impossible.
     """
-    if position is None or not np.isfinite(position).all():
+    if not _are_numbers(position, 3):
         raise InputError(
             f"{path}: found ImagePositionPatient {position}, expected the position of a slice;"
             " choose another series"
         )
-    if pixel_spacing is None or not all(0 < mm < np.inf for mm in pixel_spacing):
+    if not _are_numbers(pixel_spacing, 2) or min(pixel_spacing) <= 0:
         raise InputError(
             f"{path}: found PixelSpacing {pixel_spacing}, expected two positive numbers; export"
             " the series again"
         )
-    row, column = np.zeros((2, 3)) if orientation is None else np.reshape(orientation, (2, 3))
+    known = orientation if _are_numbers(orientation, 6) else np.zeros(6)
+    row, column = np.reshape(known, (2, 3))
     products = np.array([row @ row, column @ column, row @ column])
     if not np.abs(products - (1, 1, 0)).max() <= SAME_DIRECTION:
         raise InputError(
@@ -66,6 +68,11 @@ def slice_geometry(
         shape=shape,
         thickness=thickness,
     )
+
+
+def _are_numbers(values: Sequence[float] | None, count: int) -> TypeGuard[Sequence[float]]:
+    """Tell whether an attribute has as many values as it must, all of them numbers."""
+    return values is not None and np.shape(values) == (count,) and bool(np.isfinite(values).all())
 
 
 def plane_of(
