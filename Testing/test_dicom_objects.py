@@ -195,6 +195,22 @@ def test_numbers_are_read_back(tmp_path):
     assert long.value == pytest.approx(np.hypot(4 * 0.8, 6 * 0.7), abs=0.8)
 
 
+@pytest.mark.parametrize("empty", [False, True])
+def test_all_groups_begin_with_the_first_groups_figures(tmp_path, empty):
+    """3D Slicer shows the groups in a table whose headings are the first one's, by position."""
+    case = labelled(ct(tmp_path / "ct"))
+    case.labelmap[case.labelmap == 1] = 0 if empty else 1
+    _out, report = written(tmp_path / "ct", case)
+    groups = highdicom.sr.srread(report).content.get_volumetric_roi_measurement_groups()
+    figures = [
+        [(one.name.meaning, one.derivation and one.derivation.meaning) for one in found]
+        for found in (group.get_measurements() for group in groups)
+    ]
+    assert len(figures[0]) == (1 if empty else 5)
+    assert len(figures[-1]) == 7
+    assert all(found[: len(figures[0])] == figures[0] for found in figures)
+
+
 def test_what_is_saved_again_keeps_its_tracking_uids(tmp_path):
     """Whoever compares two reports of an image follows a lesion by them; an edited one is new."""
     case = labelled(ct(tmp_path / "ct"))

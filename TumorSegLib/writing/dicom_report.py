@@ -235,13 +235,13 @@ def _of_component(part: Component, content: DicomContent) -> list[sr.Measurement
 
     in_space = Code("L0JK", "IBSI", "Maximum 3D Diameter of a Mesh")
     mm = codes.UCUM.Millimeter
-    return [
+    return [  # first what `_of_segment` has: 3D Slicer puts each group below the first's headings
         _volume(part.volume_ml),
         _surface(part.surface_mm2),
+        *_intensities(part.mean, part.standard_deviation, content),
         _measured(codes.SCT.LongAxis, part.longest_axial_diameter_mm, mm),
         _measured(codes.SCT.ShortAxis, part.perpendicular_diameter_mm, mm),
         _measured(in_space, part.longest_diameter_mm, mm),
-        *_intensities(part.mean, part.standard_deviation, content),
     ]
 
 
