@@ -26,6 +26,7 @@ from test_slicer_export import add_segmentation
 
 from TumorSegLib.image.grid import LPS_FROM_RAS
 from TumorSegLib.reading import read_volume
+from TumorSegLib.slicer_io.segments import tag_of
 
 SHAPE = (12, 64, 64)
 UNEVEN = [3.0 * k + (1.2 if k > 5 else 0) for k in range(SHAPE[0])]
@@ -466,3 +467,34 @@ def test_folded_it_looks_for_nothing(ready, monkeypatch):
     monkeypatch.setattr(ready.panel.dicom._looking, "start", None)
     ready.parameters.target = segmentation(ready)
     ready.panel.selection_changed()
+
+
+def test_slicers_own_export_is_told_who_drew_a_segment(ready):
+    """Without these tags, its plug-in writes that a segment was drawn by hand."""
+    assert not ready.run().failed
+    target = ready.parameters.target
+    assert said_to_draw(target) == [("AUTOMATIC", "tiny-ct")] * 2
+    edit_by_hand(ready.slicer, target, ready.volume, np.s_[9:11, 40:44, 40:44], index=1)
+    compared(ready)
+    assert said_to_draw(target) == [("AUTOMATIC", "tiny-ct"), ("SEMIAUTOMATIC", "tiny-ct")]
+    ready.panel.review.review.restore_segment("TumorSeg_abdomen_Liver_tumour")
+    compared(ready)
+    assert said_to_draw(target) == [("AUTOMATIC", "tiny-ct")] * 2
+    edit_by_hand(ready.slicer, target, ready.volume, np.s_[9:11, 40:44, 40:44], index=1)
+    ready.answers = ["add"]
+    assert not ready.run().failed
+    assert said_to_draw(target) == [("AUTOMATIC", "tiny-ct"), ("SEMIAUTOMATIC", "tiny-ct")]
+
+
+def compared(bench):
+    """Wait until the panel has compared what was edited with the model's mask."""
+    bench.turn()
+    bench.until(lambda: not bench.panel.review.busy)
+
+
+def said_to_draw(target):
+    """Who drew the segments, in the tags that Slicer's own export to DICOM reads."""
+    content = target.GetSegmentation()
+    segments = [content.GetNthSegment(n) for n in range(content.GetNumberOfSegments())]
+    tags = ("DICOM.SegmentAlgorithmType", "DICOM.SegmentAlgorithmName")
+    return [tuple(tag_of(segment, tag) for tag in tags) for segment in segments]

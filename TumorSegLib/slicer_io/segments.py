@@ -26,6 +26,21 @@ MODEL_TAG = "TumorSeg.Model"
 """Tag of a segment: id and version of the model that drew it."""
 
 
+ALGORITHM_TYPE, ALGORITHM_NAME = "DICOM.SegmentAlgorithmType", "DICOM.SegmentAlgorithmName"
+"""Tags in which 3D Slicer's own export to DICOM looks for who drew a segment; none is by hand."""
+
+
+def algorithm_tags(model: str, *, corrected: bool = False) -> dict[str, str]:
+    """Return the tags that say in DICOM's words (PS3.3 C.8.20.2) that a model drew a segment.
+
+    Args:
+        model: its id.
+        corrected: whether a person changed what it drew.
+    """
+    kind = "SEMIAUTOMATIC" if corrected else "AUTOMATIC"
+    return {ALGORITHM_TYPE: kind, ALGORITHM_NAME: model}
+
+
 def segment_id(specification: ModelSpecification, label: Label) -> str:
     """Return the id of a label's segment, the same in every run and for models of one anatomy."""
     words = f"{specification.anatomy or specification.id} {label.name}"
@@ -49,6 +64,7 @@ def segment_tags(labelled: LabelledVolume, label: Label) -> dict[str, str]:
         settings = [f"{name} {value}" for name, value in labelled.run_settings.items()]
         tags[MODEL_TAG] = f"{model.id} {model.version}"
         tags[RUN_TAG] = ", ".join([f"TumorSeg {__version__}", *settings])
+        tags |= algorithm_tags(model.id)
         tags[VOXELS_TAG] = voxels_fingerprint(labelled.labelmap == label.value, (0, 0, 0))
     return {name: re.sub(r"[|:]", "_", value) for name, value in tags.items()}
 

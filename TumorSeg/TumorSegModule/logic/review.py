@@ -15,6 +15,7 @@ from TumorSegModule.logic.frame_shown import save_marks
 from TumorSegModule.logic.later import Later
 from TumorSegModule.logic.observers import Observers
 from TumorSegModule.logic.review_texts import correction_text, review_text
+from TumorSegModule.logic.segments import say_who_drew
 from TumorSegModule.logic.session import Session
 from TumorSegModule.logic.slice_figures import (
     FIGURES_TAKEN,
@@ -322,6 +323,9 @@ class Review:
     def _take_correction(self, correction: Comparison | None) -> None:
         self.correction = correction
         set_correction(self.target, correction.summary if correction is not None else None)
+        for name, change in correction.segments.items() if correction is not None else ():
+            corrected = change.slices > 0
+            say_who_drew(self.target.GetSegmentation(), name, corrected=corrected)
         save_marks(self.target)
         self._view.show_correction()
 

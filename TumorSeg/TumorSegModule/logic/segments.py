@@ -26,7 +26,14 @@ from TumorSegLib.slicer_io.images import (
     union,
 )
 from TumorSegLib.slicer_io.masks import Mask, mask_of
-from TumorSegLib.slicer_io.segments import MODEL_TAG, SOURCE, new_segment, segment_id, tag_of
+from TumorSegLib.slicer_io.segments import (
+    MODEL_TAG,
+    SOURCE,
+    algorithm_tags,
+    new_segment,
+    segment_id,
+    tag_of,
+)
 
 REPLACE, ADD, NEW = "replace", "add", "new segmentation"
 """What to do with segments that have been edited by hand when the model runs again."""
@@ -124,9 +131,26 @@ def write_segments(
     write_labelmap(segmentation, specification, labels, box, ijk_to_ras, within=within, mode=mode)
     known = {} if keeps_others else dict(zip(names, fingerprints, strict=False))
     for name in names:
+        say_who_drew(segmentation, name, corrected=name in corrected)
         if name not in corrected:  # what was drawn by hand stays so, for the next run
             segment = segmentation.GetSegment(name)
             segment.SetTag(VOXELS_TAG, known.get(name) or fingerprint(segment))
+
+
+def say_who_drew(segmentation: slicer.vtkSegmentation, name: str, *, corrected: bool) -> None:
+    """Have 3D Slicer's own export to DICOM say who drew a model's segment.
+
+    Args:
+        segmentation: that holds it.
+        name: id of the segment; nothing happens if it is not there, or no model drew it.
+        corrected: whether a person changed what the model drew.
+    """
+    segment = segmentation.GetSegment(name)
+    model = tag_of(segment, MODEL_TAG).rpartition(" ")[0] if segment is not None else ""
+    if not model:
+        return
+    for tag, value in algorithm_tags(model, corrected=corrected).items():
+        segment.SetTag(tag, value)
 
 
 def _is_corrected(segmentation: slicer.vtkSegmentation, name: str) -> bool:
