@@ -651,6 +651,20 @@ def test_damaged_or_foreign_stored_lesions_are_passed_over(stored, damage):
     assert given_up_of(node, placement) == {}
 
 
+def test_certainties_are_of_the_volume_that_the_model_saw(measured):
+    """The Segment Editor's Specify geometry names another volume, whose voxels are others."""
+    slicer, target = measured.slicer, measured.parameters.target
+    shape = measured.slicer.util.arrayFromVolume(measured.volume).shape
+    fine = slicer.util.addVolumeFromArray(
+        np.zeros(tuple(2 * count for count in shape), np.int16), np.diag([0.5, 0.5, 2.5, 1.0])
+    )
+    target.SetReferenceImageGeometryParameterFromVolumeNode(fine)
+    target.GetSegmentation().GetNthSegment(1).SetName("Another")
+    settle(measured)
+    assert not measured.panel.measured.busy
+    assert measured.panel.measured.findings.lattice.volume is fine
+
+
 def test_certainties_that_are_no_numbers_are_passed_over(host):
     from TumorSegModule.logic.lesion_table import CERTAINTIES, LESIONS_OF, known_certainties
 

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.specification import ModelSpecification
+from TumorSegLib.slicer_io.nodes import volume_of
 from TumorSegLib.worker.measure_protocol import Measured
 from TumorSegLib.worker.protocol import Cancel, Failed
 from TumorSegLib.worker.shared_memory import SharedBlock
@@ -154,8 +155,10 @@ def request_for(
     specification = specification_of(target, catalogue)
     result = session.probabilities_of(target)
     probabilities = None
-    if result is not None and specification is not None:
+    drawn_on = volume_of(target)  # another one, if its geometry was taken in the Segment Editor
+    if result is not None and specification is not None and result[1] is drawn_on:
         count = len(specification.labels)
-        probabilities = result[2] if len(result[2]) == count else None
+        shape = (count, *drawn_on.GetImageData().GetDimensions()[::-1])
+        probabilities = result[2] if result[2].shape == shape else None
     request = request_of(target, specification, earlier=earlier, probabilities=probabilities)
     return request, specification
