@@ -59,6 +59,7 @@ ON_WINDOWS = {
         "import multiprocessing": "started anew everywhere (spawn)",
         "import signal": "SIGINT and SIGTERM are known everywhere",
     },
+    "TumorSegLib/node/sending.py": {"a separator of paths": "of a URL's path"},
     "TumorSegLib/node/service.py": {
         ".chmod()": "does nothing; the folder is as private as the one it lies in",
     },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.node.settings import NodeSettings, SendByStore, SendByWeb
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     import pydicom
 
 TIMEOUT_SECONDS = 60
+
+BOUNDARY = uuid4().hex
+MULTIPART = f'multipart/related; type="application/dicom"; boundary="{BOUNDARY}"'
+BEFORE_OBJECT = (f"--{BOUNDARY}\r\n".encode(), b"Content-Type: application/dicom\r\n\r\n")
+AFTER_OBJECT = (f"\r\n--{BOUNDARY}--\r\n".encode(),)
 
 
 class UnreachableError(Exception):
@@ -45,7 +51,7 @@ def send(path: Path, settings: NodeSettings) -> None:
         title = settings.send.calling or (receive.ae_title if receive else "TUMORSEG")
         _store(dataset, settings.send, title)
     else:
-        _stow(dataset, settings.send)
+        _stow(path, str(dataset.SOPInstanceUID), settings.send)
 
 
 def _read(path: Path) -> pydicom.Dataset:
@@ -95,20 +101,43 @@ def _store(dataset: pydicom.Dataset, to: SendByStore, calling: str) -> None:
         raise RefusedError(f"does not take it (status {code:04X})")
 
 
-def _stow(dataset: pydicom.Dataset, to: SendByWeb) -> None:
+def _stow(path: Path, uid: str, to: SendByWeb) -> None:
+    """Send a file by STOW-RS; what is no clear word of the service that it has it, is none."""
     import requests
 
-    from TumorSegLib.node.web_client import web_client
+    from TumorSegLib.node.store_answer import store_answer
+    from TumorSegLib.node.web_client import web_session
 
+    body = b"".join((*BEFORE_OBJECT, path.read_bytes(), *AFTER_OBJECT))
     try:
-        answer = web_client(to).store_instances([dataset])
-    except requests.HTTPError as error:
-        code = error.response.status_code if error.response is not None else 0
-        if code >= 500 or code in (401, 403, 408, 429):
-            raise UnreachableError(f"{to} answers with status {code}") from None
-        raise RefusedError(f"does not take it (status {code})") from None
+        with web_session(to) as session:
+            # a redirect would make a GET of the POST, or take the object where nobody told it to go
+            response = session.post(
+                f"{to.url.rstrip('/')}/studies",
+                data=body,
+                headers={"Content-Type": MULTIPART},
+                allow_redirects=False,
+            )
     except (requests.RequestException, OSError) as error:
         raise UnreachableError(f"{to} does not answer ({type(error).__name__})") from None
-    if answer is not None and answer.get("FailedSOPSequence"):
-        reason = answer.FailedSOPSequence[0].get("FailureReason", 0)
-        raise RefusedError(f"does not take it (reason {int(reason):04X})")
+    code = response.status_code
+    if 300 <= code < 400:
+        raise UnreachableError(f"{to} leads elsewhere (status {code}); name that address as url")
+    if code >= 500 or code in (401, 403, 408, 429):
+        raise UnreachableError(f"{to} answers with status {code}")
+    answer = store_answer(response.headers.get("Content-Type") or "", response.content)
+    if answer is not None and answer.failures:
+        _refuse(answer.failures[0], to)
+    if code >= 400:
+        raise RefusedError(f"does not take it (status {code})")
+    if answer is None:
+        raise UnreachableError(f"{to} gives no answer of DICOMweb (status {code}); look at url")
+    if uid not in answer.stored and (answer.stored or code != 200):
+        raise RefusedError(f"does not say that it has it (status {code})")
+
+
+def _refuse(reason: int, to: SendByWeb) -> None:
+    """Raise what a FailureReason means (PS3.18, table 10.5.3-1)."""
+    if reason >> 8 == 0xA7:
+        raise UnreachableError(f"{to} has no room (reason {reason:04X})")
+    raise RefusedError(f"does not take it (reason {reason:04X})")

@@ -1,27 +1,28 @@
-"""The client of a DICOMweb service."""
+"""What speaks to a DICOMweb service."""
 
 from __future__ import annotations
 
 import logging
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from TumorSegLib.node.settings import SendByWeb, Watch
+
+if TYPE_CHECKING:
+    import requests
 
 TIMEOUT_SECONDS = 60.0
 
 
-def web_client(to: SendByWeb | Watch) -> Any:
-    """Return a client of dicomweb-client, which ends no call later than a minute of silence.
+def web_session(to: SendByWeb | Watch) -> requests.Session:
+    """Return a session that shows who the node is and ends no call later than a minute of silence.
 
     Raises:
         OSError: the file of the password cannot be read.
     """
     import requests
-    from dicomweb_client import DICOMwebClient
 
-    logging.getLogger("dicomweb_client").setLevel(logging.CRITICAL + 1)  # it quotes addresses
     session = requests.Session()
     session.request = partial(session.request, timeout=TIMEOUT_SECONDS)
     session.trust_env = False
@@ -34,6 +35,18 @@ def web_client(to: SendByWeb | Watch) -> Any:
             session.auth = (to.user, secret)
         else:
             session.headers["Authorization"] = f"Bearer {secret}"
-    client = DICOMwebClient(to.url, session=session)
+    return session
+
+
+def web_client(to: SendByWeb | Watch) -> Any:
+    """Return a client of dicomweb-client on such a session.
+
+    Raises:
+        OSError: the file of the password cannot be read.
+    """
+    from dicomweb_client import DICOMwebClient
+
+    logging.getLogger("dicomweb_client").setLevel(logging.CRITICAL + 1)  # it quotes addresses
+    client = DICOMwebClient(to.url, session=web_session(to))
     client.set_http_retry_params(retry=False)
     return client
