@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import slicer
+
+_own_notes: list[bool] = []
+"""Not empty while segments' tags change, and nothing that was drawn."""
+
+
+@contextmanager
+def noting() -> Iterator[None]:
+    """Change tags of segments without that counting as an edit (`Observers.add_edits`)."""
+    _own_notes.append(True)
+    try:
+        yield
+    finally:
+        _own_notes.pop()
 
 
 class Observers:
@@ -24,6 +38,11 @@ class Observers:
         self, segmentation: slicer.vtkMRMLSegmentationNode, callback: Callable[..., None]
     ) -> None:
         """Have `callback` called when segments are edited, by whomever, or become others."""
+
+        def edited(*given: object) -> None:
+            if not _own_notes:
+                callback(*given)
+
         content = slicer.vtkSegmentation
         for event in (
             content.SourceRepresentationModified,
@@ -32,7 +51,7 @@ class Observers:
             content.SegmentRemoved,
             segmentation.SegmentationChangedEvent,  # another frame of a sequence
         ):
-            self.add(segmentation, event, callback)
+            self.add(segmentation, event, edited)
 
     def clear(self) -> None:
         """Let go of all nodes."""

@@ -34,6 +34,7 @@ from TumorSegLib.slicer_io.segments import (
     segment_id,
     tag_of,
 )
+from TumorSegModule.logic.observers import noting
 
 REPLACE, ADD, NEW = "replace", "add", "new segmentation"
 """What to do with segments that have been edited by hand when the model runs again."""
@@ -149,8 +150,9 @@ def say_who_drew(segmentation: slicer.vtkSegmentation, name: str, *, corrected: 
     model = tag_of(segment, MODEL_TAG).rpartition(" ")[0] if segment is not None else ""
     if not model:
         return
-    for tag, value in algorithm_tags(model, corrected=corrected).items():
-        segment.SetTag(tag, value)
+    with noting():
+        for tag, value in algorithm_tags(model, corrected=corrected).items():
+            segment.SetTag(tag, value)
 
 
 def _is_corrected(segmentation: slicer.vtkSegmentation, name: str) -> bool:
