@@ -665,6 +665,14 @@ def test_certainties_are_of_the_volume_that_the_model_saw(measured):
     assert measured.panel.measured.findings.lattice.volume is fine
 
 
+def test_segments_are_measured_after_their_volume_s_voxels_are_gone(measured):
+    measured.volume.SetAndObserveImageData(None)
+    measured.parameters.target.GetSegmentation().GetNthSegment(1).SetName("Another")
+    settle(measured)
+    assert not measured.panel.measured.busy
+    assert measured.panel.measured.findings.lattice.volume is None
+
+
 def test_certainties_that_are_no_numbers_are_passed_over(host):
     from TumorSegModule.logic.lesion_table import CERTAINTIES, LESIONS_OF, known_certainties
 

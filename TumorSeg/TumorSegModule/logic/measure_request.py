@@ -197,8 +197,11 @@ def prepare(request: Request, job: int, allocate: Allocate) -> Generator[None, N
     """
     lattice = lattice_of(request.segmentation)
     marks = [item.box for found in request.given_up.values() for item in found]
+    probabilities = request.probabilities
+    if probabilities is not None and probabilities.shape[1:] != lattice.grid.shape:
+        probabilities = None  # the volume's voxels are others by now
     now = yield from _shared(
-        request.segmentation, request.roles, lattice, allocate, marks, request.probabilities
+        request.segmentation, request.roles, lattice, allocate, marks, probabilities
     )
     segments, box, numbers = now
     voxels, dtype = "", ""

@@ -158,7 +158,6 @@ def request_for(
     drawn_on = volume_of(target)  # another one, if its geometry was taken in the Segment Editor
     if result is not None and specification is not None and result[1] is drawn_on:
         count = len(specification.labels)
-        shape = (count, *drawn_on.GetImageData().GetDimensions()[::-1])
-        probabilities = result[2] if result[2].shape == shape else None
+        probabilities = result[2] if len(result[2]) == count else None
     request = request_of(target, specification, earlier=earlier, probabilities=probabilities)
     return request, specification
