@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +12,7 @@ pytest.importorskip("pynetdicom")
 pytest.importorskip("requests")
 
 from dicom_writing import CT, header_of, save
+from web_server import leads, sends, web_server
 
 from TumorSegLib.node.sending import RefusedError, UnreachableError, send
 from TumorSegLib.node.settings import SendByWeb
@@ -32,32 +31,16 @@ def to_send(tmp_path):
 
 @pytest.fixture
 def service():
-    """A service whose `answers` are status, type and body by path; `calls` it got."""
+    """A service with `answers` by path; `calls` it got."""
     answers, calls = {}, []
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def answer(self):
-            calls.append((self.command, self.path))
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            code, kind, body = answers.get(self.path, (404, "", b""))
-            self.send_response(code)
-            if kind:
-                self.send_header("Location" if 300 <= code < 400 else "Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(handler):
+        calls.append((handler.command, handler.path))
+        answers.get(handler.path, sends(b"", code=404))(handler)
 
-        do_GET = do_POST = answer
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    yield SimpleNamespace(url=url, answers=answers, calls=calls)
-    server.shutdown()
-    server.server_close()
+    with web_server("") as server:
+        server.answer = answer
+        yield SimpleNamespace(url=server.url, answers=answers, calls=calls)
 
 
 def items(tag, uid, **more):
@@ -79,7 +62,12 @@ def failed(uid, reason):
 
 def sent(to_send, service, code, kind, body):
     """Send to a service that answers so."""
-    service.answers["/studies"] = (code, kind, body)
+    answered(to_send, service, sends(body, code=code, kind=kind))
+
+
+def answered(to_send, service, answer):
+    """Send to a service that gives this answer."""
+    service.answers["/studies"] = answer
     send(to_send[0], SimpleNamespace(send=SendByWeb(url=service.url)))
 
 
@@ -129,9 +117,10 @@ def test_a_word_about_another_object_is_none(to_send, service):
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
 def test_no_object_goes_where_a_service_leads_to(to_send, service, code):
-    service.answers["/elsewhere/studies"] = (200, "text/html", b"<html>Please log in</html>")
+    login = sends(b"<html>Please log in</html>", kind="text/html")
+    service.answers["/elsewhere/studies"] = login
     with pytest.raises(UnreachableError, match=f"leads elsewhere .status {code}"):
-        sent(to_send, service, code, "/elsewhere/studies", b"")
+        answered(to_send, service, leads("/elsewhere/studies", code=code))
     assert service.calls == [("POST", "/studies")]
 
 
@@ -143,9 +132,15 @@ XML = (
 REASON = '<DicomAttribute tag="00081197" vr="US"><Value number="1">272</Value></DicomAttribute>'
 
 
+IN_ITS_NAMESPACE = XML.replace(
+    "<NativeDicomModel", '<NativeDicomModel xmlns="http://dicom.nema.org/PS3.19/models/NativeDICOM"'
+)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        (IN_ITS_NAMESPACE.format("00081199", ""), StoreAnswer(frozenset(["1.2.3"]))),
         (XML.format("00081199", ""), StoreAnswer(frozenset(["1.2.3"]))),
         (XML.format("00081198", REASON), StoreAnswer(failures=(272,))),
         (XML.format("00081198", ""), StoreAnswer(failures=(0,))),

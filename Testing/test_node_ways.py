@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import os
 import shutil
 import signal
@@ -30,6 +29,7 @@ from node_bench import (
     write_series,
 )
 from pydicom.uid import generate_uid
+from web_server import sends, web_server
 
 from TumorSegLib.support.child_process import environment
 
@@ -78,27 +78,14 @@ def web_service(codes):
     """A service that answers each call with the next of `codes`; yields its address and calls."""
     calls = []
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            content = self.rfile.read(int(self.headers["Content-Length"]))
-            calls.append((self.path, self.headers, content))
-            code = codes.pop(0) if codes else 200
-            self.send_response(code)
-            self.send_header("Content-Type", "application/dicom+json")
-            self.send_header("Content-Length", "2")
-            self.end_headers()
-            self.wfile.write(b"{}")
+    def answer(handler):
+        calls.append((handler.path, handler.headers, handler.content))
+        code = codes.pop(0) if codes else 200
+        sends(b"{}", code=code, kind="application/dicom+json")(handler)
 
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/dicom", calls
-    finally:
-        server.shutdown()
-        server.server_close()
+    with web_server("dicom") as server:
+        server.answer = answer
+        yield server.url, calls
 
 
 def test_by_stow_a_service_in_trouble_is_tried_again_and_a_token_is_shown(

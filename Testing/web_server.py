@@ -9,13 +9,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @contextmanager
 def web_server(name):
-    """A server that answers with `server.answer(handler)` and counts what is asked."""
+    """A server that answers with `server.answer(handler)` and notes what is asked."""
     asked = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             asked.append(self.path)
             httpd.answer(self)
+
+        def do_POST(self):
+            self.content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.do_GET()
 
         def log_message(self, *_):
             pass
@@ -33,9 +37,11 @@ def web_server(name):
         httpd.server_close()
 
 
-def sends(content, *, promised=None, code=200):
+def sends(content, *, promised=None, code=200, kind=""):
     def answer(handler):
         handler.send_response(code)
+        if kind:
+            handler.send_header("Content-Type", kind)
         handler.send_header("Content-Length", str(promised or len(content)))
         handler.end_headers()
         handler.wfile.write(content)
@@ -43,10 +49,11 @@ def sends(content, *, promised=None, code=200):
     return answer
 
 
-def leads(place):
+def leads(place, *, code=302):
     def answer(handler):
-        handler.send_response(302)
+        handler.send_response(code)
         handler.send_header("Location", place)
+        handler.send_header("Content-Length", "0")
         handler.end_headers()
 
     return answer

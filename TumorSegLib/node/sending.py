@@ -18,8 +18,8 @@ TIMEOUT_SECONDS = 60
 
 BOUNDARY = uuid4().hex
 MULTIPART = f'multipart/related; type="application/dicom"; boundary="{BOUNDARY}"'
-BEFORE_OBJECT = (f"--{BOUNDARY}\r\n".encode(), b"Content-Type: application/dicom\r\n\r\n")
-AFTER_OBJECT = (f"\r\n--{BOUNDARY}--\r\n".encode(),)
+BEFORE_OBJECT = f"--{BOUNDARY}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+AFTER_OBJECT = f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 class UnreachableError(Exception):
@@ -108,7 +108,7 @@ def _stow(path: Path, uid: str, to: SendByWeb) -> None:
     from TumorSegLib.node.store_answer import store_answer
     from TumorSegLib.node.web_client import web_session
 
-    body = b"".join((*BEFORE_OBJECT, path.read_bytes(), *AFTER_OBJECT))
+    body = BEFORE_OBJECT + path.read_bytes() + AFTER_OBJECT
     try:
         with web_session(to) as session:
             # a redirect would make a GET of the POST, or take the object where nobody told it to go
