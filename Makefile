@@ -36,7 +36,10 @@ BIN := $(VENV)/bin
 BENCH := $(VENV)/bench
 WEB := $(VENV)/web
 
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+# Without the limit, pytest-xdist waits for ever for the other tests of the file in which a process
+# of its own crashed.
+IN_TWO := --numprocesses 2 --dist loadfile --max-worker-restart 0
+PYTEST := $(BIN)/python -m pytest $(IN_TWO)
 
 .PHONY: demo web test test-fast test-slicer test-wheel fault-injection fuzz soak bench coverage mutation audit \
 	test-lowest test-newest test-web lint docs docs-check pictures publish-tree clean
@@ -78,7 +81,7 @@ bench: $(BENCH)/installed
 coverage: export COVERAGE_FILE := $(CURDIR)/$(VENV)/coverage/data
 coverage: $(VENV)/installed-for-quality
 	rm -rf $(VENV)/coverage && mkdir $(VENV)/coverage
-	$(BIN)/coverage run -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/coverage run -m pytest $(IN_TWO)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage json --quiet -o $(VENV)/coverage/all.json
 	$(BIN)/python tools/coverage_by_package.py $(VENV)/coverage/all.json

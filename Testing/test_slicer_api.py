@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import subprocess
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -232,6 +233,16 @@ def test_no_stand_in_takes_just_anything():
                     ignored = extra is None or extra.arg.startswith("_")
                     assert ignored or passed_on.get(node.name) == extra.arg, (path.name, node.name)
                 assert node.args.kwarg is None or node.name in passed_on, (path.name, node.name)
+
+
+def test_the_stand_in_outlives_any_number_of_disconnections():
+    """PySide takes a reference to True away at each, and Python ends with the last one."""
+    lines = (
+        f"import sys; sys.path.insert(0, {str(HOST)!r}); import qt; button = qt.QPushButton()",
+        "for _ in range(20000): button.clicked.connect(print); button.clicked.disconnect(print)",
+    )
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_facts_are_those_of_the_full_list(shared: Path):

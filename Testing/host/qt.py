@@ -10,9 +10,11 @@ import sys
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 if sys.version_info < (3, 12):
-    # PySide6 counts on None being immortal, as it is since Python 3.12, and takes a reference to
-    # it away whenever a method returns nothing; before, that ends the process sooner or later.
-    ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
+    # PySide6 counts on these being immortal, as they are since Python 3.12, and takes references
+    # to them away: to None whenever a method returns nothing, to True whenever a signal is
+    # disconnected or sends a bool. Before, that ends the process sooner or later.
+    for _constant in (None, True, False, NotImplemented, Ellipsis):
+        ctypes.c_ssize_t.from_address(id(_constant)).value += 1 << 40
 
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
