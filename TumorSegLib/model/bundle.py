@@ -19,6 +19,7 @@ from TumorSegLib.errors import ModelError
 from TumorSegLib.model.bundle_folder import (
     CARD_FILE,
     FOREST_FILE,
+    LARGEST,
     SPECIFICATION_FILE,
     WEIGHTS_FILE,
     replacing_bundle,
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from TumorSegLib.model.forest import Forest
-
-MAXIMUM_SPECIFICATION_BYTES = 1 << 20
-MAXIMUM_WEIGHTS_BYTES = 2 << 30
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ def read_bundle(folder: str | os.PathLike[str]) -> Bundle:
     folder = Path(folder)
     path = folder / SPECIFICATION_FILE
     try:
-        content = parsed(_read(path, MAXIMUM_SPECIFICATION_BYTES).decode())
+        content = parsed(_read(path).decode())
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; expected a folder with a model") from None
     except ValueError as error:
@@ -254,7 +252,7 @@ def _stored(
 
 def _read_checked(path: Path, sha256: str) -> bytes:
     try:
-        content = _read(path, MAXIMUM_WEIGHTS_BYTES)
+        content = _read(path)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; install the model again") from None
     checksum = hashlib.sha256(content).hexdigest()
@@ -266,9 +264,9 @@ def _read_checked(path: Path, sha256: str) -> bytes:
     return content
 
 
-def _read(path: Path, largest: int) -> bytes:
+def _read(path: Path) -> bytes:
     """Return a file's content, if it is a file and no larger than a model's."""
-    status = path.stat()
+    status, largest = path.stat(), LARGEST[path.name]
     if not stat.S_ISREG(status.st_mode):
         raise ModelError(f"{path}: is no file, expected a model's")
     if status.st_size > largest:

@@ -14,16 +14,16 @@ SPECIFICATION_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 CARD_FILE = "README.md"
 FOREST_FILE = "candidates.safetensors"
-FILES = {
-    SPECIFICATION_FILE,
-    WEIGHTS_FILE,
-    CARD_FILE,
-    FOREST_FILE,
-    "thumbnail.png",
-    "LICENSE",
-    "LICENSE.txt",
+LARGEST = {
+    SPECIFICATION_FILE: 1 << 20,
+    WEIGHTS_FILE: 2 << 30,
+    FOREST_FILE: 64 << 20,
+    CARD_FILE: 1 << 20,
+    "thumbnail.png": 4 << 20,
+    "LICENSE": 1 << 20,
+    "LICENSE.txt": 1 << 20,
 }
-"""All that belongs to a model."""
+"""All files that belong to a model, with the most bytes that each may have."""
 
 
 def check_place_of_bundle(folder: Path) -> None:
@@ -42,7 +42,7 @@ def check_place_of_bundle(folder: Path) -> None:
         raise OutputError(
             f"{folder}: {error.strerror or error}; expected a model's place"
         ) from None
-    if foreign := sorted(present - FILES):
+    if foreign := sorted(present - LARGEST.keys()):
         raise OutputError(
             f"{folder}: holds {foreign[0]}, which is no part of a model and would be lost; move it"
             " away or choose another folder"

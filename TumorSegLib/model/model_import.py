@@ -12,29 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from TumorSegLib.errors import ModelError, OutputError
-from TumorSegLib.model.bundle import MAXIMUM_WEIGHTS_BYTES, Bundle, check_files, read_bundle
-from TumorSegLib.model.bundle_folder import (
-    CARD_FILE,
-    FOREST_FILE,
-    SPECIFICATION_FILE,
-    WEIGHTS_FILE,
-    replacing_bundle,
-)
+from TumorSegLib.model.bundle import Bundle, check_files, read_bundle
+from TumorSegLib.model.bundle_folder import LARGEST, SPECIFICATION_FILE, replacing_bundle
 from TumorSegLib.model.catalogue import Catalogue
 from TumorSegLib.model.default_models import forget_default
 from TumorSegLib.model.model_source import REMOVED, temporary_folder
 from TumorSegLib.support.archive import ArchiveError, copy_entry, opened_archive
-
-LARGEST = {
-    SPECIFICATION_FILE: 1 << 20,
-    WEIGHTS_FILE: MAXIMUM_WEIGHTS_BYTES,
-    FOREST_FILE: 64 << 20,
-    CARD_FILE: 1 << 20,
-    "thumbnail.png": 4 << 20,
-    "LICENSE": 1 << 20,
-    "LICENSE.txt": 1 << 20,
-}
-"""Bytes at most of each file that belongs to a model; others are left where they are."""
 
 MAXIMUM_ENTRIES = 1000
 MAXIMUM_MODELS = 50

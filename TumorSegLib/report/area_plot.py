@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from TumorSegLib.report.findings import Finding
 from TumorSegLib.report.slice_picture import Colour
+from TumorSegLib.report.slice_profile import numbered_slices
 
 WIDTH, HEIGHT = 620, 250
 SCALE = 2
@@ -90,8 +91,7 @@ def _labels(plot: Image.Image, top: float, count: int, step: float, *, any_unsur
 
     for level in (0.0, 0.5, 1.0):
         write(LEFT - 8, HEIGHT - BOTTOM - level * height, f"{level * top:g}", TEXT, "rm")
-    ticks = _ticks(count)
-    for index in ticks:
+    for index in numbered_slices(count, most=12):
         write(LEFT + (index + 0.5) * step, HEIGHT - BOTTOM + 13, str(index + 1), TEXT, "ma")
     write(8, 8, "sq cm", TEXT, "la")
     if any_unsure:
@@ -106,10 +106,3 @@ def _round_up(value: float) -> float:
     return float(
         next(step * power for step in (1, 2, 4, 5, 8, 10) if step * power >= value * 0.999)
     )
-
-
-def _ticks(count: int) -> list[int]:
-    """Return the indices of at most 13 slices to number: the first, then multiples of a step."""
-    steps = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
-    step = next((step for step in steps if count <= 12 * step), count)
-    return sorted({0, *range(step - 1, count, step)})

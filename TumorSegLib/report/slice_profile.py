@@ -85,16 +85,20 @@ def slice_profile(
         area = f"{level * largest:.0f}" if largest >= 10 else f"{level * largest:.2g}"
         draw.text((left - 8, y), area, font=font, fill=AREA, anchor="rm")
         draw.text((right + 8, y), f"{level * doubt:.2f}", font=font, fill=UNCERTAINTY, anchor="lm")
-    for index in _ticks(len(figures)):
+    for index in numbered_slices(len(figures), most=25):
         x = left + (index + 0.5) * step
         draw.text((x, bottom + 11), str(index + 1), font=font, fill=TEXT, anchor="ma")
     draw.text((left - 8, bottom + 11), "slice", font=font, fill=TEXT, anchor="ra")
     return plot
 
 
-def _ticks(count: int) -> list[int]:
-    """Return the indices of at most 26 slices to number: the first, then multiples of a step."""
-    step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 5000) if count <= 25 * step)
+def numbered_slices(count: int, *, most: int) -> list[int]:
+    """Return the indices of the slices to number along an axis.
+
+    The first and every so many-th, in round steps (1, 2, 5, 10, ...), `most` besides the first.
+    """
+    steps = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000)
+    step = next((step for step in steps if count <= most * step), count)
     return sorted({0, *range(step - 1, count, step)} if count else set())
 
 
