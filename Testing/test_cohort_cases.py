@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from dicom_writing import write_slices
 from synthetic_data import write_nnunet
 
 from TumorSegLib.cohort.case import Case, Refused, discreet
+from TumorSegLib.cohort.case_folder import Results
 from TumorSegLib.cohort.finding import find_cases
+from TumorSegLib.cohort.lists import write_sources
 from TumorSegLib.cohort.models import Models
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.catalogue import Catalogue
@@ -86,6 +89,82 @@ def test_several_phases_in_one_series_come_after_one_phase(tmp_path, models):
         image.save_as(path)
     (case,) = found(study, models).values()
     assert chosen(case) == {"": "1.1"}
+
+
+def write_copies(folder, paths):
+    folder.mkdir(parents=True)
+    for path in paths:
+        shutil.copy(path, folder)
+
+
+def split(study, series="1.1", parts=(7, 5)):
+    """Write a series, a part of its slices in each of some folders; return all their paths."""
+    paths = write(study / "all", sum(parts), series)
+    for index, count in enumerate(parts):
+        (study / f"part{index}").mkdir(parents=True)
+        for path in paths[sum(parts[:index]) :][:count]:
+            path.rename(study / f"part{index}" / path.name)
+    (study / "all").rmdir()
+    return sorted(study.rglob("*.dcm"))
+
+
+def test_a_series_in_parts_is_refused_and_its_folders_are_listed(tmp_path, models):
+    split(tmp_path / "in" / "Quendelbaum")
+    write(tmp_path / "in" / "Quendelbaum" / "other", 9, "1.2")
+    (refused,) = found(tmp_path / "in", models, pseudonym=lambda _: "case_1").values()
+    assert isinstance(refused, Refused)
+    assert "the 12 slices of its series lie in parts in 2 folders" in refused.reason
+    assert "Quendelbaum" not in refused.reason + refused.name
+    results = Results(tmp_path / "out")
+    with results.opened():
+        write_sources([refused], results)
+    rows = list(csv.reader((results.folder / "sources.csv").read_text("utf-8-sig").splitlines()))
+    folders = [str(tmp_path / "in" / "Quendelbaum" / name) for name in ("part0", "part1")]
+    assert rows[1:] == [[refused.name, "", folder, ""] for folder in folders]
+
+
+def test_a_series_with_a_folder_for_each_slice_is_not_taken_for_a_short_one(tmp_path, models):
+    split(tmp_path / "in", parts=(1,) * 8)
+    (refused,) = found(tmp_path / "in", models).values()
+    assert "the 8 slices of its series lie in parts in 8 folders" in refused.reason
+
+
+def test_parts_that_share_slices_are_parts(tmp_path, models):
+    paths = split(tmp_path / "in", parts=(6, 6))
+    shutil.copy(paths[5], tmp_path / "in" / "part1")
+    (refused,) = found(tmp_path / "in", models).values()
+    assert "the 12 slices of its series lie in parts in 2 folders" in refused.reason
+
+
+def test_another_series_in_parts_is_in_nobodys_way(tmp_path, models):
+    split(tmp_path / "in", parts=(7, 5))
+    write(tmp_path / "in" / "whole", 20, "1.2")
+    (case,) = found(tmp_path / "in", models).values()
+    assert chosen(case) == {"": "1.2"}
+    assert case.chosen == "CT: axial, 20 slices, the best of 2; of 2 series (1 further fitting)"
+
+
+@pytest.mark.parametrize("count", [5, 9])
+def test_a_whole_series_is_taken_once_beside_a_copy_or_a_part(tmp_path, models, count):
+    paths = write(tmp_path / "in" / "b", 9, "1.1")
+    write_copies(tmp_path / "in" / "a", paths[:count])
+    write_copies(tmp_path / "in" / "c", paths[2:6])
+    (case,) = found(tmp_path / "in", models).values()
+    assert case.sources[""].path == tmp_path / "in" / ("a" if count == 9 else "b")
+    assert case.chosen == "CT: axial, 9 slices, copied to 2 further folders; of 1 series"
+
+
+def test_phases_of_one_series_in_folders_of_their_own_are_no_parts(tmp_path, models):
+    for phase in ("a", "b"):
+        write(tmp_path / "in" / phase, 9, "1.1")
+    (case,) = found(tmp_path / "in", models).values()
+    assert case.chosen == "CT: axial, 9 slices, the best of 2; of 2 series (1 further fitting)"
+
+
+def test_a_folder_that_is_named_twice_is_one(tmp_path, models):
+    paths = write(tmp_path / "in", 9, "1.1")
+    (case,) = find_cases([str(paths[0]), str(paths[1])], models, pseudonym=None)
+    assert case.chosen == "CT: axial, 9 slices; of 1 series"
 
 
 def test_sequences_of_mri_go_to_their_channels_by_description_or_times(tmp_path, models):

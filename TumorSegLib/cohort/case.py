@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from TumorSegLib.errors import escaped
@@ -64,10 +64,17 @@ class Case:
 
 @dataclass(frozen=True)
 class Refused:
-    """What cannot be segmented, and why in a line."""
+    """What cannot be segmented, and why in a line.
+
+    Attributes:
+        name: as that of a case.
+        reason: why.
+        folders: in which its images lie, for the list that its owner alone sees.
+    """
 
     name: str
     reason: str
+    folders: tuple[Path, ...] = field(default=(), compare=False)
 
 
 def named_apart(cases: Iterable[Case | Refused]) -> Iterator[Case | Refused]:

@@ -9,10 +9,12 @@ from pathlib import Path
 from TumorSegLib.cohort.case import FIRST, Case, Refused, Source
 from TumorSegLib.cohort.models import Models
 from TumorSegLib.cohort.series_choice import Series, choose
+from TumorSegLib.cohort.series_parts import gathered
 from TumorSegLib.errors import InputError
 from TumorSegLib.reading.dicom_files import DicomFile, list_dicom
 from TumorSegLib.reading.dicom_header import quiet_pydicom
 from TumorSegLib.reading.dicom_series import WITHOUT_UID
+from TumorSegLib.support.words import counted
 
 
 @dataclass
@@ -72,15 +74,21 @@ def cases_of(study: Study, models: Models) -> Iterator[Case | Refused]:
         study: with all its series.
         models: of the run.
     """
-    modalities = [one for one in models.by_modality if one in _modalities(study.series)]
+    found = list(gathered(study.series))
+    folders = tuple(sorted({folder for series in found for folder in series.folders}))
+    modalities = [one for one in models.by_modality if one in _modalities(found)]
     if not modalities:
         wanted = " or ".join(models.by_modality) or "no modality"
-        yield Refused(study.place, f"no {wanted} among its {len(study.series)} series")
+        yield Refused(study.place, f"no {wanted} among its {len(found)} series", folders)
     for modality in modalities:
-        choice = choose(study.series, models.by_modality[modality].specification)
+        choice = choose(found, models.by_modality[modality].specification)
         name = study.place if len(modalities) == 1 else f"{study.place} {modality}"
         if not choice.series:
-            yield Refused(name, choice.reason)
+            yield Refused(name, choice.reason, folders)
+            continue
+        scattered = [one for one in choice.series.values() if len(one.folders) > 1]
+        if scattered:
+            yield Refused(name, _scattered(scattered[0]), tuple(scattered[0].folders))
             continue
         only = len(models.by_modality[modality].specification.input.channels) == 1
         sources = {
@@ -94,6 +102,16 @@ def source_of(series: Series) -> Source:
     """Return a series as an image to read."""
     files = tuple(file.path for file in series.files)
     return Source(series.folder, series.uid, files)
+
+
+def _scattered(series: Series) -> str:
+    """Return why a series is not read; folders are not named, as they may tell of the patient."""
+    count = counted(series.positions, "slice")
+    return (
+        f"the {count} of its series lie in parts in {len(series.folders)} folders, which are in"
+        " sources.csv; put its files into one folder, or leave out (--exclude) the folders that"
+        " are not meant"
+    )
 
 
 def _modalities(series: Iterable[Series]) -> set[str]:

@@ -135,12 +135,12 @@ class _Search:
     def _refused(self, folder: Path, place: str, reason: str) -> Refused:
         """Return why a folder cannot be used, without its name if that is not to be told."""
         if self._pseudonym is None:
-            return Refused(place, reason)
+            return Refused(place, reason, (folder,))
         name = self._pseudonym(str(folder.resolve()))
         for word in reason.split():
             if word.startswith(escaped(str(folder))):
                 reason = reason.replace(word, "a file:" if word.endswith(":") else "a file")
-        return Refused(name, reason.replace(escaped(folder.name), name))
+        return Refused(name, reason.replace(escaped(folder.name), name), (folder,))
 
     def _named(self, case: Case | Refused, study: Study) -> Case | Refused:
         if self._pseudonym is None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from TumorSegLib.cohort.case import Case, Refused
 from TumorSegLib.cohort.case_folder import Results
@@ -41,14 +42,21 @@ def write_sources(found: Iterable[Case | Refused], results: Results) -> None:
     rows = csv.writer(text, lineterminator="\r\n")
     rows.writerow(("case", "channel", "path", "series"))
     for case in found:
-        if isinstance(case, Case):
-            for channel, source in case.sources.items():
-                path = os.path.abspath(source.path)  # noqa: PTH100 - links stay as they are
-                name, series = safe_text(case.name), safe_text(source.series or "")
-                # a whole path begins no formula, and is kept to the letter
-                rows.writerow((name, safe_text(channel), path, series))
+        for channel, place, series in _places(case):
+            path = os.path.abspath(place)  # noqa: PTH100 - links stay as they are
+            # a whole path begins no formula, and is kept to the letter
+            rows.writerow((safe_text(case.name), safe_text(channel), path, safe_text(series)))
     with atomic_write(results.folder / SOURCES) as new:
         flags = os.O_CREAT | os.O_WRONLY | getattr(os, "O_BINARY", 0)
         descriptor = os.open(new, flags, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(text.getvalue().encode("utf-8-sig", "surrogateescape"))
+
+
+def _places(case: Case | Refused) -> Iterator[tuple[str, Path, str]]:
+    """Yield the channel, path and series of each image; of what was refused, only its folders."""
+    if isinstance(case, Refused):
+        yield from (("", folder, "") for folder in case.folders)
+        return
+    for channel, source in case.sources.items():
+        yield channel, source.path, source.series or ""

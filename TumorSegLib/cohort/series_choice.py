@@ -30,17 +30,24 @@ TURNED = 0.02
 
 @dataclass(frozen=True)
 class Series:
-    """The images of one series in one folder.
+    """The images of one series.
 
     Attributes:
-        folder: in which they lie.
+        folder: in which they lie, or the first of them does.
         uid: SeriesInstanceUID.
         files: their headers, sorted by path.
+        copies: further folders that hold nothing but copies of them.
     """
 
     folder: Path
     uid: str
     files: tuple[DicomFile, ...]
+    copies: int = 0
+
+    @property
+    def folders(self) -> list[Path]:
+        """In which its images lie, sorted; several where each has a part of them."""
+        return sorted({file.path.parent for file in self.files})
 
     @property
     def modality(self) -> str:
@@ -173,7 +180,8 @@ def _told(kind: str, series: Series, count: int) -> str:
     where = "axial, " if series.tilt_degrees is not None else ""
     most = "" if count == 1 else f", the best of {count}"
     made = "" if series.is_original else ", derived"
-    return f"{kind}: {where}{counted(series.positions, 'slice')}{made}{most}"
+    copies = f", copied to {counted(series.copies, 'further folder')}" if series.copies else ""
+    return f"{kind}: {where}{counted(series.positions, 'slice')}{made}{most}{copies}"
 
 
 def _listed(count: int, others: Mapping[str, int]) -> str:
