@@ -33,6 +33,10 @@ ON_WINDOWS = {
         ".suffix as it is written": "that of names that we give",
         ".rename()": "targets are free; a refused one leaves or brings back the old folder",
     },
+    "TumorSegLib/support/disk.py": {
+        "tempfile.TemporaryFile": "goes when it is closed",
+        "os.fsync": "of a file that is open for writing",
+    },
     "TumorSegLib/support/byte_code.py": {".unlink()": "read as a whole and closed before"},
     "TumorSegLib/cli.py": {
         "os.open": "of os.devnull",

@@ -29,6 +29,7 @@ from TumorSegLib.cohort.settings import Settings
 from TumorSegLib.errors import InputError, OutputError, TumorSegError
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.model.bundle import Bundle
+from TumorSegLib.support.disk import fault_of_disk
 from TumorSegLib.support.threads import wait_asleep
 
 if TYPE_CHECKING:
@@ -49,11 +50,14 @@ class Outcome:
         name: of the case.
         fingerprint: of what it was, or was to be, made of.
         reason: why it failed, in a line; None: its folder is there.
+        ends_run: why no result at all can be written, where the case failed for that; "" where it
+            is the case's own fault.
     """
 
     name: str
     fingerprint: str
     reason: str | None = None
+    ends_run: str = ""
 
 
 class CaseRunner:
@@ -94,7 +98,7 @@ class CaseRunner:
             self._run(case, task.fingerprint)
         except TumorSegError as error:
             reason = discreet(_line(error), case).removeprefix(f"{case.name}: ")
-            return Outcome(case.name, task.fingerprint, reason)
+            return Outcome(case.name, task.fingerprint, reason, self._ends_run(error))
         except MemoryError:
             reason = "there is not enough memory; run it on a computer with more, or with fewer"
             return Outcome(case.name, task.fingerprint, f"{reason} workers")
@@ -105,8 +109,13 @@ class CaseRunner:
             if is_out_of_memory(error):
                 kind = "out of memory"
             reason = f"unexpected fault, please report it: {kind}: {_line(error)}"
-            return Outcome(case.name, task.fingerprint, discreet(reason, case))
+            reason = discreet(reason, case)
+            return Outcome(case.name, task.fingerprint, reason, self._ends_run(error))
         return Outcome(case.name, task.fingerprint)
+
+    def _ends_run(self, error: Exception) -> str:
+        gone = "" if self._results.cases.is_dir() else f"{self._results.cases} is gone"
+        return fault_of_disk(error) or gone
 
     def _run(self, case: Case, fingerprint: str) -> None:
         with self._disk:
@@ -189,6 +198,8 @@ class CaseRunner:
         try:
             write_dicom(result, source_images(result.volume), folder / DICOM, report)
         except OutputError as error:
+            if fault_of_disk(error):
+                raise
             return None, [f"no DICOM segmentation: {discreet(_line(error), case)}"]
         return (None if report is None else Path(STRUCTURED_REPORT)), []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from TumorSegLib.support.version import JSON_FORMAT
 if TYPE_CHECKING:
     from TumorSegLib.cohort.case import Case, Refused
     from TumorSegLib.cohort.case_folder import Results
+    from TumorSegLib.cohort.case_run import Outcome
     from TumorSegLib.cohort.models import Models
     from TumorSegLib.cohort.plan import Plan
     from TumorSegLib.cohort.settings import Settings
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 ENDINGS = (".seg.nrrd", ".nii.gz", ".nii", ".nrrd", ".mha")
 MOST_FAILURES = 10
 """Lines of failures in the terminal; the tables have them all."""
+GO_ON = (
+    "no further case could be written, so the run ends here; make room or bring the folder back,"
+    " and run the same command again: it goes on with what is left"
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -129,8 +135,11 @@ def run(arguments: Namespace) -> int:
         write_sources(found, results)
         try:
             _work(arguments, plan, results, models, settings)
-        finally:
-            failures = write_lists(plan, results)
+        except BaseException:
+            with suppress(OutputError):  # the disk may be why
+                write_lists(plan, results)
+            raise
+        failures = write_lists(plan, results)
     _show(arguments, plan, results, failures)
     if failures:
         raise InputError(
@@ -217,7 +226,6 @@ def _work(
 ) -> None:
     if not plan.tasks:
         return
-    from TumorSegLib.cohort.case_run import Outcome
     from TumorSegLib.cohort.ray_run import run_tasks
 
     work = work_of(arguments)
@@ -228,16 +236,30 @@ def _work(
 
         def deliver(outcome: Outcome) -> None:
             nonlocal done
-            if outcome.reason is None:
-                results.note_done(outcome.name)
-            else:
-                results.note_failure(outcome.name, outcome.fingerprint, outcome.reason)
-                if shown:
-                    warn(f"{outcome.name}: {outcome.reason}", kind="failed")
+            _note(outcome, results)
+            if outcome.reason is not None and shown:
+                warn(f"{outcome.name}: {outcome.reason}", kind="failed")
             done += 1
             progress(done, len(plan.tasks))
 
         run_tasks(plan.tasks, results, models, settings, work, deliver)
+
+
+def _note(outcome: Outcome, results: Results) -> None:
+    """Keep what became of a case.
+
+    Raises:
+        OutputError: results cannot be written any more, those of other cases neither.
+    """
+    if outcome.ends_run:
+        raise OutputError(f"{results.folder}: cannot be written: {outcome.ends_run}; {GO_ON}")
+    if outcome.reason is None:
+        results.note_done(outcome.name)
+        return
+    try:
+        results.note_failure(outcome.name, outcome.fingerprint, outcome.reason)
+    except OutputError as error:
+        raise OutputError(f"{error}; {GO_ON}") from error
 
 
 def _show_plan(arguments: Namespace, plan: Plan) -> int:

@@ -35,6 +35,7 @@ from TumorSegLib.node.tls import check_certificates
 from TumorSegLib.node.watcher import Watcher
 from TumorSegLib.reading.dicom_header import quiet_pydicom
 from TumorSegLib.support import leftovers
+from TumorSegLib.support.disk import FULL
 
 TURN_SECONDS = 0.5
 TROUBLE_SECONDS = 10.0
@@ -271,9 +272,10 @@ class Node:
             return fault(error)
 
     def _without_result(self, row: SeriesRow, reason: str) -> None:
-        if os.strerror(errno.ENOSPC) in reason or self._store.is_full():
+        full = next((text for text in map(os.strerror, FULL) if text in reason), "")
+        if full or self._store.is_full():
             self._queue.give_back(row)
-            self._journal.say_once(DISK, f"{row} waits: {os.strerror(errno.ENOSPC)}")
+            self._journal.say_once(DISK, f"{row} waits: {full or os.strerror(errno.ENOSPC)}")
             self._end.wait(TROUBLE_SECONDS)
             return
         if "memory" in reason:
