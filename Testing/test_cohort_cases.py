@@ -397,9 +397,63 @@ def test_a_manifest_as_parquet_is_the_same(tmp_path, models):
     assert "names no image" in cases["two"].reason
 
 
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be with its sign"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "sep=;", "sep=|"])
+def test_a_manifest_may_be_as_any_spreadsheet_saves_it(tmp_path, models, coding, separator):
+    above, sign = (f"{separator}\r\n", separator[4:]) if "sep" in separator else ("", separator)
+    write_image(tmp_path / "bär, links; 1.nii.gz")
+    rows = (
+        ("case", "model", "volume"),
+        ("Bär", "", '"bär, links; 1.nii.gz"'),
+        ("", "", ""),
+        ("zwei", "tiny-ct", "fehlt.nii.gz"),
+        (" ", "", ""),
+    )
+    text = above + "".join(f"{sign.join(row)}\r\n" for row in rows)
+    sign_of_order = "\ufeff" if "with" in coding else ""
+    (tmp_path / "m.csv").write_bytes((sign_of_order + text).encode(coding.split()[0]))
+    cases = found(tmp_path / "m.csv", models)
+    assert sorted(cases) == ["Bär", "zwei"]
+    assert cases["Bär"].sources[""].path == tmp_path / "bär, links; 1.nii.gz"
+    assert cases["zwei"].reason.startswith(f"line {5 if above else 4}: ")
+
+
+def test_an_image_beyond_the_headings_is_not_passed_over(tmp_path, models):
+    for name in ("a", "P1, left"):
+        write_image(tmp_path / f"{name}.nii.gz")
+    path = tmp_path / "m.csv"
+    path.write_text("case,volume,model\none,a.nii.gz,,\ntwo,P1, left.nii.gz,tiny-ct\n")
+    path.write_text(path.read_text() + "three,a.nii.gz,,P1.nii.gz\nfour,a.nii.gz\n")
+    cases = found(path, models)
+    assert {name for name, case in cases.items() if isinstance(case, Case)} == {"one", "four"}
+    assert "line 4: has P1.nii.gz beyond the last heading" in cases["three"].reason
+
+
+def test_a_column_without_a_heading_as_pandas_writes_is_no_image(tmp_path, models):
+    write_image(tmp_path / "a.nii.gz")
+    (tmp_path / "m.csv").write_text(",case,volume\n0,one,a.nii.gz\n")
+    assert list(found(tmp_path / "m.csv", models)["one"].sources) == [""]
+
+
+def test_a_parquet_with_a_column_twice_is_refused(tmp_path, models):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    columns = [pyarrow.array([text]) for text in ("one", "a.nii.gz", "b.nii.gz")]
+    table = pyarrow.Table.from_arrays(columns, names=["case", "flair", "flair"])
+    parquet.write_table(table, tmp_path / "m.parquet")
+    with pytest.raises(InputError, match="has several columns flair"):
+        found(tmp_path / "m.parquet", models)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        (b"case,flair,flair\na,b,c\n", "has several columns flair, expected one of each"),
+        (b"case;volume\n", "has no rows"),
+        (b"sep=;\ncase;\n;\n", "has no rows"),
+        ("case,volume\na,b\n".encode("utf-16-le"), "no CSV in UTF-8"),
+        ("case,volume\nBär,b\n".encode("cp1252"), "no CSV in UTF-8"),
         (b"", "has no rows"),
         (b"name,volume\na,b\n", "found the columns name, volume; expected case"),
         (b"case\na\n", "expected case"),

@@ -126,6 +126,7 @@ def has_candidates(names: Sequence[str], endings: Iterable[str]) -> bool:
 
 NO_DICOM = (
     ".csv",
+    ".tsv",
     ".json",
     ".txt",
     ".xml",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,12 +9,13 @@ from typing import Any
 
 from TumorSegLib.cohort.case import FIRST, Case, Refused, Source
 from TumorSegLib.cohort.models import Models
+from TumorSegLib.cohort.spreadsheet import Row, read_rows
 from TumorSegLib.errors import InputError, TumorSegError
 from TumorSegLib.reading.file_path import readable
 from TumorSegLib.reading.source_files import folder_and_series, source_files
 from TumorSegLib.support.extras import pip_install
 
-ENDINGS = (".csv", ".parquet")
+ENDINGS = (".csv", ".tsv", ".parquet")
 CASE, MODEL, VOLUME = "case", "model", "volume"
 """Columns that are no channel; `volume` is the image to segment, whatever the model calls it."""
 
@@ -30,10 +30,12 @@ def read_manifest(path: Path, models: Models) -> Iterator[Case | Refused]:
     Raises:
         InputError: it cannot be read, has no column `case`, or none for an image.
     """
-    rows = list(_parquet(path) if path.name.lower().endswith(".parquet") else _csv(path))
+    headings, *rows = _parquet(path) if path.name.lower().endswith(".parquet") else _csv(path)
     if not rows:
         raise InputError(f"{path}: has no rows, expected one a case below a line of headings")
-    columns = [name for name in rows[0] if name]
+    columns = [name for name in headings.cells if name]
+    if twice := sorted({name for name in columns if columns.count(name) > 1}):
+        raise InputError(f"{path}: has several columns {', '.join(twice)}, expected one of each")
     channels = [name for name in columns if name not in (CASE, MODEL)]
     if CASE not in columns or not channels:
         raise InputError(
@@ -41,16 +43,30 @@ def read_manifest(path: Path, models: Models) -> Iterator[Case | Refused]:
             f" {MODEL}, and {VOLUME} or the model's channels, such as flair"
         )
     seen: set[str] = set()
-    for number, row in enumerate(rows, 2):
-        name = row.get(CASE, "") or f"line {number}"
+    for row in rows:
+        named = dict(zip(headings.cells, row.cells, strict=False))
+        name = named.get(CASE, "") or f"line {row.line}"
         if name in seen:
-            yield Refused(name, f"line {number}: the case is there twice")
+            yield Refused(name, f"line {row.line}: the case is there twice")
             continue
         seen.add(name)
         try:
-            yield _case(name, row, channels, path.parent, models)
+            _check_width(row, headings)
+            yield _case(name, named, channels, path.parent, models)
         except TumorSegError as error:
-            yield Refused(name, f"line {number}: {error}")
+            yield Refused(name, f"line {row.line}: {error}")
+
+
+def _check_width(row: Row, headings: Row) -> None:
+    """Refuse rows with more than headings tell of, as of a path with commas that is not quoted.
+
+    Raises:
+        InputError: a cell lies beyond the last heading.
+    """
+    if beyond := [cell for cell in row.cells[len(headings.cells) :] if cell]:
+        raise InputError(
+            f"has {beyond[0]} beyond the last heading; what holds the separator has to be quoted"
+        )
 
 
 def _case(
@@ -101,31 +117,26 @@ def _source(named: str, folder: Path) -> Source:
     return Source(path, series, tuple(file for file in source_files(path) if file.is_file()))
 
 
-def _csv(path: Path) -> Iterator[dict[str, str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for row in csv.DictReader(file, restkey="", restval="", strict=True):
-                yield {
-                    (key or "").strip(): value.strip()
-                    for key, value in row.items()
-                    if isinstance(value, str)
-                }
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or "is no CSV in UTF-8"
-        raise InputError(f"{path}: cannot be read ({reason}); save it as CSV in UTF-8") from None
+def _csv(path: Path) -> list[Row]:
+    """Return the rows of a CSV, that of the headings first; that one alone where there is none."""
+    return read_rows(path, CASE) or [Row(1, [])]
 
 
-def _parquet(path: Path) -> Iterator[dict[str, str]]:
+def _parquet(path: Path) -> list[Row]:
     if find_spec("pyarrow") is None:
         raise InputError(
             f"{path}: Parquet needs pyarrow, which is not installed; run {pip_install('cohort')}"
         )
     from pyarrow import ArrowException
-    from pyarrow.parquet import read_table
+    from pyarrow.parquet import ParquetFile
 
     try:
-        rows: list[dict[str, Any]] = read_table(path).to_pylist()
+        with ParquetFile(path) as file:
+            table = file.read()
+        columns: list[list[Any]] = [column.to_pylist() for column in table.columns]
     except (OSError, ArrowException) as error:
         raise InputError(f"{path}: cannot be read ({type(error).__name__}), no Parquet?") from None
-    for row in rows:
-        yield {key: "" if value is None else str(value).strip() for key, value in row.items()}
+    texts = [["" if value is None else str(value).strip() for value in one] for one in columns]
+    rows = enumerate(zip(*texts, strict=True), 2)
+    filled = [Row(number, list(cells)) for number, cells in rows if any(cells)]
+    return [Row(1, [name.strip() for name in table.column_names]), *filled]

@@ -41,7 +41,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs="+",
         type=Path,
         help="folders of DICOM (any depth), NIfTI, NRRD or MetaImage, single images, or a manifest"
-        " (.csv, .parquet) with the columns case, and volume or the model's channels",
+        " (.csv, .tsv, .parquet) with the columns case, and volume or the model's channels",
     )
     parser.add_argument(
         "-o", "--output", metavar="OUT", type=Path, required=True, help="folder of the results"
