@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import zipfile
 
 import numpy as np
 import pydicom
@@ -203,3 +206,44 @@ def test_nothing_of_a_saved_file_stays(case, tmp_path, monkeypatch):
     segmentation_file(case[0])
     label_map_file(case[0])
     assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+def bundle_folder(host, tmp_path, monkeypatch):
+    """Where MRML gathers a scene's nodes; temporary folders lie elsewhere."""
+    folder = tmp_path / "cache"
+    for made in (folder, tmp_path / "temporary"):
+        made.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    cache = host.mrmlScene.GetCacheManager()
+    before = cache.GetRemoteCacheDirectory()
+    cache.SetRemoteCacheDirectory(str(folder))
+    yield folder
+    assert cache.GetRemoteCacheDirectory() == str(folder)
+    cache.SetRemoteCacheDirectory(before)
+
+
+def test_a_scene_that_finds_no_room_leaves_nothing(host, case, tmp_path, bundle_folder):
+    from TumorSegWeb.downloads import scene_file
+
+    scene = host.mrmlScene
+
+    def nowhere(path):
+        return scene.WriteToMRB(str(path.parent / "absent" / path.name))
+
+    with pytest.raises(OutputError, match="scene.mrb: cannot be written completely"):
+        scene_file(scene, nowhere)
+    assert not [*bundle_folder.glob("_tmp*"), *(tmp_path / "temporary").iterdir()]
+    content = scene_file(scene, lambda path: scene.WriteToMRB(str(path)))
+    assert any(name.endswith(".mrml") for name in zipfile.ZipFile(io.BytesIO(content)).namelist())
+
+
+def test_a_full_disk_is_told_of_a_label_map_in_a_line(case, monkeypatch):
+    from TumorSegWeb import downloads
+
+    def full(image, path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(downloads, "write_image_atomically", full)
+    with pytest.raises(OutputError, match=r"result.nii.gz: cannot be written: No space left"):
+        downloads.label_map_file(case[0])

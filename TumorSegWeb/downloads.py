@@ -151,16 +151,25 @@ def values_of(target: slicer.vtkMRMLSegmentationNode) -> list[int]:
     return values
 
 
-def scene_file(write_scene: Callable[[Path], bool]) -> bytes:
+def scene_file(scene: slicer.vtkMRMLScene, write_scene: Callable[[Path], bool]) -> bytes:
     """Return the scene as `.mrb`.
 
     Args:
+        scene: whose nodes are gathered in its cache's folder first; what stays there where the
+            archive finds no room goes with ours.
         write_scene: writes it to a path.
 
     Raises:
         OutputError: it cannot be written.
     """
-    return _through_a_file("scene.mrb", write_scene)
+    cache = scene.GetCacheManager()
+    kept = cache.GetRemoteCacheDirectory()
+    with temporary_folder() as place:
+        cache.SetRemoteCacheDirectory(place)
+        try:
+            return _through_a_file("scene.mrb", write_scene)
+        finally:
+            cache.SetRemoteCacheDirectory(kept)
 
 
 def lesions_file(found: Findings | None) -> bytes:
@@ -187,6 +196,11 @@ def _segments(target: slicer.vtkMRMLSegmentationNode) -> list[slicer.vtkSegment]
 def _through_a_file(name: str, write: Callable[[Path], bool]) -> bytes:
     with temporary_folder() as place:
         path = Path(place, name)
-        if not write(path) or not path.is_file():
+        try:
+            whole = write(path) and path.is_file()
+            content = path.read_bytes() if whole else b""
+        except OSError as error:
+            raise OutputError(f"{name}: cannot be written: {error.strerror or error}") from error
+        if not whole:
             raise OutputError(f"{name}: cannot be written completely; is the disk full?")
-        return path.read_bytes()
+        return content

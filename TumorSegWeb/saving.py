@@ -117,7 +117,9 @@ class Saving:
             "segmentation": lambda: _now(lambda: downloads.segmentation_file(target)),
             "labels": lambda: _now(lambda: downloads.label_map_file(target)),
             "scene": lambda: _now(
-                lambda: downloads.scene_file(self._application.io_manager.write_scene)
+                lambda: downloads.scene_file(
+                    self._application.scene, self._application.io_manager.write_scene
+                )
             ),
             "lesions": lambda: _now(lambda: downloads.lesions_file(self._lesions.findings)),
             "dicom": lambda: self._dicom(target, report=False),
