@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
 from TumorSegWeb.clock import Pieces, Poller, Rest
 from TumorSegWeb.faults import Faults
+from TumorSegWeb.questions import CANCEL, Questions
 
 
 class State:
@@ -133,3 +135,22 @@ def test_a_generator_gives_what_it_returns_and_a_new_one_takes_its_place(faults)
         return results
 
     assert asyncio.run(run()) == ["done"]
+
+
+def test_a_question_that_takes_anothers_place_stays_until_it_is_answered(state):
+    """As where Segment is clicked twice before the browser shows what is asked."""
+
+    async def check():
+        questions = Questions(SimpleNamespace(state=state))
+        first, second = (
+            asyncio.ensure_future(questions.ask(title, [], {"yes": "Accept"}))
+            for title in ("first", "second")
+        )
+        assert await first == CANCEL
+        await asyncio.sleep(0)
+        assert state.ts_question["title"] == "second"
+        questions.answer("yes")
+        assert await second == "yes"
+        assert state.ts_question is None
+
+    asyncio.run(check())

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from trame_server import Server
-from trame_server.state import State
+if TYPE_CHECKING:
+    from trame_server import Server
+    from trame_server.state import State
 
 CANCEL = "cancel"
 
@@ -21,7 +23,7 @@ class Questions:
         self._answer: asyncio.Future[str] | None = None
 
     async def ask(self, title: str, lines: Sequence[str], choices: Mapping[str, str]) -> str:
-        """Return what was chosen: a key of `choices`, or CANCEL.
+        """Return what was chosen: a key of `choices`, or CANCEL, also where another is asked.
 
         Args:
             title: the question.
@@ -30,7 +32,7 @@ class Questions:
         """
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(CANCEL)
-        self._answer = asyncio.get_running_loop().create_future()
+        answer = self._answer = asyncio.get_running_loop().create_future()
         buttons = [{"value": key, "text": text} for key, text in choices.items()]
         with self._state:
             self._state.ts_question = {
@@ -38,10 +40,11 @@ class Questions:
                 "lines": list(lines),
                 "choices": [*buttons, {"value": CANCEL, "text": "Cancel"}],
             }
-        answer = await self._answer
-        with self._state:
-            self._state.ts_question = None
-        return answer
+        chosen = await answer
+        if self._answer is answer:  # what is shown is still this question
+            with self._state:
+                self._state.ts_question = None
+        return chosen
 
     def leave(self) -> None:
         """Take back what is being asked."""
