@@ -247,3 +247,17 @@ def test_a_full_disk_is_told_of_a_label_map_in_a_line(case, monkeypatch):
     monkeypatch.setattr(downloads, "write_image_atomically", full)
     with pytest.raises(OutputError, match=r"result.nii.gz: cannot be written: No space left"):
         downloads.label_map_file(case[0])
+
+
+@pytest.mark.parametrize("kind", ["segmentation_file", "label_map_file", "dicom_file"])
+def test_a_full_disk_is_told_of_what_is_saved(case, tmp_path, monkeypatch, kind):
+    from TumorSegWeb import downloads
+
+    target, source, _labels = case
+    given = (target,)
+    if kind == "dicom_file":
+        pytest.importorskip("highdicom")
+        given = (downloads.dicom_content(target, source), source)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(OutputError, match="folder for temporary files"):
+        getattr(downloads, kind)(*given)

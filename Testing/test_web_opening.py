@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import io
+import os
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from TumorSegLib.errors import TumorSegError
+from TumorSegLib.errors import OutputError, TumorSegError
 
 pytest.importorskip("slicer")
 
@@ -418,3 +422,32 @@ def test_ct_is_shown_in_the_window_for_soft_tissue():
 def test_the_phantoms_are_those_of_the_demonstration():
     names = [volume.name for make in opening.phantoms().values() for volume in make()]
     assert names == ["phantom flair", "phantom t1", "phantom t1c", "phantom abdomen"]
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.zip"])
+def test_a_full_disk_is_told_in_a_line_that_names_no_place(tmp_path, monkeypatch, name):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("a.nii", b"x")
+
+    def full(path, *_given, **_named):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    if name == "a.nii":
+        monkeypatch.setattr(Path, "write_bytes", full)
+    else:
+        monkeypatch.setattr(opening, "unpack", lambda _archive, folder: full(folder))
+    with pytest.raises(OutputError, match=r"\(No space left on device\)") as told:
+        opening.look_into_upload([{"name": name, "content": content.getvalue()}], tmp_path)
+    assert str(tmp_path) not in str(told.value)
+
+
+def test_where_no_temporary_folder_can_be_made_nothing_else_ends(tmp_path, monkeypatch):
+    pytest.importorskip("trame_server", reason="needs the extra web")
+    from TumorSegWeb.opener import Opener
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    state = State()
+    asyncio.run(Opener(state, pytest.fail).open(pytest.fail))
+    assert "cannot write to its folder for temporary files" in state.ts_problem
+    assert not state.ts_opening

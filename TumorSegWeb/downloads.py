@@ -21,7 +21,7 @@ from TumorSegLib.slicer_io.segments import tag_of
 from TumorSegLib.support.version import __version__
 from TumorSegLib.writing.image_writing import write_image_atomically
 from TumorSegModule.logic.findings import Findings
-from TumorSegWeb.temporary import temporary_folder
+from TumorSegWeb.temporary import full_disks_told, temporary_folder
 
 if TYPE_CHECKING:
     from TumorSegLib.writing.dicom_content import DicomContent
@@ -134,7 +134,7 @@ def dicom_files(content: DicomContent, source: SourceImages) -> dict[str, bytes]
     from TumorSegLib.writing.dicom_report import write_dicom_report
     from TumorSegLib.writing.dicom_segmentation import write_dicom_segmentation
 
-    with temporary_folder() as place:
+    with full_disks_told(), temporary_folder() as place:
         paths = [Path(place, name) for name in ("SEG.dcm", "SR.dcm")]
         segmentation = write_dicom_segmentation(content, source, paths[0])
         write_dicom_report(content, segmentation, source, paths[1])
@@ -194,7 +194,7 @@ def _segments(target: slicer.vtkMRMLSegmentationNode) -> list[slicer.vtkSegment]
 
 
 def _through_a_file(name: str, write: Callable[[Path], bool]) -> bytes:
-    with temporary_folder() as place:
+    with full_disks_told(), temporary_folder() as place:
         path = Path(place, name)
         try:
             whole = write(path) and path.is_file()

@@ -27,6 +27,7 @@ from TumorSegLib.support.archive import opened_archive, unpack
 from TumorSegLib.writing.dicom_output import source_images
 from TumorSegWeb.samples import SAMPLES
 from TumorSegWeb.series import Series, series_in, series_of_files
+from TumorSegWeb.temporary import full_disks_told
 
 if TYPE_CHECKING:
     from TumorSegLib.writing.dicom_source import SourceImages
@@ -118,7 +119,7 @@ def look_into(paths: Iterable[Path], folder: Path, within: Path | None = None) -
                 found.scenes.append(_checked_scene(path, folder / f"scene {number}"))
             elif name.endswith(ARCHIVE):
                 content = folder / str(number) / path.name
-                with opened_archive(path, MOST_FILES) as archive:
+                with full_disks_told(), opened_archive(path, MOST_FILES) as archive:
                     unpack(archive, content)
                 _look_into_folder(content, found, within=content)
             elif path.is_dir():
@@ -180,9 +181,17 @@ def kept(files: Iterable[Mapping[str, Any]], folder: Path) -> list[Path]:
     Returns:
         Their paths. Two of one name, as in subfolders of a DICOM export, get different ones. What
         shared a folder with an image stays together, as a header's voxels may lie beside it.
+
+    Raises:
+        OutputError: there is no room for them.
     """
+    with full_disks_told():
+        return _kept(list(files), folder)
+
+
+def _kept(files: list[Mapping[str, Any]], folder: Path) -> list[Path]:
     folder.mkdir(exist_ok=True)
-    files, paths = list(files), []
+    paths = []
     with_images = [
         file.get("folder") for file in files if _name(file).lower().endswith(tuple(FORMATS))
     ]
