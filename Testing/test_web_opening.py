@@ -121,6 +121,32 @@ def test_uploads_of_two_pages_do_not_mix_and_go_with_their_page(uploads, taken):
     assert taken == [[("b1", b"b1"), ("b2", b"b2")], [("c1", b"c1")]]
 
 
+def test_an_upload_is_under_way_until_all_of_it_came_or_its_page_is_gone(uploads):
+    async def page(leaves):
+        with uploads.of_a_page():
+            uploads.part(1, *sent("a"))
+            await leaves.wait()
+
+    async def pages():
+        first, second = asyncio.Event(), asyncio.Event()
+        one, other = asyncio.ensure_future(page(first)), asyncio.ensure_future(page(second))
+        await asyncio.sleep(0)
+        first.set()
+        await one
+        assert uploads.under_way  # the other's
+        second.set()
+        await other
+
+    with uploads.of_a_page():
+        assert not uploads.under_way
+        uploads.part(1, *sent("a"))
+        assert uploads.under_way
+        uploads.end(1, 1, 1, "")
+        assert not uploads.under_way
+        asyncio.run(pages())
+        assert not uploads.under_way
+
+
 @pytest.mark.parametrize(
     ("count", "size", "problem", "said"),
     [

@@ -178,9 +178,11 @@ class PageLogic(SegmentationAppLogic):
 
     @property
     def busy(self) -> bool:
-        """Whether a run is under way, or something is being opened or saved."""
+        """Whether a run is under way, or something is being sent, opened or saved."""
         state: Any = self.state
-        return self.runs.session.busy or bool(state.ts_opening or state.ts_saving)
+        if self.runs.session.busy or self.uploads.under_way:
+            return True
+        return bool(state.ts_opening or state.ts_saving)
 
     def release(self) -> None:
         """End runs and processes, as nobody looks; see `TumorSegWeb.life.Work`."""

@@ -27,8 +27,14 @@ class Uploads:
     def __init__(self, state: State, take: Callable[[Files], None]) -> None:
         """Hand whole uploads to `take`; of others the page's `state` tells."""
         self._state, self._take = state, take
+        self._pages: list[dict[Any, Files]] = []
         state.ts_uploading = False
         state.client_only("ts_uploading")  # of one page, and gone with it
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a part of an upload has come and not yet all of it."""
+        return any(self._pages)
 
     def set_ui(self, _buttons: object) -> None:
         """Leave trame-slicer's buttons without an effect; the page has its own."""
@@ -50,10 +56,12 @@ class Uploads:
         """Gather what comes within the block, and forget with it what is not whole."""
         arriving: dict[Any, Files] = {}
         token = _ARRIVING.set(arriving)
+        self._pages.append(arriving)
         try:
             yield
         finally:
             arriving.clear()
+            self._pages = [page for page in self._pages if page is not arriving]
             _ARRIVING.reset(token)
 
     def part(self, upload: int, files: Files, folders: Sequence[str]) -> None:
