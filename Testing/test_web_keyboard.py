@@ -95,6 +95,18 @@ def test_from_the_phantom_to_the_file_by_keyboard_alone(page):
     press(page, "n", lambda: shown() != first)
     press(page, "p", lambda: shown() == first)
 
+    press(page, "n", lambda: shown() != first)
+    second = shown()
+    press(page, "n", lambda: shown() != second)
+    third = shown()
+    press(page, "p", lambda: shown() == second)
+    page.page.keyboard.press("Meta+p")  # the browser's own
+    tab_to(page, "#show-cards", key="Shift+Tab")
+    press(page, "Enter", lambda: page.page.locator("#cards:visible").count())
+    page.page.keyboard.press("p")  # the views lie behind the cards
+    press(page, "Escape", lambda: not page.page.locator("#cards:visible").count())
+    press(page, "n", lambda: shown() == third)
+
     tab_to(page, "lesion")
     press(page, "Space", lambda: page.page.locator(".lesion[aria-current=true]").count() == 1)
     before = page.page.locator(".lesion").count()

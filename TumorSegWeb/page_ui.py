@@ -45,6 +45,9 @@ NARROW = f"""
 """
 """In a narrow window, or one that is enlarged, the panel lies over the views."""
 
+ABOVE = ".v-dialog.v-overlay--active, .v-menu.v-overlay--active"
+"""What lies above the views and takes the keyboard: dialogs, open lists."""
+
 KEYS = """
 window.ts_tab = String(Math.random());
 window.ts_fetch = (saved, fetch) => {
@@ -56,7 +59,8 @@ window.ts_focus = (ids) => window.setTimeout(() => {
   if (page.activeElement === page.body) page.querySelector(ids)?.focus();
 }, 100);
 window.addEventListener('keydown', (event) => {
-  if (event.target.closest('input, textarea') || event.ctrlKey || event.altKey) return;
+  if (event.target.closest('input, textarea') || event.ctrlKey || event.altKey || event.metaKey
+    || window.document.querySelector('%(above)s')) return;
   const by = { n: 1, p: -1 }[event.key.toLowerCase()];
   if (by) trame.trigger('%(step)s', [by]);
 });
@@ -67,7 +71,8 @@ window.addEventListener('drop', (event) => {
 });
 if (!window.matchMedia('(prefers-color-scheme: dark)').matches) ts_theme = 'light';
 """
-"""N and P as in the panel; files dropped anywhere are opened; light where the system is light.
+"""N and P as in the panel, where nothing lies above the views; files dropped anywhere are opened;
+light where the system is light.
 
 What is saved goes to the tab that asked for it, and the focus of the keyboard to what takes the
 place of a button that went away.
@@ -143,7 +148,8 @@ class PageUI(SegmentationAppUI):
             build_saving_dialogs(server)
             for value, ids in (("ts_busy", "#cancel, #segment"), ("ts_volume", "#segment")):
                 client.ClientStateChange(value=value, change=f"window.ts_focus('{ids}')")
-            client.ClientTriggers(mounted=KEYS % {"step": server.trigger_name(self._step)})
+            keys = {"step": server.trigger_name(self._step), "above": ABOVE}
+            client.ClientTriggers(mounted=KEYS % keys)
             _before_the_views(layout.root)
             name_buttons(layout.root)
 
