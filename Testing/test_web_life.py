@@ -54,6 +54,11 @@ def test_the_browser_asks_before_unsaved_work_is_left(browser, tmp_path):
         with page.page.expect_event("dialog"):
             page.page.evaluate("location.reload()")
         assert asked == ["beforeunload"]
+        page.page.evaluate("[window.fetch_it, window.ts_fetch] = [window.ts_fetch, () => {}]")
+        page.page.click("#save-segmentation")  # on a page that is gone when the file is made
+        page.page.wait_for_function("trame.state.get('ts_saved') && !trame.state.get('ts_saving')")
+        assert page.page.evaluate("trame.state.get('ts_unsaved')")
+        page.page.evaluate("window.ts_fetch = window.fetch_it")
         page.save("segmentation", tmp_path)  # the page goes on
         page.page.wait_for_function("!trame.state.get('ts_unsaved')")
         for kind in ("labels", "scene"):  # whose writing edits nothing

@@ -26,7 +26,7 @@ from TumorSegWeb.lesions import Lesions
 from TumorSegWeb.questions import CANCEL, Questions
 from TumorSegWeb.temporary import temporary_folder
 from TumorSegWeb.training_case import TrainingCase
-from TumorSegWeb.unsaved import Unsaved
+from TumorSegWeb.unsaved import Taken, Unsaved
 
 if TYPE_CHECKING:
     from TumorSegLib.writing.dicom_source import SourceImages
@@ -66,7 +66,7 @@ class Saving:
             questions: asks the user.
             faults: told of errors.
             source: returns the DICOM images of the volume, None if there are none.
-            unsaved: told what of `ENDINGS` was made.
+            unsaved: told what of `ENDINGS` was fetched.
         """
         self._server, self._state = server, server.state
         self._application, self._selection = application, selection
@@ -77,6 +77,7 @@ class Saving:
         self._training = TrainingCase(server.state, selection, faults)
         self._ending: Ending | None = None
         self._made: tuple[int, bytes] = (0, b"")
+        self._taken: Taken = {}
         state: Any = server.state
         state.ts_saving, state.ts_saved = "", None
         state.ts_report_open, state.ts_report_items, state.ts_ticked = False, [], []
@@ -103,11 +104,16 @@ class Saving:
         self._exports.stop()
 
     def fetch(self, number: int) -> Any:
-        """Return what was made as an attachment of the page's socket, once."""
+        """Return what was made as an attachment of the page's socket, once.
+
+        It counts as saved from then on: a page that was closed or loaded again does not fetch it.
+        """
         made, content = self._made
         if made != number:
             return None
         self._made = (made, b"")
+        with self._state:
+            self._unsaved.saved(self._taken)
         return self._server.protocol.addAttachment(content)
 
     async def save(self, kind: str, tab: str) -> None:
@@ -125,10 +131,9 @@ class Saving:
             "dicom": lambda: self._dicom(target, report=False),
             "dicom-report": lambda: self._dicom(target, report=True),
         }
-        taken = self._unsaved.taken(kind)
-        if kind in make and await self._save(tab, self._name + ENDINGS[kind], make[kind]):
-            with self._state:
-                self._unsaved.saved(taken)
+        if kind in make:
+            taken = self._unsaved.taken(kind)
+            await self._save(tab, self._name + ENDINGS[kind], make[kind], taken)
 
     def open_report(self) -> None:
         """Ask what a report is to say of patient and image."""
@@ -233,10 +238,16 @@ class Saving:
         files = await asyncio.to_thread(downloads.dicom_files, content, source)
         return zipped_files({f"{self._name} {name}": file for name, file in files.items()})
 
-    async def _save(self, tab: str, name: str, make: Callable[[], Awaitable[bytes | None]]) -> bool:
-        """Make a file and have it fetched; problems are shown, not raised. Return whether it is."""
+    async def _save(
+        self,
+        tab: str,
+        name: str,
+        make: Callable[[], Awaitable[bytes | None]],
+        taken: Taken | None = None,
+    ) -> None:
+        """Make a file, which has `taken` in it, and have it fetched; problems are shown."""
         if self._state.ts_saving:
-            return False
+            return
         with self._state as state:
             state.ts_saving, state.ts_problem = name, ""
         content, problem = None, ""
@@ -249,9 +260,8 @@ class Saving:
             if problem:
                 state.ts_problem = problem
             if content is not None:
-                self._made = (self._made[0] + 1, content)
+                self._made, self._taken = (self._made[0] + 1, content), taken or {}
                 state.ts_saved = {"number": self._made[0], "name": name, "tab": tab}
-        return content is not None
 
     @property
     def _name(self) -> str:

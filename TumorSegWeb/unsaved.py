@@ -49,7 +49,7 @@ class Unsaved:
         return {}
 
     def saved(self, taken: Taken) -> None:
-        """Note that a file was made; what was edited meanwhile is not in it."""
+        """Note that a file was fetched; what was edited since it was made is not in it."""
         self._saved |= taken
         self._show()
 
