@@ -48,7 +48,17 @@ class Case:
         self.blocks, self.masks, self.events = {}, [], []
         self.outputs = (folder / "seg.dcm", folder / "sr.dcm")
 
-    def add(self, name, mask, terminology="", *, model="tiny 1", as_drawn=None, corner=(0, 0, 0)):
+    def add(
+        self,
+        name,
+        mask,
+        terminology="",
+        *,
+        model="tiny 1",
+        as_drawn=None,
+        corner=(0, 0, 0),
+        said=("", ""),
+    ):
         block = f"b{len(self.blocks)}"
         self.blocks[block] = mask.astype(np.uint8) * 3
         affine = self.world.copy()
@@ -57,7 +67,7 @@ class Case:
         shared = SharedMask(
             block, "uint8", mask.shape, f"id{block}", name, 3, tuple(affine.ravel()), model
         )
-        self.masks.append(DicomMask(shared, terminology, (200, 10, 30), drawn))
+        self.masks.append(DicomMask(shared, terminology, (200, 10, 30), drawn, said))
 
     @property
     def command(self):
@@ -156,6 +166,28 @@ def test_a_segment_says_who_drew_it_and_what_it_is(tmp_path):
     assert region.AnatomicRegionModifierSequence[0].CodeValue == "7771000"
     assert found[2].SegmentedPropertyTypeCodeSequence[0].CodeMeaning == "Tissue"
     assert checked("dciodvfy", case.outputs[0]) == []
+
+
+def test_a_segment_that_was_read_from_dicom_still_says_who_drew_it(tmp_path):
+    case = Case(tmp_path)
+    read = {"model": "", "as_drawn": ""}
+    case.add("read", A, KIDNEY, said=("AUTOMATIC", "Other\\seg"), **read)
+    case.add("corrected", B, MASS, said=("SEMIAUTOMATIC", "tiny"), **read)
+    hand = box(0, slice(3), slice(3))
+    case.add("added to", hand, model="tiny 1", as_drawn="", said=("SEMIAUTOMATIC", "tiny"))
+    case.save()
+    dataset = pydicom.dcmread(case.outputs[0])
+    found = dataset.SegmentSequence
+    assert [(one.SegmentAlgorithmType, one.SegmentAlgorithmName) for one in found] == [
+        ("AUTOMATIC", "Other seg"),
+        ("SEMIAUTOMATIC", "tiny"),
+        ("SEMIAUTOMATIC", "tiny"),
+    ]
+    versions = ["SegmentationAlgorithmIdentificationSequence" in one for one in found]
+    assert versions == [False, False, True]  # programs that read a segmentation drop it
+    assert dataset.ManufacturerModelName == "tiny"  # what drew here, and nothing else
+    for path in case.outputs:
+        assert checked("dciodvfy", path) == []
 
 
 def test_the_report_says_on_which_side_a_finding_is(tmp_path):

@@ -486,6 +486,29 @@ def test_slicers_own_export_is_told_who_drew_a_segment(ready):
     assert said_to_draw(target) == [("AUTOMATIC", "tiny-ct"), ("SEMIAUTOMATIC", "tiny-ct")]
 
 
+def test_what_slicer_read_from_dicom_still_says_who_drew_it(ready):
+    """Its plug-in keeps type and name of the algorithm as tags, and nothing else of who drew it."""
+    target = segmentation(ready)
+    segment = target.GetSegmentation().GetNthSegment(0)
+    segment.SetTag("DICOM.SegmentAlgorithmType", "AUTOMATIC")
+    segment.SetTag("DICOM.SegmentAlgorithmName", "brain-lgg-unet")
+    ready.parameters.target = target
+    ready.panel.selection_changed()
+
+    def written():
+        folder = Path(ready.database.databaseDirectory)
+        before = set(folder.rglob("*.dcm"))
+        save(ready)
+        objects = map(pydicom.dcmread, set(folder.rglob("*.dcm")) - before)
+        (one,) = next(one for one in objects if one.Modality == "SEG").SegmentSequence
+        return one.SegmentAlgorithmType, one.SegmentAlgorithmName
+
+    assert written() == ("AUTOMATIC", "brain-lgg-unet")
+    logic = ready.slicer.vtkSlicerSegmentationsModuleLogic
+    logic.SetSegmentStatus(segment, logic.InProgress)  # as the Segment Editor does at a stroke
+    assert written() == ("SEMIAUTOMATIC", "brain-lgg-unet")
+
+
 def compared(bench):
     """Wait until the panel has compared what was edited with the model's mask."""
     bench.turn()

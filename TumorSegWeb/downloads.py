@@ -18,7 +18,6 @@ from TumorSegLib.slicer_io.images import inside, intersection
 from TumorSegLib.slicer_io.masks import mask_of
 from TumorSegLib.slicer_io.nodes import is_case, masks_of, volume_of, voxels_of
 from TumorSegLib.slicer_io.segments import tag_of
-from TumorSegLib.support.version import __version__
 from TumorSegLib.writing.image_writing import write_image_atomically
 from TumorSegModule.logic.findings import Findings
 from TumorSegWeb.temporary import full_disks_told, temporary_folder
@@ -83,9 +82,9 @@ def dicom_content(
         InputError: there are no segments, or they reach beyond the volume.
         OutputError: there are no such images.
     """
-    from TumorSegLib.worker.dicom_command import drawn_segment
-    from TumorSegLib.writing.dicom_content import Algorithm, DicomContent
-    from TumorSegModule.logic.segment_copies import colour_of
+    from TumorSegLib.worker.dicom_command import drawn_segment, made_by
+    from TumorSegLib.writing.dicom_content import DicomContent
+    from TumorSegModule.logic.segment_copies import colour_of, said_of
 
     _check(target)
     volume = volume_of(target)
@@ -101,13 +100,12 @@ def dicom_content(
             grid,
             tag_of(segment, segment.GetTerminologyEntryTagName()),
             colour_of(segment),
+            said_of(target, segment),
         )
         for mask, segment in zip(masks_of(target), _segments(target), strict=True)
     )
-    models = [segment.algorithm for segment in segments if segment.algorithm is not None]
     image = Volume(voxels_of(volume).copy(), grid, name=volume.GetName())
-    made_by = models[0] if models else Algorithm("TumorSeg", __version__)
-    return DicomContent(image, segments, target.GetName(), made_by)
+    return DicomContent(image, segments, target.GetName(), made_by(segments))
 
 
 def dicom_file(content: DicomContent, source: SourceImages) -> bytes:

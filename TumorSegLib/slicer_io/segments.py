@@ -29,6 +29,11 @@ MODEL_TAG = "TumorSeg.Model"
 ALGORITHM_TYPE, ALGORITHM_NAME = "DICOM.SegmentAlgorithmType", "DICOM.SegmentAlgorithmName"
 """Tags in which 3D Slicer's own export to DICOM looks for who drew a segment; none is by hand."""
 
+AUTOMATIC, SEMIAUTOMATIC = "AUTOMATIC", "SEMIAUTOMATIC"
+
+STATUS_TAG, NOT_STARTED = "Segmentation.Status", "notstarted"
+"""Tag of Slicer's Segment Editor, and its value for a segment that it has not changed."""
+
 
 def algorithm_tags(model: str, *, corrected: bool = False) -> dict[str, str]:
     """Return the tags that say in DICOM's words (PS3.3 C.8.20.2) that a model drew a segment.
@@ -37,8 +42,24 @@ def algorithm_tags(model: str, *, corrected: bool = False) -> dict[str, str]:
         model: its id.
         corrected: whether a person changed what it drew.
     """
-    kind = "SEMIAUTOMATIC" if corrected else "AUTOMATIC"
+    kind = SEMIAUTOMATIC if corrected else AUTOMATIC
     return {ALGORITHM_TYPE: kind, ALGORITHM_NAME: model}
+
+
+def said_to_draw(segment: Any) -> tuple[str, str]:
+    """Return who drew a segment, as 3D Slicer keeps it of a DICOM Segmentation that it has read.
+
+    Returns:
+        AUTOMATIC or SEMIAUTOMATIC, and the name of the algorithm; "" twice if it was drawn by hand
+        or nothing is said.
+    """
+    kind, name = tag_of(segment, ALGORITHM_TYPE), tag_of(segment, ALGORITHM_NAME).strip()
+    return (kind, name) if name and kind in (AUTOMATIC, SEMIAUTOMATIC) else ("", "")
+
+
+def is_begun(segment: Any) -> bool:
+    """Tell whether somebody has worked on a segment, as 3D Slicer's Segment Editor notes it."""
+    return tag_of(segment, STATUS_TAG) not in ("", NOT_STARTED)
 
 
 def segment_id(specification: ModelSpecification, label: Label) -> str:

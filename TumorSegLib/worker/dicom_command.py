@@ -15,6 +15,7 @@ from TumorSegLib.image.grid import Grid, grid_from_affine
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.slicer_io.fingerprint import voxels_fingerprint
 from TumorSegLib.slicer_io.named_mask import NamedMask
+from TumorSegLib.slicer_io.segments import AUTOMATIC
 from TumorSegLib.slicer_io.terminology import terminology_of
 from TumorSegLib.support.extras import pip_install
 from TumorSegLib.support.version import __version__
@@ -65,12 +66,8 @@ def answer(command: SaveDicom, volume: Volume, array: ArrayOf, tell: Tell) -> Di
     source = source_among(
         _counted(read_images(images), len(images), stage("images")), grid, volume.name
     )
-    models = [segment.algorithm for segment in segments if segment.algorithm is not None]
     content = DicomContent(
-        replace(volume, grid=grid),
-        segments,
-        command.description,
-        models[0] if models else Algorithm("TumorSeg", __version__),
+        replace(volume, grid=grid), segments, command.description, made_by(segments)
     )
     stage("segmentation")(0, 1)
     segmentation = write_dicom_segmentation(content, source, outputs[0])
@@ -88,11 +85,19 @@ def answer(command: SaveDicom, volume: Volume, array: ArrayOf, tell: Tell) -> Di
     )
 
 
+def made_by(segments: Iterable[DicomSegment]) -> Algorithm:
+    """Return what DICOM objects name as their device: the first model that drew here."""
+    models = (segment.algorithm for segment in segments)
+    ours = (model for model in models if model is not None and model.version)
+    return next(ours, Algorithm("TumorSeg", __version__))
+
+
 def drawn_segment(
     drawn: NamedMask,
     grid: Grid,
     terminology: str,
     colour: tuple[int, int, int],
+    said: tuple[str, str] = ("", ""),
 ) -> DicomSegment:
     """Return a segment of a scene on a volume's grid, as DICOM describes it.
 
@@ -101,14 +106,20 @@ def drawn_segment(
         grid: of the volume.
         terminology: of the segment, as 3D Slicer keeps it.
         colour: red, green, blue, 0 to 255.
+        said: AUTOMATIC or SEMIAUTOMATIC and a name, where a DICOM Segmentation said who drew it;
+            it counts where nothing is known of a model here.
 
     Raises:
         InputError: it lies on another grid or reaches beyond the volume.
     """
     box, mask = drawn.placed(grid)
     model, _, version = drawn.model.rpartition(" ")
-    algorithm = Algorithm(model, version) if model and drawn.as_drawn else None
     corner = (box[0].start, box[1].start, box[2].start)
+    corrected = voxels_fingerprint(mask, corner) != drawn.as_drawn
+    algorithm = Algorithm(model, version) if model and drawn.as_drawn else None
+    if algorithm is None and said[1]:
+        corrected = said[0] != AUTOMATIC
+        algorithm = Algorithm(said[1], version if said[1] == model else "")
     return DicomSegment(
         drawn.name,
         terminology_of(terminology),
@@ -116,14 +127,14 @@ def drawn_segment(
         box,
         mask,
         algorithm,
-        corrected=voxels_fingerprint(mask, corner) != drawn.as_drawn,
+        corrected=corrected,
     )
 
 
 def _segment(shared: DicomMask, volume: Volume, array: ArrayOf) -> DicomSegment:
     """Return a segment on the volume's grid; raises what `drawn_segment` does."""
     drawn = replace(named_mask(shared.mask, array), as_drawn=shared.as_drawn)
-    return drawn_segment(drawn, volume.grid, shared.terminology, shared.colour)
+    return drawn_segment(drawn, volume.grid, shared.terminology, shared.colour, shared.algorithm)
 
 
 def _counted(

@@ -17,12 +17,15 @@ class DicomMask:
         terminology: value of its tag `TerminologyEntry`.
         colour: red, green, blue, 0 to 255.
         as_drawn: fingerprint of the voxels as the model left them; empty if none drew them.
+        algorithm: AUTOMATIC or SEMIAUTOMATIC and a name, where a DICOM Segmentation said who drew
+            it; empty otherwise.
     """
 
     mask: SharedMask
     terminology: str
     colour: tuple[int, int, int]
     as_drawn: str = ""
+    algorithm: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)

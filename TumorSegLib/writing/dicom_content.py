@@ -23,7 +23,12 @@ NO_TEXT = re.compile(r"[\x00-\x1f\x7f\\]+")
 
 @dataclass(frozen=True)
 class Algorithm:
-    """The model that drew a segment."""
+    """The model that drew a segment.
+
+    Attributes:
+        id: its name.
+        version: "" where another DICOM Segmentation named it, as programs drop the version.
+    """
 
     id: str
     version: str

@@ -168,7 +168,7 @@ def _description(
         identification = highdicom.AlgorithmIdentificationSequence(
             name=lo_text(algorithm.id),
             family=codes.cid7162.ArtificialIntelligence,
-            version=lo_text(algorithm.version),
+            version=lo_text(algorithm.version, empty="unknown"),
             source=MANUFACTURER,
         )
     description = highdicom.seg.SegmentDescription(
@@ -183,6 +183,8 @@ def _description(
         anatomic_regions=[dicom_code(means.region)] if means.region else None,
         display_color=CIELabColor.from_rgb(*segment.colour),
     )
+    if algorithm is not None and not algorithm.version:  # its name and type are all that is known
+        del description.SegmentationAlgorithmIdentificationSequence
     if means.type_modifier is not None:
         item = description.SegmentedPropertyTypeCodeSequence[0]
         item.SegmentedPropertyTypeModifierCodeSequence = [_concept(means.type_modifier)]

@@ -22,7 +22,7 @@ from TumorSegLib.worker.protocol import Failed
 from TumorSegLib.worker.shared_voxels import SharedMask
 from TumorSegModule.logic.dicom_images import images_of
 from TumorSegModule.logic.runner import copy_voxels, described
-from TumorSegModule.logic.segment_copies import colour_of, copied_masks
+from TumorSegModule.logic.segment_copies import colour_of, copied_masks, said_of
 from TumorSegModule.logic.volumes import channel_of
 from TumorSegModule.logic.worker_client import WorkerClient, WorkerEnded
 from TumorSegModule.logic.worker_errand import WorkerErrand
@@ -149,4 +149,5 @@ def _described(segmentation: slicer.vtkMRMLSegmentationNode, mask: SharedMask) -
         tag_of(segment, segment.GetTerminologyEntryTagName()),
         colour_of(segment),
         tag_of(segment, VOXELS_TAG),
+        said_of(segmentation, segment),
     )

@@ -18,6 +18,7 @@ from TumorSegLib.slicer_io.images import Box, image_array, inside, new_image, sh
 from TumorSegLib.slicer_io.masks import mask_reader
 from TumorSegModule.logic.findings import Absent, Findings, Lesion
 from TumorSegModule.logic.segment_roles import Role
+from TumorSegModule.logic.segments import note_begun
 from TumorSegModule.logic.tight_label_maps import check_stamps, tightened
 from TumorSegModule.logic.view import Editor
 
@@ -143,3 +144,4 @@ def _write(
         else:
             extent = image.GetExtent()
             logic.SetBinaryLabelmapToSegment(image, node, name, logic.MODE_MERGE_MIN, extent)
+        note_begun(node.GetSegmentation().GetSegment(name))

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 from TumorSegLib.errors import InputError
 from TumorSegLib.slicer_io.named_mask import NamedMask
 from TumorSegLib.slicer_io.nodes import masks_of
+from TumorSegLib.slicer_io.segments import SEMIAUTOMATIC, is_begun, said_to_draw
 from TumorSegLib.worker.shared_memory import SharedBlock
 from TumorSegLib.worker.shared_voxels import SharedMask
 from TumorSegModule.logic.runner import copy_voxels
@@ -49,6 +50,20 @@ def colour_of(segment: slicer.vtkSegment) -> tuple[int, int, int]:
     """Return a segment's red, green and blue, 0 to 255."""
     red, green, blue = (round(255 * part) for part in segment.GetColor())
     return red, green, blue
+
+
+def said_of(
+    segmentation: slicer.vtkMRMLSegmentationNode, segment: slicer.vtkSegment
+) -> tuple[str, str]:
+    """Return who drew a segment that was read from DICOM; see `DicomMask.algorithm`.
+
+    The Segment Editor takes voxels from the segments beside the one that it draws, and notes only
+    that one: where any of a node was worked on, none is an algorithm's alone.
+    """
+    kind, name = said_to_draw(segment)
+    content = segmentation.GetSegmentation()
+    segments = map(content.GetNthSegment, range(content.GetNumberOfSegments()))
+    return (SEMIAUTOMATIC if name and any(map(is_begun, segments)) else kind), name
 
 
 def _shared(mask: NamedMask, block: SharedBlock) -> SharedMask:

@@ -30,6 +30,7 @@ from TumorSegLib.slicer_io.segments import (
     MODEL_TAG,
     SOURCE,
     algorithm_tags,
+    is_begun,
     new_segment,
     segment_id,
     tag_of,
@@ -153,6 +154,14 @@ def say_who_drew(segmentation: slicer.vtkSegmentation, name: str, *, corrected: 
     with noting():
         for tag, value in algorithm_tags(model, corrected=corrected).items():
             segment.SetTag(tag, value)
+
+
+def note_begun(segment: slicer.vtkSegment) -> None:
+    """Note that a segment was worked on, as 3D Slicer's Segment Editor does."""
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    if not is_begun(segment):
+        with noting():
+            logic.SetSegmentStatus(segment, logic.InProgress)
 
 
 def _is_corrected(segmentation: slicer.vtkSegmentation, name: str) -> bool:
