@@ -192,7 +192,7 @@ def _segments(target: slicer.vtkMRMLSegmentationNode) -> list[slicer.vtkSegment]
 
 
 def _through_a_file(name: str, write: Callable[[Path], bool]) -> bytes:
-    with full_disks_told(), temporary_folder() as place:
+    with temporary_folder() as place:
         path = Path(place, name)
         try:
             whole = write(path) and path.is_file()
