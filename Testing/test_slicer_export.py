@@ -332,6 +332,26 @@ def test_a_removed_volume_or_a_killed_worker_costs_its_case_only(ready):
     assert "case 2: was removed from the scene" in line
 
 
+def test_a_fault_of_ours_costs_its_case_only(ready, monkeypatch):
+    from TumorSegModule.logic import exporter
+
+    for name in ("a", "b"):
+        volume, mask = add_head(ready.slicer, f"head {name}")
+        add_segmentation(ready, volume, {"Tumour": mask}, f"case {name}")
+    ready.ui.exportScopeSelector.currentIndex = 1
+    copied, faults = exporter.copied_masks, [KeyError("tag")]
+
+    def faulty(*given):
+        if faults:
+            raise faults.pop()
+        return copied(*given)
+
+    monkeypatch.setattr(exporter, "copied_masks", faulty)
+    line = export(ready)
+    assert line.startswith("1 case exported"), line
+    assert "case a: unexpected fault, please report it: KeyError in" in line
+
+
 @pytest.mark.parametrize("how", ["removed", "drawn on", "moved"])
 def test_a_volume_that_is_another_when_it_has_been_copied(ready, monkeypatch, how):
     import TumorSegModule.logic.exporter as module

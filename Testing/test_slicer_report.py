@@ -243,6 +243,21 @@ def test_a_worker_that_dies_while_voxels_are_copied_is_told(ready, monkeypatch):
     assert "ended unexpectedly" in ready.ui.reportResult.text
 
 
+def test_a_fault_of_ours_ends_the_report_and_the_next_one_is_written(ready, monkeypatch):
+    assert not ready.run().failed
+    import TumorSegModule.logic.report_writer as module
+
+    def faulty(_node):
+        raise KeyError("tag")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "stamps_of", faulty)
+        assert write(ready) is None
+    assert "unexpected fault, please report it: KeyError in" in ready.ui.reportResult.text
+    assert any("KeyError" in line for line in ready.report.writer.client.log)
+    assert write(ready) is not None
+
+
 def test_a_segmentation_that_is_edited_meanwhile_is_not_reported_half(ready, monkeypatch):
     assert not ready.run().failed
     import TumorSegModule.logic.report_writer as module

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
-from TumorSegLib.errors import InputError
+from TumorSegLib.errors import InputError, fault
 from TumorSegModule.logic.worker_client import WorkerClient
 
 WORK_SECONDS = 0.01
@@ -30,14 +31,28 @@ class WorkerErrand:
         self._begun = False
 
     @property
+    def busy(self) -> bool:
+        """Whether the errand is under way; `poll` must be called meanwhile."""
+        raise NotImplementedError
+
+    @property
     def working(self) -> bool:
         """Whether `poll` should be called again at once."""
         return self._work is not None
 
     def poll(self) -> None:
         """Go on; call this every few milliseconds while busy."""
-        for event in self.client.poll():
-            self._take(event)
+        try:
+            for event in self.client.poll():
+                self._take(event)
+            self._go_on()
+        except Exception as error:  # whoever waits for the errand must hear of its end
+            if not self.busy:
+                raise
+            self.client.log.extend(traceback.format_exc().splitlines())
+            self._fail(fault(error))
+
+    def _go_on(self) -> None:
         until = time.perf_counter() + WORK_SECONDS
         work = self._work
         try:
