@@ -189,6 +189,19 @@ def test_a_target_of_surfaces_is_refused_with_a_line(ready):
     assert "surfaces" in status.line
 
 
+def test_a_result_that_was_made_surfaces_is_refused_before_anything_is_asked(ready):
+    ready.run()
+    target = ready.parameters.target
+    edit_by_hand(ready.slicer, target, ready.volume, BY_HAND)
+    target.CreateClosedSurfaceRepresentation()
+    target.GetSegmentation().SetSourceRepresentationName("Closed surface")
+    target.GetSegmentation().RemoveRepresentation("Binary labelmap")
+    status = ready.run()
+    assert status.failed
+    assert "its segments are surfaces" in status.line
+    assert ready.asked == []
+
+
 def test_the_sensitivity_works_on_kept_probabilities(ready):
     ready.run()
     slider = ready.panel.ui.sensitivitySlider

@@ -11,9 +11,9 @@ from TumorSegLib.errors import ModelError, TumorSegError
 from TumorSegLib.model.licences import licences_of
 from TumorSegModule.logic.doubts import doubts_of_node
 from TumorSegModule.logic.ending import Ending
-from TumorSegModule.logic.run_options import Options
+from TumorSegModule.logic.run_options import Options, edits_in
 from TumorSegModule.logic.run_status import progress_text
-from TumorSegModule.logic.segments import ADD, NEW, REPLACE, edited_segments
+from TumorSegModule.logic.segments import ADD, NEW, REPLACE
 from TumorSegModule.logic.selection import Selection
 from TumorSegModule.logic.session import Session
 from TumorSegModule.logic.volumes import check_usable
@@ -155,7 +155,7 @@ class Runs:
         bundle, target = selection.bundle, selection.target
         if bundle is None:
             raise ModelError(selection.models.why_none(selection.volume))
-        edited = [] if target is None else edited_segments(target, bundle.specification)
+        edited = edits_in(target, selection.volume, bundle)
         mode = REPLACE
         if edited:
             mode = await self._questions.ask(

@@ -13,7 +13,7 @@ from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.slicer_io.geometry import Placement, placement_of
 from TumorSegLib.slicer_io.images import Box
 from TumorSegModule.logic.job import Request
-from TumorSegModule.logic.segments import NEW, REPLACE, is_usable_target
+from TumorSegModule.logic.segments import NEW, REPLACE, edited_segments, is_usable_target
 from TumorSegModule.logic.volumes import channel_of
 
 
@@ -79,6 +79,22 @@ class Options:
                 slices=placement.axial_slices_of(self.within) if self.within else None,
             ),
         )
+
+
+def edits_in(
+    target: slicer.vtkMRMLSegmentationNode | None,
+    volume: slicer.vtkMRMLScalarVolumeNode,
+    bundle: Bundle,
+) -> list[str]:
+    """Return the names of edited segments that a result would replace; a new target has none.
+
+    Raises:
+        InputError: no result can be written to the target, see `check_target`.
+    """
+    if target is None:
+        return []
+    check_target(target, placement_of(volume))
+    return edited_segments(target, bundle.specification)
 
 
 def check_target(target: slicer.vtkMRMLSegmentationNode, placement: Placement) -> None:

@@ -21,8 +21,8 @@ from TumorSegModule.logic.doubts import doubts_of_node
 from TumorSegModule.logic.model_choice import detector_for
 from TumorSegModule.logic.requirements import missing_packages
 from TumorSegModule.logic.run_extent import box_of_region
-from TumorSegModule.logic.run_options import Options
-from TumorSegModule.logic.segments import ADD, NEW, REPLACE, edited_segments
+from TumorSegModule.logic.run_options import Options, edits_in
+from TumorSegModule.logic.segments import ADD, NEW, REPLACE
 from TumorSegModule.logic.volumes import (
     check_usable,
     further_channels,
@@ -103,7 +103,7 @@ def script_options(
         bundle,
         sequences=_sequences(channels, volume, bundle),
         target=target,
-        mode=_mode(edited, target, bundle),
+        mode=_mode(edited, target, volume, bundle),
         within=_within(volume, slices, region),
         show=False,
         run=replace(run or RunOptions(), slice_detector=str(detector.folder) if detector else None),
@@ -145,14 +145,19 @@ def _sequences(
     return {name: channels[name] for name in known if channels.get(name) is not None}
 
 
-def _mode(edited: str, target: slicer.vtkMRMLSegmentationNode | None, bundle: Bundle) -> str:
+def _mode(
+    edited: str,
+    target: slicer.vtkMRMLSegmentationNode | None,
+    volume: slicer.vtkMRMLScalarVolumeNode,
+    bundle: Bundle,
+) -> str:
     if edited not in MODES:
         raise InputError(
             _("edited={found}: expected one of: {known}").format(
                 found=edited, known=", ".join(MODES)
             )
         )
-    names = edited_segments(target, bundle.specification) if target is not None else []
+    names = edits_in(target, volume, bundle)
     if not names:
         return REPLACE
     if edited == REFUSE:

@@ -12,8 +12,8 @@ from TumorSegLib.errors import ModelError
 from TumorSegLib.model.bundle import Bundle
 from TumorSegModule.logic.doubts import doubts_of_node
 from TumorSegModule.logic.frame_shown import Frames, frames_of
-from TumorSegModule.logic.run_options import Options
-from TumorSegModule.logic.segments import REPLACE, edited_segments
+from TumorSegModule.logic.run_options import Options, edits_in
+from TumorSegModule.logic.segments import REPLACE
 from TumorSegModule.logic.selection import Selection
 from TumorSegModule.logic.settings import WHOLE_VOLUME
 from TumorSegModule.logic.volumes import check_usable
@@ -61,10 +61,8 @@ class RunQuestions:
         check_usable(volume)
         if bundle is None:
             raise ModelError(self.selection.models.why_none(volume))
-        mode: str | None = REPLACE
-        if target is not None:
-            edited = edited_segments(target, bundle.specification)
-            mode = self.ask_about_edits(edited) if edited else REPLACE
+        edited = edits_in(target, volume, bundle)
+        mode = self.ask_about_edits(edited) if edited else REPLACE
         return self.selection.options(bundle, target, mode) if mode is not None else None
 
     def is_sure(self, options: Options) -> bool:
