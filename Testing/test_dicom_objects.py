@@ -22,6 +22,7 @@ from tiny_models import ct_specification, write_tiny_bundle
 
 from TumorSegLib import cli
 from TumorSegLib.errors import InputError, OutputError
+from TumorSegLib.measurement.quantities import QUANTITIES
 from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegLib.model.labelled_volume import LabelledVolume
 from TumorSegLib.reading import read_volume
@@ -188,7 +189,7 @@ def test_numbers_are_read_back(tmp_path):
     for group, count in zip(groups, counts, strict=True):
         volume = group.get_measurements(VOLUME)[0]
         assert volume.value == pytest.approx(count * ml, rel=1e-5)
-        assert volume.unit.value == "ml"
+        assert volume.unit == codes.UCUM.CubicCentimeter  # of CID 7462, which has no millilitre
     images = segments[2].source_images_for_segmentation
     assert len(images) == 2  # those that show the first tumour
     long = groups[2].get_measurements(codes.SCT.LongAxis)[0]
@@ -209,6 +210,22 @@ def test_all_groups_begin_with_the_first_groups_figures(tmp_path, empty):
     assert len(figures[0]) == (1 if empty else 5)
     assert len(figures[-1]) == 7
     assert all(found[: len(figures[0])] == figures[0] for found in figures)
+
+
+def test_codes_of_the_report_are_those_of_the_figures(tmp_path):
+    case = labelled(ct(tmp_path / "ct"))
+    _out, report = written(tmp_path / "ct", case)
+    groups = highdicom.sr.srread(report).content.get_volumetric_roi_measurement_groups()
+    found = {
+        ((one.derivation or one.name).value, one.derivation is None and one.unit.value)
+        for group in groups
+        for one in group.get_measurements()
+    }
+    known = {
+        (one.code.value, False if one.unit_code is None else one.unit_code.value)
+        for one in QUANTITIES.values()
+    }
+    assert found == known
 
 
 def test_what_is_saved_again_keeps_its_tracking_uids(tmp_path):

@@ -1,7 +1,8 @@
 """What the figures are called, their units, and DICOM's codes for both.
 
 Volume, surface, mean and standard deviation have the codes of Slicer's module Segment Statistics,
-the diameters those of DICOM's CID 7470 (Linear Measurement).
+the diameters those of DICOM's CID 7470 (Linear Measurement), units those of CID 7460 to 7462, in
+which a millilitre is a cubic centimetre. DICOM structured reports are written with them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from TumorSegLib.model.code import CodedConcept
 MILLILITRE = CodedConcept("UCUM", "cm3", "cubic centimeter")
 MILLIMETRE = CodedConcept("UCUM", "mm", "millimeter")
 SQUARE_MILLIMETRE = CodedConcept("UCUM", "mm2", "square millimeter")
-NUMBER = CodedConcept("UCUM", "1", "no units")
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Quantity:
     Attributes:
         title: for people.
         unit: for people; empty if it has none or the volume's own.
-        code: of the concept, where DICOM or Slicer has one.
+        code: of the concept.
         unit_code: of the unit; None where it is that of the volume's voxels.
     """
 
     title: str
     unit: str
-    code: CodedConcept | None
+    code: CodedConcept
     unit_code: CodedConcept | None
 
 
@@ -56,9 +56,6 @@ QUANTITIES = {
     "mean": Quantity("Mean", "", CodedConcept("SCT", "373098007", "Mean"), None),
     "standard_deviation": Quantity(
         "Standard deviation", "", CodedConcept("SCT", "386136009", "Standard Deviation"), None
-    ),
-    "components": Quantity(
-        "Number", "", CodedConcept("SCT", "246206008", "Number of lesions"), NUMBER
     ),
 }
 """By the name of the figure in `Measurement` and `Component`."""

@@ -16,6 +16,7 @@ import numpy as np
 from TumorSegLib.image.modality import modality_of
 from TumorSegLib.measurement.component import Component
 from TumorSegLib.measurement.lesions import LESION_CATEGORIES
+from TumorSegLib.measurement.quantities import QUANTITIES
 from TumorSegLib.measurement.segment import Measurement, measure_segment
 from TumorSegLib.reading.dicom_header import quiet_pydicom
 from TumorSegLib.slicer_io.terminology import Terminology
@@ -219,46 +220,37 @@ def _site(codes: Terminology) -> sr.FindingSite | None:
 
 
 def _of_segment(measured: Measurement, content: DicomContent) -> list[sr.Measurement]:
-    from pydicom.sr.codedict import codes
-
     return [
         _volume(measured.volume_ml),
-        _surface(measured.surface_mm2),
+        _figure("surface_mm2", measured.surface_mm2),
         *_intensities(measured.mean, measured.standard_deviation, content),
-        _measured(codes.SCT.LongAxis, measured.longest_axial_diameter_mm, codes.UCUM.Millimeter),
+        _figure("longest_axial_diameter_mm", measured.longest_axial_diameter_mm),
     ]
 
 
 def _of_component(part: Component, content: DicomContent) -> list[sr.Measurement]:
-    from pydicom.sr.codedict import codes
-    from pydicom.sr.coding import Code
-
-    in_space = Code("L0JK", "IBSI", "Maximum 3D Diameter of a Mesh")
-    mm = codes.UCUM.Millimeter
     return [  # first what `_of_segment` has: 3D Slicer puts each group below the first's headings
         _volume(part.volume_ml),
-        _surface(part.surface_mm2),
+        _figure("surface_mm2", part.surface_mm2),
         *_intensities(part.mean, part.standard_deviation, content),
-        _measured(codes.SCT.LongAxis, part.longest_axial_diameter_mm, mm),
-        _measured(codes.SCT.ShortAxis, part.perpendicular_diameter_mm, mm),
-        _measured(in_space, part.longest_diameter_mm, mm),
+        _figure("longest_axial_diameter_mm", part.longest_axial_diameter_mm),
+        _figure("perpendicular_diameter_mm", part.perpendicular_diameter_mm),
+        _figure("longest_diameter_mm", part.longest_diameter_mm),
     ]
 
 
 def _volume(ml: float) -> sr.Measurement:
-    from pydicom.sr.codedict import codes
     from pydicom.sr.coding import Code
 
     summed = Code("126030", "DCM", "Sum of segmented voxel volumes")
-    return _measured(codes.SCT.Volume, ml, Code("ml", "UCUM", "milliliter"), method=summed)
+    return _figure("volume_ml", ml, method=summed)
 
 
-def _surface(mm2: float) -> sr.Measurement:
-    from pydicom.sr.codedict import codes
-    from pydicom.sr.coding import Code
-
-    area = Code("000247", "99CHEMINF", "Surface area")  # as 3D Slicer's Segment Statistics has it
-    return _measured(area, mm2, codes.UCUM.SquareMillimeter)
+def _figure(name: str, value: float, **more: Any) -> sr.Measurement:
+    """Return a figure with the codes that `QUANTITIES` has for it."""
+    quantity = QUANTITIES[name]
+    assert quantity.unit_code is not None
+    return _measured(dicom_code(quantity.code), value, dicom_code(quantity.unit_code), **more)
 
 
 def _intensities(
@@ -272,8 +264,9 @@ def _intensities(
     else:
         quantity = codes.DCM.MRSignalIntensity
         unit = codes.UCUM.NoUnits
-    for value, derivation in ((mean, codes.SCT.Mean), (deviation, codes.SCT.StandardDeviation)):
+    for name, value in (("mean", mean), ("standard_deviation", deviation)):
         if value is not None:
+            derivation = dicom_code(QUANTITIES[name].code)
             yield _measured(quantity, value, unit, derivation=derivation)
 
 
