@@ -309,6 +309,7 @@ def test_stop_and_closing_the_scene_leave_whole_cases(ready):
     ready.slicer.mrmlScene.Clear()
     ready.turn(50)
     assert not ready.panel.export.exporter.busy
+    assert ready.ui.exportResult.text == "The scene was closed; cases exported before: 0."
     ready.until(lambda: not descendants())
     assert shared_blocks() == []
 

@@ -222,6 +222,7 @@ def test_stop_a_killed_worker_and_closing_the_scene_leave_nothing(ready):
     ready.slicer.mrmlScene.Clear()
     ready.turn(50)
     assert not writer.busy
+    assert ready.ui.reportResult.text == "The scene was closed; nothing was written."
     kept = {ready.client.pid} - {None}
     ready.until(lambda: set(descendants()) <= kept)
     assert not list(ready.folder.glob("*.html"))

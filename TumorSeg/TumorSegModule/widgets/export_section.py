@@ -77,6 +77,10 @@ class ExportSection:
 
     def close(self) -> None:
         """End an export, as when the scene is closed."""
+        if self.exporter.busy:
+            done = self._done + len(self.exporter.outcome.done)
+            line = _("The scene was closed; cases exported before: {done}.")
+            self._show_result(line.format(done=done))
         self.exporter.stop()
         self._timer.stop()
         self.show()

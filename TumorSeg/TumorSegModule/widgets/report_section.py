@@ -120,6 +120,8 @@ class ReportSection:
 
     def close(self) -> None:
         """End what is under way, as when the scene is closed; nothing stays ticked."""
+        if self.writer.busy:
+            self._say(_("The scene was closed; nothing was written."))
         self.writer.stop()
         self._timer.stop()
         self._ending = None
