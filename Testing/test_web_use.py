@@ -276,6 +276,15 @@ def test_what_was_assumed_and_what_was_left_out_are_notes(empty_page, tmp_path):
     assert titles(empty_page) == ["Head"]
 
 
+def test_a_double_click_does_once_what_it_says(empty_page):
+    empty_page.page.get_by_text("Brain phantom").dblclick()
+    empty_page.page.wait_for_selector("#segment:not([disabled])")
+    empty_page.page.dblclick("#segment")
+    empty_page.page.get_by_role("button", name="Accept").click()
+    empty_page.page.wait_for_selector("#cancel")
+    assert len(titles(empty_page)) == 3
+
+
 def test_a_button_that_cannot_be_used_says_why(page):
     button = page.page.locator("#save-dicom")
     assert button.is_disabled()

@@ -139,7 +139,7 @@ class PageLogic(SegmentationAppLogic):
     async def open_phantom(self, title: str) -> None:
         """Make a phantom and open it."""
         make = opening.phantoms().get(title)
-        if make is not None:
+        if make is not None and not self.state.ts_opening:  # once at a double click
             await self._opener.open(lambda _folder: opening.Found(make()))
 
     async def open_uploaded(self, files: list[dict[str, Any]]) -> None:
