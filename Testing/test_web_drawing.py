@@ -213,8 +213,19 @@ def test_the_segmentation_that_was_worked_on_last_is_there_again_and_shown_alone
     assert targets.of(volumes[0]) == [first, second]
     assert targets.last(volumes[0]) is second
     assert targets.last(volumes[1]) is other
-    shown = [bool(node.GetDisplayVisibility()) for node in (first, second, other)]
-    assert shown == [False, True, True]
+
+    def shown():
+        return [bool(node.GetDisplayVisibility()) for node in (first, second, other)]
+
+    assert shown() == [False, True, False]  # the other may be another patient's
+    targets.work_on(other)
+    assert shown() == [False, False, True]
+    targets.drawn_on(second, volumes)  # they are sequences of one case
+    targets.work_on(other)
+    assert shown() == [False, True, True]
+    targets.work_on(first)
+    targets.work_on(other)
+    assert shown() == [False, False, True]
     targets.work_on(first)
     assert targets.last(volumes[0]) is first
     assert first.GetDisplayVisibility()

@@ -285,6 +285,17 @@ def test_a_double_click_does_once_what_it_says(empty_page):
     assert len(titles(empty_page)) == 3
 
 
+def test_another_patient_is_shown_without_the_last_ones_line(empty_page, patients):
+    empty_page.open_phantom()
+    empty_page.segment()
+    line = lambda: empty_page.page.evaluate("trame.state.get('ts_line')")  # noqa: E731
+    assert line().startswith("Segmented in")
+    empty_page.page.on("dialog", lambda dialog: dialog.accept())
+    open_files(empty_page, patients[0])
+    empty_page.page.wait_for_function("trame.state.get('ts_volumes').length === 4")
+    wait_until(lambda: not line())
+
+
 def test_a_button_that_cannot_be_used_says_why(page):
     button = page.page.locator("#save-dicom")
     assert button.is_disabled()

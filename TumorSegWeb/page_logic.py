@@ -170,6 +170,7 @@ class PageLogic(SegmentationAppLogic):
         if not ending.done:
             return
         self._unsaved.made(ending.target)
+        self._targets.drawn_on(ending.target, ending.options.nodes.values())
         self._targets.work_on(ending.target)
         self._open_target()  # also where another volume was chosen meanwhile
         if ending.target is self.selection.target:
@@ -224,6 +225,7 @@ class PageLogic(SegmentationAppLogic):
         selection = self.selection
         if volume is not selection.volume:
             self.saving.forget()
+            self.runs.forget()
         selection.settings.volume = volume
         selection.settings.target = self._targets.last(volume)
         self._choose_sequences()

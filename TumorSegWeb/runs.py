@@ -104,6 +104,11 @@ class Runs:
         if was_busy:
             self.session.tell("The page was closed, so the run was cancelled; nothing was changed.")
 
+    def forget(self) -> None:
+        """Say no more how the last run went, as for another volume."""
+        if not self.session.busy:
+            self.session.tell("")
+
     def close(self) -> None:
         """End run and worker."""
         self.session.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import slicer
 
 from TumorSegLib.slicer_io.nodes import volume_of
@@ -14,6 +16,7 @@ class Targets:
     def __init__(self) -> None:
         """Know of nothing."""
         self._last: dict[str, str] = {}
+        self._drawn_on: dict[str, set[str]] = {}
 
     def of(
         self, volume: slicer.vtkMRMLScalarVolumeNode | None
@@ -32,13 +35,40 @@ class Targets:
         found.sort(key=lambda node: node.GetID() != kept)
         return found[0] if found else new_segmentation(volume)
 
+    def drawn_on(
+        self,
+        target: slicer.vtkMRMLSegmentationNode,
+        volumes: Iterable[slicer.vtkMRMLScalarVolumeNode],
+    ) -> None:
+        """Note which sequences a model drew a segmentation on: it is shown over each of them."""
+        self._drawn_on[target.GetID()] = {volume.GetID() for volume in volumes}
+
     def work_on(self, target: slicer.vtkMRMLSegmentationNode | None) -> None:
-        """Note that a segmentation is worked on, and show it alone of those of its volume."""
+        """Note that a segmentation is worked on, and show it.
+
+        Others stay in view where they were drawn on its volume as a further sequence; those of
+        other patients may lie in the same place.
+        """
         if target is None:
             return
         volume = volume_of(target)
         if volume is None:
             return
         self._last[volume.GetID()] = target.GetID()
-        for node in self.of(volume):
-            node.SetDisplayVisibility(node is target)
+        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+            if not node.GetHideFromEditors():
+                node.SetDisplayVisibility(node is target or self._belongs(node, volume))
+
+    def _belongs(
+        self,
+        segmentation: slicer.vtkMRMLSegmentationNode,
+        volume: slicer.vtkMRMLScalarVolumeNode,
+    ) -> bool:
+        """Tell whether a segmentation is the one of another sequence of a volume's case."""
+        own = volume_of(segmentation)
+        return (
+            own is not None
+            and own is not volume
+            and self._last.get(own.GetID()) == segmentation.GetID()
+            and volume.GetID() in self._drawn_on.get(segmentation.GetID(), ())
+        )
