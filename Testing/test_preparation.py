@@ -15,6 +15,8 @@ from TumorSegLib.image.normalisation import (
     HistogramEqualisation,
     Window,
     with_dark_air,
+    with_plain_air,
+    without_fill,
     without_stray,
 )
 from TumorSegLib.image.volume import Volume
@@ -274,3 +276,46 @@ def test_ordinary_air_is_left_alone():
     clipped = np.minimum(head, 100)  # so bright that a third of the volume has one value
     for voxels in (head, head.astype(np.int16), flat, clipped, -head):
         assert with_dark_air(voxels) is voxels
+
+
+@pytest.mark.parametrize("normalisation", [HistogramEqualisation(), ForegroundRange()])
+@pytest.mark.parametrize("fill", [-1, -2000, -32768])
+@pytest.mark.parametrize("scale", [1, 16])
+def test_a_fill_value_around_a_head_changes_nothing(normalisation, fill, scale):
+    head = (np.maximum(head_with_fat(150), 0) * scale).astype(np.int16)
+    wide = np.pad(head, ((0, 0), (8, 8), (8, 8)))
+    filled = np.pad(head, ((0, 0), (8, 8), (8, 8)), constant_values=fill)
+    wanted = replace(BRAIN_INPUT, normalisation=normalisation, in_plane=FieldOfView(56))
+    shown = [
+        PreparedVolume({"flair": volume_of(voxels)}, wanted).slab(np.arange(0, 8))
+        for voxels in (wide, filled)
+    ]
+    torch.testing.assert_close(shown[1], shown[0])
+
+
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+def test_a_fill_value_below_intensities_of_any_range_is_raised_to_them(offset):
+    _, standard = standardised(-3.0)
+    standard += np.float32(offset)
+    filled = np.pad(standard, ((0, 0), (8, 8), (8, 8)), constant_values=offset - 1000)
+    raised = without_fill(filled)
+    np.testing.assert_array_equal(raised[:, 8:-8, 8:-8] >= raised.min(), True)
+    assert raised.min() == pytest.approx(offset - 3, abs=0.1)
+
+
+def test_blended_borders_of_a_fill_value_are_raised_with_it():
+    filled = np.pad(head_with_fat(150), ((0, 0), (20, 20), (20, 20)), constant_values=-1000)
+    filled[::2, 19, 19:61] = -500
+    assert without_fill(filled).min() == 0
+
+
+def test_ordinary_dark_values_are_no_fill_values():
+    head = head_with_fat(150)
+    stripped = np.where(head > 10, head * 4, 0)
+    _, standard = standardised(0.0)
+    overshot = head.copy()
+    overshot[0, 0, 0] = -40
+    for voxels in (head, stripped, standard, overshot, head - 1000, np.full((3, 8, 8), -5.0)):
+        assert without_fill(voxels) is voxels
+    assert without_fill(np.zeros((0, 4, 4))).size == 0
+    assert with_plain_air(head) is head

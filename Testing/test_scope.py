@@ -137,6 +137,47 @@ def test_a_stray_voxel_changes_no_warning(head, stray):
         assert display_window(spoilt) == pytest.approx(display_window(volume), rel=0.01)
 
 
+def standardised(volume, air=0.0):
+    """A head standardised within itself, as pipelines do before networks."""
+    inside = ndimage.binary_closing(volume.voxels > 15, iterations=2)
+    values = volume.voxels[inside].astype(np.float32)
+    standard = (volume.voxels - values.mean()) / values.std()
+    return replace(volume, voxels=np.where(inside, standard, air).astype(np.float32))
+
+
+def framed(volume, value, pixels=20):
+    """The volume within a frame of a value, as on the grid of a larger scan."""
+    margins = ((0, 0), (pixels, pixels), (pixels, pixels))
+    voxels = np.pad(volume.voxels.astype(np.int16), margins, constant_values=value)
+    return replace(volume, voxels=voxels, grid=Grid(voxels.shape, volume.grid.spacing))
+
+
+def test_a_head_whose_air_lies_amid_tissue_is_not_too_large(head):
+    flair = replace(head["flair"], name="case", sequence=None)
+    assert warnings(standardised(flair), BRAIN) == []
+    assert doubts(standardised(flair), BRAIN) == []
+
+
+@pytest.mark.parametrize("fill", [-1000, -2000, -32768])
+def test_a_head_within_a_fill_value_is_what_it_is(head, fill):
+    flair = replace(head["flair"], name="FLAIR", sequence=None)
+    assert warnings(framed(flair, fill), BRAIN) == []
+    assert doubts(replace(framed(flair, fill), modality=None), BRAIN) == []
+    wanted = display_window(framed(flair, 0))
+    assert display_window(framed(flair, fill)) == pytest.approx(wanted, abs=1)
+
+
+def test_a_head_in_bright_air_is_told_to_be_that(head):
+    flair = replace(head["flair"], name="case", sequence=None)
+    bright = replace(flair, voxels=flair.voxels.max() - flair.voxels)
+    for volume in (bright, framed(flair, int(flair.voxels.max()))):
+        (line,) = warnings(volume, BRAIN)
+        assert line == (
+            "case: its border is as bright as its brightest tissue; air in MRI is dark; do not"
+            " rely on the result"
+        )
+
+
 def test_tilted_slices_and_label_maps(head):
     cosine, sine = np.cos(np.radians(40)), np.sin(np.radians(40))
     turned = ((1, 0, 0), (0, cosine, -sine), (0, sine, cosine))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from TumorSegLib.image.modality import modality_of
-from TumorSegLib.image.normalisation import strided_sample, without_stray
+from TumorSegLib.image.normalisation import strided_sample, without_fill, without_stray
 from TumorSegLib.image.volume import Volume
 
 SOFT_TISSUE = (-160.0, 240.0)
@@ -20,7 +20,7 @@ def display_window(volume: Volume) -> tuple[float, float]:
     """
     if modality_of(volume) == "CT":
         return SOFT_TISSUE
-    sample = without_stray(strided_sample(volume.voxels))
+    sample = without_stray(without_fill(strided_sample(volume.voxels)))
     foreground = sample[sample > sample.mean()]
     low = float(np.percentile(sample, 1))
     high = float(np.percentile(foreground, 97)) if foreground.size else low

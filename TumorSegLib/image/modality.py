@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from TumorSegLib.image.normalisation import strided_sample
+from TumorSegLib.image.normalisation import strided_sample, without_fill
 from TumorSegLib.image.sequence_names import sequence_of
 from TumorSegLib.image.volume import Volume
 
@@ -68,6 +68,9 @@ def looks_like_labelmap(volume: Volume) -> bool:
 
 
 def looks_like_ct(volume: Volume) -> bool:
-    """Tell whether intensities are plausible Hounsfield units of a body in air."""
-    sample = strided_sample(volume.voxels)
+    """Tell whether intensities are plausible Hounsfield units of a body in air.
+
+    A fill value, beside which nothing lies below 0, is no air: around a body there is fat.
+    """
+    sample = without_fill(strided_sample(volume.voxels))
     return bool(np.percentile(sample, 2) < AIR_HU and sample.max() > 0)

@@ -22,6 +22,9 @@ CURVE_STEPS = 8192
 STATISTICS_VOXELS = 2_000_000
 """Percentiles are taken from an evenly strided sample of about this many voxels."""
 
+FILL_VOXELS = 100_000
+"""A fill value is looked for among about so many voxels."""
+
 STRAY_DEVIATIONS, STRAY_RANGES = 30.0, 10.0
 """A value so many standard deviations from the mean is looked at; it is stray if it lies so many
 times the range of the others beyond them. In scanners' images none does."""
@@ -32,6 +35,11 @@ tissue's if it lies so much of their range above the darkest. In scanners' image
 
 AIR_BELOW = 0.25
 """How far air lies below the darkest tissue, in parts of the distance from there to the median."""
+
+FILL_SHARE, FILL_RANGES, FILL_LEVELS = 0.001, 3.0, (2.0, 99.5)
+"""The darkest value is a fill value if so much of the volume has it exactly and it lies so many
+times the range of the others (between these percentiles) below them, or alone below 0. In scanners'
+images it does not, nor where the skull is taken off."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +161,38 @@ class HistogramEqualisation:
 Normalisation = Window | ForegroundRange | HistogramEqualisation
 
 
+def with_plain_air(voxels: NDArray[Any]) -> NDArray[Any]:
+    """Return an MRI volume (slices, H, W) whose air is the darkest there is, but no fill value.
+
+    Any other volume is returned as it is.
+    """
+    return with_dark_air(without_fill(voxels))
+
+
+def without_fill(voxels: NDArray[Any]) -> NDArray[Any]:
+    """Return an MRI volume whose darkest value, if it is a fill value, is as dark as the rest.
+
+    Resampling leaves -1000 or -2000, say, where an image ends; the mean would then lie below air.
+    What has no such value is returned as it is.
+    """
+    if voxels.size == 0:
+        return voxels
+    sample = strided_sample(voxels, FILL_VOXELS)
+    fill = sample.min()
+    rest = sample[sample > fill]
+    if rest.size == 0 or rest.size > (1 - FILL_SHARE) * sample.size:
+        return voxels
+    low, high = np.percentile(rest, FILL_LEVELS).astype(np.float64)
+    if fill < 0 <= low:
+        low = 0.0
+    elif low - fill <= FILL_RANGES * (high - low):
+        return voxels
+    if np.issubdtype(voxels.dtype, np.integer):
+        low = np.floor(low)
+    raised: NDArray[Any] = np.maximum(voxels, np.asarray(low).astype(voxels.dtype))
+    return raised
+
+
 def with_dark_air(voxels: NDArray[Any]) -> NDArray[Any]:
     """Return an MRI volume (slices, H, W) whose air is darker than its tissue.
 
@@ -194,7 +234,7 @@ def without_stray(sample: NDArray[Any]) -> NDArray[Any]:
     return np.clip(sample, low - beyond, high + beyond) if beyond else sample
 
 
-def strided_sample(voxels: NDArray[Any]) -> NDArray[np.float32]:
-    """Return an evenly strided flat sample of at most about `STATISTICS_VOXELS` voxels."""
-    step = max(1, round((voxels.size / STATISTICS_VOXELS) ** (1 / voxels.ndim)))
+def strided_sample(voxels: NDArray[Any], count: int = STATISTICS_VOXELS) -> NDArray[np.float32]:
+    """Return an evenly strided flat sample of at most about `count` voxels."""
+    step = max(1, round((voxels.size / count) ** (1 / voxels.ndim)))
     return voxels[(slice(step // 2, None, step),) * voxels.ndim].astype(np.float32).ravel()

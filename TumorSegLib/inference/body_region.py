@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from TumorSegLib.image.grid import AxialView
-from TumorSegLib.image.normalisation import without_stray
+from TumorSegLib.image.normalisation import with_plain_air, without_stray
 from TumorSegLib.image.volume import Volume
 
 BODY_HU, BONE_HU = -300.0, 300.0
@@ -18,6 +18,8 @@ HEAD_CM2, HEAD_BONE = 330.0, 0.08
 children, have less bone."""
 LARGEST_HEAD_CM2 = 450.0
 """The median slice of no head on MRI is larger than this; on the training data at most 371."""
+BRIGHT_BORDER = 0.9
+"""Where the slices' border lies so high in the range of the volume, on MRI, it is no air's."""
 
 HEAD = "HEAD BRAIN SKULL HEADNECK"
 TRUNK = (
@@ -71,7 +73,10 @@ def _head_or_limb(volume: Volume, anatomy: str) -> str | None:
 def _too_large(volume: Volume, anatomy: str) -> str | None:
     """Notice a trunk, as far as it is brighter than air."""
     slices, (rows, columns) = some_slices(volume, slice(None))
-    slices -= np.percentile(slices, 1)
+    slices = with_plain_air(slices)
+    if _inverted(slices):
+        return f"{volume.name}: its border is as bright as its brightest tissue; air in MRI is dark"
+    slices = slices - np.percentile(slices, 1)
     planes = slices > 0.6 * slices.mean()
     bodies = [_largest(ndimage.binary_opening(plane, iterations=2)) for plane in planes]
     areas = [np.count_nonzero(body) * rows * columns / 100 for body in bodies if body is not None]
@@ -81,6 +86,13 @@ def _too_large(volume: Volume, anatomy: str) -> str | None:
         f"{volume.name}: measures {np.median(areas):.0f} cm² on its middle slices, too large for a"
         f" head, the model is for the {anatomy}"
     )
+
+
+def _inverted(slices: NDArray[Any]) -> bool:
+    """Tell whether the air of an MRI (z, y, x) is bright, or a bright frame surrounds it."""
+    border = np.concatenate([slices[:, [0, -1]].ravel(), slices[:, :, [0, -1]].ravel()])
+    low, high = np.percentile(slices, (0.5, 99.5))
+    return bool(high > low and np.median(border) >= low + BRIGHT_BORDER * (high - low))
 
 
 def _largest(solid: NDArray[np.bool_]) -> NDArray[np.bool_] | None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from TumorSegLib.image.grid import AxialView
-from TumorSegLib.image.normalisation import without_stray
+from TumorSegLib.image.normalisation import with_plain_air, without_stray
 from TumorSegLib.image.volume import Volume
 
 PIXEL_MM = 2.0
@@ -56,7 +56,7 @@ Mask = NDArray[np.bool_]
 def image_features(volume: Volume) -> Image | None:
     """Return the `FEATURES` of a volume, float32 (n,), None where nothing stands out of the air."""
     view = AxialView.of(volume.grid)
-    slices = without_stray(middle_slices(view.apply(volume.voxels)))
+    slices = without_stray(with_plain_air(middle_slices(view.apply(volume.voxels))))
     return features_of(slices, view.spacing_zyx[1:])
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import AxialView, SliceIndices
 from TumorSegLib.image.in_plane import MAXIMUM_SIZE, resize
-from TumorSegLib.image.normalisation import IntensityTransform, Window, with_dark_air
+from TumorSegLib.image.normalisation import IntensityTransform, Window, with_plain_air
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.image.voxel_box import bounding_box
 from TumorSegLib.model.specification import Input, Label
@@ -51,7 +51,7 @@ class PreparedVolume:
         self.view = AxialView.of(grid)
         views = [self.view.apply(volume.voxels) for volume in inputs]
         if not isinstance(specification.normalisation, Window):
-            views = [with_dark_air(view) for view in views]
+            views = [with_plain_air(view) for view in views]
         self._channels = [(view, specification.normalisation.fit(view)) for view in views]
         self.count, *shape = self._channels[0][0].shape
         self.shape = (shape[0], shape[1])
