@@ -30,9 +30,24 @@ class FieldOfView:
         if not 16 <= self.size <= MAXIMUM_SIZE:
             raise ValueError(f"size {self.size} is not within 16 and {MAXIMUM_SIZE} pixels")
 
-    def grid(self, shape: tuple[int, int], spacing: tuple[float, float]) -> tuple[int, int]:
-        """Return rows and columns for slices of `shape` pixels, `spacing` mm apart."""
-        pixel = max(shape[0] * spacing[0], shape[1] * spacing[1]) / self.size
+    def grid(
+        self,
+        shape: tuple[int, int],
+        spacing: tuple[float, float],
+        side_mm: float | None = None,
+    ) -> tuple[int, int]:
+        """Return rows and columns for slices of `shape` pixels, `spacing` mm apart.
+
+        Args:
+            shape: rows and columns.
+            spacing: mm along both.
+            side_mm: of a part of the slice that takes the place of its longer side; `MAXIMUM_SIZE`
+                is kept.
+        """
+        longer = max(shape[0] * spacing[0], shape[1] * spacing[1])
+        pixel = longer / self.size
+        if side_mm is not None:
+            pixel = max(side_mm / self.size, longer / MAXIMUM_SIZE)
         return grid_of(shape, spacing, pixel)
 
 

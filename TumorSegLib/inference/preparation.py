@@ -14,10 +14,11 @@ from torch import Tensor
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.image.grid import AxialView, SliceIndices
-from TumorSegLib.image.in_plane import MAXIMUM_SIZE, resize
+from TumorSegLib.image.in_plane import MAXIMUM_SIZE, FieldOfView, resize
 from TumorSegLib.image.normalisation import IntensityTransform, Window, with_plain_air
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.image.voxel_box import bounding_box
+from TumorSegLib.inference.head_field import HeadField, small_head
 from TumorSegLib.model.specification import Input, Label
 from TumorSegLib.support.arrays import tensor_from_array
 
@@ -35,6 +36,7 @@ class PreparedVolume:
         count: number of axial slices.
         shape: rows and columns of a slice on the volume's own grid.
         network_shape: rows and columns of a slice on the network's grid.
+        head: the part of the slices that the network sees, where an MRI's head is small in them.
         replaced: names of the channels that were missing and what stands in for them.
     """
 
@@ -50,19 +52,32 @@ class PreparedVolume:
         grid = inputs[0].grid
         self.view = AxialView.of(grid)
         views = [self.view.apply(volume.voxels) for volume in inputs]
+        spacing = self.view.spacing_zyx[1:]
+        self.head: HeadField | None = None
         if not isinstance(specification.normalisation, Window):
             views = [with_plain_air(view) for view in views]
-        self._channels = [(view, specification.normalisation.fit(view)) for view in views]
+            if isinstance(specification.in_plane, FieldOfView):
+                self.head = small_head(views[0], spacing)
+        fitted = views if self.head is None else [view[self.head.box] for view in views]
+        self._channels = [
+            (view, specification.normalisation.fit(part))
+            for view, part in zip(views, fitted, strict=True)
+        ]
         self.count, *shape = self._channels[0][0].shape
         self.shape = (shape[0], shape[1])
-        spacing = self.view.spacing_zyx
-        self.network_shape = specification.in_plane.grid(self.shape, (spacing[1], spacing[2]))
+        self.network_shape = self._network_shape(spacing)
         if max(self.network_shape) > MAXIMUM_SIZE:
             raise InputError(
                 f"{inputs[0].name}: its slices of {self.shape[1]}x{self.shape[0]} pixels at spacing"
                 f" {grid.spacing} mm would be {self.network_shape[1]}x{self.network_shape[0]} for"
                 f" the network, expected at most {MAXIMUM_SIZE}; correct the spacing"
             )
+
+    def _network_shape(self, spacing: tuple[float, float]) -> tuple[int, int]:
+        in_plane = self.specification.in_plane
+        if self.head is not None and isinstance(in_plane, FieldOfView):
+            return in_plane.grid(self.shape, spacing, self.head.side_mm)
+        return in_plane.grid(self.shape, spacing)
 
     def _choose(self, volumes: Mapping[str, Volume]) -> list[Volume]:
         """Return a volume for each channel, with replacements noted."""
@@ -205,6 +220,21 @@ class Box:
 def whole_slice(prepared: PreparedVolume) -> Box:
     """Return the box that cuts nothing off."""
     return Box((0, prepared.network_shape[0]), (0, prepared.network_shape[1]))
+
+
+def field_of_view(prepared: PreparedVolume) -> Box:
+    """Return the box that a network sees: whole slices, or the surroundings of a small head."""
+    in_plane = prepared.specification.in_plane
+    if prepared.head is None or not isinstance(in_plane, FieldOfView):
+        return whole_slice(prepared)
+    spans = []
+    parts = zip(prepared.head.box[1:], prepared.shape, prepared.network_shape, strict=True)
+    for part, source, target in parts:
+        size = min(in_plane.size, target)
+        middle = (part.start + part.stop) / 2 * target / source
+        start = min(max(0, round(middle - size / 2)), target - size)
+        spans.append((start, start + size))
+    return Box(spans[0], spans[1])
 
 
 def body_box(prepared: PreparedVolume, *, margin: int = 32, multiple: int = 32) -> Box:

@@ -16,7 +16,7 @@ from TumorSegLib.image.grid import SliceIndices
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.engine import Engine
 from TumorSegLib.inference.input_checks import input_warnings
-from TumorSegLib.inference.preparation import PreparedVolume, body_box, whole_slice
+from TumorSegLib.inference.preparation import PreparedVolume, body_box, field_of_view
 from TumorSegLib.inference.slice_plan import SlicePlan
 from TumorSegLib.model.specification import ModelSpecification
 
@@ -78,7 +78,7 @@ class SliceInference:
         with self.timed("preparation"):
             self.aligned, resampled = aligned(ordered)
             self.prepared = PreparedVolume(self.aligned, specification.input)
-            self._box = body_box(self.prepared) if crop else whole_slice(self.prepared)
+            self._box = body_box(self.prepared) if crop else field_of_view(self.prepared)
         self.slices = self._checked(slices)
         self.warnings = input_warnings(ordered, resampled, specification)
 

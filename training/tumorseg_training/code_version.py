@@ -23,6 +23,7 @@ DECODING = (
     "TumorSegLib/image/in_plane.py",
     "TumorSegLib/image/itk.py",
     "TumorSegLib/image/normalisation.py",
+    "TumorSegLib/inference/head_field.py",
     "TumorSegLib/inference/preparation.py",
     "TumorSegLib/reading/*.py",
     "TumorSegLib/image/volume.py",

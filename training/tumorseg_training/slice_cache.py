@@ -29,7 +29,7 @@ from tumorseg_training.labelling import LabelError
 from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.image.grid import Vector
 from TumorSegLib.image.in_plane import resize
-from TumorSegLib.inference.preparation import PreparedVolume
+from TumorSegLib.inference.preparation import PreparedVolume, field_of_view
 from TumorSegLib.model.specification import Input
 from TumorSegLib.support import leftovers
 from TumorSegLib.support.arrays import array_from_tensor, tensor_from_array
@@ -131,8 +131,10 @@ def _store(case: Case, specification: Input, location: Path) -> None:
     annotated = case.decode()
     prepared = PreparedVolume(annotated.volumes, specification)
     labelmap = prepared.view.apply(annotated.labelmap)
-    images = prepared.channels(np.arange(prepared.count)).mul_(255).round_().to(torch.uint8)
-    masks = resize_labels(labelmap, prepared.network_shape)
+    seen = field_of_view(prepared).index
+    images = prepared.channels(np.arange(prepared.count))[seen]
+    images = images.mul_(255).round_().to(torch.uint8)
+    masks = resize_labels(labelmap, prepared.network_shape)[seen]
     millimetres = prepared.view.spacing_zyx
     scales = np.divide(prepared.shape, prepared.network_shape)
     spacing = (millimetres[0], millimetres[1] * scales[0], millimetres[2] * scales[1])
