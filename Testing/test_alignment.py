@@ -117,6 +117,18 @@ def test_a_sequence_that_covers_more_than_half_is_taken():
     assert aligned({"flair": first, "t1": second})[1]
 
 
+@pytest.mark.parametrize(
+    ("millimetres", "told"), [(0.2, None), (4.0, "25%"), (7.5, "44%"), (1.0, "6%")]
+)
+def test_what_a_sequence_does_not_cover_is_told(millimetres, told):
+    first, second = apart(millimetres)
+    (line,) = aligned({"flair": first, "t1": second})[1]
+    expected = "channel t1: resampled onto the grid of channel flair"
+    if told:
+        expected += f"; {told} of what channel flair shows lies beyond it and is taken for air"
+    assert line == expected
+
+
 def test_shares_count_the_outermost_half_voxels_too():
     grid = Grid((9, 9, 9), (1.0, 1.0, 1.0))
     for axis in range(3):

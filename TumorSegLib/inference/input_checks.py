@@ -19,6 +19,7 @@ from TumorSegLib.image.volume import Volume
 from TumorSegLib.inference.body_region import wrong_region
 from TumorSegLib.inference.ct_noise import noise_warning
 from TumorSegLib.inference.image_kind import seen_instead_of_flair
+from TumorSegLib.inference.missing_slices import missing_slices
 from TumorSegLib.model.specification import ModelSpecification
 
 TILT_DEGREES = 30.0
@@ -52,6 +53,7 @@ def input_warnings(
         specification: of the model.
     """
     lines = [line for volume in volumes.values() for line in volume.warnings] + list(resampled)
+    lines += missing_slices(volumes)
     names = [channel.name for channel in specification.input.channels]
     sources = {name: specification.input.stand_in(name, volumes) for name in names}
     lines += [
