@@ -31,6 +31,14 @@ def abdomen():
     return abdomen_phantom(shape=(8, 128, 128), spacing=(3.0, 3.0, 25.0))[0]
 
 
+def _corners(slices):
+    """Beyond the round field of view, where scanners give what is no air."""
+    rows, columns = slices.shape[1:]
+    y, x = np.mgrid[:rows, :columns]
+    outside = np.hypot(y / (rows - 1) - 0.5, x / (columns - 1) - 0.5) > 0.5
+    return np.broadcast_to(outside, slices.shape)
+
+
 def warnings(volume, specification):
     first = specification.input.channels[0].name
     return scope_warnings({first: volume}, specification)
@@ -59,11 +67,20 @@ def test_the_other_modality(head, abdomen):
         lambda hu: np.clip((hu + 160) * (255 / 400), 0, 255).astype(np.uint8),
         lambda hu: hu.astype(np.float32) / 1000,
         lambda hu: np.where(hu < -1020, -2000, hu.astype(np.int32) + 1024),
+        lambda hu: np.where(_corners(hu), -2000, hu.astype(np.int32)) + 1024,
+        lambda hu: np.where(_corners(hu), -2048, hu.astype(np.int32)) + 1000,
+        lambda hu: -hu.astype(np.int32),
     ],
 )
 def test_ct_that_is_not_in_hounsfield_units(abdomen, spoil):
     (line,) = warnings(replace(abdomen, voxels=spoil(abdomen.voxels)), LIVER)
     assert "are not those of a body in Hounsfield units; do not rely on the result" in line
+
+
+@pytest.mark.parametrize("padding", [-3024, -2000, 0, 3071])
+def test_what_pads_a_round_field_of_view_raises_no_warning(abdomen, padding):
+    padded = np.where(_corners(abdomen.voxels), padding, abdomen.voxels.astype(np.int32))
+    assert warnings(replace(abdomen, voxels=padded), LIVER) == []
 
 
 def test_a_head_given_to_a_model_for_the_abdomen():

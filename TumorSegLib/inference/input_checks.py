@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from TumorSegLib.image.grid import AxialView
 from TumorSegLib.image.modality import AIR_HU as AIR_IN_CT
@@ -37,6 +38,10 @@ SOFT_SHARE = 0.03
 AIR_HU = (-1150.0, -850.0)
 AIR_SHARE = 0.005
 """Where values below air, which pad round fields of view, are there, so is air itself."""
+NOT_AIR_HU, DENSE_HU = -500.0, 850.0
+DENSE_SHARE = 0.2
+"""Compact bone is less of any body: a head's CT has 0.06, six of trunks 0.005 at most, and 0.38 to
+0.8 where soft tissue was shifted up and padding came to lie where air is."""
 
 TITLES = {"flair": "FLAIR", "t1": "T1", "t1c": "T1 after contrast", "t2": "T2"}
 LOOKS = {"t1": "T1", "t2": "T2", "ct": "CT"}
@@ -149,12 +154,23 @@ def _wrong_units(volume: Volume) -> str | None:
     sample = strided_sample(volume.voxels)
     smallest, padded = sample.min(), sample.min() < AIR_HU[0]
     soft, air = (np.mean((sample >= low) & (sample <= high)) for low, high in (SOFT_HU, AIR_HU))
-    if smallest <= FAT_HU and soft >= SOFT_SHARE and (air >= AIR_SHARE or not padded):
+    if (
+        smallest <= FAT_HU
+        and soft >= SOFT_SHARE
+        and (air >= AIR_SHARE or not padded)
+        and _dense_share(sample) < DENSE_SHARE
+    ):
         return None
     return (
         f"{volume.name}: its values, {smallest:g} to {sample.max():g}, are not those of a body"
         " in Hounsfield units"
     )
+
+
+def _dense_share(sample: NDArray[np.float32]) -> float:
+    """Return how much of what is no air is as dense as compact bone; the largest value may pad."""
+    body = sample[(sample > NOT_AIR_HU) & (sample < sample.max())]
+    return float(np.mean(body > DENSE_HU)) if body.size else 0.0
 
 
 def _wrong_sequences(volumes: Mapping[str, Volume], specification: ModelSpecification) -> list[str]:
