@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
@@ -44,6 +46,24 @@ def test_a_missing_package_comes_with_the_command_that_installs_it(capsys, monke
     row = findings(capsys, status=2)["pydicom"]
     assert (row["state"], row["found"]) == ("broken", "not installed")
     assert row["mend"].endswith("-m pip install pydicom")
+
+
+def test_the_command_that_installs_can_be_pasted_where_folders_have_blanks(
+    capsys, monkeypatch, tmp_path
+):
+    python = tmp_path / "my own" / "bin" / "python3"
+    python.parent.mkdir(parents=True)
+    python.symlink_to("/bin/echo")
+    monkeypatch.setattr(sys, "executable", str(python))
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    monkeypatch.setattr(
+        doctor, "find_spec", lambda name: None if name == "pydicom" else find_spec(name)
+    )
+    mend = findings(capsys, status=2)["pydicom"]["mend"]
+    shell = subprocess.run(
+        mend, shell=True, env={"HOME": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert shell.stdout == "-m pip install pydicom\n"
 
 
 def test_what_only_some_work_needs_is_no_fault(capsys, monkeypatch):

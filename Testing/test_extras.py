@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 import tomllib
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from TumorSegLib.errors import InputError, TumorSegError
 from TumorSegLib.server import serving
+from TumorSegLib.support import extras
 from TumorSegLib.support.extras import EXTRAS, pip_install
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,6 +27,21 @@ def test_the_extras_are_those_of_the_package():
 def test_the_command_names_packages_and_this_python():
     assert pip_install("dicom").startswith(f'{sys.executable} -m pip install "')
     assert "tumorseg" not in pip_install("train")
+
+
+@pytest.mark.parametrize("place", ["/opt/tumorseg", "/opt/my own", "/home/o'neill/é (2)"])
+def test_the_command_can_be_pasted_wherever_python_lies(monkeypatch, place):
+    monkeypatch.setattr(sys, "executable", f"{place}/bin/python3")
+    words = shlex.split(pip_install("node"))
+    assert words == [f"{place}/bin/python3", "-m", "pip", "install", *EXTRAS["node"]]
+
+
+def test_the_command_can_be_pasted_on_windows(monkeypatch):
+    monkeypatch.setattr(extras, "is_windows", lambda: True)
+    monkeypatch.setattr(sys, "executable", "C:\\My Python\\python.exe")
+    assert pip_install("shell").startswith('"C:\\My Python\\python.exe" -m pip install "')
+    monkeypatch.setattr(sys, "executable", "C:\\Python\\python.exe")
+    assert pip_install("shell").startswith("C:\\Python\\python.exe -m pip install ")
 
 
 def test_no_page_or_message_installs_tumorseg_from_an_index():

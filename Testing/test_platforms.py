@@ -139,6 +139,7 @@ ON_WINDOWS = {
         "subprocess.Popen": "of this Python; its console is the command's own",
     },
     "TumorSegLib/commands/doctor.py": {
+        "the path ~/'": "beside quotes that only shells of POSIX systems get",
         "import platform": "names every system",
     },
     "TumorSegLib/reading/gdcm_process.py": {

@@ -119,8 +119,9 @@ def _why(error: Exception) -> str | None:
         package = (error.name or "").partition(".")[0]
         if package in ("", "TumorSegLib"):
             return None
-        pip = f"{sys.executable} -m pip install {package}"
-        return f"the package {package} is not installed; install it with: {pip}"
+        from TumorSegLib.support.extras import install_line
+
+        return f"the package {package} is not installed; install it with: {install_line([package])}"
     if "home directory" in str(error):  # as pathlib says it
         return "this user has no home folder; name one in the environment: HOME=/a/folder"
     if not isinstance(error, MemoryError):

@@ -18,7 +18,7 @@ from TumorSegLib.commands.terminal import terminal
 from TumorSegLib.errors import TumorSegError
 from TumorSegLib.model.bundle import check_files
 from TumorSegLib.model.catalogue import default_catalogue, user_folder
-from TumorSegLib.support.extras import EXTRAS, pip_install
+from TumorSegLib.support.extras import EXTRAS, install_line, pip_install
 from TumorSegLib.support.version import JSON_FORMAT, __version__
 
 State = Literal["ok", "missing", "broken"]
@@ -103,7 +103,7 @@ def _system() -> Iterator[Finding]:
 def _packages() -> Iterator[Finding]:
     for package, name in REQUIRED.items():
         if find_spec(name) is None:
-            mend = f"{_without_home(sys.executable)} -m pip install {package}"
+            mend = _without_home(install_line([package]))
             yield Finding(package, "broken", "not installed", mend)
         else:
             yield Finding(package, "ok", _version(package))
@@ -155,6 +155,11 @@ def _models() -> Iterator[Finding]:
 
 
 def _without_home(text: str) -> str:
-    """Return a text in which the user's folder, and so the name, does not stand."""
+    """Return a text in which the user's folder, and so the name, does not stand.
+
+    A shell knows `~` outside of quotes only.
+    """
     home = str(Path.home())
-    return text if home in ("/", "") else text.replace(home, "~")
+    if home in ("/", ""):
+        return text
+    return text.replace(f"'{home}/", "~/'").replace(home, "~")

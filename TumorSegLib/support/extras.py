@@ -6,8 +6,13 @@ be looked for on an index, where TumorSeg need not be.
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
+from collections.abc import Sequence
 from typing import Literal
+
+from TumorSegLib.support.system import is_windows
 
 Extra = Literal["slicer", "train", "dicom", "report", "shell", "cohort", "node", "server", "web"]
 
@@ -34,4 +39,17 @@ EXTRAS: dict[Extra, tuple[str, ...]] = {
 
 def pip_install(extra: Extra) -> str:
     """Return the command that installs what `extra` needs into this Python."""
-    return " ".join([sys.executable, "-m pip install", *(f'"{line}"' for line in EXTRAS[extra])])
+    return install_line(EXTRAS[extra])
+
+
+def install_line(packages: Sequence[str]) -> str:
+    """Return the command, to be pasted into a shell, that installs packages into this Python."""
+    named = " ".join(line if line.isalnum() else f'"{line}"' for line in packages)
+    return f"{for_shell(sys.executable)} -m pip install {named}"
+
+
+def for_shell(program: str) -> str:
+    """Return a program's path as a shell takes it, in quotes where it has blanks and the like."""
+    if not is_windows():
+        return shlex.quote(program)
+    return f'"{program}"' if re.search(r"[ &()^;,]", program) else program
