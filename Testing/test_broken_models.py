@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,3 +119,20 @@ def test_a_file_in_place_of_the_folder_of_models_is_told(tmp_path, monkeypatch, 
     monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "models"))
     assert main(["models"]) == 0
     assert "expected a folder of models, it is a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("closed", [".", "private"])
+def test_a_model_that_only_another_user_may_read_is_told(tmp_path, monkeypatch, capsys, closed):
+    (tmp_path / "private").mkdir()
+    (tmp_path / ".under-way").mkdir()
+    monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path))
+    folder = tmp_path / closed
+    monkeypatch.setattr("os.access", lambda path, _mode: Path(path) != folder)
+    assert main(["models"]) == 0
+    said = capsys.readouterr().err
+    assert f"{folder}: cannot be read by this user; have its owner allow it" in " ".join(
+        said.split()
+    )
+    assert "under-way" not in said
+    assert main(["doctor"]) == 2
+    assert "cannot be read by this user" in capsys.readouterr().out

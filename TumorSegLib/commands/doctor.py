@@ -17,7 +17,7 @@ from typing import Literal
 from TumorSegLib.commands.terminal import terminal
 from TumorSegLib.errors import TumorSegError
 from TumorSegLib.model.bundle import check_files
-from TumorSegLib.model.catalogue import default_catalogue, user_folder
+from TumorSegLib.model.catalogue import CLOSED, default_catalogue, user_folder
 from TumorSegLib.support.extras import EXTRAS, install_line, pip_install
 from TumorSegLib.support.version import JSON_FORMAT, __version__
 
@@ -149,7 +149,8 @@ def _models() -> Iterator[Finding]:
         else:
             yield Finding(about, "ok", "its files are whole" + (", your own" if own else ""))
     for line in catalogue.broken:
-        yield Finding("model", "broken", _without_home(line), "remove its folder")
+        mend = "" if line.endswith(CLOSED) else "remove its folder"
+        yield Finding("model", "broken", _without_home(line), mend)
     if not catalogue.bundles:
         yield Finding("models", "broken", "there are none", "tumorseg models --install FILE")
 

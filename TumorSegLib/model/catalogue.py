@@ -18,6 +18,9 @@ from TumorSegLib.support.whole_folder import finish_replacing
 SHIPPED = resources() / "Models"
 
 
+CLOSED = "cannot be read by this user; have its owner allow it, as by chmod -R a+rX"
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """The models in some folders, by id; an earlier folder hides a later one's equal ids.
@@ -41,6 +44,9 @@ class Catalogue:
         for folder in map(Path, folders):
             if folder.exists() and not folder.is_dir():
                 broken.append(f"{folder}: expected a folder of models, it is a file")
+                continue
+            broken += (closed := _closed_to_user(folder))
+            if f"{folder}: {CLOSED}" in closed:
                 continue
             finish_replacing(folder)
             preferred = {**read_defaults(folder), **preferred}
@@ -141,6 +147,21 @@ class Catalogue:
             if [label.value for label in member.specification.labels] != values:
                 raise ModelError(f"model {bundle.id}: its member {member.id} has other labels")
         return members
+
+
+def _closed_to_user(folder: Path) -> list[str]:
+    """Return a line for the folder of models, or for each in it, that this user may not look into.
+
+    In a folder that several users share, what was installed with a umask of 077 would otherwise be
+    missing without a word, and another model be the default.
+    """
+    if not folder.is_dir():
+        return []
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return [f"{folder}: {CLOSED}"]
+    inner = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    closed = [path for path in inner if path.is_dir() and not os.access(path, os.R_OK | os.X_OK)]
+    return [f"{path}: {CLOSED}" for path in closed]
 
 
 def user_folder() -> Path:
