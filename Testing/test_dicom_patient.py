@@ -12,6 +12,7 @@ from test_dicom_objects import checked, ct, labelled, voxels_of, written
 
 from TumorSegLib.errors import OutputError
 from TumorSegLib.reading.dicom_header import quiet_pydicom
+from TumorSegLib.report.identification import said_by
 from TumorSegLib.writing.dicom_source import MAY_BE_EMPTY, MUST_BE_THERE, find_source
 
 pytestmark = pytest.mark.slow
@@ -22,6 +23,15 @@ def test_images_may_lack_who_the_patient_is(tmp_path):
     out, report = written(tmp_path / "ct", case)
     np.testing.assert_array_equal(voxels_of(out, case), case.labelmap)
     assert checked("dciodvfy", out) == checked("dciodvfy", report) == []
+
+
+def test_a_number_of_several_values_stays_as_dicom_has_it(tmp_path):
+    """Some hospitals' numbers have a backslash, which separates values in DICOM."""
+    case = labelled(ct(tmp_path / "ct", PatientID="47\\11", PatientName="DOE^JANE"))
+    told = said_by(case.volume)
+    assert (told["PatientID"], told["PatientName"]) == ("47\\11", "DOE^JANE")
+    for path in written(tmp_path / "ct", case):
+        assert list(pydicom.dcmread(path).PatientID) == ["47", "11"]
 
 
 @pytest.mark.parametrize("value", [None, ""])

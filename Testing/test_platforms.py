@@ -128,6 +128,9 @@ ON_WINDOWS = {
         "os.dup2": "as os.dup",
         "os.open": "of os.devnull",
     },
+    "TumorSegLib/report/identification.py": {
+        "a separator of paths": "DICOM's separator of values",
+    },
     "TumorSegLib/reading/dicom_header.py": {
         "a separator of paths": "DICOM's separator of values",
     },

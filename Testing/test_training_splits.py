@@ -335,6 +335,17 @@ def test_one_patient_may_be_a_number(tmp_path, text) -> None:
     assert read_patients(path, "fold0") == {"7"}
 
 
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("text", ["Bär\r\nP2\r\n", '["Bär", "P2"]'])
+def test_a_list_of_patients_may_be_as_windows_saves_it(tmp_path, text, coding) -> None:
+    path = tmp_path / "patients.txt"
+    path.write_bytes(text.encode(coding))
+    assert read_patients(path, None) == {"Bär", "P2"}
+    path.write_bytes("Bär".encode("cp1252"))
+    with pytest.raises(InputError, match="is no text in UTF-8"):
+        read_patients(path, None)
+
+
 def test_an_evaluation_can_be_told_whom_cases_show(tmp_path, capsys) -> None:
     bundle = write_tiny_bundle(tmp_path, ct_specification())
     path = write(tmp_path / "pat.json", {f"BALL_{n:03d}": f"P{n // 2}" for n in range(5)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 from collections.abc import Iterator
@@ -10,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.support.text_coding import decoded
 
 SEPARATORS = ",;\t"
 """Excel separates by semicolons where numbers have decimal commas, its text for Unicode by tabs."""
-
-UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True)
@@ -40,22 +38,10 @@ def read_rows(path: Path, known: str) -> list[Row]:
         InputError: it cannot be read.
     """
     try:
-        return list(_rows(_decoded(path.read_bytes()), known))
+        return list(_rows(decoded(path.read_bytes()), known))
     except (OSError, ValueError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or "is no CSV in UTF-8"
         raise InputError(f"{path}: cannot be read ({reason}); save it as CSV in UTF-8") from None
-
-
-def _decoded(content: bytes) -> str:
-    """Return a text.
-
-    Raises:
-        ValueError: it is in another coding, or none.
-    """
-    text = content.decode("utf-16" if content.startswith(UTF_16) else "utf-8-sig")
-    if "\0" in text:
-        raise ValueError("holds zeros")
-    return text
 
 
 def _rows(text: str, known: str) -> Iterator[Row]:

@@ -79,8 +79,14 @@ def said_by(volume: Volume) -> dict[str, str]:
     for path in sorted(place.iterdir()) if place.is_dir() else [place]:
         image = _header(path, keywords)
         if image is not None and image.get("SeriesInstanceUID") == volume.origin.series:
-            return {keyword: str(image.get(keyword) or "") for keyword in keywords}
+            return {keyword: _text(image.get(keyword)) for keyword in keywords}
     return {}
+
+
+def _text(value: Any) -> str:
+    """Return an element's text, several values as DICOM has them."""
+    several = isinstance(value, Sequence) and not isinstance(value, str)
+    return "\\".join(map(str, value)) if several else str(value or "")
 
 
 def _header(path: Path, keywords: Sequence[str]) -> Any:

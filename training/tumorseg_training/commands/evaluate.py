@@ -16,6 +16,7 @@ from TumorSegLib.commands.terminal import say
 from TumorSegLib.commands.work_options import add_work_options, shared_work_of
 from TumorSegLib.errors import InputError
 from TumorSegLib.support.schema import parsed
+from TumorSegLib.support.text_coding import decoded
 from TumorSegLib.support.words import counted, some
 
 if TYPE_CHECKING:
@@ -215,9 +216,11 @@ def read_patients(path: Path, fold: str | None) -> set[str]:
         InputError: the file does not say.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = decoded(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
+    except ValueError:
+        raise InputError(f"{path}: is no text in UTF-8; save it as such") from None
     try:
         content = parsed(text)
     except ValueError:
