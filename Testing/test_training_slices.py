@@ -17,7 +17,7 @@ from tiny_models import BRAIN_INPUT, brain_specification
 from torch.utils.data import DataLoader
 
 from tumorseg_training.augmentation import DropChannels, augmentation
-from tumorseg_training.case import LabelledCase
+from tumorseg_training.case import Case, LabelledCase
 from tumorseg_training.code_version import DECODING, decoding_files, version_of
 from tumorseg_training.config import Augmentation, TrainingConfig, read_config
 from tumorseg_training.datasets import select_cases
@@ -26,7 +26,9 @@ from tumorseg_training.sampling import Draw
 from tumorseg_training.slice_cache import CachedCase, fill_cache, open_cache, resize_labels
 from tumorseg_training.slices import Patients, Slices, targets
 from TumorSegLib.cli import main
+from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.normalisation import Window
+from TumorSegLib.image.volume import Volume
 from TumorSegLib.model.specification import Channel, Label, ModelSpecification, Network
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,6 +59,23 @@ def test_the_second_start_decodes_nothing(config: TrainingConfig, tmp_path: Path
     opened = open_cache(cases, config.model.input, tmp_path / "cache")
     assert all(isinstance(case.images, np.memmap) for case in opened)
     assert opened[0].spacing_zyx == (3.0, 1.5, 1.5)
+
+
+def test_a_small_head_is_learnt_as_it_is_segmented(tmp_path: Path) -> None:
+    y, x = np.mgrid[-64:64, -64:64]
+    inside = np.broadcast_to(np.hypot(y - 10, x + 8) < 24, (6, 128, 128))
+    voxels = np.where(inside, np.random.default_rng(0).normal(100, 9, inside.shape), 0)
+    labelmap = np.broadcast_to(np.hypot(y - 10, x + 8) < 8, inside.shape).astype(np.uint8)
+    volume = Volume(voxels.astype(np.float32), Grid(inside.shape, (4.0, 4.0, 5.0)))
+    source = tmp_path / "head"
+    source.touch()
+    case = Case("a", "a", (source,), lambda: LabelledCase({"flair": volume}, labelmap))
+    fill_cache([case], BRAIN_INPUT, tmp_path / "cache")
+    (opened,) = open_cache([case], BRAIN_INPUT, tmp_path / "cache")
+    assert opened.images.shape == (6, 3, 64, 64)
+    assert opened.spacing_zyx[1] == pytest.approx(4 * 48 / (0.875 * 64), rel=0.1)
+    area = opened.spacing_zyx[1] * opened.spacing_zyx[2]
+    assert opened.masks[0].sum() * area == pytest.approx(labelmap[0].sum() * 16, rel=0.1)
 
 
 def test_changed_files_and_changed_preparation_are_decoded_again(
