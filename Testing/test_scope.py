@@ -176,7 +176,8 @@ def test_a_head_whose_air_lies_amid_tissue_is_not_too_large():
 def test_a_head_within_a_fill_value_is_what_it_is(head, fill):
     flair = replace(head["flair"], name="FLAIR", sequence=None)
     assert warnings(framed(flair, fill), BRAIN) == []
-    assert doubts(replace(framed(flair, fill), modality=None), BRAIN) == []
+    if fill < -1150:  # else it may be the air of a CT
+        assert doubts(replace(framed(flair, fill), modality=None), BRAIN) == []
     wanted = display_window(framed(flair, 0))
     assert display_window(framed(flair, fill)) == pytest.approx(wanted, abs=1)
 

@@ -18,6 +18,9 @@ LABELMAP_VALUES = 12
 AIR_HU = -500
 """In Hounsfield units air lies near -1000 and no tissue but lung below this."""
 
+LOWEST_AIR_HU = -1150
+"""Noise hardly brings air below this; what lies there fills what was not imaged."""
+
 
 def modality_of(volume: Volume) -> str:
     """Return "CT" or "MR": what the volume says of itself, else what its intensities suggest.
@@ -70,7 +73,9 @@ def looks_like_labelmap(volume: Volume) -> bool:
 def looks_like_ct(volume: Volume) -> bool:
     """Tell whether intensities are plausible Hounsfield units of a body in air.
 
-    A fill value, beside which nothing lies below 0, is no air: around a body there is fat.
+    A fill value far below air is not looked at: it may lie around an MRI.
     """
-    sample = without_fill(strided_sample(volume.voxels))
+    sample = strided_sample(volume.voxels)
+    if sample.min() < LOWEST_AIR_HU:
+        sample = without_fill(sample)
     return bool(np.percentile(sample, 2) < AIR_HU and sample.max() > 0)
