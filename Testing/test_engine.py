@@ -85,6 +85,24 @@ def test_packed_convolutions_give_the_same_bits(name, dtype, threads):
             assert torch.equal(packed(slices), network(slices))
 
 
+def test_weights_are_packed_in_the_order_for_the_shape_that_comes(monkeypatch):
+    """In the order for another, each call would bring them into the right one."""
+    shapes, packed_for = [], PackedConvolution._packed_for
+    packed = PackedConvolution(torch.nn.Conv2d(3, 8, 3), relu=True)
+
+    def noted(self, shape):
+        shapes.append(tuple(shape))
+        return packed_for(self, shape)
+
+    monkeypatch.setattr(PackedConvolution, "_packed_for", noted)
+    come = [(2, 3, 16, 16), (2, 3, 18, 16), (1, 3, 18, 16)]
+    with torch.inference_mode():
+        for shape in come:
+            for _ in range(2):
+                packed(torch.rand(shape))
+    assert shapes == come
+
+
 def test_relus_behind_convolutions_are_part_of_them():
     packed = pack_convolutions(fold_batch_norms(UNet(1, 1, width=4, depth=2).eval()))
     assert not any(isinstance(module, torch.nn.ReLU) for module in packed.modules())

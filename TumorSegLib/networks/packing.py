@@ -16,7 +16,11 @@ from torch import Tensor, nn
 
 
 class PackedConvolution(nn.Module):
-    """A convolution of fixed weights, and a ReLU if there is one."""
+    """A convolution of fixed weights, and a ReLU if there is one.
+
+    oneDNN's order depends on the shape of the feature map: in another shape's order, weights are
+    brought into the right one at every call, which can take forty times as long as to convolve.
+    """
 
     def __init__(self, convolution: nn.Conv2d, *, relu: bool) -> None:
         """Take over weights; `convolution` itself stays as it is.
@@ -25,6 +29,7 @@ class PackedConvolution(nn.Module):
             AttributeError, RuntimeError: this PyTorch cannot.
         """
         super().__init__()
+        self._weight = convolution.weight.detach()
         self._bias = None if convolution.bias is None else convolution.bias.detach()
         self._geometry: tuple[Any, ...] = (
             convolution.padding,
@@ -33,16 +38,25 @@ class PackedConvolution(nn.Module):
             convolution.groups,
         )
         self._behind = "relu" if relu else "none"
-        self._weight = torch.ops.mkldnn._reorder_convolution_weight(
-            convolution.weight.detach(), *self._geometry, None
-        )
+        self._shape: torch.Size | None = None
+        self._packed = self._packed_for(self._shape)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (B, outputs, H', W') for features (B, inputs, H, W)."""
+        if features.shape != self._shape:
+            self._shape = features.shape
+            self._packed = self._packed_for(self._shape)
         convolved: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            features, self._weight, self._bias, *self._geometry, self._behind, [], ""
+            features, self._packed, self._bias, *self._geometry, self._behind, [], ""
         )
         return convolved
+
+    def _packed_for(self, shape: torch.Size | None) -> Tensor:
+        """Return the weights in the order for features of a shape, None: of any."""
+        packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
+            self._weight, *self._geometry, shape
+        )
+        return packed
 
 
 def pack_convolutions(network: nn.Module) -> nn.Module:
