@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -22,7 +23,12 @@ from TumorSegLib.support.disk import fault_of_disk
 from TumorSegLib.writing import dicom_output
 from TumorSegLib.writing.image_writing import write_image_atomically
 
-pytestmark = pytest.mark.slow
+MISSING = [name for name in ("ray", "pyarrow") if find_spec(name) is None]
+"""Looked for without an import, at which Ray learns once how others are to prove themselves."""
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(MISSING), reason="a cohort needs ray and pyarrow"),
+]
 
 CODES = ("ENOSPC", "EDQUOT", "EROFS", "EIO", "ESTALE")
 
@@ -37,8 +43,6 @@ def in_turn(tasks, results, models, settings, work, deliver):
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
     """A folder with a model and three images, and the current one."""
-    pytest.importorskip("ray")
-    pytest.importorskip("pyarrow")
     write_ct_model(tmp_path / "models", "tiny-ct")
     (tmp_path / "in").mkdir()
     for seed, name in enumerate("abc"):
