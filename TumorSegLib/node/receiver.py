@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import ipaddress
 import logging
 import sqlite3
@@ -14,6 +13,7 @@ from TumorSegLib.node.intake import Connection, Intake, UnusableError
 from TumorSegLib.node.journal import Journal
 from TumorSegLib.node.settings import Receive
 from TumorSegLib.node.tls import server_context
+from TumorSegLib.support.disk import FULL
 
 SUCCESS, OUT_OF_RESOURCES, NOT_UNDERSTOOD, OUR_FAULT = 0x0000, 0xA700, 0xC000, 0x0110
 """Status of a C-STORE (PS3.4 B.2.3, PS3.7 C.5)."""
@@ -190,7 +190,7 @@ class Receiver:
 
 
 def _told(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in FULL:
         return "the disk has no room left, or only what reserve_mb keeps free"
     return (isinstance(error, OSError) and error.strerror) or str(error)
 
