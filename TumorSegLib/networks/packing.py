@@ -23,11 +23,7 @@ class PackedConvolution(nn.Module):
     """
 
     def __init__(self, convolution: nn.Conv2d, *, relu: bool) -> None:
-        """Take over weights; `convolution` itself stays as it is.
-
-        Raises:
-            AttributeError, RuntimeError: this PyTorch cannot.
-        """
+        """Take over weights; `convolution` itself stays as it is."""
         super().__init__()
         self._weight = convolution.weight.detach()
         self._bias = None if convolution.bias is None else convolution.bias.detach()
@@ -39,10 +35,14 @@ class PackedConvolution(nn.Module):
         )
         self._behind = "relu" if relu else "none"
         self._shape: torch.Size | None = None
-        self._packed = self._packed_for(self._shape)
+        self._packed = self._weight
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return (B, outputs, H', W') for features (B, inputs, H, W)."""
+        """Return (B, outputs, H', W') for features (B, inputs, H, W).
+
+        Raises:
+            AttributeError, RuntimeError: this PyTorch cannot.
+        """
         if features.shape != self._shape:
             self._shape = features.shape
             self._packed = self._packed_for(self._shape)
@@ -51,8 +51,8 @@ class PackedConvolution(nn.Module):
         )
         return convolved
 
-    def _packed_for(self, shape: torch.Size | None) -> Tensor:
-        """Return the weights in the order for features of a shape, None: of any."""
+    def _packed_for(self, shape: torch.Size) -> Tensor:
+        """Return the weights in the order for features of a shape."""
         packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
             self._weight, *self._geometry, shape
         )
@@ -64,7 +64,9 @@ def pack_convolutions(network: nn.Module) -> nn.Module:
 
     A PyTorch that cannot leaves the network as it is.
     """
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    convolutions = (module for module in network.modules() if isinstance(module, nn.Conv2d))
+    convolution = next(convolutions, None)
+    if convolution is None or not _can_pack(convolution.weight.dtype):
         return network
     for module in list(network.modules()):
         children = [pair for pair in module.named_children() if not _is_nothing(pair[1])]
@@ -74,14 +76,23 @@ def pack_convolutions(network: nn.Module) -> nn.Module:
             if not isinstance(first, nn.Conv2d) or not isinstance(first.padding, tuple):
                 continue
             relu = isinstance(module, nn.Sequential) and isinstance(second, nn.ReLU)
-            try:
-                packed = PackedConvolution(first, relu=relu)
-            except (AttributeError, RuntimeError):
-                return network
-            setattr(module, name, packed)
+            setattr(module, name, PackedConvolution(first, relu=relu))
             if relu:
                 setattr(module, behind, nn.Identity())
     return network
+
+
+def _can_pack(dtype: torch.dtype) -> bool:
+    """Tell whether this PyTorch packs convolutions of a type, on this processor."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    try:
+        with torch.inference_mode():
+            tried = PackedConvolution(nn.Conv2d(1, 1, 1, dtype=dtype), relu=False)
+            tried(torch.zeros(1, 1, 1, 1, dtype=dtype))
+    except (AttributeError, RuntimeError):
+        return False
+    return True
 
 
 def _is_nothing(module: nn.Module) -> bool:
