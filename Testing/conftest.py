@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import faulthandler
 import os
 import re
 import signal
+import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from panel_bench import destroyed_here
 from surroundings import ROOT, Watch, enter, leave
 
 SHARED = ROOT.parent / "shared"
@@ -19,11 +23,14 @@ SLOW = re.compile(r"^pytestmark = (\[\n    )?pytest\.mark\.slow\b", re.MULTILINE
 """Begins a file that is slow as a whole."""
 
 watch = pytest.StashKey[Watch]()
+crashes = pytest.StashKey[int]()
+"""Where Python says in which line the process crashed: the errors of pytest itself."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.stash[crashes] = os.dup(sys.__stderr__.fileno())
     if hasattr(config, "workerinput"):
         enter(Path(os.environ[FOLDER]), config.workerinput["workerid"])
         return
@@ -48,6 +55,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"bench", "peer", "shared"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item):
+    """Have a crash say where it was, and widgets end in the thread that made them."""
+    faulthandler.disable()  # forgets that Lightning takes the handlers away
+    faulthandler.enable(item.config.stash[crashes])
+    with destroyed_here() if "host" in getattr(item, "fixturenames", ()) else nullcontext():
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

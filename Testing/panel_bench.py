@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -31,6 +32,24 @@ def load_host():
     if not hasattr(slicer.modules, "tumorseg"):
         loading.load_module(ROOT / "TumorSeg")
     return slicer
+
+
+@contextmanager
+def destroyed_here():
+    """Have all widgets that Python finds unused be destroyed at the end, in this thread.
+
+    Python looks for what refers to itself alone in whichever thread makes the next object. PySide
+    leaves the destruction of a widget that another thread finds to the main thread, in a list that
+    it goes through while it may grow, which ends the process now and then.
+    """
+    gc.disable()
+    gc.freeze()  # what was there before needs no look
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.unfreeze()
+        gc.enable()
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import gc
 import inspect
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -243,6 +245,53 @@ def test_the_stand_in_outlives_any_number_of_disconnections():
     )
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+UNUSED_WIDGETS = """
+import gc, sys, threading
+sys.path[:0] = {paths!r}
+import qt
+from panel_bench import destroyed_here
+
+def make(count):
+    for _ in range(count):
+        widget = qt.QWidget()
+        widget.unused = widget
+        widget.destroyed.connect(more)
+
+def more(_widget):
+    if not asked:
+        asked.append(True)
+        make(40)
+        look_elsewhere()
+
+def look_elsewhere():
+    other = threading.Thread(target=gc.collect)
+    other.start()
+    other.join()
+
+asked = []
+with destroyed_here():
+    make(3)
+assert asked
+look_elsewhere()
+for _ in range(1000):
+    pass  # Python lets the list be gone through
+"""
+
+
+def test_the_stand_in_outlives_widgets_that_nothing_uses():
+    """PySide goes through a list of those that another thread found, while it grows."""
+    script = UNUSED_WIDGETS.format(paths=[str(HOST.parent), str(HOST)])
+    overwritten = {**os.environ, "MALLOC_PERTURB_": "165"}  # what was given back
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=overwritten
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_tests_of_the_panel_leave_no_unused_widget_to_others(host):
+    assert not gc.isenabled()
 
 
 def test_the_facts_are_those_of_the_full_list(shared: Path):

@@ -6,6 +6,7 @@ import compileall
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -67,6 +68,32 @@ def test_children_write_byte_code_and_know_no_folder_of_the_user(tmp_path):
     own = Path(os.environ["TUMORSEG_TESTS"])
     assert Path.home().parent == own
     assert Path(tempfile.gettempdir()).parent == own
+
+
+CRASHING = """
+import ctypes, signal
+def test_that_trains():
+    signal.signal(signal.SIGSEGV, signal.SIG_DFL)  # as Lightning leaves it
+def test_that_crashes():
+    ctypes.string_at(8)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals")
+def test_a_crash_says_where_it_was_after_a_training(tmp_path):
+    (tmp_path / "test_crash.py").write_text(CRASHING)
+    shutil.copy(Path(__file__).with_name("conftest.py"), tmp_path)
+    modules = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(tmp_path)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": modules, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == -signal.SIGSEGV
+    assert "test_crash.py" in done.stderr
+    assert "in test_that_crashes" in done.stderr
 
 
 def test_no_test_looks_at_a_clock():
