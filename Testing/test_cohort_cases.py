@@ -14,6 +14,7 @@ from bright_models import write_ct_model, write_model
 from dicom_writing import write_slices
 from synthetic_data import write_nnunet
 
+from TumorSegLib import cli
 from TumorSegLib.cohort.case import Case, Refused, discreet
 from TumorSegLib.cohort.case_folder import Results
 from TumorSegLib.cohort.finding import find_cases
@@ -159,6 +160,14 @@ def test_phases_of_one_series_in_folders_of_their_own_are_no_parts(tmp_path, mod
         write(tmp_path / "in" / phase, 9, "1.1")
     (case,) = found(tmp_path / "in", models).values()
     assert case.chosen == "CT: axial, 9 slices, the best of 2; of 2 series (1 further fitting)"
+
+
+def test_what_is_missing_is_said_before_anything_is_looked_through(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("TumorSegLib.cohort.ray_cluster.find_spec", lambda _: None)
+    monkeypatch.setattr("TumorSegLib.cohort.finding.find_cases", lambda *_, **__: 1 / 0)
+    assert cli.main(["cohort", ".", "-o", "out"]) == 2
+    assert "needs Ray, which is not installed" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_named_twice_is_one(tmp_path, models):

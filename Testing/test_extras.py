@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from TumorSegLib import cli
 from TumorSegLib.errors import InputError, TumorSegError
 from TumorSegLib.server import serving
 from TumorSegLib.support import extras
@@ -53,6 +54,22 @@ def test_no_page_or_message_installs_tumorseg_from_an_index():
         assert not named.search(path.read_text("utf-8")), path
     assert named.search('pip install "tumorseg[train]"')
     assert not named.search('pip install "tumorseg-0.1.0-py3-none-any.whl[train]"')
+
+
+def test_a_package_has_the_name_that_pip_knows(monkeypatch, capsys):
+    def missing(_):
+        raise ModuleNotFoundError("No module named 'PIL'", name="PIL.Image")
+
+    monkeypatch.setattr("TumorSegLib.commands.models.run", missing)
+    assert cli.main(["models"]) == 2
+    said = capsys.readouterr().err
+    assert "the package pillow is not installed" in said
+    assert "pip install pillow" in said
+    commands = pytest.importorskip("tumorseg_training.commands.extra")
+    monkeypatch.setattr(commands, "find_spec", lambda name: None if name == "PIL" else name)
+    monkeypatch.setattr(commands, "why_not_train", lambda: None)
+    with pytest.raises(InputError, match="tumorseg train needs pillow, which is not installed"):
+        commands.require_train_extra("train")
 
 
 @pytest.mark.parametrize(

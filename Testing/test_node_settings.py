@@ -158,6 +158,14 @@ def test_a_wrong_rule_or_setting_is_one_line_before_the_start(models, capsys, to
     assert line in refused(capsys, ["node", write(models, **told)])
 
 
+@pytest.mark.parametrize("coding", ["utf-8-sig", "utf-16"])
+def test_files_that_windows_saved_are_read(models, coding):
+    path = Path(write(models))
+    settings = read_settings(path)
+    path.write_text(path.read_text("utf-8"), coding)
+    assert read_settings(path) == settings
+
+
 def test_a_file_that_is_not_there_is_a_line(models, capsys):
     assert "cannot be read" in refused(capsys, ["node", "none.toml"])
 

@@ -92,7 +92,7 @@ def test_by_stow_a_service_in_trouble_is_tried_again_and_a_token_is_shown(
     station, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("TumorSegLib.node.outbox.LONGEST_PAUSE", 0.01)
-    (tmp_path / "token").write_text("s3cret\n")
+    (tmp_path / "token").write_text("s3cret\n", "utf-8-sig")  # as Windows saves it
     with web_service([503, 401, 200]) as (url, calls):
         station.start(
             send={"kind": "stow-rs", "url": url, "password_file": str(tmp_path / "token")}

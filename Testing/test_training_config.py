@@ -92,6 +92,13 @@ def test_broken_files_are_named(tmp_path: Path) -> None:
         read_config(tmp_path / "missing.toml")
 
 
+@pytest.mark.parametrize("coding", ["utf-8-sig", "utf-16"])
+def test_a_file_that_windows_saved_is_read(path: Path, coding: str) -> None:
+    config = read_config(path)
+    path.write_text(path.read_text("utf-8"), coding)
+    assert read_config(path) == config
+
+
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_shipped_config_is_valid_and_named_after_its_model(path: Path) -> None:
     config = read_ensemble(path) or read_config(path)

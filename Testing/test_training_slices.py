@@ -131,7 +131,10 @@ def test_a_cases_name_names_no_place(config: TrainingConfig, tmp_path: Path, nam
 
 
 def test_the_cache_is_cleared_and_nothing_else(
-    config: TrainingConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    config: TrainingConfig,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = tmp_path / "cache"
     fill_cache(select_cases(config).training, config.model.input, folder)
@@ -142,6 +145,7 @@ def test_the_cache_is_cleared_and_nothing_else(
     other = folder / "scans-0123456789abcdef" / "a.nii.gz"
     other.parent.mkdir()
     other.write_bytes(b"a patient's")
+    monkeypatch.setattr("tumorseg_training.commands.extra.find_spec", lambda _: None)
     assert main(["cache", "--folder", str(folder)]) == 0
     assert str(folder) in capsys.readouterr().err
     assert main(["cache", "--clear", "--folder", str(folder)]) == 0

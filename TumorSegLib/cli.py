@@ -116,11 +116,12 @@ def _open_closed_streams() -> None:
 def _why(error: Exception) -> str | None:
     """Return what a user can do about an error that comes from below us; none: it is our fault."""
     if isinstance(error, ModuleNotFoundError):
-        package = (error.name or "").partition(".")[0]
-        if package in ("", "TumorSegLib"):
+        module = (error.name or "").partition(".")[0]
+        if module in ("", "TumorSegLib"):
             return None
-        from TumorSegLib.support.extras import install_line
+        from TumorSegLib.support.extras import PACKAGES, install_line
 
+        package = PACKAGES.get(module, module)
         return f"the package {package} is not installed; install it with: {install_line([package])}"
     if "home directory" in str(error):  # as pathlib says it
         return "this user has no home folder; name one in the environment: HOME=/a/folder"

@@ -119,7 +119,7 @@ def _ordered(sources: Mapping[str, Source], known: Sequence[str]) -> dict[str, S
 def _channel_names(folder: Path) -> dict[int, str]:
     """Return what an nnU-Net data set calls its channels; nothing if it does not say."""
     try:
-        content = json.loads((folder.parent / "dataset.json").read_text("utf-8"))
+        content = json.loads((folder.parent / "dataset.json").read_bytes())
         named = content.get("channel_names") or content["modality"]
         return {int(number): str(title) for number, title in named.items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError):

@@ -113,6 +113,8 @@ def run(arguments: Namespace) -> int:
     if named is not None and named.specification.task != "segmentation":
         raise InputError(f"--model {named.id}: detects, expected a model that segments")
     models = Models(catalogue, named)
+    if not arguments.plan:
+        _check_installed(arguments)
     found = _found(arguments, models)
     if not found:
         raise InputError("found no images in the inputs; name folders of DICOM or image files")
@@ -129,7 +131,6 @@ def run(arguments: Namespace) -> int:
 
     if arguments.plan:
         return _show_plan(arguments, planned())
-    _check_installed(arguments)
     with results.opened():
         plan = planned()
         write_sources(found, results)

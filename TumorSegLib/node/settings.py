@@ -13,6 +13,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.node.rules import Rule
 from TumorSegLib.support.schema import SchemaError, from_dict
+from TumorSegLib.support.text_coding import decoded
 
 LONGEST_TITLE = 16
 """Characters of an application entity's title (value representation AE)."""
@@ -286,11 +287,11 @@ def read_settings(path: Path) -> NodeSettings:
     """
     try:
         with path.open("rb") as file:
-            text = file.read(LONGEST_FILE).decode("utf-8")
+            text = decoded(file.read(LONGEST_FILE))
         settings = from_dict(NodeSettings, tomllib.loads(text))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not TOML: {error}") from None
     except SchemaError as error:
         raise InputError(f"{path}: {error}") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from TumorSegLib.node.settings import SendByWeb, Watch
+from TumorSegLib.support.text_coding import decoded
 
 if TYPE_CHECKING:
     import requests
@@ -30,7 +31,7 @@ def web_session(to: SendByWeb | Watch) -> requests.Session:
         session.verify = to.tls.authorities or True
         session.cert = (to.tls.certificate, to.tls.key) if to.tls.certificate else None
     if to.password_file is not None:
-        secret = Path(to.password_file).read_text("utf-8").strip()
+        secret = decoded(Path(to.password_file).read_bytes()).strip()
         if to.user is not None:
             session.auth = (to.user, secret)
         else:

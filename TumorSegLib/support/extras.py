@@ -37,6 +37,10 @@ EXTRAS: dict[Extra, tuple[str, ...]] = {
 """As in `pyproject.toml`, which is not there where TumorSeg is installed."""
 
 
+PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn"}
+"""Of modules that are called otherwise than the packages that bring them."""
+
+
 def pip_install(extra: Extra) -> str:
     """Return the command that installs what `extra` needs into this Python."""
     return install_line(EXTRAS[extra])

@@ -198,7 +198,7 @@ def read_patients(path: Path, option: str = "data.patients") -> Mapping[str, str
         InputError: it is not such a file.
     """
     try:
-        content = parsed(path.read_text(encoding="utf-8"))
+        content = parsed(path.read_bytes())
     except OSError as error:
         raise InputError(f"{option}: {path}: {error.strerror}") from None
     except ValueError as error:

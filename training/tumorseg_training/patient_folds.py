@@ -96,7 +96,7 @@ def _drawn(count: int, patients: list[str], seed: int) -> Folds:
 
 def _read(path: Path) -> Folds:
     try:
-        content: Any = parsed(path.expanduser().read_text(encoding="utf-8"))
+        content: Any = parsed(path.expanduser().read_bytes())
     except OSError as error:
         raise InputError(f"data.folds: {path}: {error.strerror}") from None
     except ValueError as error:

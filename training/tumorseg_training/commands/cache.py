@@ -5,7 +5,6 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from tumorseg_training.commands.extra import require_train_extra
 from TumorSegLib.commands.terminal import say
 from TumorSegLib.support.words import counted
 
@@ -22,7 +21,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Say where the slices are, or remove them."""
-    require_train_extra("cache")
     from tumorseg_training.config import Data
     from tumorseg_training.slice_cache import clear_cache
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.support.extras import pip_install
+from TumorSegLib.support.extras import PACKAGES, pip_install
 from TumorSegLib.support.torch_support import why_not_train
 from TumorSegLib.support.words import is_or_are
 
@@ -20,7 +20,7 @@ def require_train_extra(command: str) -> None:
     """
     if reason := why_not_train():
         raise InputError(reason)
-    missing = [name for name in NEEDED if find_spec(name) is None]
+    missing = [PACKAGES.get(name, name) for name in NEEDED if find_spec(name) is None]
     if missing:
         raise InputError(
             f"tumorseg {command} needs {', '.join(missing)}, which {is_or_are(missing)} not"

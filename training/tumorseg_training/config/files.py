@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.support.text_coding import decoded
 
 FAMILY = "family"
 
@@ -67,7 +68,7 @@ def _by_value(items: object) -> dict[Any, Mapping[str, Any]]:
 
 def _parsed(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(decoded(path.read_bytes()))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # numbers without end, levels without end

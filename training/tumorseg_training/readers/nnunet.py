@@ -88,7 +88,7 @@ def structures_of(folder: Path) -> dict[int, str]:
 
 def _dataset(path: Path) -> dict[str, Any]:
     try:
-        content = parsed(path.read_text(encoding="utf-8"))
+        content = parsed(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; the nnU-Net layout needs it") from None
     except ValueError as error:

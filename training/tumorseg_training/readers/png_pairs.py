@@ -64,7 +64,7 @@ def _known(path: Path) -> Mapping[str, Mapping[str, Any]]:
     if not path.is_file():
         return {}
     try:
-        content = parsed(path.read_text(encoding="utf-8"))
+        content = parsed(path.read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not JSON: {error}") from None
     if not isinstance(content, dict) or not all(isinstance(e, dict) for e in content.values()):
