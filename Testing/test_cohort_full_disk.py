@@ -19,7 +19,7 @@ from TumorSegLib import cli
 from TumorSegLib.cohort import ray_run, thumbnail
 from TumorSegLib.cohort.case_run import CaseRunner
 from TumorSegLib.errors import InputError, OutputError
-from TumorSegLib.support.disk import fault_of_disk
+from TumorSegLib.support.disk import fault_of_disk, why_gone
 from TumorSegLib.writing import dicom_output
 from TumorSegLib.writing.image_writing import write_image_atomically
 
@@ -104,6 +104,51 @@ def test_a_folder_of_results_that_is_gone_ends_the_run(desk, monkeypatch, capsys
     assert "tumorseg: out: cannot be written" in line
     assert "bring the folder back" in line
     assert not (desk / "out" / "failed").exists()
+
+
+@pytest.mark.parametrize(
+    ("left", "why"),
+    [("", "a folder that was named is not there"), ("in", "nothing is there")],
+    ids=["nothing", "an empty folder"],
+)
+def test_inputs_whose_disk_is_taken_away_end_the_run(desk, monkeypatch, capsys, left, why):
+    def take_away():
+        (desk / "in").rename(desk / "away")
+        if left:
+            (desk / left).mkdir()
+
+    with monkeypatch.context() as patch:
+        ending_at("a", patch, take_away)
+        assert run() == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(f"tumorseg: b: its images cannot be read any more: {why} any more")
+    assert "run the same command again" in line
+    assert not list((desk / "out" / "failed").iterdir())
+    if left:
+        (desk / left).rmdir()
+    (desk / "away").rename(desk / "in")
+    assert run() == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["unchanged"], said["segmented"]) == (["a"], ["b", "c"])
+
+
+def test_an_image_that_is_gone_alone_is_a_failed_case(desk, monkeypatch, capsys):
+    ending_at("a", monkeypatch, lambda: (desk / "in" / "b.nii.gz").unlink())
+    assert run() == 2
+    said = json.loads(capsys.readouterr().out)
+    assert [one["case"] for one in said["failed"]] == ["b"]
+    assert said["segmented"] == ["a", "c"]
+
+
+def test_a_network_share_that_fails_is_gone(tmp_path, monkeypatch):
+    def stat(self, **_):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    assert why_gone(tmp_path / "none") == "nothing is there any more"
+    (tmp_path / "other").touch()
+    assert why_gone(tmp_path / "none") == ""
+    monkeypatch.setattr(type(tmp_path), "stat", stat)
+    assert why_gone(tmp_path / "other") == "Stale file handle"
 
 
 def test_a_failure_that_cannot_be_noted_ends_the_run(desk, monkeypatch, capsys):

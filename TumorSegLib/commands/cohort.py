@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -231,12 +231,15 @@ def _work(
 
     work = work_of(arguments)
     shown = not (arguments.quiet or arguments.json)
+    cases = {task.case.name: task.case for task in plan.tasks}
     with progress_bar("Cohort", shown=shown, counted="case", rated=True) as progress:
         done = 0
         progress(done, len(plan.tasks))
 
         def deliver(outcome: Outcome) -> None:
             nonlocal done
+            if outcome.reason is not None:
+                _check_inputs(outcome, cases[outcome.name], arguments.inputs)
             _note(outcome, results)
             if outcome.reason is not None and shown:
                 warn(f"{outcome.name}: {outcome.reason}", kind="failed")
@@ -244,6 +247,25 @@ def _work(
             progress(done, len(plan.tasks))
 
         run_tasks(plan.tasks, results, models, settings, work, deliver)
+
+
+def _check_inputs(outcome: Outcome, case: Case, inputs: Sequence[Path]) -> None:
+    """End the run where a case failed because the disk of the inputs is away.
+
+    Raises:
+        InputError: no other case can be read, either.
+    """
+    from TumorSegLib.support.disk import why_gone
+
+    files = [file for source in case.sources.values() for file in source.files]
+    gone = next(filter(None, map(why_gone, files)), "")
+    if not gone and any(not path.exists() for path in inputs):
+        gone = "a folder that was named is not there any more"
+    if gone:
+        raise InputError(
+            f"{outcome.name}: its images cannot be read any more: {gone}; so the run ends here;"
+            " bring them back, and run the same command again: it goes on with what is left"
+        )
 
 
 def _note(outcome: Outcome, results: Results) -> None:

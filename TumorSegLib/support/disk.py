@@ -1,10 +1,11 @@
-"""Whether the disk is to blame where something cannot be written: then nothing else can be."""
+"""Whether the disk is to blame where something cannot be written or read: then all else fails."""
 
 from __future__ import annotations
 
 import errno
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from TumorSegLib.errors import OutputError
@@ -36,6 +37,24 @@ def fault_of_disk(error: BaseException) -> str:
             return cause.strerror or str(cause)
         seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
+    return ""
+
+
+def why_gone(path: Path) -> str:
+    """Return why a disk cannot be read from, on which a file or folder was a while ago.
+
+    "" where the path is there, or is missing from a folder that holds something else. An empty
+    folder is what is left of a disk that was taken away.
+    """
+    try:
+        path.stat()
+    except OSError as error:
+        if error.errno in GONE:
+            return error.strerror or str(error)
+        left = next(folder for folder in path.absolute().parents if folder.is_dir())
+        with suppress(OSError):  # perhaps it may not be looked into
+            if not any(left.iterdir()):
+                return "nothing is there any more"
     return ""
 
 
