@@ -54,6 +54,25 @@ def listed(bench):
     return [bundle.id for bundle in bench.panel.selection.models.bundles]
 
 
+def test_a_model_that_cannot_be_used_says_why_in_the_list(picker):
+    write_model(picker.models, "damaged")
+    (picker.models / "damaged" / "model.json").write_text("{")
+    picker.panel.models_changed()
+    models = picker.ui.modelList
+    titles = [models.item(row).text().partition("\n")[0] for row in range(models.count)]
+    assert titles == ["Tiny shipped", "Cannot be used"]
+    damaged = models.item(1)
+    assert "damaged/model.json: not JSON" in damaged.text()
+    assert damaged.toolTip() in damaged.text()
+    assert not damaged.flags() & picker.qt.Qt.ItemIsEnabled
+    picker.ui.modelSearch.text = "shipped"
+    assert damaged.isHidden()
+    picker.ui.modelSearch.text = "json"
+    assert not damaged.isHidden()
+    models.currentRow = 1
+    assert picker.parameters.model == ""
+
+
 def test_a_model_is_imported_chosen_and_used(picker):
     write_model(picker.elsewhere, "mine", licence=NO_DERIVATIVES)
     picker.path = str(picker.elsewhere / "mine")

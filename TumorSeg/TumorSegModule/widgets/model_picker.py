@@ -36,15 +36,15 @@ class ModelPicker:
         self._ui = ui
         self._listener = listener
         self._bundles: list[Bundle] = []
-        self._items: list[Any] = []
+        self._items: list[tuple[Any, str]] = []
         self._slices = 0
         ui.modelPicker.visible = False
         ui.changeModelButton.toggled.connect(self._set_open)
         ui.modelSearch.textChanged.connect(self._filter)
         ui.modelList.currentRowChanged.connect(self._pick)
 
-    def show_bundles(self, bundles: Sequence[Bundle]) -> None:
-        """List `bundles`."""
+    def show_bundles(self, bundles: Sequence[Bundle], broken: Sequence[str] = ()) -> None:
+        """List `bundles`, and below them why further models are `broken`, a line each."""
         ui = self._ui
         ui.modelList.blockSignals(True)
         ui.modelList.clear()
@@ -53,7 +53,13 @@ class ModelPicker:
             text = f"{bundle.specification.title}\n{headline(bundle.specification)}"
             item = qt.QListWidgetItem(qt.QIcon(str(picture_of(bundle))), text)
             ui.modelList.addItem(item)
-            self._items.append(item)
+            self._items.append((item, searched_text(bundle.specification)))
+        for line in broken:
+            item = qt.QListWidgetItem(f"{_('Cannot be used')}\n{line}")
+            item.setFlags(qt.Qt.NoItemFlags)
+            item.setToolTip(line)
+            ui.modelList.addItem(item)
+            self._items.append((item, line.lower()))
         ui.modelList.blockSignals(False)
         self._filter(ui.modelSearch.text)
 
@@ -89,8 +95,7 @@ class ModelPicker:
 
     def _filter(self, text: str) -> None:
         words = text.lower().split()
-        for bundle, item in zip(self._bundles, self._items, strict=True):
-            searched = searched_text(bundle.specification)
+        for item, searched in self._items:
             item.setHidden(not all(word in searched for word in words))
 
     def _pick(self, row: int) -> None:

@@ -121,7 +121,7 @@ class Panel:
         self._timer.timeout.connect(self._poll)
         ui.segmentButton.clicked.connect(self._segment_or_cancel)
         ui.documentationButton.clicked.connect(open_documentation)
-        self._picker.show_bundles(selection.models.bundles)
+        self._picker.show_bundles(selection.models.bundles, selection.models.catalogue.broken)
         self.status_changed()
 
     @property
@@ -276,7 +276,8 @@ class Panel:
         if model_id is not None and self.parameters is not None:
             self.parameters.model = model_id
         self.selection.read_models()
-        self._picker.show_bundles(self.selection.models.bundles)
+        models = self.selection.models
+        self._picker.show_bundles(models.bundles, models.catalogue.broken)
         self.compare.show_bundles()
         self.retrain.show_bundles()
         self.selection_changed()
