@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import io
 import os
+import threading
 import zipfile
 
 import numpy as np
@@ -261,3 +263,25 @@ def test_a_full_disk_is_told_of_what_is_saved(case, tmp_path, monkeypatch, kind)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
     with pytest.raises(OutputError, match="folder for temporary files"):
         getattr(downloads, kind)(*given)
+
+
+def test_what_is_made_in_a_thread_can_be_stopped(host):
+    from TumorSegWeb.errands import InThread
+
+    in_thread, goes_on = InThread(), threading.Event()
+
+    def slow():
+        goes_on.wait()
+        raise OutputError("nobody hears of it")
+
+    async def stopped():
+        making = asyncio.ensure_future(in_thread.make(slow))
+        await asyncio.sleep(0)
+        in_thread.stop()
+        assert await making is None
+        goes_on.set()
+        return await in_thread.make(lambda: b"the next")
+
+    assert asyncio.run(stopped()) == b"the next"
+    with pytest.raises(OutputError, match="nobody hears"):
+        asyncio.run(in_thread.make(slow))

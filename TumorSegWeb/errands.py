@@ -1,6 +1,7 @@
-"""What a worker process writes for the user to save: reports, and cases for retraining. No trame.
+"""What is made for the user to save while the page goes on. No trame.
 
-Both pass through a temporary folder, which is gone before they are sent.
+A worker process writes reports and cases for retraining; they pass through a temporary folder,
+which is gone before they are sent.
 """
 
 from __future__ import annotations
@@ -103,6 +104,30 @@ class Exports(_Errand):
     def export_ended(self) -> None:
         """See `TumorSegModule.logic.exporter.Listener`."""
         self._succeed()
+
+
+class InThread:
+    """Makes a file in a thread, for which nobody waits any more once it is stopped."""
+
+    def __init__(self) -> None:
+        """Make nothing yet."""
+        self._stopped = asyncio.Event()
+
+    def stop(self) -> None:
+        """Wait for nothing any more; a thread cannot be ended, and ends by itself."""
+        self._stopped.set()
+
+    async def make(self, make: Callable[[], bytes]) -> bytes | None:
+        """Return what `make` returns, None if it was stopped before; errors are passed on."""
+        self._stopped.clear()
+        making = asyncio.ensure_future(asyncio.to_thread(make))
+        stopping = asyncio.ensure_future(self._stopped.wait())
+        await asyncio.wait((making, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if making.done():
+            return making.result()
+        making.add_done_callback(lambda made: made.cancelled() or made.exception())  # for nobody
+        return None
 
 
 def zipped(folder: Path) -> bytes:

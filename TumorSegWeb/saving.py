@@ -20,7 +20,7 @@ from TumorSegModule.logic.report_facts import KNOWABLE, known_of
 from TumorSegModule.logic.report_writer import report_order
 from TumorSegModule.logic.selection import Selection
 from TumorSegWeb import downloads
-from TumorSegWeb.errands import Exports, Reports, zipped, zipped_files
+from TumorSegWeb.errands import Exports, InThread, Reports, zipped, zipped_files
 from TumorSegWeb.faults import Faults
 from TumorSegWeb.lesions import Lesions
 from TumorSegWeb.questions import CANCEL, Questions
@@ -74,6 +74,7 @@ class Saving:
         self._unsaved = unsaved
         self._reports = Reports(server.state, faults)
         self._exports = Exports(server.state, faults)
+        self._in_thread = InThread()
         self._training = TrainingCase(server.state, selection, faults)
         self._ending: Ending | None = None
         self._made: tuple[int, bytes] = (0, b"")
@@ -99,7 +100,8 @@ class Saving:
         self._made = (0, b"")
 
     def stop(self) -> None:
-        """Leave a report or case unwritten."""
+        """Leave a file unmade."""
+        self._in_thread.stop()
         self._reports.stop()
         self._exports.stop()
 
@@ -119,7 +121,7 @@ class Saving:
     async def save(self, kind: str, tab: str) -> None:
         """Make one of `ENDINGS`, and have a tab of the browser fetch it."""
         target = self._selection.target
-        make: Mapping[str, Callable[[], Awaitable[bytes]]] = {
+        make: Mapping[str, Callable[[], Awaitable[bytes | None]]] = {
             "segmentation": lambda: _now(lambda: downloads.segmentation_file(target)),
             "labels": lambda: _now(lambda: downloads.label_map_file(target)),
             "scene": lambda: _now(
@@ -229,14 +231,19 @@ class Saving:
         chosen = await self._questions.ask(title, lines, {"apart": "One file a segment"})
         return chosen != CANCEL
 
-    async def _dicom(self, target: Any, *, report: bool) -> bytes:
+    async def _dicom(self, target: Any, *, report: bool) -> bytes | None:
         source = self._source()
         content = downloads.dicom_content(target, source)
         assert source is not None
-        if not report:
-            return await asyncio.to_thread(downloads.dicom_file, content, source)
-        files = await asyncio.to_thread(downloads.dicom_files, content, source)
-        return zipped_files({f"{self._name} {name}": file for name, file in files.items()})
+        name = self._name
+
+        def make() -> bytes:
+            if not report:
+                return downloads.dicom_file(content, source)
+            files = downloads.dicom_files(content, source)
+            return zipped_files({f"{name} {ending}": file for ending, file in files.items()})
+
+        return await self._in_thread.make(make)
 
     async def _save(
         self,
