@@ -12,8 +12,10 @@ from tiny_models import brain_specification, ct_specification
 from TumorSegLib.image.display_window import display_window
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.contrast_medium import dark_liver
 from TumorSegLib.inference.ct_noise import noise_hu
 from TumorSegLib.inference.input_checks import doubts, scope_warnings
+from TumorSegLib.model.provenance import BaseRecord
 from TumorSegLib.phantom import abdomen_phantom, brain_phantom
 from TumorSegLib.reading import read_volume
 
@@ -245,3 +247,30 @@ def test_noise_of_voxels_that_no_body_has(abdomen):
     assert noise_hu(replace(abdomen, voxels=np.minimum(odd, -500))) is None
     odd[:, ::31, ::31] = 1e30
     assert 5 < noise_hu(replace(abdomen, voxels=odd)) < 15
+
+
+def liver_of(hu, specification, *, size=20, number=int):
+    """What is told of a cube that was found to be liver."""
+    voxels = np.full((40, 40, 40), -1000, np.float32)
+    labelmap = np.zeros((40, 40, 40), np.uint8)
+    cube = (slice(4, 4 + size),) * 3
+    voxels[cube], labelmap[cube] = hu, 1
+    labelmap[10:14, 10:14, 10:14] = 2 * labelmap[10:14, 10:14, 10:14]
+    voxels[labelmap == 2] = -90
+    volume = Volume(voxels.astype(number), Grid((40, 40, 40), (1.0, 1.0, 1.0)))
+    return dark_liver(volume, labelmap, specification)
+
+
+def test_a_liver_without_contrast_medium_is_told():
+    line = liver_of(46, LIVER)
+    assert line.startswith("Liver: its median is 46 HU, as without contrast medium")
+    assert liver_of(69.5, LIVER, number=np.float32) is not None
+    assert liver_of(70, LIVER) is None
+    assert liver_of(46, LIVER, size=8) is None  # too little to tell
+    whole, tumour = LIVER.labels
+    alone = replace(LIVER, labels=(replace(whole, includes=()), tumour))
+    assert liver_of(46, alone) is None  # no tumours are looked for
+    assert liver_of(46, BRAIN) is None
+    base = BaseRecord("liver-ct-unet", "2.2.0", "0" * 64)
+    own = replace(LIVER, provenance=replace(LIVER.provenance, base=base))
+    assert liver_of(46, own) is None

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from bright_models import LIVER, LIVER_TUMOUR, write_ct_model
 from test_grid import ORIENTATIONS, rotation_about, stored_as
 from tiny_models import (
     BRAIN_INPUT,
@@ -473,6 +474,21 @@ def test_only_slices_that_the_detector_finds_are_segmented(
     line = f"{left_out} of {len(examined)} slices were not segmented, as tiny-detector found"
     assert result.warnings[-1].startswith(line)
     assert len(result.slices) == len(examined)
+
+
+def test_a_liver_as_without_contrast_medium_is_told_after_the_run(tmp_path):
+    labels = [{**LIVER, "includes": [2]}, LIVER_TUMOUR]
+    bundle = read_bundle(write_ct_model(tmp_path, "tiny-ct", labels=labels))
+    voxels = np.full((12, 64, 64), -1000, np.int16)
+    voxels[:, 8:56, 8:56] = 0
+    told = []
+    for hu in (68, 90):
+        voxels[2:10, 16:48, 16:48] = hu
+        volume = Volume(voxels.copy(), Grid(voxels.shape, (5.0, 5.0, 5.0)), modality="CT")
+        result = Segmenter(bundle, RunOptions("cpu", "fp32")).segment(volume)
+        assert np.count_nonzero(result.labelmap == 1) > 4000
+        told.append([line for line in result.warnings if line.startswith("Liver: its median is")])
+    assert [len(lines) for lines in told] == [1, 0]
 
 
 def test_every_run_says_what_its_device_could_not_do(brain, detector, head, monkeypatch):

@@ -219,7 +219,7 @@ class Segmenter:
             device=str(self._engine.device),
             precision=self.precision,
             seconds={"loading": self.loading_seconds} | run.seconds,
-            warnings=(*run.warnings, *self._retreats(), *run.left_out()),
+            warnings=(*run.warnings, *self._retreats(), *run.afterwards(labelmap)),
             settings=self._settings(slices, plan.total, run.prepared.count),
             given_up=tuple(
                 GivenUp(

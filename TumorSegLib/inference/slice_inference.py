@@ -8,12 +8,14 @@ from contextlib import contextmanager, suppress
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from TumorSegLib.errors import Cancelled, InputError
 from TumorSegLib.image.alignment import aligned
 from TumorSegLib.image.grid import SliceIndices
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.inference.contrast_medium import dark_liver
 from TumorSegLib.inference.engine import Engine
 from TumorSegLib.inference.input_checks import input_warnings
 from TumorSegLib.inference.preparation import PreparedVolume, body_box, field_of_view
@@ -72,7 +74,7 @@ class SliceInference:
         self.detector: SliceInference | None = None
         self.detector_threshold = 0.0
         self._skipped = 0
-        self._outputs = len(specification.labels)
+        self._specification = specification
         ordered = {first: self.volume, **volumes}
         self.names = {channel: volume.name for channel, volume in ordered.items()}
         with self.timed("preparation"):
@@ -127,14 +129,17 @@ class SliceInference:
         """Return a detector's highest probability on each of `slices`, (n,)."""
         return self._computed(slices, torch.ones(len(slices), dtype=torch.bool)).amax(dim=1)
 
-    def left_out(self) -> list[str]:
-        """Return a line on the slices that the detector left out, if there is a detector."""
-        if self.detector is None:
-            return []
-        return [
-            f"{self._skipped} of {len(self.slices)} slices were not segmented, as"
-            f" {self.detector.model} found nothing there"
-        ]
+    def afterwards(self, labelmap: NDArray[np.uint8]) -> list[str]:
+        """Return what is to be told once all batches were computed, with a label map of them."""
+        lines = []
+        if self.detector is not None:
+            lines.append(
+                f"{self._skipped} of {len(self.slices)} slices were not segmented, as"
+                f" {self.detector.model} found nothing there"
+            )
+        if line := dark_liver(self.volume, labelmap, self._specification):
+            lines.append(line)
+        return lines
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
@@ -167,7 +172,7 @@ class SliceInference:
         cut = slab[self._box.index]
         occupied = cut.flatten(1).any(dim=1) & selected.to(slab.device)
         size = () if self._engine.whole_slice else slab.shape[-2:]
-        result = torch.zeros(len(slab), self._outputs, *size, device=slab.device)
+        result = torch.zeros(len(slab), len(self._specification.labels), *size, device=slab.device)
         if occupied.any():
             target = result if self._engine.whole_slice else result[self._box.index]
             target[occupied] = self._engine.probabilities(cut[occupied]).to(slab.device)
