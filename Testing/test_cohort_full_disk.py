@@ -147,6 +147,9 @@ def test_a_network_share_that_fails_is_gone(tmp_path, monkeypatch):
     assert why_gone(tmp_path / "none") == "nothing is there any more"
     (tmp_path / "other").touch()
     assert why_gone(tmp_path / "none") == ""
+    with monkeypatch.context() as patch:  # as where a drive has no letter any more
+        patch.setattr(type(tmp_path), "is_dir", lambda _: False)
+        assert why_gone(tmp_path / "none") == "nothing is there any more"
     monkeypatch.setattr(type(tmp_path), "stat", stat)
     assert why_gone(tmp_path / "other") == "Stale file handle"
 

@@ -44,16 +44,16 @@ def why_gone(path: Path) -> str:
     """Return why a disk cannot be read from, on which a file or folder was a while ago.
 
     "" where the path is there, or is missing from a folder that holds something else. An empty
-    folder is what is left of a disk that was taken away.
+    folder is what is left of a disk that was taken away, or on Windows not even that.
     """
     try:
         path.stat()
     except OSError as error:
         if error.errno in GONE:
             return error.strerror or str(error)
-        left = next(folder for folder in path.absolute().parents if folder.is_dir())
+        left = next((folder for folder in path.absolute().parents if folder.is_dir()), None)
         with suppress(OSError):  # perhaps it may not be looked into
-            if not any(left.iterdir()):
+            if left is None or not any(left.iterdir()):
                 return "nothing is there any more"
     return ""
 
