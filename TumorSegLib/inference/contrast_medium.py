@@ -15,8 +15,8 @@ from TumorSegLib.model.specification import ModelSpecification
 LIVER = "10200004"
 """SNOMED CT code."""
 UNUSUAL_HU = 70.0
-"""Of the training data's 114 livers, six have a lower median: 27, 49, 64, 64, 64 and 68. Two CTs
-without contrast medium have 45 and 46."""
+"""Of the 29 livers of LiTS that models learnt from, two have a lower median (27 and 64), of 85
+further ones four (49, 64, 64, 68). Two CTs without contrast medium have 45 and 46."""
 FEWEST_VOXELS = 500
 STEP = 2
 """Voxels along each axis, of which one is looked at."""
