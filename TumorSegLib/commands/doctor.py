@@ -18,24 +18,16 @@ from TumorSegLib.commands.terminal import terminal
 from TumorSegLib.errors import TumorSegError
 from TumorSegLib.model.bundle import check_files
 from TumorSegLib.model.catalogue import CLOSED, default_catalogue, user_folder
-from TumorSegLib.support.extras import EXTRAS, install_line, pip_install
+from TumorSegLib.support.extras import EXTRAS, MODULES, install_line, pip_install
 from TumorSegLib.support.version import JSON_FORMAT, __version__
 
 State = Literal["ok", "missing", "broken"]
 
-REQUIRED = {
-    "torch": "torch",
-    "numpy": "numpy",
-    "scipy": "scipy",
-    "SimpleITK": "SimpleITK",
-    "pydicom": "pydicom",
-    "pillow": "PIL",
-    "safetensors": "safetensors",
-    "rich": "rich",
-    "filelock": "filelock",
-    "jinja2": "jinja2",
-}
-"""Packages without which nothing is segmented, and the names that they are imported by."""
+REQUIRED = (
+    *("torch", "numpy", "scipy", "SimpleITK", "pydicom", "pillow", "safetensors", "rich"),
+    *("filelock", "jinja2"),
+)
+"""Packages without which nothing is segmented."""
 
 OPTIONAL = {
     "slicer": ("slicer-core", "slicer", "scenes (.mrb) read outside of 3D Slicer"),
@@ -101,8 +93,8 @@ def _system() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    for package, name in REQUIRED.items():
-        if find_spec(name) is None:
+    for package in REQUIRED:
+        if find_spec(MODULES.get(package, package)) is None:
             mend = _without_home(install_line([package]))
             yield Finding(package, "broken", "not installed", mend)
         else:

@@ -37,8 +37,9 @@ EXTRAS: dict[Extra, tuple[str, ...]] = {
 """As in `pyproject.toml`, which is not there where TumorSeg is installed."""
 
 
-PACKAGES = {"PIL": "pillow", "sklearn": "scikit-learn"}
-"""Of modules that are called otherwise than the packages that bring them."""
+MODULES = {"pillow": "PIL", "scikit-learn": "sklearn"}
+"""By package: what it is imported by, where that is called otherwise."""
+PACKAGES = {module: package for package, module in MODULES.items()}
 
 
 def pip_install(extra: Extra) -> str:
