@@ -158,6 +158,25 @@ def test_a_wrong_rule_or_setting_is_one_line_before_the_start(models, capsys, to
     assert line in refused(capsys, ["node", write(models, **told)])
 
 
+@pytest.mark.parametrize(
+    ("content", "user", "line"),
+    [
+        ("Größe 12 m²".encode("latin-1"), "ward", "is no text; save it as UTF-8"),
+        (b" \n", "ward", "is empty; expected the password or the token"),
+        ("Größe 12 m²".encode(), None, "holds no token, which is one line of ASCII"),
+        (b"one\ntwo", None, "holds no token, which is one line of ASCII"),
+    ],
+)
+def test_a_password_that_cannot_be_sent_is_a_line_before_the_start(
+    models, capsys, content, user, line
+):
+    (models / "secret").write_bytes(content)
+    named = "" if user is None else f"user = '{user}'"
+    watch = f"[watch]\nurl = 'http://127.0.0.1:9/dicom'\npassword_file = 'secret'\n{named}"
+    path = write(models, rules=f"{RULE}\n{watch}")
+    assert f"secret: {line}" in refused(capsys, ["node", path])
+
+
 @pytest.mark.parametrize("coding", ["utf-8-sig", "utf-16"])
 def test_files_that_windows_saved_are_read(models, coding):
     path = Path(write(models))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import signal
@@ -103,6 +104,24 @@ def test_by_stow_a_service_in_trouble_is_tried_again_and_a_token_is_shown(
     assert {headers["Authorization"] for _, headers, _ in calls} == {"Bearer s3cret"}
     assert len(station.heard.about("results wait")) == 1
     assert "s3cret" not in "\n".join(station.heard.lines)
+
+
+def test_by_stow_names_and_passwords_travel_as_utf_8(station, tmp_path):
+    (tmp_path / "password").write_text("Größe 12 мм", "utf-8")
+    with web_service([]) as (url, calls):
+        station.start(
+            send={
+                "kind": "stow-rs",
+                "url": url,
+                "user": "Häuser",
+                "password_file": str(tmp_path / "password"),
+            }
+        )
+        send(station.port, write_series(tmp_path / "ct"))
+        station.wait_for("sent to http")
+    (shown,) = {headers["Authorization"] for _, headers, _ in calls}
+    kind, text = shown.split()
+    assert (kind, base64.b64decode(text).decode()) == ("Basic", "Häuser:Größe 12 мм")
 
 
 def test_by_stow_what_the_service_does_not_take_waits_by_itself(station, tmp_path, monkeypatch):

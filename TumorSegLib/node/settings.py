@@ -12,6 +12,7 @@ from typing import ClassVar
 from TumorSegLib.errors import InputError
 from TumorSegLib.inference.run_options import RunOptions
 from TumorSegLib.node.rules import Rule
+from TumorSegLib.node.secret import secret_in
 from TumorSegLib.support.schema import SchemaError, from_dict
 from TumorSegLib.support.text_coding import decoded
 
@@ -298,6 +299,12 @@ def read_settings(path: Path) -> NodeSettings:
     for name in settings.files:
         if not Path(name).is_file():
             raise InputError(f"{path}: {name}: found no such file")
+    for to in (settings.send, settings.watch):
+        if isinstance(to, SendByWeb | Watch) and to.password_file is not None:
+            try:
+                secret_in(to.password_file, is_token=to.user is None)
+            except OSError as error:
+                raise InputError(f"{path}: {to.password_file}: {error.strerror}") from None
     return settings
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from TumorSegLib.node.secret import secret_in
 from TumorSegLib.node.settings import SendByWeb, Watch
-from TumorSegLib.support.text_coding import decoded
 
 if TYPE_CHECKING:
     import requests
@@ -31,9 +30,9 @@ def web_session(to: SendByWeb | Watch) -> requests.Session:
         session.verify = to.tls.authorities or True
         session.cert = (to.tls.certificate, to.tls.key) if to.tls.certificate else None
     if to.password_file is not None:
-        secret = decoded(Path(to.password_file).read_bytes()).strip()
-        if to.user is not None:
-            session.auth = (to.user, secret)
+        secret = secret_in(to.password_file, is_token=to.user is None)
+        if to.user is not None:  # as bytes: requests encodes texts in Latin-1 alone
+            session.auth = (to.user.encode(), secret.encode())
         else:
             session.headers["Authorization"] = f"Bearer {secret}"
     return session
