@@ -208,6 +208,8 @@ def test_a_watched_series_with_an_image_of_no_use_is_fetched_once(
     assert len(station.heard.about("refused")) == 2 * refused  # the image, and how many
     assert station.pacs.modalities == ([] if refused else ["SEG", "SR"])
     assert not (refused and ProcessInside.last.tasks)
+    if refused:
+        assert [row.connection for row in station.series()] == ["refused"]
 
 
 def watched_by(station, monkeypatch, watched):

@@ -133,7 +133,7 @@ class Intake:
         try:
             header = _header(content)
         except UnusableError:
-            self._note_refused(_series_of_damaged(content), uid)
+            self.refuse(_series_of_damaged(content), uid)
             raise
         try:
             if header.text("SOPInstanceUID") != uid or not uid:
@@ -141,14 +141,15 @@ class Intake:
             kind = self._take(content, header, uid, connection)
         except Exception:
             if header.pixels is not None:  # without them it is no slice that its series lacks
-                self._note_refused(header.text("SeriesInstanceUID"), uid)
+                self.refuse(header.text("SeriesInstanceUID"), uid)
             raise
         if kind == "passed over":
             connection.note(None)
         connection.counts[kind] += 1
         return kind
 
-    def _note_refused(self, series: str, uid: str) -> None:
+    def refuse(self, series: str, uid: str) -> None:
+        """Keep that an image of a series is lacking, until it comes in another form."""
         with self._lock:
             if len(self._refused) >= MOST_REFUSED:  # what the queue knows of them stays
                 self._refused.clear()

@@ -142,7 +142,7 @@ class Watcher:
         row = self._row(offer)
         here = set(self._queue.images(row.id)) if row is not None else set()
         connection = self._intake.opened()
-        how = "; the connection broke"
+        broken, how = True, "; the connection broke"
         try:
             search = partial(client.search_for_instances, offer.study, offer.series)
             listed = _all(search, IMAGE)
@@ -156,15 +156,17 @@ class Watcher:
                     self._intake.accept(_content(client, offer, uid), uid, connection)
                 except UnusableError as error:
                     connection.counts["refused"] += 1
+                    self._intake.refuse(offer.series, uid)
                     line = f"an image of {self._settings.url} {error}; refused"
                     self._journal.say_once(line, line)
-            is_whole = len(listed) >= offer.count and not connection.counts["refused"]
+            broken = len(listed) < offer.count
+            is_whole = not broken and not connection.counts["refused"]
             how = "" if is_whole else f"; not all of its {offer.count} images can be used"
             self._fetched[offer.series] = (offer.count, self._rules.work_for(offer.said).key)
         finally:
             self._journal.say(f"from {self._settings.url}: {connection.told()}{how}")
             try:
-                self._intake.closed(connection, broken=bool(how))
+                self._intake.closed(connection, broken=broken)
             except sqlite3.Error as error:
                 self._journal.say_once("disk", f"the queue cannot be written: {error}")
 
