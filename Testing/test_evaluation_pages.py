@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import tomllib
 from dataclasses import replace
@@ -16,7 +17,7 @@ from tumorseg_training.case import SkippedCase
 from tumorseg_training.case_figures import LEVELS, CaseFigures, Snapshot
 from tumorseg_training.comparison import NEW, Pair, write_comparison
 from tumorseg_training.evaluation import Evaluation
-from tumorseg_training.evaluation_page import evaluation_page
+from tumorseg_training.evaluation_page import evaluation_page, write_with_page
 from tumorseg_training.metrics import Agreement, LesionCounts
 from tumorseg_training.summary import summary
 
@@ -87,6 +88,15 @@ def evaluation(name="first", gain=0.0, *, patients=6, task="segmentation", const
             )
         )
     return Evaluation(name, specification, tuple(cases))
+
+
+def test_figures_are_kept_where_their_page_cannot_be_made(tmp_path):
+    def page():
+        raise RuntimeError("no font")
+
+    with pytest.raises(RuntimeError, match="no font"):
+        write_with_page(tmp_path / "results.json", {"dice": 0.9}, page)
+    assert json.loads((tmp_path / "results.json").read_text("utf-8")) == {"dice": 0.9}
 
 
 def test_a_page_shows_every_model_and_their_comparison():

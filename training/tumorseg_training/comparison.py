@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,8 @@ def write_comparison(pairs: Sequence[Pair], folder: Path, title: str) -> dict[st
         "rows": compared,
     }
     evaluations = [item for pair in pairs for item in (pair.base, pair.retrained)]
-    page = evaluation_page(
+    page = partial(
+        evaluation_page,
         evaluations,
         title,
         "retraining.html",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +35,20 @@ COLUMNS = {
 }
 
 
-def write_with_page(path: Path, content: Mapping[str, Any], page: str) -> Path:
+def write_with_page(path: Path, content: Mapping[str, Any], page: Callable[[], str]) -> Path:
     """Write results as JSON to `path` and as a page beside it; return the page's path.
+
+    Args:
+        path: of the JSON.
+        content: of it.
+        page: makes the page, once the figures are on the disk.
 
     Raises:
         OutputError: they cannot be written.
     """
     beside = path.with_suffix(PAGE_ENDING)
     write_whole(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    write_whole(beside, page)
+    write_whole(beside, page())
     return beside
 
 

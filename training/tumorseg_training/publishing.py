@@ -343,5 +343,4 @@ def write_results(
     }
     if chose:
         content["chose_epoch"] = True
-    page = evaluation_page(evaluations, title)
-    return path, write_with_page(path, content, page)
+    return path, write_with_page(path, content, lambda: evaluation_page(evaluations, title))
