@@ -19,7 +19,7 @@ from TumorSegLib.cohort.models import Models
 from TumorSegLib.cohort.overview import Line, page_of
 from TumorSegLib.cohort.plan import Plan, fingerprint_of, plan_cases
 from TumorSegLib.cohort.ray_pool import share_of
-from TumorSegLib.cohort.settings import Settings, Work
+from TumorSegLib.cohort.settings import Settings, WorkSharing
 from TumorSegLib.cohort.table import COLUMNS, rows_of, write_tables
 from TumorSegLib.errors import InputError, OutputError
 from TumorSegLib.inference.run_options import RunOptions
@@ -285,15 +285,15 @@ def test_nothing_in_the_overview_is_markup_or_comes_from_elsewhere():
     ],
 )
 def test_cores_and_gpus_are_shared_out(nodes, work, share):
-    found = share_of(Cluster(nodes), Work(address="auto", **work), at_once=3)
+    found = share_of(Cluster(nodes), WorkSharing(address="auto", **work), at_once=3)
     assert (found.workers, found.threads, found.gpu, found.at_once) == share
 
 
 def test_more_than_there_is_is_refused():
     with pytest.raises(InputError, match="the largest computer has 8 cores"):
-        share_of(Cluster([{"CPU": 8}]), Work(address="auto", threads=9))
+        share_of(Cluster([{"CPU": 8}]), WorkSharing(address="auto", threads=9))
     with pytest.raises(InputError, match="found 0 GPUs"):
-        share_of(Cluster([{"CPU": 8}]), Work(address="auto", gpu=0.5))
+        share_of(Cluster([{"CPU": 8}]), WorkSharing(address="auto", gpu=0.5))
 
 
 class Cluster:

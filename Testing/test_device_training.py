@@ -32,7 +32,7 @@ from tumorseg_training.device_training.brain_lesions import Painter
 from tumorseg_training.device_training.brain_loss import overlap_loss
 from tumorseg_training.device_training.brain_mask import DEPTH_STEPS, OUTLINE, brain_depth
 from tumorseg_training.device_training.brain_pack import half_size, read_packs, write_pack
-from tumorseg_training.device_training.brain_plans import PLANS, Stage, tiny, works
+from tumorseg_training.device_training.brain_plans import PLANS, BrainStage, planned_runs, tiny
 from tumorseg_training.device_training.brain_prediction import Examiner, dice, engine_of
 from tumorseg_training.device_training.brain_runs import examples
 from tumorseg_training.device_training.loop import Fitting, train
@@ -272,7 +272,7 @@ def test_a_step_that_is_not_finite_is_skipped_and_counted(heads, clock):
     network = torch.nn.Conv2d(9, 1, 3, padding=1)
     learned = train(
         network,
-        (Stage(0.5, 32, 24, 10), Stage(1.0, 32, 32, 10)),
+        (BrainStage(0.5, 32, 24, 10), BrainStage(1.0, 32, 32, 10)),
         partial(examples, Draws(heads, PATIENTS, 0), Broken(heads, [32], 1)),
         Fitting(1e-2, 0.0, 5.0, 0.1, 0.0, exponential(0.998)),
         device=torch.device("cpu"),
@@ -351,7 +351,7 @@ def test_dice_of_a_head():
 
 def test_runs_are_dealt_out_and_none_is_lost():
     folds = ["fold0", "fold1", "all"]
-    every = [works(PLANS, folds, worker, 2) for worker in range(2)]
+    every = [planned_runs(PLANS, folds, worker, 2) for worker in range(2)]
     assert len({run.name for runs in every for run in runs}) == 9
     assert {run.plan.id for run in every[1]} == {plan.id for plan in PLANS}
 
@@ -362,7 +362,7 @@ def test_no_crop_is_padded(plan):
     network = plan.build()
     assert network.stride == plan.stride
     assert all(stage.crop <= stage.size for stage in plan.stages)
-    padded = replace(plan, stages=(Stage(1.0, 128, plan.stages[0].crop + 8, 8),))
+    padded = replace(plan, stages=(BrainStage(1.0, 128, plan.stages[0].crop + 8, 8),))
     with pytest.raises(ValueError, match="expected a multiple"):
         padded.build()
 

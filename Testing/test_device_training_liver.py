@@ -30,7 +30,7 @@ from tumorseg_training.device_training.liver_changes import (
     shift_organ,
     transplant_lesions,
 )
-from tumorseg_training.device_training.liver_draws import Stage
+from tumorseg_training.device_training.liver_draws import LiverStage
 from tumorseg_training.device_training.liver_loss import partial_loss, targets_of
 from tumorseg_training.device_training.liver_pack import (
     LESION_BIT,
@@ -179,7 +179,7 @@ def test_batches_show_what_they_say(volumes: list[PackedVolume]) -> None:
     data = Data.of(volumes, CPU)
     draws = data.draws(Run(planned(["unet"], [], tiny=True)[0].model, "all", 1.0))
     torch.manual_seed(1)
-    for stage in (Stage(1, 32, True, 12), Stage(1, 48, False, 12)):
+    for stage in (LiverStage(1, 32, True, 12), LiverStage(1, 48, False, 12)):
         batch = draws.batch(stage)
         assert batch.image.shape == (12, 3, stage.crop, stage.crop)
         assert batch.targets.shape == batch.weights.shape == (12, 2, stage.crop, stage.crop)
@@ -196,9 +196,9 @@ def test_batches_made_together_share_what_is_real_and_what_is_painted(
 ) -> None:
     data = Data.of([volumes[0], made_up("organ", kind="organ_only"), volumes[7]], CPU)
     draws = data.draws(Run(planned(["unet"], [], tiny=True)[0].model, "all", 1.0))
-    made = draws.batch(Stage(1, 32, False, 12))
+    made = draws.batch(LiverStage(1, 32, False, 12))
     draws.batch = lambda stage: made  # type: ignore[method-assign]
-    parts = list(draws.batches(Stage(1, 32, False, 4), 3))
+    parts = list(draws.batches(LiverStage(1, 32, False, 4), 3))
     assert [len(part.image) for part in parts] == [4, 4, 4]
     torch.testing.assert_close(
         torch.stack([part.image for part in parts], 1).flatten(0, 1), made.image

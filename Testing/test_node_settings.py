@@ -71,8 +71,8 @@ def rules_of(place, *rules):
 
 
 def model_for(rules, modality="CT", part="", description=""):
-    work = rules.work_for(Said(modality, part, description))
-    return work.rule, work.bundle.id if work.bundle else None
+    assignment = rules.assignment_for(Said(modality, part, description))
+    return assignment.rule, assignment.bundle.id if assignment.bundle else None
 
 
 def test_the_first_rule_that_fits_counts(models):
@@ -200,8 +200,8 @@ def test_relative_names_of_models_may_be_folders(models):
     settings = read_settings(
         models / write(models, rules=f'[[rule]]\nmodel = "{models}/models/tiny-ct"')
     )
-    (work,) = rules_of(models, *settings.rule)._work
-    assert work.bundle.id == "tiny-ct"
+    (assignment,) = rules_of(models, *settings.rule)._assignments
+    assert assignment.bundle.id == "tiny-ct"
 
 
 def filled(place):

@@ -14,7 +14,7 @@ from TumorSegLib.image.grid import Grid
 from TumorSegLib.server import course
 from TumorSegLib.server import replicas as module
 from TumorSegLib.server.replicas import Lost, RayReplicas
-from TumorSegLib.server.serving import Work, shares
+from TumorSegLib.server.serving import ReplicaOptions, shares
 
 
 class RayError(Exception):
@@ -86,18 +86,18 @@ def test_an_actor_that_does_not_come_up_is_lost():
 @pytest.mark.parametrize(
     ("work", "gpus", "expected"),
     [
-        (Work(threads=2), 0, (1, 2, 0.0)),
-        (Work(3, threads=1), 0, (3, 1, 0.0)),
-        (Work(threads=1), 2, (2, 1, 1.0)),
-        (Work(threads=1, gpu=0.5), 1, (2, 1, 0.5)),
-        (Work(1, threads=1), 4, (1, 1, 1.0)),
+        (ReplicaOptions(threads=2), 0, (1, 2, 0.0)),
+        (ReplicaOptions(3, threads=1), 0, (3, 1, 0.0)),
+        (ReplicaOptions(threads=1), 2, (2, 1, 1.0)),
+        (ReplicaOptions(threads=1, gpu=0.5), 1, (2, 1, 0.5)),
+        (ReplicaOptions(1, threads=1), 4, (1, 1, 1.0)),
     ],
 )
 def test_gpus_are_shared_out(work, gpus, expected):
     assert shares(work, gpus) == expected
 
 
-@pytest.mark.parametrize(("work", "gpus"), [(Work(3), 2), (Work(gpu=0.5), 0)])
+@pytest.mark.parametrize(("work", "gpus"), [(ReplicaOptions(3), 2), (ReplicaOptions(gpu=0.5), 0)])
 def test_more_gpus_than_there_are_is_one_line(work, gpus):
     with pytest.raises(InputError, match="ask for fewer --replicas or a smaller --gpu-share"):
         shares(work, gpus)

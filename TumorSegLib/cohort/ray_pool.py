@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any, Generic, Protocol, TypeVar
 
 from TumorSegLib.cohort.ray_cluster import connected
-from TumorSegLib.cohort.settings import Work
+from TumorSegLib.cohort.settings import WorkSharing
 from TumorSegLib.errors import InputError, TumorSegError
 from TumorSegLib.support.version import __version__
 
@@ -58,7 +58,7 @@ def answers(
     tasks: Iterable[Task],
     make: Make[Task, Answer],
     failed: Failed[Task, Answer],
-    work: Work,
+    work: WorkSharing,
     *,
     at_once: int = 1,
 ) -> Generator[Answer, None, None]:
@@ -86,7 +86,7 @@ def answers(
             pool.close()
 
 
-def share_of(ray: ModuleType, work: Work, at_once: int = 1) -> Share:
+def share_of(ray: ModuleType, work: WorkSharing, at_once: int = 1) -> Share:
     """Return how many workers there are and what each gets.
 
     Raises:

@@ -11,7 +11,7 @@ from TumorSegLib.cohort.case_run import CaseRunner, Outcome
 from TumorSegLib.cohort.models import Models
 from TumorSegLib.cohort.plan import Task
 from TumorSegLib.cohort.ray_pool import answers
-from TumorSegLib.cohort.settings import Settings, Work
+from TumorSegLib.cohort.settings import Settings, WorkSharing
 
 AT_ONCE = 3
 """One in the network, one that has been read, one that is being read or written."""
@@ -37,7 +37,7 @@ def run_tasks(
     results: Results,
     models: Models,
     settings: Settings,
-    work: Work,
+    work: WorkSharing,
     deliver: Deliver,
 ) -> None:
     """Segment all tasks, and deliver what becomes of each as soon as it is known.

@@ -35,7 +35,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Work:
+class WorkSharing:
     """How the work is shared out.
 
     Attributes:

@@ -134,7 +134,7 @@ def _list(tokens: TokenFile, *, as_json: bool) -> int:
 
 def _serve(arguments: Namespace, tokens: TokenFile) -> int:
     from TumorSegLib.server.address import Address
-    from TumorSegLib.server.serving import Serving, Work, serve
+    from TumorSegLib.server.serving import ReplicaOptions, Serving, serve
 
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
@@ -155,7 +155,7 @@ def _serve(arguments: Namespace, tokens: TokenFile) -> int:
                 queue=arguments.queue,
                 a_user=arguments.per_user,
             ),
-            Work(arguments.replicas, arguments.threads, arguments.gpu_share),
+            ReplicaOptions(arguments.replicas, arguments.threads, arguments.gpu_share),
         ),
         ready=lambda url: print(f"listening on {url}", flush=True),  # noqa: T201
     )

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from TumorSegLib.cohort.settings import Work
+    from TumorSegLib.cohort.settings import WorkSharing
 
 
 def add_work_options(parser: argparse._ActionsContainer) -> None:
@@ -21,11 +21,11 @@ def add_work_options(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def work_of(arguments: argparse.Namespace) -> Work:
+def work_of(arguments: argparse.Namespace) -> WorkSharing:
     """Return how the work is shared out."""
-    from TumorSegLib.cohort.settings import Work
+    from TumorSegLib.cohort.settings import WorkSharing
 
-    return Work(
+    return WorkSharing(
         address=arguments.address,
         workers=arguments.workers,
         threads=arguments.threads,
@@ -33,17 +33,17 @@ def work_of(arguments: argparse.Namespace) -> Work:
     )
 
 
-def shared_work_of(arguments: argparse.Namespace) -> Work | None:
+def shared_work_of(arguments: argparse.Namespace) -> WorkSharing | None:
     """Return how the work is shared out, None where no option says that it is.
 
     Raises:
         TumorSegError: Ray is not installed.
     """
     from TumorSegLib.cohort.ray_cluster import require_ray
-    from TumorSegLib.cohort.settings import Work
+    from TumorSegLib.cohort.settings import WorkSharing
 
     work = work_of(arguments)
-    if work == Work():
+    if work == WorkSharing():
         return None
     require_ray()
     return work

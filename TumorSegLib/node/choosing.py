@@ -12,7 +12,7 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.node.image_store import ImageStore
 from TumorSegLib.node.queue import Queue
 from TumorSegLib.node.queue_tables import ENDED, RECEIVING, SeriesRow
-from TumorSegLib.node.rules import Rules, Said, Work
+from TumorSegLib.node.rules import Assignment, Rules, Said
 from TumorSegLib.reading.dicom_files import list_dicom
 
 
@@ -31,31 +31,35 @@ class Chooser:
         self._queue, self._store, self._rules = queue, store, rules
         self._study_quiet = study_quiet
 
-    def work_for(self, row: SeriesRow) -> Work | Passed | None:
+    def assignment_for(self, row: SeriesRow) -> Assignment | Passed | None:
         """Return what is done with a series; None: others of its study are waited for.
 
         Raises:
             InputError: its images are damaged.
         """
         series = self._series(row)
-        work = self._work(series)
-        if work.bundle is None:
-            reason = f"rule {work.rule} passes it over" if work.rule else "no rule fits it"
-            return Passed(reason, work.key)
-        model = work.bundle.specification
+        assignment = self._assignment(series)
+        if assignment.bundle is None:
+            reason = (
+                f"rule {assignment.rule} passes it over" if assignment.rule else "no rule fits it"
+            )
+            return Passed(reason, assignment.key)
+        model = assignment.bundle.specification
         if fault := fault_of(series, model):
-            return Passed(f"not for {model.id}: {fault}", work.key)
+            return Passed(f"not for {model.id}: {fault}", assignment.key)
         if len(model.input.channels) == 1:
-            return work
+            return assignment
         if not self._is_whole(row.study):
             return None
         choice = choose(self._study(row), model)
         first = model.input.channels[0].name
         if not choice.series:
-            return Passed(choice.reason, work.key)
+            return Passed(choice.reason, assignment.key)
         if choice.series[first].uid != row.uid:
-            return Passed("another series of its study is segmented, or a channel of it", work.key)
-        return work
+            return Passed(
+                "another series of its study is segmented, or a channel of it", assignment.key
+            )
+        return assignment
 
     def case_of(self, row: SeriesRow) -> Case:
         """Return the case of a series that waits for its model.
@@ -75,10 +79,10 @@ class Chooser:
                 sources = {name: source_of(one) for name, one in choice.series.items()}
         return Case(row.name, sources, row.modality, row.model, chosen, is_private=True)
 
-    def _work(self, series: Series) -> Work:
+    def _assignment(self, series: Series) -> Assignment:
         first = series.files[0]
         part = first.header.text("BodyPartExamined")
-        return self._rules.work_for(Said(first.modality, part, first.description))
+        return self._rules.assignment_for(Said(first.modality, part, first.description))
 
     def _series(self, row: SeriesRow) -> Series:
         folder = self._store.folder(row.uid)

@@ -162,8 +162,8 @@ class Intake:
             header.text("SeriesDescription"),
         )
         classes = {header.file_class, header.text("SOPClassUID")}
-        work = self._rules.work_for(said)
-        is_wanted = work.bundle is not None or said.modality in self._rules.of_several
+        assignment = self._rules.assignment_for(said)
+        is_wanted = assignment.bundle is not None or said.modality in self._rules.of_several
         if classes & SEGMENTATION_CLASSES or not is_wanted:
             return "passed over"
         if header.pixels is None:
@@ -173,7 +173,7 @@ class Intake:
         series = header.text("SeriesInstanceUID")
         if not series:
             raise UnusableError("has no SeriesInstanceUID")
-        image = Named(uid, series, header.text("StudyInstanceUID"), said.modality, work.key)
+        image = Named(uid, series, header.text("StudyInstanceUID"), said.modality, assignment.key)
         with self._lock:
             return self._keep(image, content, connection)
 

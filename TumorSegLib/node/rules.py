@@ -60,7 +60,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Work:
+class Assignment:
     """What is done with a series.
 
     Attributes:
@@ -85,52 +85,59 @@ class Rules:
         """
         self.rules = tuple(rules)
         self.catalogue = catalogue
-        self._work = [
-            _work(number, rule, catalogue, settings) for number, rule in enumerate(rules, start=1)
+        self._assignments = [
+            _assignment(number, rule, catalogue, settings)
+            for number, rule in enumerate(rules, start=1)
         ]
 
-    def work_for(self, said: Said) -> Work:
+    def assignment_for(self, said: Said) -> Assignment:
         """Return what is done with a series whose images say this."""
-        for rule, work in zip(self.rules, self._work, strict=True):
-            if _fits(rule, work, said):
-                return work
-        return Work(0, None, NOT_FOR_US)
+        for rule, assignment in zip(self.rules, self._assignments, strict=True):
+            if _fits(rule, assignment, said):
+                return assignment
+        return Assignment(0, None, NOT_FOR_US)
 
     @property
     def modalities(self) -> set[str]:
         """Of all series that a rule may take."""
-        return {work.bundle.specification.modality for work in self._work if work.bundle}
+        return {
+            assignment.bundle.specification.modality
+            for assignment in self._assignments
+            if assignment.bundle
+        }
 
     @property
     def of_several(self) -> set[str]:
         """Modalities of models that look at several sequences of a study."""
         return {
-            work.bundle.specification.modality
-            for work in self._work
-            if work.bundle and len(work.bundle.specification.input.channels) > 1
+            assignment.bundle.specification.modality
+            for assignment in self._assignments
+            if assignment.bundle and len(assignment.bundle.specification.input.channels) > 1
         }
 
     def described(self) -> Iterator[str]:
         """Yield a line a rule: what it takes and what becomes of it."""
-        for number, (rule, work) in enumerate(zip(self.rules, self._work, strict=True), start=1):
+        for number, (rule, assignment) in enumerate(
+            zip(self.rules, self._assignments, strict=True), start=1
+        ):
             does = "is passed over"
-            if work.bundle is not None:
-                model = work.bundle.specification
+            if assignment.bundle is not None:
+                model = assignment.bundle.specification
                 does = f"is segmented by {model.id} {model.version} ({model.title})"
-            line = f"rule {number}: {_condition(rule, work)} {does}"
+            line = f"rule {number}: {_condition(rule, assignment)} {does}"
             for earlier, (other, its) in enumerate(
-                zip(self.rules[: number - 1], self._work, strict=False), start=1
+                zip(self.rules[: number - 1], self._assignments, strict=False), start=1
             ):
-                if _takes_all(other, its, _modality(rule, work)):
+                if _takes_all(other, its, _modality(rule, assignment)):
                     line += f"; never reached, since rule {earlier} takes all of them"
                     break
             yield line
         yield "what no rule fits is accepted and passed over"
 
 
-def _work(number: int, rule: Rule, catalogue: Catalogue, settings: Settings) -> Work:
+def _assignment(number: int, rule: Rule, catalogue: Catalogue, settings: Settings) -> Assignment:
     if rule.model is None:
-        return Work(number, None, NOT_FOR_US)
+        return Assignment(number, None, NOT_FOR_US)
     try:
         bundle = catalogue.find(rule.model)
         key = digest([model_checksum(bundle, catalogue), settings.plain])
@@ -143,15 +150,15 @@ def _work(number: int, rule: Rule, catalogue: Catalogue, settings: Settings) -> 
         raise InputError(
             f"rule {number}: {model.id} is for {model.modality}, the rule for {rule.modality}"
         )
-    return Work(number, bundle, key)
+    return Assignment(number, bundle, key)
 
 
-def _modality(rule: Rule, work: Work) -> str | None:
-    return work.bundle.specification.modality if work.bundle else rule.modality
+def _modality(rule: Rule, assignment: Assignment) -> str | None:
+    return assignment.bundle.specification.modality if assignment.bundle else rule.modality
 
 
-def _fits(rule: Rule, work: Work, said: Said) -> bool:
-    if _modality(rule, work) not in (None, said.modality):
+def _fits(rule: Rule, assignment: Assignment, said: Said) -> bool:
+    if _modality(rule, assignment) not in (None, said.modality):
         return False
     if rule.body_part and said.body_part.upper() not in {one.upper() for one in rule.body_part}:
         return False
@@ -160,14 +167,14 @@ def _fits(rule: Rule, work: Work, said: Said) -> bool:
     return not patterns or any(fnmatchcase(text, pattern) for pattern in patterns)
 
 
-def _takes_all(rule: Rule, work: Work, modality: str | None) -> bool:
+def _takes_all(rule: Rule, assignment: Assignment, modality: str | None) -> bool:
     if rule.body_part or rule.description:
         return False
-    return _modality(rule, work) in (None, modality)
+    return _modality(rule, assignment) in (None, modality)
 
 
-def _condition(rule: Rule, work: Work) -> str:
-    parts = [_modality(rule, work) or "every series"]
+def _condition(rule: Rule, assignment: Assignment) -> str:
+    parts = [_modality(rule, assignment) or "every series"]
     if rule.body_part:
         parts.append(f"of body part {' or '.join(rule.body_part)}")
     if rule.description:

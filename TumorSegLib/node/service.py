@@ -197,22 +197,22 @@ class Node:
 
     def _decide(self, row: SeriesRow, count: int) -> None:
         try:
-            work = self._chooser.work_for(row)
+            assignment = self._chooser.assignment_for(row)
         except TumorSegError as error:
             self._fail(row, self._discreet(error, row))
             return
-        if work is None:
+        if assignment is None:
             return
-        if isinstance(work, Passed):
-            self._journal.say(f"{row}: {count} images, passed over: {work.reason}")
-            self._queue.note_passed(row, work.reason, key=work.key)
+        if isinstance(assignment, Passed):
+            self._journal.say(f"{row}: {count} images, passed over: {assignment.reason}")
+            self._queue.note_passed(row, assignment.reason, key=assignment.key)
             return
-        assert work.bundle is not None
-        model = self.settings.rule[work.rule - 1].model or work.bundle.id
+        assert assignment.bundle is not None
+        model = self.settings.rule[assignment.rule - 1].model or assignment.bundle.id
         self._journal.say(
-            f"{row}: {row.modality}, {count} images, complete; rule {work.rule}, {work.bundle.id}"
+            f"{row}: {row.modality}, {count} images, complete; rule {assignment.rule}, {assignment.bundle.id}"
         )
-        self._queue.note_complete(row, key=work.key, model=model)
+        self._queue.note_complete(row, key=assignment.key, model=model)
 
     def _clear(self) -> None:
         """Remove images and results of series that are through."""

@@ -122,10 +122,10 @@ class Watcher:
 
     def _is_wanted(self, offer: Offer) -> bool:
         """Tell whether a series is to be fetched: all of it, or what is missing of it."""
-        work = self._rules.work_for(offer.said)
-        if work.bundle is None and offer.said.modality not in self._rules.of_several:
+        assignment = self._rules.assignment_for(offer.said)
+        if assignment.bundle is None and offer.said.modality not in self._rules.of_several:
             return False
-        if self._fetched.get(offer.series) == (offer.count, work.key):
+        if self._fetched.get(offer.series) == (offer.count, assignment.key):
             return False  # what is not known of it was refused or passed over
         row = self._row(offer)
         if row is None:
@@ -133,7 +133,7 @@ class Watcher:
         _, known = self._queue.missing(row.id)
         if known < offer.count:
             return True
-        return row.state in FINAL and row.state != FAILED and row.key != work.key
+        return row.state in FINAL and row.state != FAILED and row.key != assignment.key
 
     def _row(self, offer: Offer) -> SeriesRow | None:
         return next(iter(self._queue.tables.series("uid = ?", offer.series)), None)
@@ -162,7 +162,7 @@ class Watcher:
             broken = len(listed) < offer.count
             is_whole = not broken and not connection.counts["refused"]
             how = "" if is_whole else f"; not all of its {offer.count} images can be used"
-            self._fetched[offer.series] = (offer.count, self._rules.work_for(offer.said).key)
+            self._fetched[offer.series] = (offer.count, self._rules.assignment_for(offer.said).key)
         finally:
             self._journal.say(f"from {self._settings.url}: {connection.told()}{how}")
             try:

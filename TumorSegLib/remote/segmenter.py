@@ -26,7 +26,13 @@ from TumorSegLib.model.checksum import model_checksum
 from TumorSegLib.remote.connection import PIECE_BYTES, ordered, welcome
 from TumorSegLib.remote.credentials import Place
 from TumorSegLib.remote.protocol import FORMAT, Done, ModelName, Order, SentVolume
-from TumorSegLib.remote.taking import Heard, PlaceCallback, StartCallback, Taker, Unfit
+from TumorSegLib.remote.result_receiver import (
+    Callbacks,
+    PlaceCallback,
+    ResultReceiver,
+    StartCallback,
+    UnusableAnswerError,
+)
 from TumorSegLib.support.version import __version__
 
 if TYPE_CHECKING:
@@ -117,12 +123,13 @@ class RemoteSegmenter:
             "labelmap": _output(labelmap, shape),
             "probabilities": _output(probabilities, (labels, *shape)),
         }
-        heard = Heard(progress, on_slices, on_place, on_start)
-        taker = Taker(arrays, AxialView.of(next(iter(given.values())).grid), slices, heard)
+        callbacks = Callbacks(progress, on_slices, on_place, on_start)
+        view = AxialView.of(next(iter(given.values())).grid)
+        receiver = ResultReceiver(arrays, view, slices, callbacks)
         try:
             with ordered(self._place, order, _pieces(sent), cancelled or _never) as events:
-                done = taker.take_all(events)
-        except Unfit as error:
+                done = receiver.take_all(events)
+        except UnusableAnswerError as error:
             raise ServerError(f"server {self._place.url}: {error}") from None
         return self._result(done, given, arrays, warnings, time.perf_counter() - began)
 

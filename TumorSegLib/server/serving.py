@@ -30,7 +30,7 @@ END_SECONDS = 10
 
 
 @dataclass(frozen=True)
-class Work:
+class ReplicaOptions:
     """How orders are worked on.
 
     Attributes:
@@ -51,7 +51,7 @@ class Serving:
     tokens: TokenFile
     address: Address = field(default_factory=Address)
     limits: Limits = field(default_factory=Limits)
-    work: Work = field(default_factory=Work)
+    work: ReplicaOptions = field(default_factory=ReplicaOptions)
 
 
 def serve(serving: Serving, ready: Callable[[str], None]) -> None:
@@ -86,7 +86,7 @@ def serve(serving: Serving, ready: Callable[[str], None]) -> None:
             server.run(sockets=[bound])
 
 
-def shares(work: Work, gpus: float) -> tuple[int, int, float]:
+def shares(work: ReplicaOptions, gpus: float) -> tuple[int, int, float]:
     """Return how many processes there are at most, and the threads and part of a GPU of each.
 
     Args:

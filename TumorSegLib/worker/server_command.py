@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypedDict
 from TumorSegLib.worker.protocol import Event, Queued, Segment
 
 if TYPE_CHECKING:
+    from TumorSegLib.remote.result_receiver import PlaceCallback, StartCallback
     from TumorSegLib.remote.segmenter import RemoteSegmenter
-    from TumorSegLib.remote.taking import PlaceCallback, StartCallback
 
 
 class Hearing(TypedDict, total=False):

@@ -19,7 +19,7 @@ from tumorseg_training.patients_apart import check_members
 from tumorseg_training.publishing import CROSS_VALIDATION, RESULTS, chose_epoch, write_results
 from tumorseg_training.train import LAST
 from tumorseg_training.whole_run import Running
-from TumorSegLib.cohort.settings import Work
+from TumorSegLib.cohort.settings import WorkSharing
 from TumorSegLib.errors import InputError
 from TumorSegLib.model.bundle import read_bundle, write_bundle
 from TumorSegLib.model.bundle_folder import FOREST_FILE
@@ -33,7 +33,7 @@ def cross_validate(
     running: Running,
     *,
     folds: Sequence[str] = (),
-    work: Work | None = None,
+    work: WorkSharing | None = None,
 ) -> tuple[Path, Path] | None:
     """Train a model a fold in `folder`/cross-validation and measure each on its fold.
 

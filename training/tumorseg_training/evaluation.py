@@ -13,7 +13,7 @@ import numpy as np
 from tumorseg_training.case import Case, LabelledCase, SkippedCase
 from tumorseg_training.case_figures import CaseFigures, detected, segmented
 from tumorseg_training.labelling import LabelError
-from TumorSegLib.cohort.settings import Work
+from TumorSegLib.cohort.settings import WorkSharing
 from TumorSegLib.errors import InputError
 from TumorSegLib.inference.segmenter import Segmenter
 from TumorSegLib.model.bundle import Bundle
@@ -61,7 +61,7 @@ def evaluate(
     precision: str = "auto",
     catalogue: Catalogue | None = None,
     report: Report | None = None,
-    work: Work | None = None,
+    work: WorkSharing | None = None,
     first_channel_alone: bool = False,
 ) -> Evaluation:
     """Run a model on every case and compare; cases that cannot be measured are listed.
@@ -171,7 +171,7 @@ def _first_channel(bundle: Bundle, content: LabelledCase) -> LabelledCase | None
 
 
 def _answers(
-    measurer: Measurer, tasks: Sequence[Numbered], work: Work | None
+    measurer: Measurer, tasks: Sequence[Numbered], work: WorkSharing | None
 ) -> Generator[Answer, None, None]:
     if work is None:
         yield from map(measurer.run, tasks)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tumorseg_training.config import TrainingConfig
 from tumorseg_training.publishing import Published
 from tumorseg_training.whole_run import Running, train_and_publish
-from TumorSegLib.cohort.settings import Work
+from TumorSegLib.cohort.settings import WorkSharing
 from TumorSegLib.errors import TumorSegError
 
 Run = tuple[str, TrainingConfig]
@@ -47,7 +47,7 @@ class FoldTrainer:
 
 
 def trained_folds(
-    configs: Mapping[str, TrainingConfig], folder: Path, running: Running, work: Work | None
+    configs: Mapping[str, TrainingConfig], folder: Path, running: Running, work: WorkSharing | None
 ) -> Generator[tuple[str, Published | None], None, None]:
     """Yield the model of each fold as soon as it is trained.
 

@@ -17,7 +17,7 @@ from TumorSegLib.errors import InputError
 if TYPE_CHECKING:
     from tumorseg_training.config import EnsembleConfig, Recipe, TrainingConfig
     from tumorseg_training.whole_run import Running
-    from TumorSegLib.cohort.settings import Work
+    from TumorSegLib.cohort.settings import WorkSharing
     from TumorSegLib.model.evaluation import Evaluation
     from TumorSegLib.model.forest import Forest
 
@@ -196,7 +196,7 @@ def trained(config: TrainingConfig, folder: Path, arguments: Namespace) -> None:
         say(f"wrote {found.bundle.folder}")
 
 
-def shared_work(arguments: Namespace) -> Work | None:
+def shared_work(arguments: Namespace) -> WorkSharing | None:
     """Return how folds are shared out, None if they are not.
 
     Raises:
@@ -227,7 +227,7 @@ def measured(
 
 
 def cross_validated(
-    config: TrainingConfig, folder: Path, arguments: Namespace, work: Work | None
+    config: TrainingConfig, folder: Path, arguments: Namespace, work: WorkSharing | None
 ) -> None:
     """Train once a fold and measure over all patients."""
     from tumorseg_training.cross_validation import cross_validate

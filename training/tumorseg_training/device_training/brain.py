@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from tumorseg_training.device_training.brain_plans import EVERYBODY, PLANS, Plan, tiny, works
+from tumorseg_training.device_training.brain_plans import EVERYBODY, PLANS, Plan, planned_runs, tiny
 from tumorseg_training.device_training.brain_results import archive, table
 from tumorseg_training.device_training.brain_runs import Worker
 
@@ -72,7 +72,7 @@ def _work(
         log=log,
     )
     folds = options.folds or [*worker.folds, EVERYBODY]
-    worker.work(works(plans, folds, index, options.workers))
+    worker.work(planned_runs(plans, folds, index, options.workers))
 
 
 def _start_workers(count: int, deadline: float, arguments: Sequence[str] | None) -> None:

@@ -16,7 +16,7 @@ CONTEXT = 1
 
 
 @dataclass(frozen=True)
-class Stage:
+class BrainStage:
     """A part of a run.
 
     Attributes:
@@ -55,7 +55,7 @@ class Plan:
     width: int
     share: float
     size: int
-    stages: tuple[Stage, ...]
+    stages: tuple[BrainStage, ...]
     learning_rate: float = 3e-3
     weight_decay: float = 1e-2
 
@@ -93,7 +93,11 @@ class Plan:
         return 32 if self.network == "LinkNet" else 16
 
 
-FINE = (Stage(0.45, 128, 112, 48), Stage(0.85, 192, 160, 32), Stage(1.0, 192, 192, 32))
+FINE = (
+    BrainStage(0.45, 128, 112, 48),
+    BrainStage(0.85, 192, 160, 32),
+    BrainStage(1.0, 192, 192, 32),
+)
 PLANS = (
     Plan("brain-lgg-munet", "mU-Net", 24, 0.45, 192, FINE),
     Plan("brain-lgg-unet", "U-Net", 32, 0.35, 192, FINE),
@@ -103,13 +107,17 @@ PLANS = (
         64,
         0.2,
         256,
-        (Stage(0.4, 128, 128, 64), Stage(0.85, 256, 192, 48), Stage(1.0, 256, 256, 32)),
+        (
+            BrainStage(0.4, 128, 128, 64),
+            BrainStage(0.85, 256, 192, 48),
+            BrainStage(1.0, 256, 256, 32),
+        ),
     ),
 )
 
 
 @dataclass(frozen=True)
-class Work:
+class PlannedRun:
     """One run: a plan, and the fold that it leaves out, or `EVERYBODY`."""
 
     plan: Plan
@@ -121,9 +129,11 @@ class Work:
         return f"{self.plan.id}-{self.fold}"
 
 
-def works(plans: Sequence[Plan], folds: Sequence[str], worker: int, workers: int) -> list[Work]:
+def planned_runs(
+    plans: Sequence[Plan], folds: Sequence[str], worker: int, workers: int
+) -> list[PlannedRun]:
     """Return the runs of one of several workers; each network's runs are dealt out in turn."""
-    return [Work(plan, fold) for plan in plans for fold in folds[worker::workers]]
+    return [PlannedRun(plan, fold) for plan in plans for fold in folds[worker::workers]]
 
 
 def tiny(plan: Plan) -> Plan:

@@ -21,7 +21,13 @@ from tumorseg_training.device_training.brain_draws import Draws
 from tumorseg_training.device_training.brain_lesions import Painter
 from tumorseg_training.device_training.brain_loss import overlap_loss
 from tumorseg_training.device_training.brain_pack import Heads, read_folds, read_packs
-from tumorseg_training.device_training.brain_plans import CONTEXT, EVERYBODY, Plan, Stage, Work
+from tumorseg_training.device_training.brain_plans import (
+    CONTEXT,
+    EVERYBODY,
+    BrainStage,
+    Plan,
+    PlannedRun,
+)
 from tumorseg_training.device_training.brain_prediction import (
     VARIANTS,
     Examiner,
@@ -73,7 +79,7 @@ class Worker:
         self._later = Later(log)
         self._spent = 2.0
 
-    def work(self, runs: Sequence[Work]) -> None:
+    def work(self, runs: Sequence[PlannedRun]) -> None:
         """Do the runs; one that fails is logged, and the next goes on."""
         for index, run in enumerate(runs):
             if time.time() > self.deadline:
@@ -86,12 +92,12 @@ class Worker:
                 self.log(f"{run.name} FAILED\n{traceback.format_exc()}")
         self._later.finish()
 
-    def _seconds(self, runs: Sequence[Work]) -> float:
+    def _seconds(self, runs: Sequence[PlannedRun]) -> float:
         """Return the first run's share of the time that is left for training."""
         usable = self.deadline - time.time() - self._spent * len(runs)
         return max(0.5, usable * runs[0].plan.share / sum(run.plan.share for run in runs))
 
-    def _run(self, run: Work, augmenter: Augmenter, seconds: float) -> None:
+    def _run(self, run: PlannedRun, augmenter: Augmenter, seconds: float) -> None:
         plan = run.plan
         self.log(f"{run.name}: {seconds:.1f} s")
         held_out = self.folds.get(run.fold, [])
@@ -121,7 +127,7 @@ class Worker:
             self._augmenters[sizes] = Augmenter(self.heads, list(sizes), CONTEXT)
         return self._augmenters[sizes]
 
-    def _examine(self, run: Work, network: nn.Module) -> dict[str, dict[str, float]]:
+    def _examine(self, run: PlannedRun, network: nn.Module) -> dict[str, dict[str, float]]:
         """Predict what the run did not see; return Dice by threshold and variant, and patient."""
         probabilities: dict[str, NDArray[np.uint8]] = {}
         figures: dict[str, dict[str, float]] = {}
@@ -155,7 +161,11 @@ class Worker:
         return figures
 
     def _record(
-        self, run: Work, learned: Learned, seconds: float, figures: dict[str, dict[str, float]]
+        self,
+        run: PlannedRun,
+        learned: Learned,
+        seconds: float,
+        figures: dict[str, dict[str, float]],
     ) -> None:
         rates = ", ".join(f"{rate:.0f}" for rate in learned.rates)
         self.log(
@@ -177,7 +187,7 @@ class Worker:
         path.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
-def examples(draws: Draws, augmenter: Augmenter, stage: Stage) -> Iterator[Example]:
+def examples(draws: Draws, augmenter: Augmenter, stage: BrainStage) -> Iterator[Example]:
     """Yield what a run learns from at a stage, without end."""
     while True:
         slices, tumours = draws.batch(stage.batch, Painter.roomy(stage.batch))

@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 from tumorseg_training.config import read_config
-from tumorseg_training.device_training.liver_draws import Stage
+from tumorseg_training.device_training.liver_draws import LiverStage
 from tumorseg_training.device_training.liver_pack import read_packs
 from tumorseg_training.device_training.liver_runs import EVERYBODY, STAGES, Data, Run, Session
 from tumorseg_training.places import configs
@@ -32,7 +32,11 @@ CONFIGS = configs()
 EVERYBODY_WEIGHT = 1.3
 """How much longer the run to publish takes than one without a fold."""
 TINY_SLICES = 6
-TINY_STAGES = (Stage(0.3, 32, True, 4), Stage(0.7, 32, False, 4), Stage(1.0, 48, False, 2))
+TINY_STAGES = (
+    LiverStage(0.3, 32, True, 4),
+    LiverStage(0.7, 32, False, 4),
+    LiverStage(1.0, 48, False, 2),
+)
 
 
 def say(line: str) -> None:

@@ -67,7 +67,7 @@ class Shares:
 
 
 @dataclass(frozen=True)
-class Stage:
+class LiverStage:
     """How slices are shown during a part of a run.
 
     Attributes:
@@ -144,14 +144,14 @@ class Draws:
             )
             self.depth = skin_depth(self.labels.masks, DEPTH_PIXELS)
 
-    def batches(self, stage: Stage, count: int) -> Iterator[Batch]:
+    def batches(self, stage: LiverStage, count: int) -> Iterator[Batch]:
         """Yield several batches that are made together: a thousand small kernels serve them all."""
         whole = self.batch(replace(stage, batch=stage.batch * count))
         for start in range(count):
             part = slice(start, None, count)
             yield Batch(whole.image[part], whole.targets[part], whole.weights[part])
 
-    def batch(self, stage: Stage) -> Batch:
+    def batch(self, stage: LiverStage) -> Batch:
         """Return random slices, changed at random."""
         painted = round(stage.batch * self.shares.synthetic) if self.painter is not None else 0
         parts = [self._real(stage.batch - painted, stage)]
@@ -165,7 +165,7 @@ class Draws:
         image = change_intensities(crops.image.clamp(0, 1)).nan_to_num(0.0).clamp(0, 1)
         return Batch(image, *targets_of(crops, partial))
 
-    def _real(self, count: int, stage: Stage) -> tuple[Crops, Tensor]:
+    def _real(self, count: int, stage: LiverStage) -> tuple[Crops, Tensor]:
         places = torch.multinomial(self.weights, count, replacement=True)
         seen = self.store.images[self._neighbours(self.store, places)].float() / 255
         seen = _thickened(seen, self.shares.thick)
@@ -183,7 +183,7 @@ class Draws:
         crops = Crops(image, organ | lesion, lesion, torch.zeros_like(lesion), pixel)
         return crops, self.partial[places]
 
-    def _painted(self, count: int, stage: Stage) -> Crops:
+    def _painted(self, count: int, stage: LiverStage) -> Crops:
         assert self.labels is not None
         assert self.painter is not None
         places = torch.multinomial(self.label_weights, count, replacement=True)
@@ -199,7 +199,7 @@ class Draws:
         depth = cropped[:, channels:] * self.pixel_mm
         return self.painter.paint(cropped[:, :channels].long(), depth, self.pixel_mm * ratio)
 
-    def _centres(self, focus: Tensor, sizes: Tensor, stage: Stage) -> Tensor:
+    def _centres(self, focus: Tensor, sizes: Tensor, stage: LiverStage) -> Tensor:
         seen = stage.crop * (2 if stage.coarse else 1)
         return crop_centres(focus, sizes, seen, self.geometry.focus_share)
 

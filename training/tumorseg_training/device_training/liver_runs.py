@@ -15,7 +15,7 @@ import torch
 
 from tumorseg_training.device_training.average import over_part
 from tumorseg_training.device_training.later import Later
-from tumorseg_training.device_training.liver_draws import Draws, Stage
+from tumorseg_training.device_training.liver_draws import Draws, LiverStage
 from tumorseg_training.device_training.liver_loss import partial_loss
 from tumorseg_training.device_training.liver_pack import PackedVolume
 from tumorseg_training.device_training.liver_prediction import (
@@ -38,9 +38,9 @@ MOST_BYTES = 15 << 20
 AT_ONCE = 4
 """Batches drawn together on a GPU."""
 STAGES = (
-    Stage(until=0.12, crop=112, coarse=True, batch=32),
-    Stage(until=0.8, crop=160, coarse=False, batch=32),
-    Stage(until=1.0, crop=224, coarse=False, batch=16),
+    LiverStage(until=0.12, crop=112, coarse=True, batch=32),
+    LiverStage(until=0.8, crop=160, coarse=False, batch=32),
+    LiverStage(until=1.0, crop=224, coarse=False, batch=16),
 )
 FITTING = Fitting(
     learning_rate=3e-3,
@@ -132,7 +132,7 @@ class Session:
         data: Data,
         folder: Path,
         stop: float,
-        stages: Sequence[Stage],
+        stages: Sequence[LiverStage],
         log: Callable[[str], None],
     ) -> None:
         """Prepare.
@@ -256,7 +256,7 @@ class Session:
             self.log(f"{model}: liver {organ:.3f}, tumour {lesion:.3f}, {false:.1f} false a volume")
 
 
-def examples(draws: Draws, stage: Stage) -> Iterator[Example]:
+def examples(draws: Draws, stage: LiverStage) -> Iterator[Example]:
     """Yield what a run learns from at a stage, without end."""
     at_once = AT_ONCE if draws.store.masks.device.type == "cuda" else 1
     while True:

@@ -18,7 +18,7 @@ FIRST_RATE = 0.02
 """Least part of the peak learning rate while it rises."""
 
 
-class Stage(Protocol):
+class TimedStage(Protocol):
     """A part of a run."""
 
     @property
@@ -26,7 +26,7 @@ class Stage(Protocol):
         """Share of the run's time at which it ends."""
 
 
-AnyStage = TypeVar("AnyStage", bound=Stage)
+AnyStage = TypeVar("AnyStage", bound=TimedStage)
 
 
 @dataclass(frozen=True)

@@ -37,13 +37,13 @@ StartCallback = Callable[[str, str], None]
 NOT_FITTING = "sent what does not fit the volume"
 
 
-class Unfit(Exception):
+class UnusableAnswerError(Exception):
     """The server has given up, or sent what does not fit; the message is for the user."""
 
 
 @dataclass(frozen=True)
-class Heard:
-    """Who hears of it; see `RemoteSegmenter.segment`."""
+class Callbacks:
+    """What is called meanwhile; see `RemoteSegmenter.segment`."""
 
     progress: ProgressCallback | None = None
     on_slices: SlicesCallback | None = None
@@ -51,7 +51,7 @@ class Heard:
     on_start: StartCallback | None = None
 
 
-class Taker:
+class ResultReceiver:
     """Writes what the server sends to arrays.
 
     Where only some slices are segmented, the whole arrays that come at the end are kept apart
@@ -63,17 +63,17 @@ class Taker:
         arrays: Mapping[str, NDArray[np.uint8]],
         view: AxialView,
         slices: range | None,
-        heard: Heard,
+        callbacks: Callbacks,
     ) -> None:
-        """Write to `arrays`, and tell whoever has `heard`.
+        """Write to `arrays`, and call `callbacks` meanwhile.
 
         Args:
             arrays: "labelmap" (z, y, x) and "probabilities" (labels, z, y, x).
             view: how axial slices lie in them.
             slices: that are segmented, if not all are.
-            heard: callbacks.
+            callbacks: see `RemoteSegmenter.segment`.
         """
-        self._arrays, self._view, self._slices, self._heard = arrays, view, slices, heard
+        self._arrays, self._view, self._slices, self._callbacks = arrays, view, slices, callbacks
         self._labels = view.apply(arrays["labelmap"])
         self._whole = arrays
         if slices is not None or not all(one.flags.c_contiguous for one in arrays.values()):
@@ -84,7 +84,7 @@ class Taker:
         """Take what comes up to the end, and return what that says.
 
         Raises:
-            Unfit: there is no result.
+            UnusableAnswerError: there is no result.
             InputError: the volumes cannot be used with the model.
         """
         for event, payload in events:
@@ -99,36 +99,36 @@ class Taker:
                 case Failed():
                     raise InputError(event.message)
                 case Refused():
-                    raise Unfit(event.message)
-                case Queued() if self._heard.on_place is not None:
-                    self._heard.on_place(event.place)
-                case Started() if self._heard.on_start is not None:
-                    self._heard.on_start(event.device, event.note)
-        raise Unfit("ended before the result was whole")
+                    raise UnusableAnswerError(event.message)
+                case Queued() if self._callbacks.on_place is not None:
+                    self._callbacks.on_place(event.place)
+                case Started() if self._callbacks.on_start is not None:
+                    self._callbacks.on_start(event.device, event.note)
+        raise UnusableAnswerError("ended before the result was whole")
 
     def _take_slices(self, event: Slices, payload: bytes) -> None:
         inside = 0 <= event.start < event.stop <= len(self._labels)
         if not inside or not 0 < event.done <= event.total:
-            raise Unfit(NOT_FITTING)
+            raise UnusableAnswerError(NOT_FITTING)
         target = self._labels[event.start : event.stop]
         target[:] = _inflated(payload, target.size).reshape(target.shape)
-        if self._heard.on_slices is not None:
-            self._heard.on_slices(event.start, event.stop)
-        if self._heard.progress is not None:
-            self._heard.progress(event.done, event.total)
+        if self._callbacks.on_slices is not None:
+            self._callbacks.on_slices(event.start, event.stop)
+        if self._callbacks.progress is not None:
+            self._callbacks.progress(event.done, event.total)
 
     def _take_part(self, event: Part, payload: bytes) -> None:
         flat = self._whole[event.array].reshape(-1)
         start = self._taken[event.array]
         if event.start != start or not 0 < event.count <= len(flat) - start:
-            raise Unfit(NOT_FITTING)
+            raise UnusableAnswerError(NOT_FITTING)
         flat[start : start + event.count] = _inflated(payload, event.count)
         self._taken[event.array] += event.count
 
     def _finish(self) -> None:
         """Write what was kept apart."""
         if any(self._taken[name] != array.size for name, array in self._arrays.items()):
-            raise Unfit("ended before the result was whole")
+            raise UnusableAnswerError("ended before the result was whole")
         if self._whole is self._arrays:
             return
         part = slice(None)
@@ -146,13 +146,13 @@ def _inflated(payload: bytes, count: int) -> NDArray[np.uint8]:
     """Return the `count` bytes that were compressed.
 
     Raises:
-        Unfit: they are fewer or more.
+        UnusableAnswerError: they are fewer or more.
     """
     inflater = zlib.decompressobj()
     try:
         content = inflater.decompress(payload, count)
     except zlib.error:
-        raise Unfit(NOT_FITTING) from None
+        raise UnusableAnswerError(NOT_FITTING) from None
     if len(content) != count or inflater.unconsumed_tail:
-        raise Unfit(NOT_FITTING)
+        raise UnusableAnswerError(NOT_FITTING)
     return np.frombuffer(content, np.uint8)
