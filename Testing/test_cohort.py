@@ -18,6 +18,7 @@ import pytest
 import SimpleITK as sitk
 from bright_models import write_ct_model, write_model
 from made_up_patient import betrayed, write_patient
+from needed_packages import needs
 from synthetic_data import ball_case
 from waiting import wait_until
 
@@ -26,11 +27,7 @@ from TumorSegLib.cohort.case_folder import sha256_of
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.itk import to_sitk
 
-MISSING = [name for name in ("ray", "pyarrow") if find_spec(name) is None]
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(MISSING), reason="a cohort needs ray and pyarrow"),
-]
+pytestmark = [pytest.mark.slow, needs("ray", "pyarrow")]
 
 SHAPE = (6, 48, 48)
 GRID = Grid(SHAPE, (4.0, 4.0, 6.0), (-10.0, 20.0, 5.0))

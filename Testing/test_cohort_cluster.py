@@ -8,18 +8,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from bright_models import write_ct_model
+from needed_packages import needs
 from test_cohort import write_ball
 from waiting import wait_until
 
-MISSING = [name for name in ("ray", "pyarrow") if find_spec(name) is None]
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(bool(MISSING), reason="a cohort needs ray and pyarrow"),
+    needs("ray", "pyarrow"),
     pytest.mark.skipif(os.name == "nt", reason="Ray makes no clusters on Windows"),
 ]
 

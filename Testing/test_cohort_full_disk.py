@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import shutil
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ import SimpleITK as sitk
 from bright_models import write_ct_model
 from fault_scenarios import write_volume
 from made_up_patient import write_patient
+from needed_packages import needs
 
 from TumorSegLib import cli
 from TumorSegLib.cohort import ray_run, thumbnail
@@ -23,12 +23,8 @@ from TumorSegLib.support.disk import fault_of_disk, why_gone
 from TumorSegLib.writing import dicom_output
 from TumorSegLib.writing.image_writing import write_image_atomically
 
-MISSING = [name for name in ("ray", "pyarrow") if find_spec(name) is None]
 """Looked for without an import, at which Ray learns once how others are to prove themselves."""
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(MISSING), reason="a cohort needs ray and pyarrow"),
-]
+pytestmark = [pytest.mark.slow, needs("ray", "pyarrow")]
 
 CODES = ("ENOSPC", "EDQUOT", "EROFS", "EIO", "ESTALE")
 

@@ -11,12 +11,12 @@ import subprocess
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bright_models import LIVER, LIVER_TUMOUR, write_ct_model
+from needed_packages import needs
 from server_bench import MODEL, serving, volume
 from waiting import wait_until
 
@@ -33,11 +33,7 @@ from TumorSegLib.server.order_memory import OrderMemory, needed
 from TumorSegLib.server.tokens import Token
 from TumorSegLib.worker.shared_memory import PREFIX
 
-MISSING = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(MISSING), reason="a server needs fastapi and uvicorn"),
-]
+pytestmark = [pytest.mark.slow, needs("fastapi", "uvicorn")]
 
 SAGITTAL = Grid(
     (6, 48, 48),

@@ -8,13 +8,13 @@ import os
 import signal
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import SimpleITK as sitk
 from bright_models import write_ct_model
 from made_up_patient import WORDS, betrayed, write_patient
+from needed_packages import needs
 from server_bench import MODEL, serving
 from test_cohort import write_ball
 from waiting import wait_until
@@ -22,11 +22,7 @@ from waiting import wait_until
 from TumorSegLib import cli
 
 ROOT = Path(__file__).resolve().parent.parent
-MISSING = [name for name in ("ray", "fastapi", "uvicorn") if find_spec(name) is None]
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(MISSING), reason="a server needs ray, fastapi and uvicorn"),
-]
+pytestmark = [pytest.mark.slow, needs("ray", "fastapi", "uvicorn")]
 
 
 @pytest.fixture

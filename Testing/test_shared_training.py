@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 
 import pytest
 from bright_models import write_model
+from needed_packages import needs
 from synthetic_data import write_config, write_kaggle, write_nnunet
 
 from TumorSegLib.cli import main
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(find_spec("ray") is None, reason="workers need ray"),
-]
+pytestmark = [pytest.mark.slow, needs("ray")]
 
 
 def figures(folder, *words):

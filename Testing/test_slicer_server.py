@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 
 import numpy as np
 import pytest
 from bright_models import write_model
+from needed_packages import needs
 from scenes import add_head, segment_mask
 from server_bench import serving
 
-MISSING = [name for name in ("fastapi", "uvicorn") if find_spec(name) is None]
-pytestmark = pytest.mark.skipif(bool(MISSING), reason="a server needs fastapi and uvicorn")
+pytestmark = needs("fastapi", "uvicorn")
 
 
 @pytest.fixture(autouse=True)

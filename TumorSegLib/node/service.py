@@ -210,7 +210,8 @@ class Node:
         assert assignment.bundle is not None
         model = self.settings.rule[assignment.rule - 1].model or assignment.bundle.id
         self._journal.say(
-            f"{row}: {row.modality}, {count} images, complete; rule {assignment.rule}, {assignment.bundle.id}"
+            f"{row}: {row.modality}, {count} images, complete;"
+            f" rule {assignment.rule}, {assignment.bundle.id}"
         )
         self._queue.note_complete(row, key=assignment.key, model=model)
 
