@@ -12,9 +12,9 @@ from tiny_models import brain_specification, ct_specification
 from TumorSegLib.image.display_window import display_window
 from TumorSegLib.image.grid import Grid
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.inference.contrast_medium import dark_liver
 from TumorSegLib.inference.ct_noise import noise_hu
 from TumorSegLib.inference.input_checks import doubts, scope_warnings
+from TumorSegLib.inference.liver_checks import liver_warnings
 from TumorSegLib.model.provenance import BaseRecord
 from TumorSegLib.phantom import abdomen_phantom, brain_phantom
 from TumorSegLib.reading import read_volume
@@ -250,27 +250,46 @@ def test_noise_of_voxels_that_no_body_has(abdomen):
 
 
 def liver_of(hu, specification, *, size=20, number=int):
-    """What is told of a cube that was found to be liver."""
+    """What is told of a cube that was found to be liver, on the right of a body."""
     voxels = np.full((40, 40, 40), -1000, np.float32)
+    voxels[2:38, 2:38, 2:38] = 0
     labelmap = np.zeros((40, 40, 40), np.uint8)
     cube = (slice(4, 4 + size),) * 3
     voxels[cube], labelmap[cube] = hu, 1
     labelmap[10:14, 10:14, 10:14] = 2 * labelmap[10:14, 10:14, 10:14]
     voxels[labelmap == 2] = -90
     volume = Volume(voxels.astype(number), Grid((40, 40, 40), (1.0, 1.0, 1.0)))
-    return dark_liver(volume, labelmap, specification)
+    return liver_warnings(volume, labelmap, specification)
 
 
 def test_a_liver_without_contrast_medium_is_told():
-    line = liver_of(46, LIVER)
+    (line,) = liver_of(46, LIVER)
     assert line.startswith("Liver: its median is 46 HU, as without contrast medium")
-    assert liver_of(69.5, LIVER, number=np.float32) is not None
-    assert liver_of(70, LIVER) is None
-    assert liver_of(46, LIVER, size=8) is None  # too little to tell
+    assert len(liver_of(69.5, LIVER, number=np.float32)) == 1
+    assert liver_of(70, LIVER) == []
+    assert liver_of(46, LIVER, size=8) == []  # too little to tell
     whole, tumour = LIVER.labels
     alone = replace(LIVER, labels=(replace(whole, includes=()), tumour))
-    assert liver_of(46, alone) is None  # no tumours are looked for
-    assert liver_of(46, BRAIN) is None
+    assert liver_of(46, alone) == []  # no tumours are looked for
+    assert liver_of(46, BRAIN) == []
     base = BaseRecord("liver-ct-unet", "2.2.0", "0" * 64)
     own = replace(LIVER, provenance=replace(LIVER.provenance, base=base))
-    assert liver_of(46, own) is None
+    assert liver_of(46, own) == []
+
+
+@pytest.mark.parametrize(
+    ("backwards", "spine_in_front", "liver_on_the_left"),
+    [("", 0, 0), ("x", 0, 1), ("y", 1, 0), ("xy", 1, 1), ("z", 0, 0)],
+)
+def test_a_body_that_its_header_turns_over_is_told(backwards, spine_in_front, liver_on_the_left):
+    volume, labelmap = abdomen_phantom(shape=(8, 128, 128), spacing=(3.0, 3.0, 25.0))
+    turned = [
+        [-cosine if axis in backwards else cosine for axis, cosine in zip("xyz", row, strict=True)]
+        for row in volume.grid.direction
+    ]
+    volume = replace(volume, grid=replace(volume.grid, direction=turned))
+    before = [line for line in warnings(volume, LIVER) if "its spine lies in front" in line]
+    assert len(before) == spine_in_front
+    after = [line for line in liver_warnings(volume, labelmap, LIVER) if "on the left" in line]
+    assert len(after) == liver_on_the_left
+    assert liver_warnings(volume, np.zeros_like(labelmap), LIVER) == []

@@ -1,4 +1,4 @@
-"""Which part of the body a volume shows, as far as its header or simple rules tell."""
+"""Which part of the body a volume shows, and how it lies, as far as header or simple rules tell."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ LARGEST_HEAD_CM2 = 450.0
 """The median slice of no head on MRI is larger than this; on the training data at most 371."""
 BRIGHT_BORDER = 0.9
 """Where the slices' border lies so high in the range of the volume, on MRI, it is no air's."""
+
+SPINE_SHARE, IN_FRONT = 0.8, 0.52
+"""Where this share of the bone lies, of the way from the body's front to its back. As they lie, it
+is 0.59 and more in 129 CTs (with bowels full of contrast); turned over, 0.47 and less in 16."""
+FEWEST_BONE = 100
 
 HEAD = "HEAD BRAIN SKULL HEADNECK"
 TRUNK = (
@@ -61,13 +66,51 @@ def _head_or_limb(volume: Volume, anatomy: str) -> str | None:
     slices, (rows, columns) = some_slices(volume, slice(None))
     areas, bones = [], []
     for plane in slices:
-        body = _largest(ndimage.binary_opening(plane > BODY_HU, iterations=max(1, round(3 / rows))))
+        body = ct_body(plane, rows)
         if body is not None:
             areas.append(np.count_nonzero(body) * rows * columns / 100)
             bones.append(np.mean(plane[body] > BONE_HU))
     if not areas or np.median(areas) > HEAD_CM2 or np.median(bones) < HEAD_BONE:
         return None
     return f"{volume.name}: seems to show a head or a limb, the model is for the {anatomy}"
+
+
+def turned_over(volume: Volume, anatomy: str) -> str | None:
+    """Return a line where the spine on a CT (Hounsfield units) lies in front.
+
+    Looked at is the bone in the middle third of the body's width.
+
+    Args:
+        volume: a CT.
+        anatomy: that the model is for; nothing is told of others than the abdomen.
+    """
+    if anatomy != "abdomen":
+        return None
+    slices, (pixel_mm, _) = some_slices(volume, slice(None))
+    places: list[float] = []
+    for plane in slices[:, ::2, ::2]:
+        body = ct_body(plane, 2 * pixel_mm)
+        if body is None:
+            continue
+        (front, back), (left, right) = (
+            np.flatnonzero(body.any(axis=axis))[[0, -1]] for axis in (1, 0)
+        )
+        third = (right - left) // 3
+        middle = slice(left + third, right - third + 1)
+        rows = np.nonzero(body[:, middle] & (plane[:, middle] > BONE_HU))[0]
+        places += ((rows - front) / max(1, back - front)).tolist()
+    if len(places) < FEWEST_BONE or np.quantile(places, SPINE_SHARE) >= IN_FRONT:
+        return None
+    return (
+        f"{volume.name}: its spine lies in front: front and back, and as a rule left and right, are"
+        " exchanged in the image or its header"
+    )
+
+
+def ct_body(plane: NDArray[Any], pixel_mm: float) -> NDArray[np.bool_] | None:
+    """Return where the body is on an axial plane (y, x) in HU, None if there is none."""
+    rim = max(1, round(3 / pixel_mm))
+    return _largest(ndimage.binary_opening(plane > BODY_HU, iterations=rim))
 
 
 def _too_large(volume: Volume, anatomy: str) -> str | None:

@@ -17,7 +17,7 @@ from TumorSegLib.image.modality import looks_like_labelmap, modality_known_by, m
 from TumorSegLib.image.normalisation import strided_sample
 from TumorSegLib.image.sequence_names import sequence_of
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.inference.body_region import wrong_region
+from TumorSegLib.inference.body_region import turned_over, wrong_region
 from TumorSegLib.inference.ct_noise import noise_warning
 from TumorSegLib.inference.image_kind import seen_instead_of_flair
 from TumorSegLib.inference.missing_slices import missing_slices
@@ -85,8 +85,9 @@ def scope_warnings(volumes: Mapping[str, Volume], specification: ModelSpecificat
             f"{volume.name}: its slices are tilted by {tilt:.0f} degrees from axial; models are"
             " trained on axial slices"
         )
-    if specification.modality == modality_of(volume) == "CT" and (line := noise_warning(volume)):
-        lines.append(line)
+    if specification.modality == modality_of(volume) == "CT":
+        found = (noise_warning(volume), turned_over(volume, specification.anatomy))
+        lines += [line for line in found if line is not None]
     return lines
 
 

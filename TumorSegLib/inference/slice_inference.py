@@ -15,9 +15,9 @@ from TumorSegLib.errors import Cancelled, InputError
 from TumorSegLib.image.alignment import aligned
 from TumorSegLib.image.grid import SliceIndices
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.inference.contrast_medium import dark_liver
 from TumorSegLib.inference.engine import Engine
 from TumorSegLib.inference.input_checks import input_warnings
+from TumorSegLib.inference.liver_checks import liver_warnings
 from TumorSegLib.inference.preparation import PreparedVolume, body_box, field_of_view
 from TumorSegLib.inference.slice_plan import SlicePlan
 from TumorSegLib.model.specification import ModelSpecification
@@ -137,9 +137,7 @@ class SliceInference:
                 f"{self._skipped} of {len(self.slices)} slices were not segmented, as"
                 f" {self.detector.model} found nothing there"
             )
-        if line := dark_liver(self.volume, labelmap, self._specification):
-            lines.append(line)
-        return lines
+        return lines + liver_warnings(self.volume, labelmap, self._specification)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
