@@ -37,6 +37,10 @@ ON_WINDOWS = {
         "tempfile.TemporaryFile": "goes when it is closed",
         "os.fsync": "of a file that is open for writing",
     },
+    "TumorSegLib/support/decimal_point.py": {
+        "locale.setlocale": "of the C runtime, which Python and ITK share",
+        "locale.LC_NUMERIC": "is known everywhere",
+    },
     "TumorSegLib/support/byte_code.py": {".unlink()": "read as a whole and closed before"},
     "TumorSegLib/cli.py": {
         "os.open": "of os.devnull",

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from TumorSegLib.support.decimal_point import decimal_point
 from TumorSegLib.support.disk import ensure_room
 
 
@@ -26,8 +27,9 @@ def write_image_atomically(image: sitk.Image, path: Path) -> bool:
 
 def _is_written(image: sitk.Image, path: Path) -> bool:
     try:
-        sitk.WriteImage(image, str(path), useCompression=True)
-        written = sitk.ReadImage(str(path))
+        with decimal_point():
+            sitk.WriteImage(image, str(path), useCompression=True)
+            written = sitk.ReadImage(str(path))
     except RuntimeError:
         return False
     return np.array_equal(sitk.GetArrayViewFromImage(written), sitk.GetArrayViewFromImage(image))
