@@ -498,6 +498,8 @@ def test_a_certificate_encrypts_and_one_that_nobody_knows_is_refused(tmp_path, m
             welcome(server.place)
         monkeypatch.setenv("TUMORSEG_SERVER_CA", str(certificate))
         assert Run(server).ended().error is None
+        _self_signed(tmp_path)  # renewed while it serves
+        assert Run(server).ended().error is None
 
 
 def _self_signed(folder):

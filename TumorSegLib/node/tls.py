@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 
 from TumorSegLib.errors import InputError
 from TumorSegLib.node.settings import ClientTls, NodeSettings, ServerTls
+from TumorSegLib.support.renewed_certificate import renewed
 
 
 def server_context(tls: ServerTls | None) -> ssl.SSLContext | None:
-    """Return what callers meet; None: no TLS.
+    """Return what callers meet, also after the files are renewed; None: no TLS.
 
     Raises:
         InputError: certificate and key do not fit, or are none.
     """
     if tls is None:
         return None
+    files = [Path(name) for name in (tls.certificate, tls.key, tls.authorities) if name]
+    return renewed(lambda: _of_server(tls), files)
+
+
+def _of_server(tls: ServerTls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(tls.certificate, tls.key)

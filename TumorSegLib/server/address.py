@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from TumorSegLib.errors import InputError
+from TumorSegLib.support.renewed_certificate import renewed
 from TumorSegLib.support.system import is_windows
 
 
@@ -33,6 +34,8 @@ class Address:
 def tls_context(address: Address) -> ssl.SSLContext | None:
     """Return what callers meet, TLS 1.2 or newer; None: no TLS.
 
+    Certificate and key are read anew when they are renewed.
+
     Raises:
         InputError: certificate and key cannot be used.
     """
@@ -40,6 +43,12 @@ def tls_context(address: Address) -> ssl.SSLContext | None:
         if address.key is not None:
             raise InputError("--key: is of no use without its certificate; add --certificate FILE")
         return None
+    files = [file for file in (address.certificate, address.key) if file is not None]
+    return renewed(lambda: _context(address), files)
+
+
+def _context(address: Address) -> ssl.SSLContext:
+    assert address.certificate is not None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(address.certificate, address.key, password="")
@@ -53,10 +62,10 @@ def tls_context(address: Address) -> ssl.SSLContext | None:
 
 
 def listening(address: Address) -> socket.socket:
-    """Return a socket that is bound to the address.
+    """Return a socket that listens at the address, where no other can from now on.
 
     Raises:
-        InputError: it cannot be.
+        InputError: it cannot.
     """
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(
@@ -69,6 +78,7 @@ def listening(address: Address) -> socket.socket:
         if not is_windows():
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(place)
+        made.listen()  # two that are bound may each believe to be the one
     except OSError as error:
         made.close()
         raise InputError(

@@ -126,9 +126,9 @@ def http_server(service: Service, limits: Limits, address: Address) -> uvicorn.S
         limit_concurrency=limits.connections,
         timeout_keep_alive=1,
         timeout_graceful_shutdown=END_SECONDS,
-        ssl_certfile=address.certificate,
-        ssl_keyfile=address.key,
     )
+    config.load()
+    config.ssl = tls_context(address)
     return uvicorn.Server(config)
 
 
