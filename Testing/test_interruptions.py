@@ -83,7 +83,7 @@ from pathlib import Path
 def run(arguments):
     with atomic_write(Path(sys.argv[1])) as new:
         new.write_bytes(b"a patient's")
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), int(sys.argv[2]))
         signal.pause()
 
 models.run = run
@@ -91,11 +91,33 @@ sys.exit(main(["models"]))
 """
 
 
-def test_a_command_that_is_asked_to_end_leaves_nothing(tmp_path):
-    done = child(TERMINATED, tmp_path / "out.nrrd")
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])
+def test_a_command_that_is_asked_to_end_leaves_nothing(tmp_path, number):
+    done = child(TERMINATED, tmp_path / "out.nrrd", int(getattr(signal, number)))
     assert done.returncode == 130, done.stderr
     assert "Traceback" not in done.stderr
     assert names_in(tmp_path) == []
+
+
+def test_a_command_goes_on_without_its_terminal_where_nohup_started_it(tmp_path):
+    going_on = TERMINATED.replace("signal.pause()", "return 0")
+    done = child(
+        f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN){going_on}",
+        tmp_path / "out.nrrd",
+        int(signal.SIGHUP),
+    )
+    assert done.returncode == 0, done.stderr
+    assert names_in(tmp_path) == ["out.nrrd"]
+
+
+def test_a_closed_terminal_asks_to_end_whoever_has_taken_sigterm_by_then():
+    came = []
+    with ended_as_by_ctrl_c():
+        signal.signal(signal.SIGTERM, lambda number, _frame: came.append(number))
+        assert signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL  # that would end the tests
+        signal.raise_signal(signal.SIGHUP)
+    assert came == [signal.SIGTERM]
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
 
 
 def test_what_killed_processes_left_goes_and_all_else_stays(tmp_path):

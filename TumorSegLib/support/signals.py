@@ -9,18 +9,28 @@ from contextlib import contextmanager
 from types import FrameType
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
+HANGUP: int = getattr(signal, "SIGHUP", 0)
+"""A terminal is closed, or a connection to it breaks; 0 on Windows, which has no such signal."""
 
 
 @contextmanager
 def ended_as_by_ctrl_c() -> Iterator[None]:
-    """Have SIGTERM raise KeyboardInterrupt, so that what is half written is removed."""
+    """Have SIGTERM raise KeyboardInterrupt, so that what is half written is removed.
+
+    A terminal that is closed ends the process as SIGTERM does, unless `nohup` started it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     kept = signal.signal(signal.SIGTERM, _interrupt)
+    hangs_up = HANGUP != 0 and signal.getsignal(HANGUP) is signal.SIG_DFL
+    if hangs_up:
+        signal.signal(HANGUP, _terminate)
     try:
         yield
     finally:
+        if hangs_up:
+            signal.signal(HANGUP, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL if kept is None else kept)
 
 
@@ -50,3 +60,7 @@ def signals_held() -> Iterator[None]:
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGTERM)  # for whoever has taken that by now
