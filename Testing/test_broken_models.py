@@ -102,12 +102,20 @@ def test_a_package_that_is_missing_is_one_line(models, monkeypatch, capsys):
     assert said.count("\n") == 1
 
 
-def test_memory_that_torch_lacks_is_one_line(models, monkeypatch, capsys):
-    def full(_):
-        raise RuntimeError(
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError(
             "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator:"
             " can't allocate memory: you tried to allocate 9 bytes"
-        )
+        ),
+        RuntimeError("could not create a primitive"),  # oneDNN, under `ulimit -v 1200000`
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),  # 800000
+    ],
+)
+def test_memory_that_torch_lacks_is_one_line(models, monkeypatch, capsys, error):
+    def full(_):
+        raise error
 
     monkeypatch.setattr("TumorSegLib.commands.models.run", full)
     assert main(["models"]) == 2

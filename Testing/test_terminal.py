@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,14 @@ def test_a_user_without_a_home_is_told_what_to_do(place, capsys, monkeypatch, wo
     monkeypatch.setattr(Path, "home", nobody)
     monkeypatch.setattr(Path, "expanduser", nobody)
     refused(capsys, words, "this user has no home folder; name one in the environment: HOME=/a")
+
+
+def test_without_a_folder_for_temporary_files_a_user_is_told_what_to_do(place, capsys, monkeypatch):
+    """As in containers whose disk can only be read."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(place / "none")])
+    monkeypatch.setattr("TumorSegLib.commands.models.run", lambda _: tempfile.gettempdir())
+    refused(capsys, ["models"], "no folder for temporary files that this user can write to; name")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="it has no such shell")

@@ -81,7 +81,7 @@ def main(
     except KeyboardInterrupt:
         _told("interrupted")
         return INTERRUPTED
-    except (EOFError, MemoryError, ModuleNotFoundError, RuntimeError) as error:
+    except (EOFError, ImportError, MemoryError, RuntimeError) as error:
         line = _cut_short() if isinstance(error, EOFError) else _why(error)
         if line is None:
             raise
@@ -90,13 +90,10 @@ def main(
         _drop_output()
         return 0
     except OSError as error:
-        if error.filename is not None:  # a name too long, a folder that may not be looked into
-            named = f"{error.filename}: cannot be used ({error.strerror})"
-            return _told(str(TumorSegError(named)))
-        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EBADF):
+        line = _why_system(error)
+        if line is None:
             raise
-        _drop_output()
-        return _told(f"standard output cannot be written to ({error.strerror})")
+        return _told(line)
 
 
 def _open_closed_streams() -> None:
@@ -125,12 +122,30 @@ def _why(error: Exception) -> str | None:
         return f"the package {package} is not installed; install it with: {install_line([package])}"
     if "home directory" in str(error):  # as pathlib says it
         return "this user has no home folder; name one in the environment: HOME=/a/folder"
-    if not isinstance(error, MemoryError):
+    if isinstance(error, ImportError):
+        if "failed to map segment" not in str(error):  # as the loader says it of `ulimit -v`
+            return None
+    elif not isinstance(error, MemoryError):
         from TumorSegLib.support.device import is_out_of_memory
 
         if not is_out_of_memory(error):
             return None
     return "there is not enough memory; close other programs, or choose a smaller volume"
+
+
+def _why_system(error: OSError) -> str | None:
+    """Return what the system keeps from being done; none: it is our fault."""
+    if error.filename is not None:  # a name too long, a folder that may not be looked into
+        return str(TumorSegError(f"{error.filename}: cannot be used ({error.strerror})"))
+    if "No usable temporary directory" in str(error):  # as tempfile says it
+        return (
+            "there is no folder for temporary files that this user can write to; name one in the"
+            " environment: TMPDIR=/a/folder"
+        )
+    if error.errno not in (errno.ENOSPC, errno.EIO, errno.EBADF):
+        return None
+    _drop_output()
+    return f"standard output cannot be written to ({error.strerror})"
 
 
 def _cut_short() -> str | None:

@@ -63,7 +63,10 @@ def why_unusable(device: torch.device) -> str | None:
 def is_out_of_memory(error: Exception) -> bool:
     """Tell whether PyTorch failed for want of memory, which it says in many ways."""
     text = str(error).lower()
-    signs = ("out of memory", "alloc_failed", "can't allocate memory", "not enough memory")
+    signs = (
+        *("out of memory", "alloc_failed", "can't allocate memory", "not enough memory"),
+        "could not create a primitive",  # oneDNN
+    )
     return isinstance(error, torch.cuda.OutOfMemoryError) or any(sign in text for sign in signs)
 
 
