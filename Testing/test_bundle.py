@@ -18,8 +18,9 @@ from safetensors.torch import save
 from tiny_models import brain_specification, ct_specification, stump, write_tiny_bundle
 
 from TumorSegLib.errors import ModelError, OutputError
-from TumorSegLib.model.bundle import add_forest, load_forest, load_network, read_bundle
+from TumorSegLib.model.bundle import Bundle, add_forest, load_forest, load_network, read_bundle
 from TumorSegLib.model.catalogue import Catalogue
+from TumorSegLib.model.checksum import model_checksum
 from TumorSegLib.model.postprocessing import FalsePositiveFilter
 from TumorSegLib.model.specification import Network
 from TumorSegLib.networks import build_network
@@ -143,6 +144,22 @@ def test_unusable_specification(tmp_path, content, message):
 def test_newer_format(bundle):
     with pytest.raises(ModelError, match="format 99 is newer than 2; update TumorSeg"):
         edit(bundle, format=99)
+
+
+def test_a_models_checksum_is_of_its_file_and_not_of_what_a_version_reads_in_it(bundle):
+    """Version by version the description gets fields, which would have all cases done again."""
+    catalogue = Catalogue((bundle,))
+    checksum = model_checksum(bundle, catalogue)
+    read_otherwise = Bundle(bundle.folder, replace(bundle.specification, anatomy="new"))
+    assert model_checksum(read_otherwise, catalogue) == checksum
+    path = bundle.folder / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()), indent=7))
+    assert model_checksum(bundle, catalogue) == checksum
+    edit(bundle, version="9.9.9")
+    assert model_checksum(bundle, catalogue) != checksum
+    path.unlink()
+    with pytest.raises(ModelError, match=r"model\.json: cannot be read"):
+        model_checksum(bundle, catalogue)
 
 
 def test_catalogue(tmp_path):
