@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,8 +16,12 @@ pytest.importorskip("requests")
 from dicom_writing import CT, header_of, save
 from web_server import leads, sends, web_server
 
+from TumorSegLib.node.journal import Journal
+from TumorSegLib.node.outbox import GIVEN_UP, TO_SEND, Outbox
+from TumorSegLib.node.queue_tables import ENDED, MADE, QUEUE, Tables
+from TumorSegLib.node.sender import Sender
 from TumorSegLib.node.sending import RefusedError, UnreachableError, send
-from TumorSegLib.node.settings import SendByWeb
+from TumorSegLib.node.settings import SendByStore, SendByWeb
 from TumorSegLib.node.store_answer import StoreAnswer, store_answer
 
 DICOM_JSON = "application/dicom+json"
@@ -41,6 +47,37 @@ def service():
     with web_server("") as server:
         server.answer = answer
         yield SimpleNamespace(url=server.url, answers=answers, calls=calls)
+
+
+@pytest.mark.usefixtures("to_send")
+def test_a_node_that_was_off_for_days_gives_nothing_up_at_its_first_try(tmp_path, monkeypatch):
+    """Nor after its clock was set: the network may not be there yet."""
+    tables, made = Tables(tmp_path / QUEUE), time.time() - 100 * 3600
+    with tables.changing() as database:
+        database.execute(
+            "INSERT INTO series (id, uid, study, modality, state, connection, arrived, changed)"
+            " VALUES (1, '1', '1', 'CT', ?, ?, ?, ?)",
+            (MADE, ENDED, made, made),
+        )
+        database.execute(
+            "INSERT INTO result (series, file, made, state) VALUES (1, 'object.dcm', ?, ?)",
+            (made, TO_SEND),
+        )
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    pacs = SendByStore("127.0.0.1", port, "PACS")
+    settings = SimpleNamespace(send=pacs, receive=None, give_up_hours=72.0)
+    sender = Sender(settings, tmp_path, Outbox(tables), Journal(), is_ended=lambda: False)
+
+    def state():
+        sender.turn()
+        return tables.rows("SELECT state FROM result")[0][0]
+
+    assert state() == TO_SEND
+    monkeypatch.setattr("TumorSegLib.node.sender.LEAST_SECONDS", 0.0)
+    Outbox(tables).hurry()
+    assert state() == GIVEN_UP
+    tables.close()
 
 
 def items(tag, uid, **more):

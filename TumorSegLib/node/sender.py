@@ -12,6 +12,10 @@ from TumorSegLib.node.outbox import Outbox, ResultRow
 from TumorSegLib.node.sending import DamagedError, RefusedError, UnreachableError, send
 from TumorSegLib.node.settings import NodeSettings
 
+LEAST_SECONDS = 3600.0
+"""After its start a node gives no result up for so long: it was off, and its network is not there
+yet, or the clock was set."""
+
 
 class Sender:
     """Sends what waits in the outbox."""
@@ -27,6 +31,7 @@ class Sender:
     ) -> None:
         self._settings, self._place, self._outbox = settings, place, outbox
         self._journal, self._is_ended = journal, is_ended
+        self._began = time.monotonic()
 
     def turn(self) -> bool:
         """Try the results whose turn it is; False: wait before the next turn."""
@@ -75,7 +80,9 @@ class Sender:
         self._put_off(result, reason)
 
     def _put_off(self, result: ResultRow, reason: str) -> None:
-        if time.time() - result.made > 3600 * self._settings.give_up_hours:
+        patience = 3600 * self._settings.give_up_hours
+        tried = time.monotonic() - self._began
+        if time.time() - result.made > patience and tried > min(LEAST_SECONDS, patience):
             hours = f"{self._settings.give_up_hours:g}"
             self._give_up(result, f"given up after {hours} h: {reason}; send the series again")
         else:
