@@ -15,6 +15,7 @@ from dicom_writing import write_slices
 from synthetic_data import write_nnunet
 
 from TumorSegLib import cli
+from TumorSegLib.cohort import ray_cluster
 from TumorSegLib.cohort.case import Case, Refused, discreet
 from TumorSegLib.cohort.case_folder import Results
 from TumorSegLib.cohort.finding import find_cases
@@ -481,3 +482,14 @@ def test_an_input_that_is_not_there_is_refused(tmp_path, models):
     (tmp_path / "text.txt").write_text("x")
     with pytest.raises(InputError, match="expected a folder, an image"):
         found(tmp_path / "text.txt", models)
+
+
+def test_rays_files_lie_where_temporary_files_are_to_where_tmp_cannot_be_written_to(
+    tmp_path, monkeypatch
+):
+    """As in containers whose disk can only be read; its sockets want short paths else."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(os, "access", lambda path, _mode: str(path) != "/tmp")
+    folder = ray_cluster._folder()
+    assert folder.parent == tmp_path
+    assert folder.is_dir()

@@ -143,9 +143,9 @@ def _python_path() -> str:
 
 def _folder() -> Path:
     """Return a new folder for Ray's own files, whose path is short enough for its sockets."""
-    top = Path(tempfile.gettempdir())
-    if len(str(top)) + len(PREFIX) + 24 > LONGEST_FOLDER and Path("/tmp").is_dir():  # noqa: S108
-        top = Path("/tmp")  # noqa: S108
+    top, short = Path(tempfile.gettempdir()), Path("/tmp")  # noqa: S108
+    if len(str(top)) + len(PREFIX) + 24 > LONGEST_FOLDER and os.access(short, os.W_OK):
+        top = short
     leftovers.remove_left_over(top, PREFIX)
     folder = top / f"{PREFIX}{leftovers.owner()}-0"
     folder.mkdir(mode=0o700)
