@@ -84,6 +84,17 @@ def test_any_file_that_cannot_be_used_is_told_in_a_line(place, capsys, monkeypat
     refused(capsys, ["doctor"], "patients/\\x1b[2J: cannot be used (Permission denied)")
 
 
+def test_names_that_an_output_has_no_letters_for_are_escaped(monkeypatch):
+    """As in a file into which Windows puts the output."""
+    output = io.TextIOWrapper(io.BytesIO(), encoding="cp1252", newline="\n")
+    monkeypatch.setattr(sys, "stdout", output)
+    monkeypatch.setattr(
+        "TumorSegLib.commands.models.run", lambda _: printing.terminal().print("Müller 脑") or 0
+    )
+    assert cli.main(["models"]) == 0
+    assert output.buffer.getvalue() == "Müller \\u8111\n".encode("cp1252")
+
+
 @pytest.mark.parametrize("words", [["models"], ["doctor"], ["segment", "flair.nii.gz"]])
 def test_a_user_without_a_home_is_told_what_to_do(place, capsys, monkeypatch, words):
     """As in containers and batch systems, for users that have no account."""

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
+from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
 
@@ -69,6 +70,7 @@ def main(
         further: commands like `COMMANDS`; none: those that installed packages offer.
     """
     _open_closed_streams()
+    _escape_unknown_letters()
     try:
         try:
             with ended_as_by_ctrl_c():
@@ -108,6 +110,15 @@ def _open_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8", newline="\n")  # noqa: SIM115, PTH123 - for good
+
+
+def _escape_unknown_letters() -> None:
+    """Have standard output take letters that its coding lacks, as that of errors does.
+
+    A file into which Windows puts the output has a code page.
+    """
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _why(error: Exception) -> str | None:
