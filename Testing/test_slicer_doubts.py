@@ -89,3 +89,19 @@ def test_scripts_have_to_name_a_model_for_a_doubtful_volume(scripts, host):
     volume = clipped(host)
     with pytest.raises(InputError, match=r"says neither CT nor MRI.*pass one as model"):
         scripts.logic.startSegmentation(volume)
+
+
+def test_the_next_scenes_volume_is_asked_about_though_it_has_the_id_of_the_last(asking):
+    panel = asking.panel
+    panel.answer = True
+    choose(asking, clipped(asking.slicer))
+    before = asking.parameters.volume.GetID()
+    asking.click()
+    assert panel.session.busy
+    asking.slicer.mrmlScene.Clear()
+    choose(asking, clipped(asking.slicer))
+    assert asking.parameters.volume.GetID() == before
+    panel.answer = False
+    asking.click()
+    assert len(panel.ask) == 2
+    assert not panel.session.busy

@@ -161,6 +161,7 @@ class Panel:
         """The scene or the panel goes away: end the run, the worker, and let go of the nodes."""
         self._queue.clear()
         self.compare.forget()
+        self.questions.forget()
         self.session.close()
         self.export.close()
         self.dicom.close()

@@ -82,6 +82,10 @@ class RunQuestions:
         self._settled.add(key)
         return True
 
+    def forget(self) -> None:
+        """Ask anew, as when the scene is closed: the next one's nodes have the same ids."""
+        self._settled.clear()
+
     def agreed(self, options: Options) -> bool:
         """Show licences that the user has not accepted; return whether all are."""
         catalogue = self.selection.models.catalogue
