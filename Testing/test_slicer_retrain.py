@@ -140,6 +140,20 @@ def test_a_run_that_cannot_be_started_leaves_nothing_of_the_last_one(ready):
     assert process.state.stage == "done"
 
 
+def test_the_next_scenes_tables_are_left_alone(ready):
+    run(ready)
+    scene, plot = ready.slicer.mrmlScene, ready.panel.retrain.plot
+    ids = plot.table.GetID(), plot.chart.GetID()
+    scene.Clear()
+    table = scene.AddNewNodeByClass("vtkMRMLTableNode", "Lesions of the next patient")
+    chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "Areas of the next patient")
+    assert (table.GetID(), chart.GetID()) == ids
+    ready.ui.retrainPlotButton.click()
+    assert table.GetTable().GetNumberOfColumns() == 0
+    assert plot.chart is not chart
+    assert chart_values(ready, "Epoch") == [0, 1, 2, 3, 4]
+
+
 def test_closing_the_scene_leaves_the_run_alone(ready, monkeypatch):
     monkeypatch.setenv("FAKE_RETRAIN", "wait")
     section = ready.panel.retrain

@@ -25,18 +25,18 @@ class RetrainPlot:
 
     def __init__(self) -> None:
         """Make nothing yet."""
-        self._chart_id: str | None = None
-        self._table_id: str | None = None
+        self._chart: slicer.vtkMRMLPlotChartNode | None = None
+        self._table: slicer.vtkMRMLTableNode | None = None
 
     @property
     def chart(self) -> slicer.vtkMRMLPlotChartNode | None:
         """The chart's node, None if the scene has none."""
-        return slicer.mrmlScene.GetNodeByID(self._chart_id) if self._chart_id else None
+        return _present(self._chart)
 
     @property
     def table(self) -> slicer.vtkMRMLTableNode | None:
         """The table's node, None if the scene has none."""
-        return slicer.mrmlScene.GetNodeByID(self._table_id) if self._table_id else None
+        return _present(self._table)
 
     def update(self, rows: Mapping[int, Mapping[str, float]]) -> None:
         """Show the figures of each epoch: {epoch: {"loss": ..., "dice": ...}}."""
@@ -72,5 +72,10 @@ class RetrainPlot:
             series = add_line(table, EPOCH, title, colour)
             series.SetMarkerStyle(series.MarkerStyleCircle)
             chart.AddAndObservePlotSeriesNodeID(series.GetID())
-        self._table_id, self._chart_id = table.GetID(), chart.GetID()
+        self._table, self._chart = table, chart
         return table
+
+
+def _present(node: slicer.vtkMRMLNode | None) -> slicer.vtkMRMLNode | None:
+    """Return a node if it is in the scene; ids come back with another scene's nodes."""
+    return node if node is not None and slicer.mrmlScene.IsNodePresent(node) else None
