@@ -362,6 +362,14 @@ def test_each_run_ends_once_with_its_reason(ready, reason, line):
     assert len(ready.bench.segmentations) == (reason == "done")
 
 
+def test_a_closed_scene_takes_the_line_on_its_last_run_along(ready):
+    ready.run()
+    assert "Segmented in" in ready.panel.ui.statusLabel.text
+    ready.slicer.mrmlScene.Clear()
+    ready.bench.turn()
+    assert ready.panel.ui.statusLabel.text == "Load a CT or MRI volume to begin."
+
+
 def test_a_target_removed_during_the_run_is_replaced_by_a_new_one(ready):
     target = ready.run().target
     ready.bench.click()

@@ -129,6 +129,8 @@ class Session:
         """End the run and forget the last result, as when the scene is closed."""
         if self.busy:
             self._stop(Reason.SCENE_CLOSED, _("The scene was closed; the run was stopped."))
+        else:
+            self._show(Status(device=self.status.device))
         self.runner.release()
         self._result = None
         self._tell()
