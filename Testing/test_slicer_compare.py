@@ -188,3 +188,18 @@ def test_closing_the_scene_ends_the_comparison(ready):
     ready.turn(20)
     assert not ready.panel.compare.running
     assert not ready.panel.session.busy
+
+
+def test_the_next_scene_has_the_views_from_before_the_comparison(ready):
+    scene = ready.slicer.mrmlScene
+    layout = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    layout.SetSingletonTag("vtkMRMLLayoutNode")  # it and the views stay
+    logic = ready.slicer.vtkMRMLLayoutLogic()  # which brings the last layout back
+    logic.SetMRMLScene(scene)
+    compare(ready)
+    scene.Clear()
+    ready.turn()
+    arrangement = layout.GetViewArrangement()
+    logic.SetMRMLScene(None)
+    assert arrangement == layout.SlicerLayoutFourUpView
+    assert not ready.ui.compareEndButton.visible

@@ -89,8 +89,8 @@ class CompareSection(SeriesSection):
         self._views.restore_saved()
 
     def forget(self) -> None:
-        """Let go of the nodes, as when the scene is closed."""
-        self._views.forget()
+        """End it, as when the scene is closed: the views stay, for the next one."""
+        self._views.end()
         self._series = self._number = self._compared = None
         self._waiting, self._results, self._note = [], [], ""
         self.show()
