@@ -203,3 +203,14 @@ def test_the_next_scene_has_the_views_from_before_the_comparison(ready):
     logic.SetMRMLScene(None)
     assert arrangement == layout.SlicerLayoutFourUpView
     assert not ready.ui.compareEndButton.visible
+
+
+def test_the_slider_begins_amid_for_a_result_of_a_comparison(ready):
+    assert not ready.run().failed
+    ready.ui.sensitivitySlider.value = 40
+    ready.until(lambda: not ready.panel.session.pending)
+    _first, second = compare(ready)
+    ready.parameters.target = second
+    ready.turn()
+    assert ready.ui.sensitivitySlider.enabled
+    assert ready.ui.sensitivitySlider.value == 0

@@ -328,8 +328,8 @@ class Panel:
     def _take_result(self, ending: Ending) -> None:
         """Open a result whose volume is still chosen, if none of a series; remember its pace."""
         keep_pace(ending)
+        self._result.reset_sensitivity()  # of this result alone it can be moved now
         if ending.options.show and ending.options.volume is self.selection.volume:
-            self._result.reset_sensitivity()
             self.selection.settings.target = ending.target
         if self.review.target is ending.target:
             self.review.refresh()
