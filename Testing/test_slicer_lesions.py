@@ -440,11 +440,25 @@ def test_lesions_of_older_scenes_are_told_from_organs(bench):
     assert [row[:2] for row in cells(bench.panel.ui.lesionsTable)] == [["1", "0.54"]]
 
 
-def test_names_in_labels_are_no_markup(measured):
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "lesionsNote",
+            "followUpNote",
+            "recistText",
+            "statusLabel",
+            "inputNote",
+            "correctionNote",
+        ),
+        *("compareNote", "dicomNote", "dicomResult", "exportNote", "exportResult", "reportResult"),
+        "retrainStatusLabel",
+    ],
+)
+def test_names_in_labels_are_no_markup(bench, name):
     from PySide6.QtCore import Qt
 
-    for name in ("lesionsNote", "followUpNote", "recistText"):
-        assert getattr(measured.panel.ui, name).textFormat == Qt.TextFormat.PlainText
+    assert getattr(bench.open().ui, name).textFormat == Qt.TextFormat.PlainText
 
 
 def test_a_lesion_that_the_border_cuts_is_said_to_go_on(bench):
