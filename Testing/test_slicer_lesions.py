@@ -257,6 +257,19 @@ def test_the_table_is_a_node_that_is_saved_and_goes_with_its_segmentation(measur
     assert not nodes(measured, "vtkMRMLTableNode")
 
 
+def test_a_copy_of_the_table_outlives_other_nodes_and_its_segmentation(measured):
+    slicer = measured.slicer
+    scene, table = slicer.mrmlScene, lesion_table(measured)
+    copy = scene.AddNewNodeByClass("vtkMRMLTableNode", "January")
+    copy.CopyContent(table)  # as Clone in the module Data does
+    other = scene.AddNewNodeByClass("vtkMRMLTextNode")
+    scene.RemoveNode(other)
+    assert scene.IsNodePresent(copy)
+    scene.RemoveNode(measured.parameters.target)
+    assert scene.IsNodePresent(copy)
+    assert not scene.IsNodePresent(table)
+
+
 def test_what_was_given_up_can_be_added_back_after_saving_and_opening(bench):
     measured_panel(bench, gives_up=True)
     slicer, path = bench.slicer, bench.folder / "scene.mrb"

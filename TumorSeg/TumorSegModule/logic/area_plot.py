@@ -59,10 +59,10 @@ class AreaPlot:
 
 
 def remove_orphans() -> None:
-    """Remove charts and tables whose segmentation is gone."""
+    """Remove charts and tables whose segmentation has just been removed, no copies of a user."""
     for kind in ("vtkMRMLPlotChartNode", "vtkMRMLTableNode"):
         for node in slicer.util.getNodesByClass(kind):
-            if node.GetAttribute(AREAS_OF) and node.GetNodeReference(AREAS_OF) is None:
+            if node.GetNodeReferenceID(AREAS_OF) and node.GetNodeReference(AREAS_OF) is None:
                 if kind == "vtkMRMLPlotChartNode":
                     for number in reversed(range(node.GetNumberOfPlotSeriesNodes())):
                         slicer.mrmlScene.RemoveNode(node.GetNthPlotSeriesNode(number))

@@ -68,9 +68,9 @@ def known_certainties(
 
 
 def remove_orphans() -> None:
-    """Remove tables whose segmentation is gone."""
+    """Remove tables whose segmentation has just been removed; a user's copy refers to none."""
     for node in slicer.util.getNodesByClass("vtkMRMLTableNode"):
-        if node.GetAttribute(LESIONS_OF) and node.GetNodeReference(LESIONS_OF) is None:
+        if node.GetNodeReferenceID(LESIONS_OF) and node.GetNodeReference(LESIONS_OF) is None:
             slicer.mrmlScene.RemoveNode(node)
 
 
