@@ -527,6 +527,16 @@ def test_a_measuring_process_that_dies_is_told_and_another_one_begun(measured):
     assert len(cells(measured.panel.ui.lesionsTable)) == 4
 
 
+def test_unfolding_the_section_measures_anew_after_the_process_has_died(measured):
+    segments, ui = measured.panel.measured.segments, measured.panel.ui
+    segments.measuring_failed("the measuring process ended unexpectedly")
+    assert not cells(ui.lesionsTable)
+    ui.lesionsSection.collapsed = True
+    ui.lesionsSection.collapsed = False
+    settle(measured)
+    assert len(cells(ui.lesionsTable)) == 2
+
+
 def test_closing_the_scene_ends_the_measuring_process_and_frees_its_memory(measured):
     pid = measured.panel.measured.segments.measuring.client.pid
     assert alive(pid)

@@ -132,6 +132,7 @@ class MeasuredSegments:
 
     def measuring_failed(self, line: str) -> None:
         """See `TumorSegModule.logic.measuring.Listener`."""
+        self._outdated = True  # tried again when a section is opened, or a segment edited
         details = "\n".join(self.measuring.client.log)
         self._take(None, explain_import_failure(line, details))
 
