@@ -52,3 +52,31 @@ def test_the_category_is_translated_as_slicers_own(host, monkeypatch):
     parent = type("Parent", (), {"path": ""})()
     TumorSeg.TumorSeg(parent)
     assert parent.categories == ["qSlicerAbstractCoreModule/Segmentation"]
+
+
+def test_a_tensor_volume_is_neither_queued_nor_taken_for_a_sequence(bench):
+    write_model(bench.models, "tiny")
+    panel, slicer = bench.open(), bench.slicer
+    tensors = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLDiffusionTensorVolumeNode", "T1")
+    tensors.SetAndObserveImageData(tensor_image((12, 64, 64)))
+    flair, _ = add_head(slicer, "FLAIR")
+    bench.parameters.volume = flair
+    bench.turn()
+    assert panel.selection.channel_node("t1") is None
+    panel.ui.queueAddAllButton.click()
+    assert [entry.name for entry in panel._queue.entries] == ["FLAIR"]
+    bench.parameters.volume = tensors
+    bench.turn()
+    assert "no grey values" in panel.ui.inputNote.text
+    assert not panel.ui.segmentButton.enabled
+
+
+def tensor_image(shape):
+    import vtk
+    from vtk.util.numpy_support import numpy_to_vtk
+
+    image = vtk.vtkImageData()
+    image.SetDimensions(*shape[::-1])
+    values = np.zeros((np.prod(shape), 9), np.float32)
+    image.GetPointData().SetTensors(numpy_to_vtk(values, deep=True))
+    return image

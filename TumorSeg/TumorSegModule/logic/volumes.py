@@ -34,6 +34,12 @@ def check_usable(volume: slicer.vtkMRMLScalarVolumeNode) -> None:
     image = volume.GetImageData()
     if image is None or 0 in image.GetDimensions():
         raise InputError(_("{name}: holds no voxels; load the volume again").format(name=name))
+    if image.GetPointData().GetScalars() is None:
+        raise InputError(
+            _(
+                "{name}: holds no grey values (a tensor volume, or an empty one); choose an image"
+            ).format(name=name)
+        )
     components = image.GetNumberOfScalarComponents()
     if components != 1 or not volume.IsA("vtkMRMLScalarVolumeNode"):
         raise InputError(
