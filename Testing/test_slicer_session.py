@@ -370,6 +370,21 @@ def test_a_closed_scene_takes_the_line_on_its_last_run_along(ready):
     assert ready.panel.ui.statusLabel.text == "Load a CT or MRI volume to begin."
 
 
+def test_a_run_here_in_a_servers_place_that_is_refused_gives_a_line(ready):
+    from TumorSegModule.logic.ending import Ending, Reason
+
+    options = ready.panel.questions.options(None)
+
+    def run_here(_line):
+        ready.volume.SetAndObserveImageData(None)  # while the server was waited for
+        return True
+
+    ready.panel._run_here = run_here
+    ready.panel.run_ended(Ending(99, Reason.SERVER, "is away", options))
+    assert "holds no voxels" in ready.session.status.line
+    assert not ready.session.busy
+
+
 def test_a_target_removed_during_the_run_is_replaced_by_a_new_one(ready):
     target = ready.run().target
     ready.bench.click()

@@ -323,7 +323,14 @@ class Panel:
         self.compare.run_ended(ending)
         self.selection_changed()
         if ending.reason is Reason.SERVER and ending.options.show and self._run_here(ending.line):
-            self.start(replace(ending.options, server=""))
+            self._start_again(replace(ending.options, server=""))
+
+    def _start_again(self, options: Options) -> None:
+        """Start a run with other options; problems are shown, not raised."""
+        try:
+            self.start(options)
+        except TumorSegError as error:
+            self.session.refuse(str(error))
 
     def _take_result(self, ending: Ending) -> None:
         """Open a result whose volume is still chosen, if none of a series; remember its pace."""
