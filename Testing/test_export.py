@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from TumorSegLib.image.grid import Grid, Matrix
 from TumorSegLib.image.itk import grid_of_image
 from TumorSegLib.image.volume import Volume
 from TumorSegLib.model.specification import Network
+from TumorSegLib.slicer_io.fingerprint import voxels_fingerprint
 from TumorSegLib.slicer_io.named_mask import NamedMask
 
 KEY = ExportKey(bytes(range(32)))
@@ -291,6 +292,20 @@ def test_the_same_case_again_asks_to_replace(tmp_path):
     assert (record["reviewed"], record["corrected"]) == (True, True)
     assert record["correction"] == {"slices": 2, "millilitres": 0.4, "dice": 0.96}
     assert record["patient"] == KEY.patient("4711"), "what is known of the patient is kept"
+
+
+def test_segments_that_were_changed_since_the_panel_showed_them_are_corrected(tmp_path):
+    folder, seen = dataset_in(tmp_path), Correction(0, 0.0, 1.0)
+    left = [voxels_fingerprint(two_structures() == value, (0, 0, 0)) for value in (1, 2)]
+    for labelmap, corrected, kept in ((two_structures(), False, seen), (edited(), True, None)):
+        drawn = zip(masks(labelmap), left, strict=True)
+        segments = tuple(replace(mask, as_drawn=text) for mask, text in drawn)
+        options = {"replace": True}
+        done = append(folder, masks=segments, correction=seen, options=options)
+        record = record_of(folder, done.case)
+        assert record["corrected"] is corrected
+        assert record.get("correction") == (asdict(kept) if kept else None)
+        assert any("as the model drew it" in line for line in done.warnings) is not corrected
 
 
 def test_two_studies_of_a_patient_stay_together(tmp_path):

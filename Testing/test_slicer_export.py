@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from bright_models import write_ct_model, write_model
 from panel_bench import descendants, shared_blocks
 from results import names_in
-from scenes import add_body, add_head, head
+from scenes import add_body, add_head, edit_by_hand, head
 from stepped_worker import SteppedClient
 from test_grid import rotation_about
 
@@ -402,3 +402,19 @@ def test_segments_that_are_edited_while_they_are_copied(ready, monkeypatch):
     ready.turn()
     assert "corrected: is being edited; export it when you have done" in export(ready)
     assert not ready.dataset.exists()
+
+
+def test_what_was_corrected_while_another_segmentation_was_shown_counts(ready):
+    assert not ready.run().failed
+    first = ready.parameters.target
+    ready.until(lambda: first.GetAttribute("TumorSeg.Correction"))
+    ready.parameters.target = add_segmentation(ready, ready.volume, {"Other": ready.mask}, "other")
+    ready.turn()
+    edit_by_hand(ready.slicer, first, ready.volume, np.s_[0:2, 40:44, 40:44])
+    ready.slicer.mrmlScene.RemoveNode(ready.parameters.target)
+    ready.ui.exportScopeSelector.currentIndex = 1
+    line = export(ready)
+    assert "as the model drew it" not in line
+    (case,) = cases(ready)
+    assert record(ready, case)["corrected"] is True
+    assert record(ready, case)["correction"]["slices"] == 2

@@ -128,6 +128,9 @@ def append_case(
         counts = {value: int(np.count_nonzero(labelmap == value)) for value in names}
     name = key.case(first)
     corrected = _corrected(case, first.grid)
+    correction = case.correction
+    if corrected and correction is not None and correction.slices == 0:
+        correction = None  # of before the segments were changed
     if corrected is False and not case.reviewed:
         warnings.append(
             "it is as the model drew it, neither corrected nor marked as reviewed: retraining"
@@ -146,7 +149,7 @@ def append_case(
             labels={names[value]: LabelCount(value, count) for value, count in counts.items()},
             drawn_by=drawn_by(mask.model for mask in case.masks),
             corrected=corrected,
-            correction=case.correction,
+            correction=correction,
             replaced=replaced,
             one_file_a_segment=one_file_a_segment,
         )
@@ -157,9 +160,9 @@ def append_case(
 
 def _corrected(case: ExportCase, grid: Grid) -> bool | None:
     """Return whether a person changed what a model drew, None where that is not known."""
-    if case.correction is not None:
-        return bool(case.correction.slices)
     changed = [mask.changed(grid) for mask in case.masks]
+    if case.correction is not None:  # as of when the panel showed the segments last
+        return bool(case.correction.slices) or any(changed)
     if all(known is None for known in changed):
         return None
     return any(known is not False for known in changed)

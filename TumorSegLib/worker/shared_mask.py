@@ -32,4 +32,5 @@ def named_mask(mask: SharedMask, array: ArrayOf) -> NamedMask:
         mask.value,
         np.reshape(mask.affine, (4, 4)),
         mask.model,
+        mask.as_drawn,
     )

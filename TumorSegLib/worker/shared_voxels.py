@@ -43,6 +43,7 @@ class SharedMask:
         value: of the segment's voxels.
         affine: 4x4 from voxel indices (x, y, z) to LPS mm, row by row.
         model: that drew it first.
+        as_drawn: fingerprint of its voxels as that model left them; "" if that is not known.
     """
 
     block: str
@@ -53,3 +54,4 @@ class SharedMask:
     value: int
     affine: Numbers
     model: str
+    as_drawn: str = ""

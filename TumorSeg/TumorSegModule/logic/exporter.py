@@ -13,13 +13,17 @@ import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.errors import InputError
-from TumorSegLib.slicer_io.nodes import correction_of, is_reviewed, patient_of
+from TumorSegLib.image.correction import Correction
+from TumorSegLib.slicer_io.nodes import is_reviewed, patient_of
 from TumorSegLib.worker.protocol import Export, Exported, Failed, Refused
 from TumorSegLib.worker.shared_memory import SharedBlock
+from TumorSegModule.logic.correction import compare
 from TumorSegModule.logic.frame_shown import other_frame
 from TumorSegModule.logic.job import Channel
+from TumorSegModule.logic.model_baseline import reference_of
 from TumorSegModule.logic.runner import copy_voxels, described
 from TumorSegModule.logic.segment_copies import copied_masks
+from TumorSegModule.logic.slice_figures import figures_of
 from TumorSegModule.logic.volumes import channel_of
 from TumorSegModule.logic.worker_client import WorkerClient, WorkerEnded
 from TumorSegModule.logic.worker_errand import WorkerErrand
@@ -152,6 +156,7 @@ class Exporter(WorkerErrand):
                 blocks[channel.key] = block
                 yield from copy_voxels(channel.voxels, block)
             volumes[name] = described(channel, blocks[channel.key])
+        correction = yield from _correction_of(segmentation)
         masks = yield from copied_masks(segmentation, self._new_block)
         for name, channel in _channels(case).items():
             if not channel.is_like(channels[name]):
@@ -171,7 +176,7 @@ class Exporter(WorkerErrand):
                 order.mapping,
                 patient=patient_of(first, hierarchy),
                 reviewed=is_reviewed(segmentation),
-                correction=correction_of(segmentation),
+                correction=correction,
                 replace=order.replace,
                 one_file_a_segment=order.one_file_a_segment,
             )
@@ -235,3 +240,17 @@ def _channels(case: Case) -> dict[str, Channel]:
     if problem := other_frame(case.segmentation, next(iter(case.volumes.values()))):
         raise InputError(problem)
     return {name: channel_of(node) for name, node in case.volumes.items()}
+
+
+def _correction_of(
+    segmentation: slicer.vtkMRMLSegmentationNode,
+) -> Generator[None, None, Correction | None]:
+    """Compare segments with what the model drew; None if that was not kept.
+
+    What is kept of an earlier comparison is of when the panel showed the segmentation last.
+    """
+    figures, reference = figures_of(segmentation), reference_of(segmentation)
+    if figures is None or reference is None:
+        return None
+    found = yield from compare(segmentation, reference, figures)
+    return found.summary

@@ -76,4 +76,5 @@ def _shared(mask: NamedMask, block: SharedBlock) -> SharedMask:
         mask.value,
         tuple(float(number) for number in mask.affine.ravel()),
         mask.model,
+        mask.as_drawn,
     )
