@@ -312,3 +312,37 @@ def test_the_dialog_gives_the_ending_of_the_chosen_kind(ready, monkeypatch):
     monkeypatch.setattr(qt.QFileDialog, "exec_", accept, raising=False)
     ready.slicer.app.userSettings().setValue("TumorSeg/ReportFolder", str(ready.folder))
     assert choose_file("report.html") == str(ready.folder / "mine.pdf")
+
+
+def opened_again(bench):
+    """Save the scene, close it and open it."""
+    path, scene = bench.folder / "scene.mrb", bench.slicer.mrmlScene
+    assert scene.WriteToMRB(str(path))
+    scene.Clear()
+    scene.SetURL(str(path))
+    assert scene.ReadFromMRB(str(path), True)
+    bench.turn(50)
+
+
+def test_a_scene_that_is_opened_again_reports_how_the_model_was_run(ready):
+    assert not ready.run().failed
+    before = write(ready)
+    assert "channel t1: not given" in before.text
+    told = ("channel t1", "Device", "Sequences", "Time")
+    lines = [line for line in before.text.splitlines() if line.startswith(told)]
+    assert len(lines) == 5
+    opened_again(ready)
+    after = write(ready).text.splitlines()
+    assert [line for line in after if line.startswith(told)] == lines
+
+
+def test_each_segmentation_has_its_own_runs_warnings(ready):
+    assert not ready.run().failed
+    first = ready.parameters.target
+    second, _ = add_head(ready.slicer, "Another", shape=(14, 64, 64))
+    ready.parameters.volume = second
+    ready.turn()
+    assert not ready.run().failed
+    ready.parameters.volume, ready.parameters.target = ready.volume, first
+    ready.turn()
+    assert "channel t1: not given" in write(ready).text

@@ -94,3 +94,28 @@ def test_a_damaged_line_of_a_run_is_passed_over(host, tmp_path, line):
     state = process.state
     assert (state.epoch, state.epochs, state.step, state.steps) == (1, 3, 1, 2)
     assert (state.rows, state.measured) == ({}, 0)
+
+
+RUN = {"device": "cpu", "precision": "fp32", "seconds": 1.5, "options": {}}
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        (json.dumps({"run": RUN, "warnings": ["T1 is missing"], "names": {"t1": "A"}}), True),
+        (json.dumps({"run": {**RUN, "seconds": "1"}}), False),
+        (json.dumps({"run": {**RUN, "options": {"detector_threshold": 7}}}), False),
+        (json.dumps({"run": RUN, "warnings": "none"}), False),
+        ("{", False),
+        ("[" * 9000, False),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_run_is_believed_only_as_it_is_kept(host, text, known):
+    import slicer
+
+    from TumorSegModule.logic.kept_run import RUN_ATTRIBUTE, kept_run_of
+
+    node = slicer.vtkMRMLSegmentationNode()
+    node.SetAttribute(RUN_ATTRIBUTE, text)
+    assert (kept_run_of(node) is not None) == known

@@ -166,7 +166,6 @@ class PageLogic(SegmentationAppLogic):
 
     def run_ended(self, ending: Ending) -> None:
         """See `TumorSegWeb.listener.Listener`."""
-        self.saving.run_ended(ending)
         if not ending.done:
             return
         self._unsaved.made(ending.target)

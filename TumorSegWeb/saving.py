@@ -15,7 +15,6 @@ from trame_slicer.core import SlicerApp
 from TumorSegLib.errors import InputError, TumorSegError
 from TumorSegLib.report.identification import ITEMS, readable
 from TumorSegLib.writing.file_name import file_name_of
-from TumorSegModule.logic.ending import Ending
 from TumorSegModule.logic.report_facts import KNOWABLE, known_of
 from TumorSegModule.logic.report_writer import report_order
 from TumorSegModule.logic.selection import Selection
@@ -76,7 +75,6 @@ class Saving:
         self._exports = Exports(server.state, faults)
         self._in_thread = InThread()
         self._training = TrainingCase(server.state, selection, faults)
-        self._ending: Ending | None = None
         self._made: tuple[int, bytes] = (0, b"")
         self._taken: Taken = {}
         state: Any = server.state
@@ -84,11 +82,6 @@ class Saving:
         state.ts_report_open, state.ts_report_items, state.ts_ticked = False, [], []
         state.ts_pdf = find_spec("reportlab") is not None
         faults.recover_by(self._recover)
-
-    def run_ended(self, ending: Ending) -> None:
-        """Remember how the last result came about, for reports."""
-        if ending.done:
-            self._ending = ending
 
     def forget(self) -> None:
         """Tick nothing any more, as for another volume."""
@@ -174,7 +167,6 @@ class Saving:
                     str(path),
                     ticked,
                     catalogue,
-                    self._ending,
                     self._lesions.findings,
                 )
                 return path.read_bytes() if await self._reports.write(order) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import slicer
 from slicer.i18n import tr as _
@@ -12,11 +12,9 @@ from TumorSegLib.errors import ModelError
 from TumorSegLib.image.correction import Changes, SegmentChange
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.catalogue import Catalogue
-from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegLib.slicer_io.segments import MODEL_TAG, tag_of
-from TumorSegLib.worker.report_protocol import ReportedChanges, ReportedRun
+from TumorSegLib.worker.report_protocol import ReportedChanges
 from TumorSegModule.logic.correction import Change, compare
-from TumorSegModule.logic.ending import Ending
 from TumorSegModule.logic.findings import Findings
 from TumorSegModule.logic.follow_up_rows import HEADINGS, comparison_text, follow_up_rows
 from TumorSegModule.logic.model_baseline import reference_of
@@ -87,27 +85,6 @@ def drawn_by(segmentation: slicer.vtkMRMLSegmentationNode, catalogue: Catalogue)
         return DrawnBy(catalogue.find(name), version)
     except ModelError:
         return DrawnBy(None, version)
-
-
-def run_of(ending: Ending | None) -> ReportedRun | None:
-    """Return how the model was run, None if that was not in this session."""
-    if ending is None or ending.event is None:
-        return None
-    event, options = ending.event, ending.options
-    channels = options.bundle.specification.input.channels
-    given = [channel.title for channel in channels if channel.name in options.nodes]
-    run = options.run
-    if options.within is not None and slicer.mrmlScene.IsNodePresent(options.volume):
-        slices = placement_of(options.volume).axial_slices_of(options.within)
-        run = replace(run, slices=slices)
-    return ReportedRun(
-        event.device,
-        event.precision,
-        sum(event.seconds.values()),
-        run,
-        tuple(given) if len(channels) > 1 else (),
-        event.settings.get("slices", ""),
-    )
 
 
 def follow_up_of(

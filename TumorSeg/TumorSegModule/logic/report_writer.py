@@ -23,10 +23,10 @@ from TumorSegLib.worker.report_protocol import (
     WriteReport,
 )
 from TumorSegLib.worker.shared_voxels import SharedMask
-from TumorSegModule.logic.ending import Ending
 from TumorSegModule.logic.findings import Findings
 from TumorSegModule.logic.frame_shown import other_frame
-from TumorSegModule.logic.report_facts import DrawnBy, changes_of, drawn_by, follow_up_of, run_of
+from TumorSegModule.logic.kept_run import kept_run_of
+from TumorSegModule.logic.report_facts import DrawnBy, changes_of, drawn_by, follow_up_of
 from TumorSegModule.logic.runner import copy_voxels, described
 from TumorSegModule.logic.segment_copies import colour_of, copied_masks
 from TumorSegModule.logic.segment_roles import is_called_lesion
@@ -47,7 +47,6 @@ class ReportOrder:
         place: file to write, `.html` or `.pdf`.
         ticked: what to say of patient and image, by item; see `known_of`.
         drawn_by: model.
-        ending: of the run in this session that wrote the segments, None if none did.
         follow_up: how the lesions have changed since an earlier segmentation.
     """
 
@@ -56,7 +55,6 @@ class ReportOrder:
     place: str
     ticked: dict[str, str]
     drawn_by: DrawnBy
-    ending: Ending | None = None
     follow_up: ReportedChanges | None = None
 
 
@@ -65,7 +63,6 @@ def report_order(
     place: str,
     ticked: dict[str, str],
     catalogue: Catalogue,
-    ending: Ending | None,
     found: Findings | None,
 ) -> ReportOrder:
     """Return what a report needs.
@@ -75,18 +72,15 @@ def report_order(
         place: file to write.
         ticked: see `ReportOrder`.
         catalogue: of models.
-        ending: of the last run, of whichever segmentation.
         found: figures of lesions, of whichever segmentation.
     """
     segmentation, volume = case
-    of_this = ending is not None and ending.target is segmentation
     return ReportOrder(
         segmentation,
         volume,
         place,
         ticked,
         drawn_by(segmentation, catalogue),
-        ending if of_this else None,
         follow_up_of(found, segmentation),
     )
 
@@ -143,7 +137,7 @@ class ReportWriter(WorkerErrand):
         if not same or stamps_of(order.segmentation) != stamps:
             raise InputError(_("was changed meanwhile; write the report again"))
         figures, bundle = figures_of(order.segmentation), order.drawn_by.bundle
-        event = order.ending.event if order.ending is not None else None
+        kept = kept_run_of(order.segmentation) if order.drawn_by.version else None
         self.client.send(
             WriteReport(
                 self._job,
@@ -153,10 +147,10 @@ class ReportWriter(WorkerErrand):
                 order.place,
                 model=str(bundle.folder) if bundle is not None else "",
                 version=order.drawn_by.version,
-                run=run_of(order.ending),
+                run=kept.run if kept is not None else None,
                 corrections_mm2=figures.corrections if figures is not None else (),
-                warnings=event.warnings if event is not None else (),
-                names=event.names if event is not None else {},
+                warnings=kept.warnings if kept is not None else (),
+                names=kept.names if kept is not None else {},
                 identification=order.ticked,
                 changes=changes,
                 reviewed=is_reviewed(order.segmentation),

@@ -25,6 +25,7 @@ from TumorSegModule.logic.frame_shown import keep_frame
 from TumorSegModule.logic.given_up_lesions import keep_given_up
 from TumorSegModule.logic.install_advice import explain_import_failure
 from TumorSegModule.logic.job import Job
+from TumorSegModule.logic.kept_run import keep_run
 from TumorSegModule.logic.model_baseline import keep_reference
 from TumorSegModule.logic.new_segmentation import new_segmentation
 from TumorSegModule.logic.run_options import Options
@@ -269,6 +270,7 @@ class Session:
             self._editor.save_for_undo()
         self._write(run, target, placement, event)
         keep_frame(target, options.volume)
+        keep_run(target, options, placement, event)
         adopt_result(target, placement, event.slices)
         if options.within is None:
             keep_given_up(target, placement, options.bundle.specification, event.given_up)

@@ -317,7 +317,6 @@ class Panel:
         """See `TumorSegModule.logic.view.View`."""
         if ending.done:
             self._take_result(ending)
-        self.report.run_ended(ending)
         self._frames.run_ended(ending)
         self._queue.run_ended(ending)
         self.compare.run_ended(ending)

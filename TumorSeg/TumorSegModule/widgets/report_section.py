@@ -11,7 +11,6 @@ import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.writing.file_name import file_name_of
-from TumorSegModule.logic.ending import Ending
 from TumorSegModule.logic.report_facts import KNOWABLE, known_of
 from TumorSegModule.logic.report_writer import ReportWriter, report_order
 from TumorSegModule.logic.selection import Selection
@@ -77,7 +76,6 @@ class ReportSection:
         self._ui = ui
         self._selection, self._measured = selection, measured
         self._choose, self._open = choose, show
-        self._ending: Ending | None = None
         self.writer = ReportWriter(client, self)
         self._boxes = {item: getattr(ui, f"{item}ReportBox") for item in KNOWABLE}
         self._timer = qt.QTimer()
@@ -113,18 +111,12 @@ class ReportSection:
             else _("Choose a segmentation with segments under Result.")
         )
 
-    def run_ended(self, ending: Ending) -> None:
-        """Remember how the last result came about."""
-        if ending.done:
-            self._ending = ending
-
     def close(self) -> None:
         """End what is under way, as when the scene is closed; nothing stays ticked."""
         if self.writer.busy:
             self._say(_("The scene was closed; nothing was written."))
         self.writer.stop()
         self._timer.stop()
-        self._ending = None
         for box in self._boxes.values():
             box.checked = False
         self.show()
@@ -158,7 +150,7 @@ class ReportSection:
         self._say(_("Writing…"))
         catalogue, found = self._selection.models.catalogue, self._measured.findings
         case = (segmentation, volume)
-        self.writer.start(report_order(case, place, ticked, catalogue, self._ending, found))
+        self.writer.start(report_order(case, place, ticked, catalogue, found))
         self._timer.setInterval(0)
         self._timer.start()
         self.show()
