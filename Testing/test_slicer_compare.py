@@ -190,6 +190,15 @@ def test_closing_the_scene_ends_the_comparison(ready):
     assert not ready.panel.session.busy
 
 
+def test_both_models_get_the_sequences_that_were_picked_by_hand(ready):
+    picked, _ = add_head(ready.slicer, "Series 7")
+    ready.panel._sequences._rows["t1"].kept.keep(picked)
+    started, start = [], ready.panel.session.start
+    ready.panel.session.start = lambda options: started.append(options) or start(options)
+    compare(ready)
+    assert [options.sequences for options in started] == [{"t1": picked}] * 2
+
+
 def test_the_next_scene_has_the_views_from_before_the_comparison(ready):
     scene = ready.slicer.mrmlScene
     layout = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")

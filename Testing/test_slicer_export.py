@@ -418,3 +418,29 @@ def test_what_was_corrected_while_another_segmentation_was_shown_counts(ready):
     (case,) = cases(ready)
     assert record(ready, case)["corrected"] is True
     assert record(ready, case)["correction"]["slices"] == 2
+
+
+def test_another_volumes_case_has_the_sequences_of_its_run(ready):
+    picked, _ = add_head(ready.slicer, "Series 7", matrix=OBLIQUE)
+    ready.panel._sequences._rows["t1"].kept.keep(picked)
+    assert not ready.run().failed
+    first = ready.parameters.target
+    path = ready.folder / "scene.mrb"
+    scene = ready.slicer.mrmlScene
+    ready.parameters.volume, _ = add_head(ready.slicer, "FLAIR", shape=(14, 64, 64))
+    ready.turn()
+    assert scene.WriteToMRB(str(path))
+    name = first.GetName()
+    scene.Clear()
+    scene.SetURL(str(path))
+    assert scene.ReadFromMRB(str(path), True)
+    ready.turn()
+    from TumorSegModule.logic.export_choice import case_to_export
+
+    selection = ready.panel.selection
+    first = ready.slicer.util.getNode(name)
+    case = case_to_export(selection, first, selection.bundle, whole_scene=True)
+    assert case.volumes["t1"].GetName() == "Series 7"
+    ready.parameters.volume = case.volumes["flair"]
+    ready.turn()
+    assert selection.channel_node("t1") is case.volumes["t1"]

@@ -14,6 +14,7 @@ from TumorSegLib.slicer_io.geometry import placement_of
 from TumorSegLib.slicer_io.images import Box
 from TumorSegLib.slicer_io.nodes import is_case, volume_of
 from TumorSegModule.logic import server_choice
+from TumorSegModule.logic.kept_run import known_sequences
 from TumorSegModule.logic.model_choice import ModelChoice, effective, run_settings
 from TumorSegModule.logic.run_extent import box_of_region, box_of_shown_slice
 from TumorSegModule.logic.run_options import Options
@@ -168,25 +169,36 @@ class Selection:
             check_usable(node)
         return nodes
 
+    @property
+    def shown_sequences(self) -> dict[str, slicer.vtkMRMLScalarVolumeNode | None]:
+        """The further sequences that are chosen for the volume, None where none is."""
+        bundle = None if self.problem else self.bundle
+        names = further_channels(bundle) if bundle is not None else []
+        return {name: self.channel_node(name) for name in names}
+
     def sequences_of(
         self, volume: slicer.vtkMRMLScalarVolumeNode, bundle: Bundle
     ) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
-        """Return any volume's further sequences by channel name: chosen, else the obvious ones.
+        """Return any volume's further sequences by channel name.
+
+        Those that are chosen, of another volume those that it was segmented with last, and the
+        obvious ones.
 
         Raises:
             InputError: one that was chosen is no scalar image.
         """
         if volume is self.volume:
             return self.chosen_sequences(bundle)
-        return obvious_sequences(volume, bundle)
+        return known_sequences(volume, bundle)
 
     def accompanying(
         self, volume: slicer.vtkMRMLScalarVolumeNode
     ) -> list[slicer.vtkMRMLScalarVolumeNode]:
-        """Return the nodes that are obviously further sequences of a volume."""
+        """Return the nodes that are further sequences of a volume, as far as is known."""
         try:
             bundle = self.models.bundle_for(volume, self.parameters)
-            return list(obvious_sequences(volume, bundle).values())
+            chosen = self.sequences_of(volume, bundle)
+            return [*chosen.values(), *obvious_sequences(volume, bundle).values()]
         except (InputError, ModelError):
             return []
 

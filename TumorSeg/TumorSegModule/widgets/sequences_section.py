@@ -13,9 +13,10 @@ from TumorSegLib.errors import InputError
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.specification import Channel, Input
 from TumorSegModule.logic.kept_nodes import SequenceNode
+from TumorSegModule.logic.kept_run import known_sequences
 from TumorSegModule.logic.listeners import SelectionListener
 from TumorSegModule.logic.selection import Selection
-from TumorSegModule.logic.volumes import check_usable, obvious_sequences, on_another_grid
+from TumorSegModule.logic.volumes import check_usable, on_another_grid
 from TumorSegModule.widgets.node_choice import NodeChoice, NodeChoices
 
 
@@ -114,7 +115,7 @@ class SequencesSection:
         if changed_volume:
             self._forget_picks()
         names = [name for name in channels if not self._rows[name].kept.picked]
-        nodes = obvious_sequences(volume, bundle, names)
+        nodes = known_sequences(volume, bundle, names)
         for name in names:
             if changed_volume or self._selection.channel_node(name) is None:
                 self._selection.keep_channel_node(name, nodes.get(name))
