@@ -346,3 +346,19 @@ def test_each_segmentation_has_its_own_runs_warnings(ready):
     ready.parameters.volume, ready.parameters.target = ready.volume, first
     ready.turn()
     assert "channel t1: not given" in write(ready).text
+
+
+def test_a_follow_up_is_measured_for_the_report_where_its_section_is_folded(ready):
+    from TumorSegModule.logic.follow_up_pairs import choose_earlier
+
+    assert not ready.run().failed
+    earlier = add_segments(ready, {"Tumour": ready.mask}, "January")
+    choose_earlier(ready.parameters.target, earlier)
+    opened_again(ready)
+    page = write(ready)  # at once, where a person would choose a file first
+    assert not any(table[0][0] == "Earlier" for table in page.tables)
+    assert "The comparison with January is not in it" in ready.ui.reportResult.text
+    ready.until(lambda: not ready.panel.measured.busy)
+    page = write(ready)
+    assert any(table[0][0] == "Earlier" for table in page.tables)
+    assert ready.ui.reportResult.text == f"Written: {ready.place}"

@@ -51,7 +51,7 @@ class MeasuredSegments:
         self.measuring = Measuring(client, self)
         self._selection, self._session = selection, session
         self._listeners: list[FindingsListener] = []
-        self._wanted: set[FindingsListener] = set()
+        self._wanted: set[object] = set()
         self._outdated = True
         self._observers = Observers()
         self._scene_tag: int | None = None
@@ -71,7 +71,7 @@ class MeasuredSegments:
         """Tell `listener` of new figures from now on."""
         self._listeners.append(listener)
 
-    def want(self, listener: FindingsListener, wanted: bool) -> None:
+    def want(self, listener: object, wanted: bool) -> None:
         """Note whether somebody looks; where nobody does, nothing is measured."""
         if wanted:
             self._wanted.add(listener)

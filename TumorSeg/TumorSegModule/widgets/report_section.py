@@ -11,6 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from TumorSegLib.writing.file_name import file_name_of
+from TumorSegModule.logic.follow_up_pairs import chosen_earlier
 from TumorSegModule.logic.report_facts import KNOWABLE, known_of
 from TumorSegModule.logic.report_writer import ReportWriter, report_order
 from TumorSegModule.logic.selection import Selection
@@ -76,6 +77,7 @@ class ReportSection:
         self._ui = ui
         self._selection, self._measured = selection, measured
         self._choose, self._open = choose, show
+        self._left_out = ""
         self.writer = ReportWriter(client, self)
         self._boxes = {item: getattr(ui, f"{item}ReportBox") for item in KNOWABLE}
         self._timer = qt.QTimer()
@@ -93,9 +95,12 @@ class ReportSection:
         if busy:
             ui.reportButton.enabled = True
             return
+        segments = self._measured.segments
         if ui.reportSection.collapsed:
+            segments.want(self, False)
             return
         segmentation, volume = self._selection.case_or_volume
+        segments.want(self, chosen_earlier(segmentation) is not None)
         known = known_of(volume)
         for item, box in self._boxes.items():
             box.enabled = item in known
@@ -127,6 +132,7 @@ class ReportSection:
         if segmentation is None or volume is None:  # removed meanwhile
             self.show()
             return
+        self.show()
         known = known_of(volume)
         ticked = {
             item: known[item]
@@ -149,8 +155,10 @@ class ReportSection:
     def _start(self, segmentation: Any, volume: Any, place: str, ticked: dict[str, str]) -> None:
         self._say(_("Writing…"))
         catalogue, found = self._selection.models.catalogue, self._measured.findings
-        case = (segmentation, volume)
-        self.writer.start(report_order(case, place, ticked, catalogue, found))
+        case, earlier = (segmentation, volume), chosen_earlier(segmentation)
+        order = report_order(case, place, ticked, catalogue, found)
+        self._left_out = "" if order.follow_up or earlier is None else earlier.GetName()
+        self.writer.start(order)
         self._timer.setInterval(0)
         self._timer.start()
         self.show()
@@ -158,7 +166,11 @@ class ReportSection:
     def report_written(self, path: str) -> None:
         """See `TumorSegModule.logic.report_writer.ReportListener`."""
         self._timer.stop()
-        self._say(_("Written: {path}").format(path=path))
+        lines = [_("Written: {path}").format(path=path)]
+        if self._left_out:
+            line = _("The comparison with {name} is not in it; see Follow-up.")
+            lines.append(line.format(name=self._left_out))
+        self._say("\n".join(lines))
         self.show()
         self._open(path)
 
