@@ -299,6 +299,16 @@ def test_a_case_is_marked_as_reviewed_until_it_is_segmented_again(reviewed):
     assert not ui.reviewedBox.checked
 
 
+def test_a_saved_scene_has_changed_when_its_case_is_marked_as_reviewed(reviewed):
+    scene, place = reviewed.slicer.mrmlScene, str(reviewed.folder / "scene.mrml")
+    settle(reviewed)
+    scene.SetURL(place)
+    scene.Commit(place)
+    assert not scene.GetModifiedSinceRead()  # of which Slicer asks before it closes a scene
+    reviewed.panel.ui.reviewedBox.click()
+    assert scene.GetModifiedSinceRead()
+
+
 @pytest.mark.parametrize("value", ["1", "0", "true", "{}", ""])
 def test_the_box_says_what_an_export_says(reviewed, value):
     from TumorSegLib.slicer_io.nodes import is_reviewed

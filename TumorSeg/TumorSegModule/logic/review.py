@@ -175,7 +175,7 @@ class Review:
         """Keep with the segmentation whether somebody has reviewed it."""
         if self.target is not None:
             set_reviewed(self.target, reviewed)
-            save_marks(self.target)
+            self.target.Modified()  # or Slicer would not ask to save it
 
     def restore_slice(self) -> None:
         """Make what the model left of the slice that the views show; one step of Undo."""
