@@ -362,3 +362,15 @@ def test_a_follow_up_is_measured_for_the_report_where_its_section_is_folded(read
     page = write(ready)
     assert any(table[0][0] == "Earlier" for table in page.tables)
     assert ready.ui.reportResult.text == f"Written: {ready.place}"
+
+
+def test_a_run_that_was_undone_is_not_reported(ready):
+    assert not ready.run().failed
+    ready.slicer.util.arrayFromVolume(ready.volume)[5, 30:34, 40:44] = 200
+    ready.volume.GetImageData().Modified()
+    picked, _ = add_head(ready.slicer, "Series 7")
+    ready.panel._sequences._rows["t1"].kept.keep(picked)
+    assert not ready.run().failed
+    assert "FLAIR, T1" in write(ready).text
+    ready.panel.editor.widget.undo()
+    assert "FLAIR, T1" not in write(ready).text

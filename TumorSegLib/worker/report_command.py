@@ -64,7 +64,7 @@ def _settings(command: WriteReport) -> tuple[Fact, ...]:
     if not command.version:
         return ()
     if run is None:
-        return (("Run", "in an earlier session, whose settings were not kept"),)
+        return (("Run", "an earlier one, whose settings were not kept"),)
     return settings_of(
         run.device,
         run.precision,

@@ -16,6 +16,7 @@ from TumorSegLib.slicer_io.nodes import set_quietly, volume_of
 from TumorSegLib.support.schema import from_dict, parsed, to_dict
 from TumorSegLib.worker.protocol import Done
 from TumorSegLib.worker.report_protocol import ReportedRun
+from TumorSegModule.logic.model_baseline import was_undone
 from TumorSegModule.logic.run_options import Options
 from TumorSegModule.logic.volumes import further_channels, obvious_sequences
 
@@ -73,8 +74,8 @@ def keep_run(
 
 
 def kept_run_of(segmentation: slicer.vtkMRMLSegmentationNode) -> KeptRun | None:
-    """Return how the last run went, None where that is not known."""
-    text = segmentation.GetAttribute(RUN_ATTRIBUTE)
+    """Return how the last run went, None where that is not known, or it was undone."""
+    text = "" if was_undone(segmentation) else segmentation.GetAttribute(RUN_ATTRIBUTE)
     try:
         return from_dict(KeptRun, parsed(text)) if text else None
     except (ValueError, TumorSegError):  # written by hand or by another version

@@ -70,6 +70,11 @@ def reference_of(target: slicer.vtkMRMLSegmentationNode) -> slicer.vtkMRMLSegmen
     return node if present and alike else None
 
 
+def was_undone(target: slicer.vtkMRMLSegmentationNode) -> bool:
+    """Tell whether what the model wrote last is there no more, as after Undo."""
+    return _node_for(target) is not None and reference_of(target) is None
+
+
 def remove_orphans() -> None:
     """Remove masks whose segmentation is gone."""
     for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
