@@ -66,6 +66,30 @@ def test_segments_and_settings_are_back(saved):
     )
 
 
+def test_a_scene_that_is_added_leaves_chosen_what_is_worked_on(saved):
+    slicer, parameters = saved.slicer, saved.parameters
+    january, t1 = parameters.target, parameters.parameterNode.GetNodeReference("channel.t1")
+    june, _ = add_head(slicer, "June")
+    parameters.volume = june
+    target = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "June segmentation")
+    target.SetReferenceImageGeometryParameterFromVolumeNode(june)
+    parameters.target, parameters.model = target, "tiny"
+    saved.turn()
+    saved.panel._sequences._rows["t1"].kept.keep(
+        january.GetNodeReference("referenceImageGeometryRef")
+    )
+    picked = saved.panel.selection.channel_node("t1")
+    assert picked not in (None, t1)
+    assert slicer.mrmlScene.ReadFromMRB(str(saved.folder / "scène 1.mrb"), False)
+    saved.turn(50)
+    assert saved.parameters is parameters
+    assert (parameters.volume, parameters.target) == (june, target)
+    assert parameters.model == "tiny"
+    assert saved.panel.selection.channel_node("t1") is picked
+    assert saved.panel.ui.volumeSelector.currentNode() is june
+    assert len(slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")) == 5
+
+
 def test_unedited_segments_are_replaced_without_a_question(saved):
     saved.parameters.extent = "whole volume"
     target = saved.parameters.target

@@ -91,6 +91,7 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.panel: Any = None
+        self._settings: Any = None
 
     def setup(self) -> None:
         """Make the widgets."""
@@ -109,6 +110,7 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneChanged)
+        self.addObserver(scene, scene.StartImportEvent, self.onSceneStartImport)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneChanged)
         self.panel.connect(self.logic.getParameterNode())
 
@@ -147,9 +149,19 @@ class TumorSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.connect(None)
         self.panel.close()
 
-    def onSceneChanged(self, caller: Any, event: str) -> None:
-        """The scene was closed or another was loaded: take its settings."""
+    def onSceneStartImport(self, caller: Any, event: str) -> None:
+        """A scene is added: keep the settings of what is worked on; its own would replace them."""
         parameters = self.logic.getParameterNode()
+        if parameters.volume is not None:
+            self._settings = slicer.vtkMRMLScriptedModuleNode()
+            self._settings.Copy(parameters.parameterNode)
+
+    def onSceneChanged(self, caller: Any, event: str) -> None:
+        """The scene was closed or another was loaded: take its settings, if there were none."""
+        parameters, kept = self.logic.getParameterNode(), self._settings
+        self._settings = None
+        if kept is not None:
+            parameters.parameterNode.CopyWithScene(kept)
         parameters.Modified()  # the nodes that they refer to are there only now
         self.panel.connect(parameters)
 

@@ -134,6 +134,7 @@ class Panel:
         if parameters is not None:
             self.compare.scene_opened()
         if parameters is not None and parameters is self.parameters:
+            self.selection.connect(parameters)
             self.selection_changed()
             return
         self._choices.stop()
@@ -288,6 +289,8 @@ class Panel:
         self._result.show_sensitivity()
 
     def _parameters_changed(self, *_event: Any) -> None:
+        if slicer.mrmlScene.IsImporting():  # ids are not what they will be
+            return
         self.selection.let_go_of_target()
         self.selection_changed()
 
