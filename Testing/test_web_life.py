@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,20 @@ pytest.importorskip("playwright", reason="needs playwright")
 from web_page import Page, runs, served, shared_blocks
 
 pytestmark = pytest.mark.slow
+
+TWICE = """
+() => {
+  const fetch = window.ts_fetch;
+  window.fetched = 0;
+  window.ts_fetch = async (saved, call) => {
+    if (!saved) return;
+    await fetch(saved, call);
+    await fetch(saved, call);
+    window.fetched += 1;
+  };
+}
+"""
+"""Has a file fetched a second time, as by a copy of the tab."""
 
 
 def test_a_closed_page_leaves_the_scene_alone(browser, tmp_path):
@@ -67,6 +82,32 @@ def test_the_browser_asks_before_unsaved_work_is_left(browser, tmp_path):
         page.page.reload()
         page.page.wait_for_selector("#downloads")
         assert len(asked) == 1
+        page.page.close()
+
+
+def test_what_is_made_while_the_page_is_loaded_again_is_fetched_once(browser, tmp_path):
+    with served(tmp_path / "session") as session:
+        page = Page(browser, session)
+        page.page.on("dialog", lambda dialog: dialog.accept())
+        page.open_phantom()
+        page.segment()
+        page.page.evaluate("window.ts_fetch = () => {}")  # as where there is no page
+        page.page.click("#save-labels")
+        page.page.wait_for_function("trame.state.get('ts_saved') && !trame.state.get('ts_saving')")
+        with page.page.expect_download() as download:
+            page.page.reload()
+        assert download.value.suggested_filename == "phantom flair labels.nii.gz"
+        assert Path(download.value.path()).read_bytes()[:2] == b"\x1f\x8b"
+        page.page.wait_for_function("!trame.state.get('ts_unsaved')")
+        more = []
+        page.page.on("download", lambda one: more.append(one.suggested_filename))
+        page.page.reload()
+        page.page.wait_for_selector("#downloads")
+        page.page.evaluate(TWICE)
+        page.save("segmentation", tmp_path)
+        page.page.wait_for_function("window.fetched === 1")
+        page.save("labels", tmp_path)
+        assert more == ["phantom flair.seg.nrrd", "phantom flair labels.nii.gz"]
         page.page.close()
 
 

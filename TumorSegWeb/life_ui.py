@@ -18,9 +18,10 @@ from trame_server import Server
 
 SCRIPTS = {
     "serve": {"__tumorseg": str(Path(__file__).parent / "scripts")},
-    "scripts": [f"__tumorseg/{name}.js" for name in ("life", "upload", "wheel")],
+    "scripts": [f"__tumorseg/{name}.js" for name in ("life", "save", "upload", "wheel")],
 }
-"""Say that the page is used, ask before unsaved work is left, send files, hold the wheel back."""
+"""Say that the page is used, ask before unsaved work is left, take and send files, hold the wheel
+back."""
 
 LOST = """
 <div id="ended" role="alert" style="position: fixed; inset: 0; display: flex; align-items: center;

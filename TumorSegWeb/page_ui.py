@@ -49,11 +49,6 @@ ABOVE = ".v-dialog.v-overlay--active, .v-menu.v-overlay--active"
 """What lies above the views and takes the keyboard: dialogs, open lists."""
 
 KEYS = """
-window.ts_tab = String(Math.random());
-window.ts_fetch = (saved, fetch) => {
-  if (saved && saved.tab === window.ts_tab)
-    utils.download(saved.name, trame.trigger(fetch, [saved.number]), 'application/octet-stream');
-};
 window.ts_focus = (ids) => window.setTimeout(() => {
   const page = window.document;
   if (page.activeElement === page.body) page.querySelector(ids)?.focus();
@@ -72,10 +67,7 @@ window.addEventListener('drop', (event) => {
 if (!window.matchMedia('(prefers-color-scheme: dark)').matches) ts_theme = 'light';
 """
 """N and P as in the panel, where nothing lies above the views; files dropped anywhere are opened;
-light where the system is light.
-
-What is saved goes to the tab that asked for it, and the focus of the keyboard to what takes the
-place of a button that went away.
+light where the system is light; the focus goes to what takes the place of a button that went away.
 """
 
 FOCUS = """

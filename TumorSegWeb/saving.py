@@ -104,11 +104,12 @@ class Saving:
         It counts as saved from then on: a page that was closed or loaded again does not fetch it.
         """
         made, content = self._made
-        if made != number:
+        if made != number or not content:  # a copy of the tab has it
             return None
         self._made = (made, b"")
-        with self._state:
+        with self._state as state:
             self._unsaved.saved(self._taken)
+            state.ts_saved = None
         return self._server.protocol.addAttachment(content)
 
     async def save(self, kind: str, tab: str) -> None:

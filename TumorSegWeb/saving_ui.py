@@ -96,7 +96,9 @@ def build_saving_dialogs(server: Server) -> None:
     async def fetch(number: int) -> Any:
         return control.ts_fetch(number)
 
-    client.ClientStateChange(value="ts_saved", change=SAVED % server.trigger_name(fetch))
+    saved = SAVED % server.trigger_name(fetch)
+    client.ClientStateChange(value="ts_saved", change=saved)
+    client.ClientTriggers(mounted=saved)  # made while the page was loaded again
     with VDialog(v_model=("ts_report_open",), max_width=480), VCard(id="report"):
         VCardTitle("Report")
         with VCardText():
