@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from TumorSegLib.model.catalogue import default_catalogue
@@ -27,6 +29,22 @@ def test_a_card_says_what_the_model_draws_how_well_and_where_it_fails(cards):
     assert "<table>" in card["card"]
     assert card["picture"].startswith("data:image/png;base64,")
     assert "liver tumour" in card["searched"]
+
+
+def test_a_model_that_cannot_be_used_is_told_of_without_the_hosts_folders(
+    host, tmp_path, monkeypatch
+):
+    from TumorSegWeb.model_cards import unusable
+
+    monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path))
+    path = tmp_path / "broken" / "model.json"
+    path.parent.mkdir()
+    path.write_text("no JSON")
+    catalogue = default_catalogue()
+    (line,) = unusable(catalogue, with_places=True)
+    assert line.startswith(f"{path}: not JSON")
+    (line,) = unusable(catalogue, with_places=False)
+    assert line.startswith("broken/model.json: not JSON".replace("/", os.sep))
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,26 @@ def test_a_model_is_chosen_by_its_card(drawn):
     page.wait_for_selector("#cards", state="hidden")
 
 
+def test_models_that_cannot_be_used_stand_below_the_others(browser, tmp_path, monkeypatch):
+    path = tmp_path / "models" / "stroke" / "model.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("no JSON")
+    monkeypatch.setenv("TUMORSEG_MODELS", str(tmp_path / "models"))
+    with served(tmp_path / "session") as session:
+        page = Page(browser, session)
+        page.open_phantom()
+        page.page.click("#show-cards")
+        told = page.page.locator("#cards .unusable")
+        told.wait_for()
+        assert told.inner_text().startswith(f"Cannot be used\n{path}: not JSON")
+        page.page.locator("#cards input").fill("stroke")
+        wait_until(lambda: page.page.locator("#cards .card").count() == 0)
+        assert told.is_visible()
+        page.page.locator("#cards input").fill("linknet")
+        told.wait_for(state="detached")
+        page.page.close()
+
+
 BROKEN = START.replace(
     "sys.exit(",
     "import TumorSegWeb.samples as samples;"

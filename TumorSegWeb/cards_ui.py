@@ -27,7 +27,8 @@ STYLE = """
 .model-card td, .model-card th { padding: 2px 8px 2px 0; text-align: left; vertical-align: top; }
 """
 
-FOUND = "ts_card_search.toLowerCase().split(' ').every(word => one.searched.includes(word))"
+SEARCHED = "ts_card_search.toLowerCase().split(' ').every(word => %s.includes(word))"
+FOUND, UNUSABLE = SEARCHED % "one.searched", SEARCHED % "line.toLowerCase()"
 
 
 def build_cards() -> None:
@@ -62,6 +63,14 @@ def build_cards() -> None:
                     Template(v_slot_prepend=True),
                 ):
                     VImg(src=("one.picture",), width=40, height=40, classes="mr-3", alt="")
+                with html.Div(
+                    v_for=f"line in ts_unusable.filter(line => {UNUSABLE})",
+                    key="line",
+                    style="overflow-wrap: anywhere;",
+                    classes="unusable text-body-2 px-4 py-2",
+                ):
+                    html.Div("Cannot be used", classes="font-weight-bold")
+                    html.Div("{{ line }}")
             with html.Div(
                 v_for="one in ts_cards.filter(one => one.id === ts_card)",
                 key="one.id",

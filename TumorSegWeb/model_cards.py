@@ -5,6 +5,7 @@ Markdown is read by markdown-it-py, which rich brings.
 
 from __future__ import annotations
 
+import os
 from base64 import b64encode
 from collections.abc import Iterable
 from typing import Any
@@ -13,6 +14,7 @@ from markdown_it import MarkdownIt
 
 from TumorSegLib.model.bundle import Bundle
 from TumorSegLib.model.bundle_folder import CARD_FILE
+from TumorSegLib.model.catalogue import SHIPPED, Catalogue, user_folder
 from TumorSegModule.logic.model_choice import called
 from TumorSegModule.logic.model_texts import details_of, headline, picture_of, searched_text
 
@@ -34,6 +36,20 @@ def cards_of(bundles: Iterable[Bundle]) -> list[dict[str, Any]]:
         }
         for bundle in bundles
     ]
+
+
+def unusable(catalogue: Catalogue, *, with_places: bool) -> list[str]:
+    """Return a line for each model that cannot be used.
+
+    Args:
+        catalogue: of all models.
+        with_places: name the folders of models, too, which are no concern of a host's guests.
+    """
+    lines = list(catalogue.broken)
+    if not with_places:
+        for folder in (user_folder(), SHIPPED):
+            lines = [line.replace(f"{folder}{os.sep}", "") for line in lines]
+    return lines
 
 
 def line_of(bundle: Bundle | None) -> str:

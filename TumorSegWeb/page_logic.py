@@ -24,7 +24,7 @@ from TumorSegWeb.drawing import register_views
 from TumorSegWeb.editor import Editor
 from TumorSegWeb.faults import Faults
 from TumorSegWeb.lesions import Lesions
-from TumorSegWeb.model_cards import cards_of
+from TumorSegWeb.model_cards import cards_of, unusable
 from TumorSegWeb.opener import Opener
 from TumorSegWeb.page_ui import PageUI
 from TumorSegWeb.questions import Questions
@@ -78,7 +78,8 @@ class PageLogic(SegmentationAppLogic):
         state: Any = self.state
         state.trame__title, state.trame__favicon = "TumorSeg", None
         state.ts_phantoms, state.ts_volume_3d = list(opening.phantoms()), False
-        state.ts_cards_open, state.ts_cards, state.ts_card = False, [], None
+        state.ts_cards_open, state.ts_card = False, None
+        state.ts_cards, state.ts_unusable = [], []
         for name, changed in (
             ("ts_volume", self._volume_picked),
             ("ts_segmentation", self._segmentation_picked),
@@ -148,8 +149,10 @@ class PageLogic(SegmentationAppLogic):
 
     def show_cards(self) -> None:
         """Show the models' cards."""
+        models = self.selection.models
         with self.state as state:
-            state.ts_cards = cards_of(self.selection.models.bundles)
+            state.ts_cards = cards_of(models.bundles)
+            state.ts_unusable = unusable(models.catalogue, with_places=not state.ts_hosted)
             bundle = self.selection.bundle
             state.ts_card = bundle.id if bundle is not None else None
             state.ts_cards_open = True
