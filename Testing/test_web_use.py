@@ -254,6 +254,17 @@ def test_files_that_are_dropped_at_once_are_opened_one_after_the_other(empty_pag
     assert sorted(titles(empty_page)) == ["Alpha", "Beta"]
 
 
+def test_a_folder_that_is_dropped_is_opened_with_all_below_it(empty_page, patients):
+    (folder,) = {path.parent.parent for series in patients for path in series}
+    devtools = empty_page.page.context.new_cdp_session(empty_page.page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        carried = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+        place = {"x": 600, "y": 400}
+        devtools.send("Input.dispatchDragEvent", {"type": kind, "data": carried, **place})
+    wait_until(lambda: len(titles(empty_page)) == 2 or empty_page.page.locator("#problem").count())
+    assert sorted(titles(empty_page)) == ["Alpha", "Beta"]
+
+
 def test_what_was_assumed_and_what_was_left_out_are_notes(empty_page, tmp_path):
     voxels = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
     files = []

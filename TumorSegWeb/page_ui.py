@@ -62,7 +62,7 @@ window.addEventListener('keydown', (event) => {
 window.addEventListener('dragover', (event) => event.preventDefault());
 window.addEventListener('drop', (event) => {
   event.preventDefault();
-  window.ts_upload(event.dataTransfer.files);
+  window.ts_drop(event.dataTransfer);
 });
 if (!window.matchMedia('(prefers-color-scheme: dark)').matches) ts_theme = 'light';
 """

@@ -10,30 +10,58 @@
     window.trame.state.set('ts_uploading', underWay > 0);
   };
   const folderOf = (file) => (file.webkitRelativePath ?? '').replace(/[^/]*$/, '');
+  const chosenFrom = (files) => [...files].map((file) => ({ file, folder: folderOf(file) }));
 
-  const send = async (upload, files) => {
-    for (let next = 0; next < files.length;) {
+  // A dropped folder has no bytes to send, but its entry leads to the files below it.
+  const below = async (entry) => {
+    if (entry.isFile) {
+      const file = await new Promise((found, failed) => { entry.file(found, failed); });
+      return [{ file, folder: entry.fullPath.replace(/[^/]*$/, '').slice(1) }];
+    }
+    const reader = entry.createReader();
+    const next = () => new Promise((found, failed) => { reader.readEntries(found, failed); });
+    const files = [];
+    for (let some = await next(); some.length; some = await next())
+      for (const one of some) files.push(...await below(one));
+    return files;
+  };
+
+  const send = async (upload, chosen) => {
+    for (let next = 0; next < chosen.length;) {
       const part = [];
-      for (let bytes = 0; next < files.length && bytes <= PART_BYTES; next += 1) {
-        part.push(files[next]);
-        bytes += files[next].size;
+      for (let bytes = 0; next < chosen.length && bytes <= PART_BYTES; next += 1) {
+        part.push(chosen[next]);
+        bytes += chosen[next].file.size;
       }
-      await window.trame.trigger('ts_upload', [upload, part, part.map(folderOf)]);
+      const files = part.map((one) => one.file);
+      await window.trame.trigger('ts_upload', [upload, files, part.map((one) => one.folder)]);
     }
   };
 
-  window.ts_upload = async (chosen) => {
-    const files = [...chosen];
-    if (!files.length) return;
+  const upload = async (find) => {
     uploads += 1;
-    const upload = uploads;
-    const bytes = files.reduce((sum, file) => sum + file.size, 0);
+    const number = uploads;
     countUnderWay(1);
     try {
-      const problem = await send(upload, files).then(() => '', String);
-      await window.trame.trigger('ts_uploaded', [upload, files.length, bytes, problem]);
+      let chosen = [];
+      const go = async () => { chosen = await find(); await send(number, chosen); };
+      const problem = await go().then(() => '', String);
+      const bytes = chosen.reduce((sum, one) => sum + one.file.size, 0);
+      await window.trame.trigger('ts_uploaded', [number, chosen.length, bytes, problem]);
     } finally {
       countUnderWay(-1);
     }
+  };
+
+  window.ts_upload = async (files) => {
+    const chosen = chosenFrom(files);
+    if (chosen.length) await upload(() => chosen);
+  };
+
+  window.ts_drop = async (dropped) => {
+    const entries = [...dropped.items].map((one) => one.webkitGetAsEntry?.()).filter(Boolean);
+    if (entries.some((one) => one.isDirectory))
+      await upload(async () => (await Promise.all(entries.map(below))).flat());
+    else await window.ts_upload(dropped.files);
   };
 })();
