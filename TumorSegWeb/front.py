@@ -20,6 +20,9 @@ from TumorSegWeb.sessions import Full, Sessions
 COOKIE = "__Host-tumorseg"
 """A browser takes this name only with Secure, for one server alone and all of its paths."""
 
+FORMS = LOGIN, LOGOUT = "/login", "/logout"
+"""Where forms are sent."""
+
 START_SECONDS = 1
 """Between two looks of a browser at whether its session has started."""
 
@@ -61,8 +64,8 @@ class Front:
         """Return what speaks HTTP."""
         made = web.Application(client_max_size=LARGEST_FORM)
         made.cleanup_ctx.append(self._connections)
-        made.router.add_post("/login", self._login)
-        made.router.add_post("/logout", self._log_out)
+        made.router.add_post(LOGIN, self._login)
+        made.router.add_post(LOGOUT, self._log_out)
         made.router.add_get("/{path:.*}", self._any)
         return made
 
@@ -71,6 +74,8 @@ class Front:
             yield
 
     async def _any(self, request: web.Request) -> web.StreamResponse:
+        if request.path in FORMS:  # from the browser's history, or its address bar
+            return _to_page()
         session = self._sessions.find(request.cookies.get(COOKIE))
         if session is None:
             return self._outside(request)
