@@ -83,6 +83,7 @@ class Person(Page):
 
     def log_in(self, password: str = PASSWORD) -> None:
         """Type a password, with the keyboard alone."""
+        self.page.wait_for_selector("#password:focus")  # which it has some time after the load
         self.page.keyboard.type(password)
         self.page.keyboard.press("Enter")
 
