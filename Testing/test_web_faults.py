@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import traceback
 from types import SimpleNamespace
 
 import pytest
 
 from TumorSegWeb.clock import Pieces, Poller, Rest
-from TumorSegWeb.faults import Faults
+from TumorSegWeb.faults import SENDERS, Faults, tell_of_no_departures
 from TumorSegWeb.questions import CANCEL, Questions
 
 
@@ -59,6 +61,25 @@ def test_an_error_of_a_click_is_told_with_what_to_do(state, faults, capsys):
     assert "\n" not in state.ts_problem
     assert state.shown == [state.ts_problem]
     assert "in breaks" in capsys.readouterr().err
+
+
+def test_a_page_that_is_closed_amid_what_is_sent_to_it_is_no_error(caplog):
+    tell_of_no_departures()
+    wslink, aiohttp, loop = map(logging.getLogger, SENDERS)
+    for error in (ConnectionResetError("Cannot write to closing transport"), KeyError("a")):
+        try:
+            raise error
+        except Exception as raised:
+            wslink.error("Exception raised")
+            wslink.error(repr(raised))
+            wslink.error(traceback.format_exc())
+            aiohttp.exception("Error handling request")
+            loop.error("Task exception was never retrieved", exc_info=raised)
+    told = [record for record in caplog.records if record.name in SENDERS]
+    assert len(told) == 4
+    assert "ConnectionResetError" not in caplog.text
+    for logger in (wslink, aiohttp, loop):
+        logger.filters.clear()
 
 
 def test_who_is_not_at_the_hosts_terminal_is_not_sent_there(state, faults):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import traceback
 from collections.abc import Callable, Coroutine, Iterator
@@ -11,6 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trame_server.state import State
+
+SENDERS = ("wslink.protocol", "aiohttp.server", "asyncio")
+"""Loggers that tell of what cannot be sent to a page."""
+
+
+def tell_of_no_departures() -> None:
+    """Have nothing printed where a page is closed, or loaded again, amid what is sent to it."""
+    for name in SENDERS:
+        logging.getLogger(name).addFilter(_is_no_departure)
+
+
+def _is_no_departure(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    said = record.getMessage()
+    if record.name == "wslink.protocol" and said == "Exception raised":  # and what follows is which
+        return False
+    return not isinstance(error, ConnectionResetError) and "ConnectionResetError" not in said
 
 
 class Faults:

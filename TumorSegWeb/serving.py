@@ -18,6 +18,7 @@ from vtkmodules.vtkCommonCore import vtkObject
 
 from TumorSegLib.model.catalogue import default_catalogue
 from TumorSegWeb.access import Access
+from TumorSegWeb.faults import tell_of_no_departures
 from TumorSegWeb.samples import prepare
 from TumorSegWeb.slicer_layer import provide
 
@@ -46,6 +47,7 @@ async def serve(
     os.environ["WSLINK_READY_MSG"] = ""  # it would be printed
     said = logging.getLogger("trame_server.state")
     said.setLevel(logging.ERROR)  # trame-slicer's tools warn that there is no volume yet
+    tell_of_no_departures()
     server = Server("tumorseg")
     server.client_type = "vue3"
     server.enable_module(trame_slicer_module)
