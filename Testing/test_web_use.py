@@ -287,6 +287,17 @@ def test_what_was_assumed_and_what_was_left_out_are_notes(empty_page, tmp_path):
     assert titles(empty_page) == ["Head"]
 
 
+def test_a_long_name_is_shown_to_its_end(empty_page, tmp_path):
+    path = tmp_path / f"{'follow_up_of_the_head_' * 3}flair.nii.gz"
+    voxels = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    sitk.WriteImage(sitk.GetImageFromArray(voxels), str(path))
+    open_files(empty_page, [path])
+    name = empty_page.page.locator(".v-select__selection-text").first
+    name.wait_for()
+    assert name.inner_text().endswith("_flair")
+    assert name.evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
 def test_a_double_click_does_once_what_it_says(empty_page):
     empty_page.page.get_by_text("Brain phantom").dblclick()
     empty_page.page.wait_for_selector("#segment:not([disabled])")

@@ -81,6 +81,12 @@ REASONS = """
 """
 """What cannot be used says why, as long as it is asked."""
 
+LONG_NAMES = """
+.v-select__selection-text, .v-list-item-title {
+  white-space: normal !important; overflow-wrap: anywhere; }
+"""
+"""What names of sequences differ in stands at their end."""
+
 CALM = """
 .v-slider * { transition: none !important; }
 .v-progress-linear__indeterminate *, .v-progress-circular--indeterminate * {
@@ -132,7 +138,7 @@ class PageUI(SegmentationAppUI):
             self._build_welcome()
             layout.content.children.insert(0, layout.content.children.pop())  # the first to tab to
         with layout:
-            client.Style(FOCUS + REASONS + CALM + NARROW + CARD_STYLE + OPENING_STYLE)
+            client.Style(FOCUS + REASONS + LONG_NAMES + CALM + NARROW + CARD_STYLE + OPENING_STYLE)
             self._build_question()
             self._build_problem()
             build_life(server)
