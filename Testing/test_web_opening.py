@@ -86,12 +86,14 @@ def taken():
 @pytest.fixture
 def uploads(taken):
     return Uploads(
-        State(), lambda files: taken.append([(file["name"], file["content"]) for file in files])
+        State(),
+        lambda files: taken.append([(file["name"], b"".join(file["content"])) for file in files]),
     )
 
 
 def sent(*names):
-    return [{"name": name, "content": name.encode()} for name in names], [""] * len(names)
+    files = [{"name": name, "content": name.encode()} for name in names]
+    return files, [""] * len(names), [False] * len(names)
 
 
 def test_uploads_of_a_page_do_not_mix(uploads, taken):
@@ -102,6 +104,21 @@ def test_uploads_of_a_page_do_not_mix(uploads, taken):
         uploads.part(1, *sent("a2"))
         uploads.end(1, 2, 4, "")
     assert taken == [[("b1", b"b1")], [("a1", b"a1"), ("a2", b"a2")]]
+
+
+def test_a_large_file_comes_in_pieces(uploads, taken):
+    with uploads.of_a_page():
+        uploads.part(1, *sent("a1", "b"))
+        uploads.part(1, [{"name": "b", "content": [b"2", b"3"]}], [""], [True])
+        assert uploads.under_way
+        uploads.part(1, [*sent("b")[0], *sent("c1")[0]], ["", ""], [True, False])
+        uploads.end(1, 3, 8, "")
+        unread = {"name": "d", "content": None}
+        for files in (sent("d")[0], [unread], sent("d")[0]):
+            uploads.part(2, files, [""], [files != sent("d")[0]])
+        uploads.end(2, 1, 3, "")
+    assert taken == [[("a1", b"a1"), ("b", b"b23b"), ("c1", b"c1")]]
+    assert uploads._state.ts_problem.startswith("d: cannot be read by the browser")
 
 
 def test_uploads_of_two_pages_do_not_mix_and_go_with_their_page(uploads, taken):
@@ -169,7 +186,9 @@ def test_an_upload_that_is_not_whole_is_refused_in_a_line(
 
 def test_a_file_that_the_browser_cannot_read_is_named(uploads, taken):
     with uploads.of_a_page():
-        uploads.part(1, [{"name": "a folder", "content": None, "error": "not found"}], [""])
+        uploads.part(
+            1, [{"name": "a folder", "content": None, "error": "not found"}], [""], [False]
+        )
         uploads.end(1, 1, 4096, "")
     assert uploads._state.ts_problem.startswith("a folder: cannot be read by the browser")
     assert taken == []

@@ -64,17 +64,26 @@ class Uploads:
             self._pages = [page for page in self._pages if page is not arriving]
             _ARRIVING.reset(token)
 
-    def part(self, upload: int, files: Files, folders: Sequence[str]) -> None:
+    def part(
+        self, upload: int, files: Files, folders: Sequence[str], goes_on: Sequence[bool]
+    ) -> None:
         """Take a part of an upload.
 
         Args:
             upload: its number on its page.
             files: `name` and `content` of each; no content: the browser could not read it.
             folders: from which each was chosen, "" where it was chosen by itself.
+            goes_on: of each, whether it is a further piece of the file before it.
         """
-        for file, folder in zip(files, folders, strict=True):
-            file["folder"] = folder
-        _ARRIVING.get().setdefault(upload, []).extend(files)
+        arriving = _ARRIVING.get().setdefault(upload, [])
+        for file, folder, further in zip(files, folders, goes_on, strict=True):
+            if not further:
+                arriving.append({"name": file["name"], "content": [], "folder": folder})
+            whole = arriving[-1]
+            if file.get("content") is None or whole["content"] is None:
+                whole["content"] = None
+            else:
+                whole["content"] += _pieces(file["content"])
 
     def end(self, upload: int, count: int, size: int, problem: str) -> None:
         """Open an upload that has been sent, if it is whole.
@@ -107,5 +116,8 @@ class Uploads:
 
 
 def _size(file: Mapping[str, Any]) -> int:
-    content = file["content"]
-    return sum(map(len, content)) if isinstance(content, list) else len(content)
+    return sum(map(len, file["content"]))
+
+
+def _pieces(content: Any) -> list[bytes]:
+    return content if isinstance(content, list) else [content]

@@ -1,5 +1,6 @@
 // Sends chosen files in parts, under a number of their own, and then how many they were: they are
-// opened if all of them have come. A part waits for the one before it.
+// opened if all of them have come. A part waits for the one before it. Browsers do not read 2 GiB at
+// once, so that a large file is sent in pieces.
 (() => {
   const PART_BYTES = 10e6;
   let uploads = 0;
@@ -26,15 +27,25 @@
     return files;
   };
 
+  const piecesOf = (one) => {
+    const { file } = one;
+    if (file.size <= PART_BYTES) return [{ ...one, goesOn: false }];
+    return Array.from({ length: Math.ceil(file.size / PART_BYTES) }, (_none, number) => {
+      const piece = file.slice(number * PART_BYTES, (number + 1) * PART_BYTES);
+      return { ...one, file: new File([piece], file.name), goesOn: number > 0 };
+    });
+  };
+
   const send = async (upload, chosen) => {
-    for (let next = 0; next < chosen.length;) {
+    const pieces = chosen.flatMap(piecesOf);
+    for (let next = 0; next < pieces.length;) {
       const part = [];
-      for (let bytes = 0; next < chosen.length && bytes <= PART_BYTES; next += 1) {
-        part.push(chosen[next]);
-        bytes += chosen[next].file.size;
+      for (let bytes = 0; next < pieces.length && bytes < PART_BYTES; next += 1) {
+        part.push(pieces[next]);
+        bytes += pieces[next].file.size;
       }
-      const files = part.map((one) => one.file);
-      await window.trame.trigger('ts_upload', [upload, files, part.map((one) => one.folder)]);
+      const told = ['file', 'folder', 'goesOn'].map((name) => part.map((one) => one[name]));
+      await window.trame.trigger('ts_upload', [upload, ...told]);
     }
   };
 
