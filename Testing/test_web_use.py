@@ -287,6 +287,14 @@ def test_what_was_assumed_and_what_was_left_out_are_notes(empty_page, tmp_path):
     assert titles(empty_page) == ["Head"]
 
 
+def test_what_is_said_where_no_model_fits_names_what_the_page_has(empty_page, tmp_path):
+    voxels = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    places = [(0, 0, 2 * z) for z in range(3)]
+    open_files(empty_page, write_slices(tmp_path / "series", voxels, places, Modality="PT"))
+    line = empty_page.page.get_by_text("There is no model for PT volumes here")
+    assert line.inner_text().endswith("; choose another in the list Model.")
+
+
 def test_a_long_name_is_shown_to_its_end(empty_page, tmp_path):
     path = tmp_path / f"{'follow_up_of_the_head_' * 3}flair.nii.gz"
     voxels = np.arange(60, dtype=np.int16).reshape(3, 4, 5)

@@ -13,6 +13,9 @@ from TumorSegModule.logic.volumes import is_usable
 from TumorSegWeb.model_cards import line_of
 from TumorSegWeb.targets import Targets
 
+ADVICE = "choose another in the list Model"
+"""What to do where no model fits the volume."""
+
 
 def show_choices(state: State, selection: Selection) -> None:
     """Show volumes, models and further sequences."""
@@ -31,7 +34,7 @@ def show_choices(state: State, selection: Selection) -> None:
     state.ts_model_line = line_of(bundle)
     problem = selection.problem
     if volume is not None and not problem and bundle is None:
-        problem = selection.models.why_none(volume)
+        problem = selection.models.why_none(volume, ADVICE)
     state.ts_input_line = problem
     state.ts_can_start = volume is not None and not problem
     channels = [] if bundle is None else bundle.specification.input.channels[1:]

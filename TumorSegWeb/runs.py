@@ -18,6 +18,7 @@ from TumorSegModule.logic.selection import Selection
 from TumorSegModule.logic.session import Session
 from TumorSegModule.logic.volumes import check_usable
 from TumorSegModule.logic.worker_client import WorkerClient, python_command
+from TumorSegWeb.choices import ADVICE
 from TumorSegWeb.clock import Poller
 from TumorSegWeb.editor import Editor
 from TumorSegWeb.faults import Faults
@@ -159,7 +160,7 @@ class Runs:
         check_usable(selection.volume)
         bundle, target = selection.bundle, selection.target
         if bundle is None:
-            raise ModelError(selection.models.why_none(selection.volume))
+            raise ModelError(selection.models.why_none(selection.volume, ADVICE))
         edited = edits_in(target, selection.volume, bundle)
         mode = REPLACE
         if edited:

@@ -82,15 +82,20 @@ class ModelChoice:
             self._key = key
         return self._modality
 
-    def why_none(self, volume: slicer.vtkMRMLScalarVolumeNode) -> str:
-        """Return why there is no model for a usable volume."""
+    def why_none(self, volume: slicer.vtkMRMLScalarVolumeNode, advice: str = "") -> str:
+        """Return why there is no model for a usable volume.
+
+        Args:
+            volume: node.
+            advice: what to do; by default what there is in the panel.
+        """
         try:
             modality = self.modality(volume)
         except InputError as error:
             return str(error)
-        return _(
-            "There is no model for {modality} volumes here; choose or import another with Change."
-        ).format(modality=modality)
+        return _("There is no model for {modality} volumes here; {advice}.").format(
+            modality=modality, advice=advice or _("choose or import another with Change")
+        )
 
 
 def effective(bundle: Bundle, catalogue: Catalogue, settings: Parameters | Settings) -> Bundle:
