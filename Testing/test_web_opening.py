@@ -186,11 +186,11 @@ def test_an_upload_that_is_not_whole_is_refused_in_a_line(
 
 def test_a_file_that_the_browser_cannot_read_is_named(uploads, taken):
     with uploads.of_a_page():
-        uploads.part(
-            1, [{"name": "a folder", "content": None, "error": "not found"}], [""], [False]
-        )
+        uploads.part(1, [{"name": "a file", "content": None, "error": "not found"}], [""], [False])
         uploads.end(1, 1, 4096, "")
-    assert uploads._state.ts_problem.startswith("a folder: cannot be read by the browser")
+    said = uploads._state.ts_problem
+    assert said.startswith("a file: cannot be read by the browser")
+    assert said.endswith("if it was changed meanwhile, open it again")
     assert taken == []
 
 

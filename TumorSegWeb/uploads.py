@@ -98,8 +98,8 @@ class Uploads:
         unread = next((file["name"] for file in files if file.get("content") is None), None)
         if unread is not None:
             problem = (
-                f"{unread}: cannot be read by the browser, so that nothing was opened; a folder is"
-                " opened by the second button at the top left"
+                f"{unread}: cannot be read by the browser, so that nothing was opened; if it was"
+                " changed meanwhile, open it again"
             )
         elif problem:
             problem = f"The upload broke off ({problem}); nothing was opened, open the files again"
