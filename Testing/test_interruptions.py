@@ -75,6 +75,7 @@ def test_an_interrupted_scene_leaves_what_was_there(tmp_path, step, number):
 
 TERMINATED = """
 import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever started the tests may ignore it
 import TumorSegLib.commands.models as models
 from TumorSegLib.cli import main
 from TumorSegLib.support.atomic_write import atomic_write
@@ -100,16 +101,21 @@ def test_a_command_that_is_asked_to_end_leaves_nothing(tmp_path, number):
 
 
 def test_a_command_goes_on_without_its_terminal_where_nohup_started_it(tmp_path):
-    going_on = TERMINATED.replace("signal.pause()", "return 0")
-    done = child(
-        f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN){going_on}",
-        tmp_path / "out.nrrd",
-        int(signal.SIGHUP),
-    )
+    going_on = TERMINATED.replace("signal.pause()", "return 0").replace("SIG_DFL", "SIG_IGN")
+    done = child(going_on, tmp_path / "out.nrrd", int(signal.SIGHUP))
     assert done.returncode == 0, done.stderr
     assert names_in(tmp_path) == ["out.nrrd"]
 
 
+@pytest.fixture
+def attended():
+    """Closed terminals end this process, whether or not who started it has that ignored."""
+    kept = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, kept)
+
+
+@pytest.mark.usefixtures("attended")
 def test_a_closed_terminal_asks_to_end_whoever_has_taken_sigterm_by_then():
     came = []
     with ended_as_by_ctrl_c():
