@@ -87,6 +87,7 @@ ON_WINDOWS = {
     "TumorSegWeb/ending.py": {
         "import signal": "a loop takes no handlers there; Ctrl-C raises KeyboardInterrupt",
     },
+    "TumorSegWeb/model_cards.py": {"os.sep": "as in the lines on models that it is taken from"},
     "TumorSegWeb/password.py": {
         LINES: JSON,
         "sys.stdin": "a command's, which has one",
