@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -37,6 +39,8 @@ def test_a_closed_page_leaves_the_scene_alone(browser, tmp_path):
         page.segment(wait=False)
         page.page.wait_for_function("document.querySelector('#stage')?.innerText.includes('slice')")
         started = session.children
+        for pid in started:
+            os.kill(pid, signal.SIGSTOP)  # or the run ends before the page is missed
         page.page.close()
         wait_until(lambda: not any(runs(pid) for pid in started))
         assert shared_blocks([session.process.pid, *started]) == []
@@ -45,12 +49,14 @@ def test_a_closed_page_leaves_the_scene_alone(browser, tmp_path):
         assert "the run was cancelled" in again.page.locator("#line").inner_text()
         again.segment()
         measured = again.page.locator(".lesion").count()
+        line = again.page.locator("#line").inner_text()
         started = session.children
         again.page.close()
         wait_until(lambda: not any(runs(pid) for pid in started))
         last = Page(browser, session)
         last.page.wait_for_selector("#downloads")
         wait_until(lambda: last.page.locator(".lesion").count() == measured)
+        assert last.page.locator("#line").inner_text() == line
         last.page.close()
 
 

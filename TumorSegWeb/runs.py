@@ -97,13 +97,18 @@ class Runs:
         self._poller.start()
 
     def release(self) -> None:
-        """Cancel the run and end the worker; the next run starts a new one."""
-        was_busy = self.session.busy
+        """Cancel the run and end the worker; the next run starts a new one. The line stays."""
+        before = self.session.status
+        line = before.line
+        if self.session.busy:
+            line = "The page was closed, so the run was cancelled; nothing was changed."
         self.session.cancel()
         self.session.close()
         self.session.poll()  # which learns of the worker's end
-        if was_busy:
-            self.session.tell("The page was closed, so the run was cancelled; nothing was changed.")
+        if before.failed:
+            self.session.refuse(line)
+        else:
+            self.session.tell(line)
 
     def forget(self) -> None:
         """Say no more how the last run went, as for another volume."""
