@@ -11,6 +11,7 @@ from scipy import ndimage
 from TumorSegLib.image.grid import AxialView
 from TumorSegLib.image.normalisation import with_plain_air, without_stray
 from TumorSegLib.image.volume import Volume
+from TumorSegLib.image.voxel_box import bounding_box
 
 BODY_HU, BONE_HU = -300.0, 300.0
 HEAD_CM2, HEAD_BONE = 330.0, 0.08
@@ -92,13 +93,13 @@ def turned_over(volume: Volume, anatomy: str) -> str | None:
         body = ct_body(plane, 2 * pixel_mm)
         if body is None:
             continue
-        (front, back), (left, right) = (
-            np.flatnonzero(body.any(axis=axis))[[0, -1]] for axis in (1, 0)
-        )
-        third = (right - left) // 3
-        middle = slice(left + third, right - third + 1)
+        box = bounding_box(body)
+        assert box is not None
+        depth, width = box
+        third = (width.stop - 1 - width.start) // 3
+        middle = slice(width.start + third, width.stop - third)
         rows = np.nonzero(body[:, middle] & (plane[:, middle] > BONE_HU))[0]
-        places += ((rows - front) / max(1, back - front)).tolist()
+        places += ((rows - depth.start) / max(1, depth.stop - 1 - depth.start)).tolist()
     if len(places) < FEWEST_BONE or np.quantile(places, SPINE_SHARE) >= IN_FRONT:
         return None
     return (

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from TumorSegLib.image.grid import AxialView
 from TumorSegLib.image.volume import Volume
-from TumorSegLib.inference.body_region import ct_body
+from TumorSegLib.image.voxel_box import bounding_box
+from TumorSegLib.inference.body_region import LOOK_AT_SLICES, ct_body
 from TumorSegLib.model.specification import Label, ModelSpecification
 
 LIVER = "10200004"
@@ -24,8 +25,6 @@ STEP = 2
 UNUSUAL_HU = 70.0
 """Of the 29 livers of LiTS that models learnt from, two have a lower median (27 and 64), of 85
 further ones four (49, 64, 64, 68). Two CTs without contrast medium have 45 and 46."""
-
-LOOK_AT_SLICES = 16
 
 
 def liver_warnings(
@@ -67,9 +66,10 @@ def _on_the_left(volume: Volume, labelmap: NDArray[np.uint8], liver: Label) -> s
     for index in shown[:: -(-len(shown) // LOOK_AT_SLICES) or 1]:
         body = ct_body(slices[index], STEP * view.spacing_zyx[1])
         columns = np.nonzero(np.isin(labels[index], (liver.value, *liver.includes)))[1]
-        if body is None:
+        box = None if body is None else bounding_box(body)
+        if box is None:
             continue
-        left, right = np.flatnonzero(body.any(axis=0))[[0, -1]]
+        left, right = box[1].start, box[1].stop - 1
         offsets.append((columns.mean() - (left + right) / 2) / max(1, (right - left) / 2))
         sizes.append(columns.size)
     if sum(sizes) < FEWEST_VOXELS or np.average(offsets, weights=sizes) <= 0:

@@ -140,7 +140,7 @@ class SideBySide:
         for node, restore in reversed(self._changes):
             if slicer.mrmlScene.IsNodePresent(node):
                 restore()
-        self.forget()
+        self._changes = []
 
     def restore_saved(self) -> None:
         """Show again what another session had hidden when the scene was saved."""
@@ -148,10 +148,6 @@ class SideBySide:
         for display in slicer.util.getNodesByClass("vtkMRMLSegmentationDisplayNode"):
             if display not in ours:
                 _restore(display)
-
-    def forget(self) -> None:
-        """Let go of the nodes, as when the scene is closed."""
-        self._changes = []
 
     def _before(self, node: slicer.vtkMRMLNode, restore: Callable[[], object]) -> None:
         """Remember how a node that is about to be changed is to be restored."""
